@@ -1,0 +1,45 @@
+"""The protocol's errors: one tree, each message saying what, expected, got, and the way out.
+
+    PipelineError
+    ├── WrongPartition      a partition key that its grid does not have
+    ├── WrongDefinition     a stage that cannot be what it says (found when it is defined)
+    ├── NotPublished        a reader asked for what nobody has published
+    ├── Held                a stage cannot run now: an input is missing or quarantined
+    ├── Refused             a version failed its audit and was quarantined
+    ├── StoreDamaged        bytes in the store differ from the digest in their name
+    └── LandingChanged      a landed file changed while it was being read
+
+Errors of a context's own domain live in that context.
+"""
+
+
+class PipelineError(Exception):
+    """Something a person can act on; its message is complete without a traceback."""
+
+
+class WrongPartition(PipelineError):
+    """A partition key that its grid does not have."""
+
+
+class WrongDefinition(PipelineError):
+    """A stage that cannot be what it says; raised when it is defined, never when it runs."""
+
+
+class NotPublished(PipelineError):
+    """A reader asked for something that nobody has published."""
+
+
+class Held(PipelineError):
+    """A stage cannot run now: an input is missing or quarantined. It goes on by itself once that is there."""
+
+
+class Refused(PipelineError):
+    """A version failed its audit: it is kept in quarantine, and consumers keep what they had."""
+
+
+class StoreDamaged(PipelineError):
+    """Bytes in the store differ from the digest in their name."""
+
+
+class LandingChanged(PipelineError):
+    """A landed file changed while it was being read; the next observation sees the new bytes."""

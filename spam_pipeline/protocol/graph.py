@@ -1,0 +1,102 @@
+"""The graph of stages: who reads whom, in an order in which everything is there before it is read.
+
+Built once from the stages, the sources and the names of the configuration; everything wrong with their connections is an
+error here. It holds no data and knows no partition.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+from typing import Any
+
+from spam_pipeline.protocol.code_version import CodeVersion, code_version
+from spam_pipeline.protocol.contract import ArtifactContract
+from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.errors import WrongDefinition
+from spam_pipeline.protocol.selection import EveryStage
+from spam_pipeline.protocol.stage import OWN_PARTITION, Source, Stage
+
+AnyStage = Stage[Any, Any]
+
+Configuration = Mapping[str, Any]
+"""Settings that stages may take as parameters, by name."""
+
+
+class StageGraph:
+    """Stages in topological order, with their code versions and the configuration each one reads."""
+
+    def __init__(self, stages: Iterable[AnyStage], sources: Iterable[Source], configuration: Configuration) -> None:
+        self.sources: Mapping[str, Source] = MappingProxyType({source.name: source for source in sources})
+        self.configuration = MappingProxyType(dict(configuration))
+        by_name: dict[str, AnyStage] = {}
+        for stage in stages:
+            if stage.name in by_name or stage.name in self.sources:
+                raise WrongDefinition(f"two things are called {stage.name}: rename one")
+            by_name[stage.name] = stage
+        self._check_parameters(by_name)
+        self.stages: Mapping[str, AnyStage] = MappingProxyType(_in_order(by_name))
+        self.code_versions: Mapping[str, CodeVersion] = MappingProxyType(
+            {name: code_version(stage.function, libraries=stage.libraries) for name, stage in self.stages.items()}
+        )
+
+    def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
+        """The stages that `stage` reads; for one that reads the whole catalogue, every stage of frames without a delivery."""
+        return _upstreams(stage, self.stages)
+
+    def upstreams_of(self, stage: AnyStage, parameter: str) -> tuple[str, ...]:
+        """The stages behind one parameter; none for a source or a setting."""
+        if isinstance(stage.selections.get(parameter), EveryStage):
+            return self.upstreams(stage)
+        return (parameter,) if parameter in self.stages else ()
+
+    def with_upstreams(self, names: Collection[str]) -> list[AnyStage]:
+        """The named stages and all they rest on, in order. Raises `WrongDefinition` for a name that is no stage."""
+        self.find(names)
+        wanted = set(names)
+        for stage in reversed(list(self.stages.values())):
+            if stage.name in wanted:
+                wanted.update(self.upstreams(stage))
+        return [stage for stage in self.stages.values() if stage.name in wanted]
+
+    def find(self, names: Collection[str]) -> list[AnyStage]:
+        """The named stages. Raises `WrongDefinition` for a name that is no stage, with the names there are."""
+        unknown = sorted(set(names) - self.stages.keys())
+        if unknown:
+            raise WrongDefinition(f"no stage is called {', '.join(unknown)}; there are {', '.join(self.stages)}")
+        return [stage for stage in self.stages.values() if stage.name in names]
+
+    def configuration_of(self, stage: AnyStage) -> dict[str, Any]:
+        """The configuration entries that the stage takes as parameters."""
+        return {name: self.configuration[name] for name in stage.parameters if name in self.configuration}
+
+    def configuration_digest(self, stage: AnyStage) -> str:
+        """What the stage's configuration adds to its recipes."""
+        return digest(self.configuration_of(stage))
+
+    def _check_parameters(self, stages: Mapping[str, AnyStage]) -> None:
+        known = {*stages, *self.sources, *self.configuration, OWN_PARTITION}
+        for stage in stages.values():
+            for name in stage.parameters:
+                if name not in known and not isinstance(stage.selections.get(name), EveryStage):
+                    raise WrongDefinition(
+                        f"stage {stage.name} reads {name!r}, which is no stage, source or setting; "
+                        f"there are {', '.join(sorted(known))}"
+                    )
+
+
+def _upstreams(stage: AnyStage, stages: Mapping[str, AnyStage]) -> tuple[str, ...]:
+    if any(isinstance(selection, EveryStage) for selection in stage.selections.values()):
+        return tuple(
+            name
+            for name, other in stages.items()
+            if other.delivery is None and not isinstance(other.contract, ArtifactContract)
+        )
+    return tuple(name for name in stage.parameters if name in stages)
+
+
+def _in_order(stages: Mapping[str, AnyStage]) -> dict[str, AnyStage]:
+    sorter = TopologicalSorter({name: _upstreams(stage, stages) for name, stage in stages.items()})
+    try:
+        return {name: stages[name] for name in sorter.static_order()}
+    except CycleError as cycle:
+        raise WrongDefinition(f"stages read each other in a circle: {' -> '.join(cycle.args[1])}") from cycle

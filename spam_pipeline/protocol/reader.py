@@ -1,0 +1,128 @@
+"""Reading what is published: frames, artifacts, and the catalogue of everything there is.
+
+A reader sees published versions only, and those of one moment: frames are lazy scans of immutable files, so what is
+published later does not change a frame in hand.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.errors import NotPublished
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.records import InputRead, Part, StoredFile, Version
+from spam_pipeline.protocol.store import Store
+
+CATALOGUE_TYPES = {
+    "context": pl.String(),
+    "stage": pl.String(),
+    "partition": pl.String(),
+    "part": pl.String(),
+    "file": pl.String(),
+    "rows": pl.Int64(),
+    "content": pl.String(),
+}
+"""Columns of the catalogue: one row per published file; `file` is its path below the store's root."""
+
+
+class Reader:
+    """Published data of one environment."""
+
+    def __init__(self, graph: StageGraph, ledger: Ledger, store: Store, environment: str) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._store = store
+        self._environment = environment
+
+    def read(self, name: str, partitions: Sequence[str], as_of: datetime | None = None) -> Any:
+        """The published data of some partitions of a stage: one lazy frame, or the artifact of a single partition.
+
+        Raises `NotPublished` when one of them is not published (or was not, at `as_of`), `WrongPartition` for a wrong key.
+        """
+        stage = self._graph.find([name])[0]
+        versions = [self.version(name, partition, as_of) for partition in partitions]
+        if isinstance(stage.contract, ArtifactContract):
+            return self._artifact(stage.contract, versions[0].parts[0].files[0])
+        return self.scan([part for version in versions for part in version.parts], stage.contract)
+
+    def version(self, name: str, partition: str, as_of: datetime | None = None) -> Version:
+        """The published version of one partition. Raises like `read`."""
+        stage = self._graph.find([name])[0]
+        stage.partitions.check(partition)
+        found = self._ledger.published_version(self._environment, name, partition, as_of)
+        if found is None:
+            moment = f" at {as_of.isoformat()}" if as_of else ""
+            raise NotPublished(f"{name} {partition} is not published in {self._environment}{moment}")
+        return found
+
+    def load(self, name: str, side_part: str | None, read: Sequence[InputRead]) -> Any:
+        """What an input of a stage holds: exactly the parts in `read`, in their order."""
+        stage = self._graph.stages[name]
+        stored = self._ledger.files({item.record for item in read})
+        files = [file for item in read for file in stored[item.record][item.part]]
+        if isinstance(stage.contract, ArtifactContract):
+            return self._artifact(stage.contract, files[0])
+        return self._scan_files(files, stage.side_parts[side_part] if side_part else stage.contract)
+
+    def rows_of(self, read: Sequence[InputRead]) -> int:
+        """Rows in the parts that were read; landed files count nothing."""
+        stored = self._ledger.files({item.record for item in read if not item.is_file})
+        return sum(file.rows for item in read if not item.is_file for file in stored[item.record][item.part])
+
+    def scan(self, parts: Collection[Part], contract: type[Contract]) -> pl.LazyFrame:
+        """The rows of some parts, one after the other."""
+        return self._scan_files([file for part in parts for file in part.files], contract)
+
+    def catalogue(self, read: Sequence[InputRead]) -> pl.LazyFrame:
+        """One row per file behind the parts in `read`, ordered by stage, partition, part and file."""
+        stored = self._ledger.files({item.record for item in read})
+        rows = [
+            (stage.context, stage.name, item.partition, item.part, file.path, file.rows, item.content)
+            for item in read
+            for stage in [self._graph.stages[item.upstream]]
+            for file in stored[item.record][item.part]
+        ]
+        frame = pl.LazyFrame(rows, schema=CATALOGUE_TYPES, orient="row")
+        return frame.sort("context", "stage", "partition", "part", "file")
+
+    def published_catalogue(self, as_of: datetime | None = None) -> pl.DataFrame:
+        """The catalogue of everything published in frames (or of what was, at `as_of`), with each file's `location`."""
+        names = [
+            stage.name for stage in self._graph.stages.values() if not isinstance(stage.contract, ArtifactContract)
+        ]
+        published = self._ledger.published(self._environment, names, as_of)
+        read = [
+            InputRead(name, name, partition, part.name, part.content, version.version_id)
+            for name, by_partition in published.items()
+            for partition, version in by_partition.items()
+            for part in version.parts
+        ]
+        return self.located(self.catalogue(read)).collect()
+
+    def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
+        """A catalogue with the column `location`: where each file lies on this machine."""
+        paths = catalogue.select("file").unique().collect()["file"].to_list()
+        places = {"file": paths, "location": [str(self._store.locate(path)) for path in paths]}
+        return catalogue.join(
+            pl.LazyFrame(places, schema={"file": pl.String, "location": pl.String}), on="file", maintain_order="left"
+        )
+
+    def empty_frames(self) -> dict[tuple[str, str], pl.LazyFrame]:
+        """A frame without rows for every stage of frames, by context and name."""
+        return {
+            (stage.context, stage.name): stage.contract.empty()
+            for stage in self._graph.stages.values()
+            if not isinstance(stage.contract, ArtifactContract)
+        }
+
+    def _artifact(self, contract: ArtifactContract, file: StoredFile) -> Any:
+        return contract.read(self._store.locate(file.path))
+
+    def _scan_files(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
+        if not files:
+            return contract.empty()
+        return pl.scan_parquet([self._store.locate(file.path) for file in files])

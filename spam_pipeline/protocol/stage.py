@@ -1,0 +1,120 @@
+"""Stages: what a stage is, and `@stage`, which turns a pure function into one.
+
+A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), or entries of
+the pipeline's configuration. Its return value is the data. How stages are run is in `runner`, when they are stale in
+`staleness`; the orchestrator's view of a stage is in `spam_pipeline.orchestration`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, ParamSpec, TypeVar
+
+from spam_pipeline.protocol.contract import AnyContract, Contract
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.errors import WrongDefinition
+from spam_pipeline.protocol.partition import Partitions
+from spam_pipeline.protocol.selection import SamePartition, Selection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OWN_PARTITION = "partition"
+"""The parameter that receives the key of the partition being computed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that others land: observed, never written. One item per file, grouped by partition."""
+
+    name: str
+    partitions: Partitions
+    description: str
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P, R]):
+    """One asset: a pure function from upstream data to new data, owned by one context.
+
+    `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; what a file gave is kept as a
+    shard and reused as long as the file and the code stay the same. Parts named in `side_parts` have contracts of their own
+    and are read only by consumers that ask for them; `private_parts` never become part of a version.
+    """
+
+    function: Callable[P, R]
+    name: str
+    context: str
+    partitions: Partitions
+    contract: AnyContract
+    owner: str
+    selections: Mapping[str, Selection]
+    libraries: tuple[str, ...] = ()
+    side_parts: Mapping[str, type[Contract]] = field(default_factory=dict)
+    private_parts: frozenset[str] = frozenset()
+    file_by_file: bool = False
+    settled_after_days: int | None = None
+    delivery: Delivery | None = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as a test or a notebook would."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the function reads, in the order in which it takes them."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @property
+    def description(self) -> str:
+        """What the function's docstring says."""
+        return inspect.getdoc(self.function) or ""
+
+
+def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages need few
+    *,
+    partitions: Partitions,
+    contract: AnyContract,
+    owner: str,
+    selections: Mapping[str, Selection] | None = None,
+    libraries: Iterable[str] = (),
+    side_parts: Mapping[str, type[Contract]] | None = None,
+    private_parts: Iterable[str] = (),
+    file_by_file: bool = False,
+    settled_after_days: int | None = None,
+    delivery: Delivery | None = None,
+    context: str | None = None,
+) -> Callable[[Callable[P, R]], Stage[P, R]]:
+    """Turn a pure function into a stage of the context whose package it is defined in.
+
+    `selections` says for a parameter which partitions it reads where that is not simply the same one; the first parameter
+    drives: a partition is wanted when it selects something there. `libraries` are the distributions whose release can
+    change the result. `settled_after_days` waits until the landing zone has moved that far past the day. `delivery`
+    carries what was published to a store outside.
+
+    Raises `WrongDefinition` when a selection names no parameter or the function reads nothing.
+    """
+
+    def define(function: Callable[P, R]) -> Stage[P, R]:
+        parameters = tuple(inspect.signature(function).parameters)
+        unknown = sorted(set(selections or {}) - set(parameters))
+        if unknown or not parameters:
+            problem = f"selections for {', '.join(unknown)}" if unknown else "no parameters"
+            raise WrongDefinition(f"stage {function.__name__} has {problem}: it takes ({', '.join(parameters)})")
+        chosen = {name: (selections or {}).get(name, SamePartition()) for name in parameters if name != OWN_PARTITION}
+        return Stage(
+            function=function,
+            name=function.__name__,
+            context=context or function.__module__.split(".")[-2],
+            partitions=partitions,
+            contract=contract,
+            owner=owner,
+            selections=chosen,
+            libraries=tuple(sorted(libraries)),
+            side_parts=side_parts or {},
+            private_parts=frozenset(private_parts),
+            file_by_file=file_by_file,
+            settled_after_days=settled_after_days,
+            delivery=delivery,
+        )
+
+    return define

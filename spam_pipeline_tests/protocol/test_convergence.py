@@ -1,0 +1,317 @@
+"""Observing, running and converging, told with the toy pipeline over a real store and ledger."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from spam_pipeline.partitions import arrival_days
+from spam_pipeline.protocol.convergence import Converged, converge
+from spam_pipeline.protocol.errors import Held, NotPublished, WrongPartition
+from spam_pipeline.protocol.ledger import PRODUCTION
+from spam_pipeline.protocol.runner import Action, Runner
+from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol.staleness import State
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, land, toy_runner
+
+
+ROOT = Path(__file__).parents[2]
+DYING = "spam_pipeline_tests.protocol.converge_and_die"
+
+
+def run(runner: Runner, *names: str) -> tuple[Converged, list[tuple[str, str, str]]]:
+    """Observe and converge; also tell which partitions were computed or reused."""
+    did: list[tuple[str, str, str]] = []
+    runner.observe()
+    done = converge(
+        runner,
+        names or None,
+        on_outcome=lambda need, outcome: did.append(
+            (need.stage, need.partition, outcome.action.value if outcome else "failed")
+        ),
+    )
+    return done, did
+
+
+def digests(runner: Runner) -> dict[tuple[str, str], str]:
+    """The published content of every partition."""
+    published = runner.ledger.published(PRODUCTION, list(runner.graph.stages))
+    return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
+
+
+def rebuilt(home: Path) -> dict[tuple[str, str], str]:
+    """The digests of a rebuild from nothing on the same landing zone."""
+    elsewhere = home.with_name(f"{home.name}-rebuilt")
+    shutil.rmtree(elsewhere, ignore_errors=True)
+    elsewhere.mkdir()
+    shutil.copytree(home / "landing", elsewhere / "landing")
+    runner = toy_runner(elsewhere)
+    run(runner)
+    return digests(runner)
+
+
+def total(runner: Runner, name: str, partition: str) -> int:
+    return int(runner.reader.read(name, [partition]).collect()["total"].sum())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-01 2", "broken")
+    land(home, "2026-01-02", "a", "2026-01-02 10", "2026-01-01 2")
+    land(home, "2026-01-04", "a", "2026-01-04 100")
+    return home
+
+
+def test_everything_wanted_is_published(home: Path) -> None:
+    runner = toy_runner(home)
+    done, _ = run(runner)
+    assert done.converged
+    assert (done.held, done.failed) == ((), ())
+    assert total(runner, "two_day_total", "2026-01-02") == 13
+    assert total(runner, "monthly_total", "2026-01") == 113
+    assert runner.reader.read("model", ["all"]) == {"2026-01-01": 2, "2026-01-02": 1, "2026-01-04": 1}
+    assert runner.reader.read("rejected_numbers", ["2026-01-01"]).collect()["line"].to_list() == [3]
+
+
+def test_a_second_convergence_computes_nothing(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    before = digests(runner)
+    done, did = run(toy_runner(home))
+    assert (done.computed, done.reused, did) == (0, 0, [])
+    assert digests(runner) == before
+
+
+def test_one_more_file_in_an_old_arrival_day_recomputes_only_what_it_touches(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    land(home, "2026-01-01", "b", "2026-01-04 7")
+    _, did = run(runner)
+    computed = {(name, key) for name, key, _ in did}
+    assert computed == {
+        ("received_numbers", "2026-01-01"),
+        ("numbers", "2026-01-04"),
+        ("two_day_total", "2026-01-04"),
+        ("model", "all"),
+        ("share", "2026-01-01"),
+        ("share", "2026-01-02"),
+        ("share", "2026-01-04"),
+        ("monthly_total", "2026-01"),
+        ("board", "all"),
+    }
+    assert digests(runner) == rebuilt(home)
+
+
+def test_a_landed_file_is_decoded_once(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    (home / "landing" / "2026-01-01" / "a.txt").chmod(0)
+    land(home, "2026-01-01", "b", "2026-01-01 3")
+    if os.getuid() == 0:
+        (home / "landing" / "2026-01-01" / "a.txt").write_text("2026-01-01 9\n", encoding="utf-8")
+        state = runner.ledger.landed()[0]
+        os.truncate(home / "landing" / "2026-01-01" / "a.txt", state.size)
+        os.utime(home / "landing" / "2026-01-01" / "a.txt", ns=(state.modified, state.modified))
+    done, _ = run(runner)
+    assert done.converged, "the file that was decoded before is not opened again"
+    assert runner.reader.read("numbers", ["2026-01-01"]).collect()["number"].to_list() == [1, 2, 3]
+
+
+def test_equal_content_stops_the_wave(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    land(home, "2026-01-02", "retry", "2026-01-02 10")
+    _, did = run(runner)
+    assert [(name, key) for name, key, _ in did] == [
+        ("received_numbers", "2026-01-02"),
+        ("numbers", "2026-01-02"),
+        ("board", "all"),
+    ]
+
+
+def test_a_replaced_file_is_decoded_again(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    land(home, "2026-01-04", "a", "2026-01-04 200")
+    run(runner)
+    assert total(runner, "monthly_total", "2026-01") == 213
+    assert digests(runner) == rebuilt(home)
+
+
+def test_a_revert_computes_nothing(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    before = digests(runner)
+    changed, _ = run(toy_runner(home, factor=2))
+    assert changed.computed > 0
+    reverted, _ = run(toy_runner(home))
+    assert (reverted.computed, reverted.reused) == (0, changed.computed)
+    assert digests(runner) == before
+
+
+def test_a_setting_touches_only_the_stages_that_take_it(home: Path) -> None:
+    run(toy_runner(home))
+    _, did = run(toy_runner(home, factor=2))
+    assert {name for name, _, _ in did} == {"two_day_total", "board"}
+
+
+def test_a_day_is_settled_when_the_landing_zone_has_moved_past_it(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    assert set(runner.needs(["settled_total"])["settled_total"]) == {"2026-01-01", "2026-01-02"}
+    land(home, "2026-01-06", "a", "2026-01-06 1")
+    run(runner)
+    assert set(runner.needs(["settled_total"])["settled_total"]) == {"2026-01-01", "2026-01-02", "2026-01-04"}
+
+
+def test_a_version_that_breaks_its_contract_is_quarantined_and_its_consumers_keep_what_they_had(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    land(home, "2026-01-04", "b", "2026-01-04 -5")
+    done, _ = run(runner)
+    assert done.converged
+    assert done.held == ("received_numbers 2026-01-04: its version was refused",)
+    assert total(runner, "monthly_total", "2026-01") == 113
+    assert runner.ledger.versions("received_numbers", "2026-01-04")[-1][1].findings != ()
+
+
+def test_what_rests_on_a_first_version_that_was_refused_is_held(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 -1")
+    runner = toy_runner(home)
+    done, _ = run(runner)
+    needs = runner.needs()
+    assert needs["rejected_numbers"]["2026-01-01"].state is State.HELD
+    assert done.held[0].startswith("received_numbers 2026-01-01")
+    with pytest.raises(NotPublished, match="received_numbers 2026-01-01 is not published"):
+        runner.reader.read("received_numbers", ["2026-01-01"])
+
+
+def test_correcting_the_file_releases_what_was_held(home: Path) -> None:
+    runner = toy_runner(home)
+    land(home, "2026-01-04", "b", "2026-01-04 -5")
+    run(runner)
+    land(home, "2026-01-04", "b", "2026-01-04 5")
+    done, _ = run(runner)
+    assert done.held == ()
+    assert total(runner, "monthly_total", "2026-01") == 118
+
+
+def test_a_target_outside_that_lost_its_contents_is_filled_again(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    board = home / "board.txt"
+    before = board.read_text(encoding="utf-8")
+    board.unlink()
+    assert runner.needs(["board"])["board"]["all"].state is State.STALE
+    _, did = run(runner)
+    assert did == [("board", "all", Action.DELIVERED.value)]
+    assert board.read_text(encoding="utf-8") == before
+
+
+def test_only_the_named_stages_and_what_they_rest_on_run(home: Path) -> None:
+    _, did = run(toy_runner(home), "numbers")
+    assert {name for name, _, _ in did} == {"received_numbers", "numbers"}
+
+
+def test_a_branch_computes_only_what_it_changes_and_leaves_production_alone(home: Path) -> None:
+    run(toy_runner(home))
+    before = digests(toy_runner(home))
+    branch = toy_runner(home, environment="branch", factor=2)
+    _, did = run(branch)
+    assert {name for name, _, _ in did} == {"two_day_total", "board"}
+    assert total(branch, "two_day_total", "2026-01-02") == 26
+    assert digests(toy_runner(home)) == before
+
+
+def test_the_bytes_of_rejected_records_are_kept_apart(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    kept = pl.read_parquet(next((home / "private").rglob("*.parquet")))
+    assert kept["raw"].to_list() == ["broken"]
+    for file in (home / "store").rglob("*.parquet"):
+        assert b"broken" not in file.read_bytes()
+
+
+def test_one_partition_can_be_run_by_itself(home: Path) -> None:
+    runner = toy_runner(home)
+    runner.observe()
+    assert runner.run(runner.need("received_numbers", "2026-01-01")).action is Action.COMPUTED
+    assert runner.run(runner.need("numbers", "2026-01-01")).action is Action.COMPUTED
+    assert runner.run(runner.need("numbers", "2026-01-01")).action is Action.NOTHING
+
+
+def test_a_partition_that_nothing_landed_for_is_not_wanted(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    with pytest.raises(Held, match="nothing to compute it from has landed"):
+        runner.need("numbers", "2026-01-03")
+    with pytest.raises(WrongPartition):
+        runner.need("numbers", "January")
+
+
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+def fails_on_the_second(received_numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+    """Fails on one day."""
+    if partition == "2026-01-02":
+        raise ValueError("the second is an unlucky day")
+    return received_numbers.sort("day", "number")
+
+
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+def after_the_failing_one(fails_on_the_second: pl.LazyFrame) -> pl.LazyFrame:
+    """Reads the stage that fails."""
+    return fails_on_the_second
+
+
+def test_a_failing_partition_is_named_and_stops_nobody_else(home: Path) -> None:
+    runner = toy_runner(home, stages=(*STAGES, fails_on_the_second, after_the_failing_one))
+    done, did = run(runner)
+    assert not done.converged
+    assert [(item.stage, item.partition) for item in done.failed] == [("fails_on_the_second", "2026-01-02")]
+    assert "unlucky day" in done.failed[0].error
+    assert ("after_the_failing_one", "2026-01-04", "computed") in did
+    assert runner.needs()["after_the_failing_one"]["2026-01-02"].state is State.MISSING
+
+
+def test_two_processes_converge_the_same_home_at_once(home: Path) -> None:
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda _: _converge_in_a_process(home).wait(timeout=120), range(2)))
+    runner = toy_runner(home)
+    assert digests(runner) == rebuilt(home)
+    told = [
+        (item.stage, item.partition, item.version_id) for item, _, _ in runner.ledger.publications_after(0, PRODUCTION)
+    ]
+    assert len(told) == len(set(told)), "no version was published twice"
+
+
+@pytest.mark.parametrize("effect", [1, 2, 3, 4, 5, 6, 9, 14, 23, 30, 41, 58])
+def test_a_convergence_killed_at_any_effect_goes_on_where_it_was(home: Path, effect: int) -> None:
+    died = subprocess.run([sys.executable, "-m", DYING, str(home), str(effect)], cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL, "the effect was reached"
+    runner = toy_runner(home)
+    done, _ = run(runner)
+    assert done.converged
+    assert digests(runner) == rebuilt(home)
+    for _, version, _ in runner.ledger.publications_after(0, PRODUCTION):
+        for part in version.parts:
+            for file in part.files:
+                runner.store.verify(file.path)
+
+
+def _converge_in_a_process(home: Path) -> "subprocess.Popen[bytes]":
+    code = (
+        "import sys; from pathlib import Path;"
+        "from spam_pipeline.protocol.convergence import converge;"
+        "from spam_pipeline_tests.protocol.toy_pipeline import toy_runner;"
+        "runner = toy_runner(Path(sys.argv[1])); runner.observe();"
+        "sys.exit(not converge(runner).converged)"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, str(home)], cwd=ROOT)

@@ -1,0 +1,69 @@
+"""Which keys of its upstream a partition reads."""
+
+import pytest
+
+from spam_pipeline.protocol.selection import (
+    DaysOfMonth,
+    EveryPartition,
+    PartNamedAlike,
+    PartsUpToMonth,
+    SamePartition,
+    Selection,
+    TrailingDays,
+    UpstreamKeys,
+)
+
+DAYS = UpstreamKeys.of({f"2026-0{month}-{day:02d}": ["all"] for month in (1, 2) for day in range(1, 29)})
+ARRIVALS = UpstreamKeys.of({"2026-01-05": ["2026-01-04", "2026-01-05"], "2026-01-06": ["2026-01-05"], "2026-01-07": []})
+MONTHLY_PARTS = UpstreamKeys.of({"all": ["2025-11", "2026-01", "2026-02"]})
+ONE = UpstreamKeys.of({"all": ["all"]})
+
+
+@pytest.mark.parametrize(
+    ("selection", "partition", "upstream", "expected"),
+    [
+        (SamePartition(), "2026-01-05", DAYS, [("2026-01-05", "all")]),
+        (SamePartition(), "2026-01-05", ONE, [("all", "all")]),
+        (SamePartition(), "2026-03-01", DAYS, []),
+        (TrailingDays(3), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
+        (TrailingDays(2), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
+        (PartNamedAlike(), "2026-01-05", ARRIVALS, [("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")]),
+        (PartNamedAlike(), "2026-01-09", ARRIVALS, []),
+        (PartsUpToMonth(), "2026-01-31", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01")]),
+        (PartsUpToMonth(), "2026-02", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01"), ("all", "2026-02")]),
+    ],
+)
+def test_a_partition_reads_these_keys(
+    selection: Selection, partition: str, upstream: UpstreamKeys, expected: list[tuple[str, str]]
+) -> None:
+    assert selection.keys(partition, upstream) == expected
+
+
+def test_a_month_reads_its_own_days_in_order() -> None:
+    keys = DaysOfMonth().keys("2026-02", DAYS)
+    assert keys == [(f"2026-02-{day:02d}", "all") for day in range(1, 29)]
+
+
+def test_everything_is_everything() -> None:
+    assert len(EveryPartition().keys("all", DAYS)) == 56
+
+
+def test_a_partition_is_wanted_where_its_driver_has_something() -> None:
+    days = ["2026-01-04", "2026-01-05", "2026-02-01"]
+    assert SamePartition().wanted(days, DAYS) == set(days)
+    assert DaysOfMonth().wanted(days, DAYS) == {"2026-01", "2026-02"}
+    assert EveryPartition().wanted(days, DAYS) == {"all"}
+    assert EveryPartition().wanted([], DAYS) == set()
+    assert PartNamedAlike().wanted(["2026-01-05"], ARRIVALS) == {"2026-01-04", "2026-01-05"}
+
+
+def test_a_partition_waits_for_upstream_partitions_that_are_wanted() -> None:
+    days = {"2026-01-04", "2026-01-05", "2026-02-01"}
+    assert SamePartition().waits_for("2026-01-05", days) == ["2026-01-05"]
+    assert SamePartition().waits_for("2026-01-06", days) == []
+    assert TrailingDays(3).waits_for("2026-01-06", days) == ["2026-01-04", "2026-01-05"]
+    assert DaysOfMonth().waits_for("2026-01", days) == ["2026-01-04", "2026-01-05"]
+    assert PartNamedAlike().waits_for("2026-01-05", days) == []
+    assert PartNamedAlike().waits_for("2026-01-05", {"all"}) == ["all"]
+    assert PartsUpToMonth().waits_for("2026-01-05", {"all"}) == ["all"]
+    assert EveryPartition().waits_for("all", days) == []

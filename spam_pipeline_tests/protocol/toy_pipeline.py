@@ -1,0 +1,216 @@
+"""A pipeline of numbers, small enough to follow by eye, with every kind of stage that the protocol knows.
+
+A landed file has lines of `<event day> <number>`; anything else on a line is rejected.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
+from spam_pipeline.protocol.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.ledger import PRODUCTION, Ledger
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.selection import (
+    DaysOfMonth,
+    EveryPartition,
+    EveryStage,
+    PartNamedAlike,
+    SamePartition,
+    TrailingDays,
+)
+from spam_pipeline.protocol.stage import Source, stage
+from spam_pipeline.protocol.store import Store
+
+landed_numbers = Source("landed_numbers", arrival_days, "Files of numbers.")
+
+
+class Numbers(Contract):
+    """Numbers of a day; negative ones break the contract."""
+
+    day = dy.String()
+    number = dy.Int64(min=0)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        return {"numbers": pl.len(), "total": pl.col("number").sum()}
+
+
+class Rejected(Contract):
+    file = dy.String()
+    line = dy.Int64()
+
+
+class Total(Contract):
+    key = dy.String(primary_key=True)
+    total = dy.Int64()
+
+
+class Catalogue(Contract):
+    context = dy.String()
+    stage = dy.String()
+    partition = dy.String()
+    part = dy.String()
+    file = dy.String()
+    rows = dy.Int64()
+    content = dy.String()
+
+
+def write_json(value: Mapping[str, int], path: Path) -> None:
+    path.write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, int]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def delivered_recipe(target: str) -> str | None:
+    path = Path(target)
+    return path.read_text(encoding="utf-8").split("\n", 1)[0] if path.exists() else None
+
+
+def deliver_lines(target: str, recipe: str, frame: pl.LazyFrame) -> None:
+    rows = frame.collect().rows()
+    Path(target).write_text("\n".join([recipe, *(str(row) for row in rows)]), encoding="utf-8")
+
+
+MODEL = ArtifactContract(".json", write_json, read_json, lambda value: {"days": len(value)})
+
+
+@stage(
+    partitions=arrival_days,
+    contract=Numbers,
+    owner="team:toys",
+    side_parts={"rejected": Rejected},
+    private_parts=("rejected_bytes",),
+    file_by_file=True,
+)
+def received_numbers(landed_numbers: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Numbers by event day, as they arrived."""
+    with landed_numbers.open() as file:
+        lines = file.read().decode().splitlines()
+    for number, line in enumerate(lines, 1):
+        words = line.split(" ")
+        if len(words) == 2 and words[1].lstrip("-").isdigit():
+            yield words[0], pl.DataFrame({"day": [words[0]], "number": [int(words[1])]})
+        else:
+            yield "rejected", pl.DataFrame({"file": [landed_numbers.path], "line": [number]})
+            yield "rejected_bytes", pl.DataFrame({"line": [number], "raw": [line]})
+
+
+@stage(
+    partitions=arrival_days,
+    contract=Rejected,
+    owner="team:toys",
+    selections={"received_numbers": SamePartition("rejected")},
+)
+def rejected_numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+    """Where the broken lines are."""
+    return received_numbers.sort("file", "line")
+
+
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", selections={"received_numbers": PartNamedAlike()})
+def numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+    """The day's distinct numbers."""
+    return received_numbers.unique().sort("number")
+
+
+@stage(partitions=event_days, contract=Total, owner="team:toys", selections={"numbers": TrailingDays(2)})
+def two_day_total(numbers: pl.LazyFrame, partition: str, factor: int) -> pl.LazyFrame:
+    """Total of the day and the day before, times a setting."""
+    return numbers.select(key=pl.lit(partition), total=pl.col("number").sum() * factor)
+
+
+@stage(partitions=unpartitioned, contract=MODEL, owner="team:toys", selections={"numbers": EveryPartition()})
+def model(numbers: pl.LazyFrame) -> dict[str, int]:
+    """How many numbers each day has."""
+    return dict(numbers.group_by("day").len().sort("day").collect().rows())
+
+
+@stage(partitions=event_days, contract=Total, owner="team:toys")
+def share(numbers: pl.LazyFrame, model: Mapping[str, int], partition: str) -> pl.LazyFrame:
+    """The day's numbers in percent of all."""
+    percent = 100 * model.get(partition, 0) // max(1, sum(model.values()))
+    return numbers.select(key=pl.lit(partition), total=pl.lit(percent, pl.Int64)).head(1)
+
+
+@stage(partitions=statement_months, contract=Total, owner="team:toys", selections={"numbers": DaysOfMonth()})
+def monthly_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+    """Total of the month."""
+    return numbers.select(key=pl.lit(partition), total=pl.col("number").sum())
+
+
+@stage(partitions=event_days, contract=Total, owner="team:toys", settled_after_days=2)
+def settled_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+    """Total of a day that nobody expects anything more for."""
+    return numbers.select(key=pl.lit(partition), total=pl.col("number").sum())
+
+
+@stage(
+    partitions=unpartitioned,
+    contract=Catalogue,
+    owner="team:toys",
+    selections={"catalogue": EveryStage()},
+    delivery=Delivery("board", delivered_recipe, deliver_lines),
+)
+def board(catalogue: pl.LazyFrame) -> pl.LazyFrame:
+    """Everything there is, on a board outside."""
+    return catalogue
+
+
+STAGES = (
+    received_numbers,
+    rejected_numbers,
+    numbers,
+    two_day_total,
+    model,
+    share,
+    monthly_total,
+    settled_total,
+    board,
+)
+
+
+def toy_graph(home: Path, stages: tuple[Any, ...] = STAGES, factor: int = 1) -> StageGraph:
+    return StageGraph(stages, [landed_numbers], {"factor": factor, "board": str(home / "board.txt")})
+
+
+def toy_runner(
+    home: Path,
+    *,
+    environment: str = PRODUCTION,
+    ledger_url: str | None = None,
+    factor: int = 1,
+    stages: tuple[Any, ...] = STAGES,
+) -> Runner:
+    home.mkdir(parents=True, exist_ok=True)
+    return Runner(
+        graph=toy_graph(home, stages, factor),
+        ledger=Ledger(ledger_url or f"sqlite:///{home / 'ledger.db'}"),
+        store=Store(str(home / "store"), home / "cache"),
+        private_store=Store(str(home / "private"), home / "cache-private"),
+        landing=home / "landing",
+        classify=classify,
+        environment=environment,
+    )
+
+
+def classify(path: str) -> tuple[str, str] | None:
+    folder, _, name = path.partition("/")
+    return ("landed_numbers", folder) if name.endswith(".txt") else None
+
+
+def land(home: Path, arrival_day: str, name: str, *lines: str) -> Path:
+    """Land a file as a whole, the way a delivery does."""
+    folder = home / "landing" / arrival_day
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{name}"
+    unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return unfinished.replace(folder / f"{name}.txt")
