@@ -1,0 +1,118 @@
+"""Blocks: a stream of bytes cut at the ends of records, so that each block can be decoded on its own and in parallel.
+
+Memory is bounded whatever the stream holds. What a record means, and whether it is any good, is not known here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from spam_pipeline.ingestion.compression import DamagedStream
+
+BLOCK_BYTES = 16 * 1024 * 1024
+LONGEST_RECORD_BYTES = 1024 * 1024
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_VARINT_BITS = 7
+_VARINT_MORE = 1 << _VARINT_BITS
+_LONGEST_VARINT_BYTES = 10
+
+Data = TypeVar("Data", bytes, list[bytes])
+
+
+@dataclass(frozen=True)
+class Block(Generic[Data]):
+    """Whole records and the 1-based number of the first: lines as their bytes, messages as a list. `size` is in bytes."""
+
+    first: int
+    data: Data
+    size: int
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What follows the last readable record of a file, as one record: its number, how it begins, and why it is lost."""
+
+    line: int
+    raw: bytes
+    reason: str
+
+
+def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | Rest]:
+    """Cut a stream at line ends. A byte order mark at its start is dropped.
+
+    A line that is longer than `LONGEST_RECORD_BYTES` may come shortened, but still longer than that.
+    """
+    waiting, line = bytearray(), 1
+    for is_last, damage in _filled(waiting, pieces, block_bytes):
+        if line == 1 and waiting.startswith(_BYTE_ORDER_MARK):
+            del waiting[: len(_BYTE_ORDER_MARK)]
+        end = len(waiting) if is_last and not damage else waiting.rfind(b"\n") + 1
+        if end:
+            data = bytes(memoryview(waiting)[:end])
+            del waiting[:end]
+            yield Block(line, data, end)
+            line += data.count(b"\n")
+        del waiting[LONGEST_RECORD_BYTES + 1 :]
+        if damage:
+            yield Rest(line, bytes(waiting), damage)
+
+
+def blocks_of_messages(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[list[bytes]] | Rest]:
+    """Cut a stream of messages, each after its length as a varint. Numbers count messages.
+
+    A length that is no varint or beyond `LONGEST_RECORD_BYTES` ends the file, because nothing after it can be found.
+    """
+    waiting, first = bytearray(), 1
+    for is_last, damage in _filled(waiting, pieces, block_bytes):
+        messages, end, broken = _messages(bytes(waiting))
+        if messages:
+            yield Block(first, messages, end)
+            first += len(messages)
+        del waiting[:end]
+        lost = broken or damage or ("the last message is cut off" if is_last and waiting else None)
+        if lost:
+            yield Rest(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost)
+            return
+
+
+def _filled(waiting: bytearray, pieces: Iterator[bytes], block_bytes: int) -> Iterator[tuple[bool, str | None]]:
+    """Append to `waiting` until it holds a block; say whether that was all, and what damage ended it."""
+    try:
+        for piece in pieces:
+            waiting += piece
+            if len(waiting) >= block_bytes:
+                yield False, None
+    except DamagedStream as damage:
+        yield True, str(damage)
+    else:
+        yield True, None
+
+
+def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
+    """The whole messages at the start of `data`, where they end, and what is wrong with the length that follows, if anything."""
+    messages: list[bytes] = []
+    position = 0
+    while position < len(data):
+        length, start = _varint(data, position)
+        if length is None and start - position < _LONGEST_VARINT_BYTES:
+            break
+        if length is None or length > LONGEST_RECORD_BYTES:
+            return messages, position, "no readable message length: nothing after it can be found"
+        if start + length > len(data):
+            break
+        messages.append(data[start : start + length])
+        position = start + length
+    return messages, position, None
+
+
+def _varint(data: bytes, position: int) -> tuple[int | None, int]:
+    """The number at `position` and where it ends; None when it does not end within `data` or its longest form."""
+    value = 0
+    stop = min(position + _LONGEST_VARINT_BYTES, len(data))
+    for index in range(position, stop):
+        byte = data[index]
+        value |= (byte & (_VARINT_MORE - 1)) << (_VARINT_BITS * (index - position))
+        if byte < _VARINT_MORE:
+            return value, index + 1
+    return None, stop

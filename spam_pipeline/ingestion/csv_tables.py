@@ -1,0 +1,157 @@
+"""CSV files of reference data as typed tables: every row is accepted or rejected with its place and the reason.
+
+A table is described by its columns; the tables themselves are in `reference`. Files are small beside plays, so they are read
+whole, and nothing here is about plays.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from spam_pipeline.ingestion.contracts import Rejected
+from spam_pipeline.ingestion.records import Fault, fault_of
+from spam_pipeline.protocol.contract import column_types
+
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+_HEADER_LINE = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a CSV file: how its text becomes a value (null: it does not), what is expected, and if it may be empty."""
+
+    value: pl.Expr
+    expected: str
+    is_optional: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a CSV file must hold. `rules` look at the values of a row: when one is broken, which column, and the problem."""
+
+    columns: Mapping[str, Column]
+    key: Sequence[str]
+    rules: Sequence[tuple[pl.Expr, str, str]] = ()
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """The accepted rows with the table's columns, in the order of the file; and the `Rejected` rows."""
+
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def read_table(content: bytes, path: str, table: Table) -> TableRead:
+    """Read a CSV file with a header. Other columns than the table's are ignored, lines without any value are nothing.
+
+    Of rows with the same key the first stays. `line` is where a row begins, line breaks within quotes counted. A file without
+    one of the columns is rejected as a whole, at line 1; a file without even a header has no rows.
+    """
+    cells = _cells(content)
+    missing = next((name for name in table.columns if name not in cells.columns), None)
+    if missing is None:
+        return _judged(_located(cells, table), path, table)
+    nothing = _judged(pl.DataFrame(schema={**dict.fromkeys(table.columns, pl.String), "line": pl.Int64}), path, table)
+    if not cells.columns:
+        return nothing
+    at_header = pl.DataFrame({"line": [_HEADER_LINE], "broken": [0]})
+    return TableRead(nothing.rows, _rejected(at_header, path, [fault_of(missing, "no such column in this file")]))
+
+
+def _cells(content: bytes) -> pl.DataFrame:
+    """All cells as text, bytes that are not UTF-8 replaced; without any column when the file is empty."""
+    try:
+        return pl.read_csv(
+            content, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", raise_if_empty=False
+        )
+    except pl.exceptions.ComputeError:  # a quote in the wrong place, for which the fast parser refuses the whole file
+        return _cells_row_by_row(content)
+
+
+def _cells_row_by_row(content: bytes) -> pl.DataFrame:
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    header = next(reader, [])
+    rows = list(_until_unreadable(reader, len(header)))
+    return pl.DataFrame(
+        {
+            name: [row[index] if index < len(row) else None for row in rows]
+            for index, name in reversed(list(enumerate(header)))  # so that of repeated names the first counts
+        },
+        schema=dict.fromkeys(header, pl.String),
+    )
+
+
+def _until_unreadable(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    """The rows; where a quote was never closed and swallows too much, one unreadable row stands for the rest."""
+    try:
+        yield from reader
+    except csv.Error:
+        yield [_UNREADABLE] * width
+
+
+def _located(cells: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The table's cells, empty ones null, and the `line` of each row that has any value."""
+    breaks = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0)).cast(pl.Int64)
+    first = _HEADER_LINE + 1
+    places = cells.select(
+        line=pl.int_range(first, first + pl.len(), dtype=pl.Int64) + breaks.cum_sum() - breaks,
+        is_blank=pl.all_horizontal(pl.all().fill_null("") == ""),
+    )
+    filled = cells.select(pl.when(pl.col(name) != "").then(name).alias(name) for name in table.columns)
+    return pl.concat([filled, places], how="horizontal").filter(~pl.col("is_blank")).drop("is_blank")
+
+
+def _judged(text: pl.DataFrame, path: str, table: Table) -> TableRead:
+    """Turn text into values, and rows apart that break a rule: first each column's own, then the table's, then the key."""
+    of_columns = [problem for name, column in table.columns.items() for problem in _problems(name, column)]
+    of_table = [(broken, fault_of(name, problem)) for broken, name, problem in table.rules]
+    judged = (
+        text.with_columns(broken=_first_broken(of_columns))
+        .with_columns(column.value.alias(name) for name, column in table.columns.items())
+        .with_columns(broken=pl.coalesce("broken", _first_broken(of_table, len(of_columns))))
+    )
+    accepted = judged.filter(pl.col("broken").is_null())
+    is_first = accepted.select(pl.struct(table.key).is_first_distinct()).to_series()
+    faults = [fault for _, fault in (*of_columns, *of_table)]
+    repeated = accepted.filter(~is_first).with_columns(broken=pl.lit(len(faults), dtype=pl.Int64))
+    broken = pl.concat([judged.filter(pl.col("broken").is_not_null()), repeated])
+    faults.append(fault_of(table.key[0], "repeats the key of an earlier row"))
+    return TableRead(accepted.filter(is_first).select(*table.columns), _rejected(broken, path, faults))
+
+
+def _problems(name: str, column: Column) -> Iterator[tuple[pl.Expr, Fault]]:
+    cell = pl.col(name)
+    yield cell.str.contains(_UNREADABLE, literal=True), fault_of(name, "not readable as UTF-8")
+    if not column.is_optional:
+        yield cell.is_null(), fault_of(name, "required")
+    yield cell.is_not_null() & column.value.is_null(), fault_of(name, f"expected {column.expected}")
+
+
+def _first_broken(problems: Sequence[tuple[pl.Expr, Fault]], offset: int = 0) -> pl.Expr:
+    """The number of the first problem that a row has, null when it has none."""
+    numbered = [
+        pl.when(broken).then(pl.lit(number, dtype=pl.Int64))
+        for number, (broken, _) in enumerate(problems, start=offset)
+    ]
+    return pl.coalesce(*numbered, pl.lit(None, dtype=pl.Int64))
+
+
+def _rejected(broken: pl.DataFrame, path: str, faults: Sequence[Fault]) -> pl.DataFrame:
+    return (
+        broken.select(
+            "line",
+            file=pl.lit(path),
+            field=_named(faults, [fault.field for fault in faults]),
+            reason=_named(faults, [fault.reason for fault in faults]),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in column_types(Rejected).items())
+        .sort("line")
+    )
+
+
+def _named(faults: Sequence[Fault], names: Sequence[str | None]) -> pl.Expr:
+    return pl.col("broken").replace_strict(list(range(len(faults))), names, return_dtype=pl.String)

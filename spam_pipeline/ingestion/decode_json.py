@@ -1,0 +1,168 @@
+"""Decoding JSON lines into records, whatever is in them: a bad line costs itself and nothing else.
+
+Lines whose syntax and types a regular expression can vouch for go through Polars' parser in one call; the others, few in
+practice, through Python's, one by one. Both take the first of repeated names. Values are judged in `event_rules`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from spam_pipeline.ingestion.blocks import LONGEST_RECORD_BYTES, Block
+from spam_pipeline.ingestion.json_grammar import (
+    INTEGER_FIELDS,
+    known_fields_only,
+    known_name,
+    string_token,
+    with_unknown_fields,
+)
+from spam_pipeline.ingestion.records import FIELD_TYPES, RECORD_TYPES, Decoded, Fault, fault_of, faults_frame
+
+_BLANK = r"^[ \t\r\x0b\x0c]*$"
+_WIDEST = 2**63
+_UTF8_STEP_BYTES = 64 * 1024
+
+_Members = tuple[tuple[str, Any], ...]
+_Lost = tuple[int, Fault, bytes]
+
+
+def decode_lines(block: Block[bytes]) -> Decoded:
+    """Decode the lines of a block. Lines of white space alone are nothing; numbers are those of physical lines.
+
+    Unknown fields are counted for each record and otherwise ignored.
+    """
+    lines, unreadable = _lines(block)
+    text = pl.col("text")
+    is_plain = lines.select(text.str.contains(known_fields_only()) & _is_short(text)).to_series()
+    others = lines.filter(~is_plain)
+    is_flat = others.select(text.str.contains(with_unknown_fields()) & _is_short(text)).to_series()
+    judged, faults = _judged(others.filter(~is_flat))
+    parsed = [_parsed(lines.filter(is_plain), pl.lit(0)), _parsed(others.filter(is_flat), _unknown_fields())]
+    return Decoded(_in_order_of_lines([*parsed, judged]), faults_frame(unreadable + faults))
+
+
+def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
+    """Lines that are not blank, as `line` and `text`; and those that are not UTF-8."""
+    readable: list[bytes | memoryview] = []
+    view, done = memoryview(block.data), 0
+    unreadable: list[_Lost] = []
+    for line, start, end in _lines_not_utf8(block):
+        unreadable.append((line, Fault("not valid UTF-8"), block.data[start:end].removesuffix(b"\n")))
+        readable += [view[done:start], b"\n"]
+        done = end
+    data = b"".join([*readable, view[done:]]) if readable else block.data
+    numbered = pl.read_lines(data, name="text").with_columns(
+        line=pl.int_range(block.first, block.first + pl.len(), dtype=pl.Int64)
+    )
+    return numbered.filter(~pl.col("text").str.contains(_BLANK)), unreadable
+
+
+def _lines_not_utf8(block: Block[bytes]) -> Iterator[tuple[int, int, int]]:
+    """The lines that are not UTF-8: number, start and end within the block. The others are only run through."""
+    data, view = block.data, memoryview(block.data)
+    line, counted, start = block.first, 0, 0
+    while start < len(data):
+        end = data.find(b"\n", start + _UTF8_STEP_BYTES) + 1 or len(data)
+        try:
+            str(view[start:end], "utf-8")
+        except UnicodeDecodeError as error:
+            wrong = data.rfind(b"\n", 0, start + error.start) + 1
+            end = data.find(b"\n", wrong) + 1 or len(data)
+            line, counted = line + data.count(b"\n", counted, wrong), wrong
+            yield line, wrong, end
+        start = end
+
+
+def _is_short(text: pl.Expr) -> pl.Expr:
+    return text.str.len_bytes() <= LONGEST_RECORD_BYTES
+
+
+def _in_order_of_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    filled = [frame for frame in frames if frame.height]
+    return filled[0] if len(filled) == 1 else pl.concat(frames).sort("line")
+
+
+def _parsed(lines: pl.DataFrame, unknown_fields: pl.Expr) -> pl.DataFrame:
+    """The records of lines that the grammar vouches for."""
+    if lines.is_empty():
+        return pl.DataFrame(schema=RECORD_TYPES)
+    fields = pl.read_ndjson(lines["text"].str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
+    located = lines.select("line", raw=pl.col("text").cast(pl.Binary), unknown_fields=unknown_fields)
+    return pl.concat([located, fields], how="horizontal").select(
+        pl.col(name).cast(dtype) for name, dtype in RECORD_TYPES.items()
+    )
+
+
+def _unknown_fields() -> pl.Expr:
+    """Members of a flat object (one more than its commas outside strings) less those of a known name."""
+    text = pl.col("text")
+    strings = text.str.count_matches(string_token())
+    commas = text.str.count_matches(f"{string_token()}|,").cast(pl.Int64) - strings.cast(pl.Int64)
+    return commas + 1 - text.str.count_matches(known_name()).cast(pl.Int64)
+
+
+def _judged(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
+    """Records and faults of lines that need a closer look."""
+    rows: list[tuple[Any, ...]] = []
+    faults: list[_Lost] = []
+    for line, text in lines.select("line", "text").iter_rows():
+        raw = text.encode()
+        found = Fault("longer than 1 MiB") if len(raw) > LONGEST_RECORD_BYTES else _read(text)
+        if isinstance(found, Fault):
+            faults.append((line, found, raw))
+        else:
+            rows.append((line, raw, *found))
+    columns = zip(*rows, strict=True) if rows else [()] * len(RECORD_TYPES)
+    return pl.DataFrame(dict(zip(RECORD_TYPES, columns, strict=True)), schema=RECORD_TYPES), faults
+
+
+def _read(text: str) -> Fault | Sequence[str | int | None]:
+    """The values of a line in the order of the fields, then the number of its unknown fields; or what is wrong with it."""
+    try:
+        members = json.loads(text, object_pairs_hook=tuple, parse_constant=_refuse_constant)
+    except ValueError:  # also what Python raises for an integer of thousands of digits
+        return Fault("not valid JSON")
+    except RecursionError:
+        return Fault("nested too deeply")
+    if not isinstance(members, tuple):
+        return Fault("expected a JSON object")
+    return _values(members)
+
+
+def _refuse_constant(_name: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def _values(members: _Members) -> Fault | Sequence[str | int | None]:
+    found = dict(reversed(members))
+    values: list[str | int | None] = []
+    for name in FIELD_TYPES:
+        value = found.get(name)
+        problem = None if value is None else _problem(name, value)
+        if problem:
+            return fault_of(name, problem)
+        values.append(str(value) if name == "occurred_at" and value is not None else value)
+    return [*values, sum(name not in FIELD_TYPES for name, _ in members)]
+
+
+def _problem(name: str, value: Any) -> str | None:
+    """What is wrong with the type of a value, if anything."""
+    if name == "occurred_at":
+        is_text = isinstance(value, str) and not value.lstrip("-").isdecimal() and _is_unicode(value)
+        return None if is_text or type(value) is int else "expected RFC 3339 with offset, or integer milliseconds"
+    if name not in INTEGER_FIELDS:
+        return None if isinstance(value, str) and _is_unicode(value) else "expected a string"
+    if type(value) is not int:  # bool is an int to isinstance
+        return "expected an integer"
+    return None if -_WIDEST <= value < _WIDEST else "expected an integer of at most 64 bits"
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether a string is free of lone surrogates, which have no encoding."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""From a landed file to accepted plays and rejected records, in batches of bounded size.
+
+Ties decompression, cutting, decoding, rules and pseudonyms together; each of them is a module of its own. Duplicates are kept:
+they are told apart per event day, in `plays`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+
+import polars as pl
+
+from spam_pipeline.ingestion.addresses import networks_of
+from spam_pipeline.ingestion.blocks import Block, Rest, blocks_of_lines, blocks_of_messages
+from spam_pipeline.ingestion.compression import decompressed
+from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
+from spam_pipeline.ingestion.decode_json import decode_lines
+from spam_pipeline.ingestion.decode_protobuf import decode_messages
+from spam_pipeline.ingestion.event_rules import Bounds, bounds_of, judge
+from spam_pipeline.ingestion.pseudonyms import keyed_hash
+from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Fault, faults_frame
+from spam_pipeline.ingestion.sources import arrival_hour, holds_json
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol.landed_file import LandedFile
+
+REJECTED = "rejected"
+REJECTED_BYTES = "rejected_bytes"
+
+# On two cores a third worker is worth a tenth: whoever holds the interpreter's lock does not keep a core busy alone.
+_WORKERS = 3
+_BLOCKS_AHEAD = _WORKERS + 1
+_BATCH_BYTES = 96 * 1024 * 1024
+
+AnyBlock = Block[bytes] | Block[list[bytes]] | Rest
+
+
+@dataclass(frozen=True)
+class _Received:
+    """What one block gave: `plays` of the contract, `faults` as the rules left them, and the bytes that were read for it."""
+
+    plays: pl.DataFrame
+    faults: pl.DataFrame
+    size: int
+
+
+def received_batches(file: LandedFile, identifier_key: str, start_date: date) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The plays of a file by event day, its rejected records, and their bytes.
+
+    Yields `(day, ReceivedPlays)` in the order of the file, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
+    `file`, `line` and `raw` (at most 64 KiB a record). Every record that is not blank is in exactly one of the first two.
+    Raises `LandingChanged` when the file is no longer the one that was observed.
+    """
+    hour = arrival_hour(file.path)
+    receive = partial(_receive, hour=hour, bounds=bounds_of(hour, start_date), identifier_key=identifier_key)
+    with file.open() as raw, ThreadPoolExecutor(_WORKERS) as workers:
+        pieces = decompressed(raw, file.path)
+        blocks: Iterator[AnyBlock]
+        blocks = blocks_of_lines(pieces) if holds_json(file.path) else blocks_of_messages(pieces)
+        for batch in _batches(_in_parallel(workers, receive, blocks)):
+            yield from _parts(batch, file.path)
+
+
+def _in_parallel(
+    workers: ThreadPoolExecutor, receive: Callable[[AnyBlock], _Received], blocks: Iterable[AnyBlock]
+) -> Iterator[_Received]:
+    """The blocks' results in order; only a few blocks are in memory at a time."""
+    ahead: deque[Future[_Received]] = deque()
+    for block in blocks:
+        ahead.append(workers.submit(receive, block))
+        if len(ahead) > _BLOCKS_AHEAD:
+            yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
+
+
+def _batches(received: Iterable[_Received]) -> Iterator[list[_Received]]:
+    """Group results, because a file holds plays of several days and each day's share of one block is small."""
+    batch: list[_Received] = []
+    for item in received:
+        batch.append(item)
+        if sum(one.size for one in batch) >= _BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _receive(block: AnyBlock, *, hour: datetime, bounds: Bounds, identifier_key: str) -> _Received:
+    if isinstance(block, Rest):
+        lost = faults_frame([(block.line, Fault(block.reason), block.raw)])
+        decoded = Decoded(pl.DataFrame(schema=RECORD_TYPES), lost)
+        size = len(block.raw)
+    else:
+        decoded = decode_messages(block) if isinstance(block.data, list) else decode_lines(block)
+        size = block.size
+    judged = judge(decoded, bounds)
+    return _Received(_pseudonymous(judged.records, hour, identifier_key), judged.faults, size)
+
+
+def _pseudonymous(records: pl.DataFrame, hour: datetime, identifier_key: str) -> pl.DataFrame:
+    """Accepted records as the contract has them: keys in the place of identifiers."""
+    identifiers = {
+        "track": records["track_id"],
+        "user": records["user_id"],
+        "device": records["device_id"],
+        "ip": records["ip"],
+        "network": networks_of(records["ip"]),
+        "user_agent": records["user_agent"],
+    }
+    keys = [keyed_hash(values, kind, identifier_key).alias(f"{kind}_key") for kind, values in identifiers.items()]
+    return records.with_columns(*keys, arrival_hour=pl.lit(hour).cast(pl.Datetime("ms", "UTC"))).select(
+        *column_types(ReceivedPlays)
+    )
+
+
+def _parts(batch: list[_Received], path: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    plays = pl.concat([received.plays for received in batch])
+    by_day = plays.with_columns(day=pl.col("occurred_at").dt.date()).partition_by(
+        "day", include_key=False, as_dict=True, maintain_order=True
+    )
+    for (day,), share in by_day.items():
+        yield day.isoformat(), share
+    faults = pl.concat([received.faults for received in batch]).sort("line")
+    if faults.height:
+        located = faults.with_columns(file=pl.lit(path))
+        yield REJECTED, located.select(*column_types(Rejected))
+        yield REJECTED_BYTES, located.select("file", "line", "raw")

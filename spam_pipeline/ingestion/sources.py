@@ -1,0 +1,65 @@
+"""The sources of ingestion: which landed files there are, and where in the landing zone they lie.
+
+Paths come from whoever can write to the landing zone, so only what matches exactly belongs to a source. Nothing here opens a file.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from spam_pipeline.partitions import arrival_days, unpartitioned
+from spam_pipeline.protocol.errors import WrongPartition
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.stage import Source
+
+landed_plays = Source(
+    "landed_plays",
+    arrival_days,
+    "Play events as clients sent them: JSON lines or length-delimited protobuf, by arrival day and hour.",
+)
+tracks_file = Source("tracks_file", unpartitioned, "The catalogue of tracks, `reference/tracks.csv`.")
+rights_file = Source("rights_file", unpartitioned, "Who is paid for which track, `reference/rights.csv`.")
+accounts_file = Source("accounts_file", unpartitioned, "Listeners' accounts, `reference/accounts.csv`.")
+revenue_file = Source("revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.")
+incidents_file = Source("incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.")
+
+SOURCES = (landed_plays, tracks_file, rights_file, accounts_file, revenue_file, incidents_file)
+
+_SINGLE_FILES = {
+    "reference/tracks.csv": tracks_file,
+    "reference/rights.csv": rights_file,
+    "reference/accounts.csv": accounts_file,
+    "reference/revenue.csv": revenue_file,
+    "incidents.csv": incidents_file,
+}
+
+# A name that starts with a dot is hidden or still being written; control characters would break messages and listings.
+_PLAYS = re.compile(r"plays/([0-9]{4}-[0-9]{2}-[0-9]{2})/([01][0-9]|2[0-3])/[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*")
+_JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
+
+
+def classify(path: str) -> tuple[Source, str] | None:
+    """The source and the partition of a POSIX `path` below the landing zone's root; None where it has none."""
+    single = _SINGLE_FILES.get(path)
+    if single is not None:
+        return single, WHOLE
+    matched = _PLAYS.fullmatch(path)
+    if matched is None or not path.endswith(_JSON_ENDINGS + _PROTOBUF_ENDINGS):
+        return None
+    try:
+        return landed_plays, arrival_days.check(matched[1])
+    except WrongPartition:
+        return None
+
+
+def arrival_hour(path: str) -> datetime:
+    """The hour (its start, UTC) in which a file of plays arrived. Raises `ValueError` for any other path."""
+    matched = _PLAYS.fullmatch(path)
+    if matched is None:
+        raise ValueError(f"{path!r} is no file of plays: expected plays/YYYY-MM-DD/HH/name")
+    return datetime.strptime(f"{matched[1]} {matched[2]}", "%Y-%m-%d %H").replace(tzinfo=UTC)
+
+
+def holds_json(path: str) -> bool:
+    """Whether a file of plays holds JSON lines; otherwise it holds length-delimited protobuf."""
+    return path.endswith(_JSON_ENDINGS)
