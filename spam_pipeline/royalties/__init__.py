@@ -1,0 +1,1 @@
+"""Royalties: what plays earn, and who is paid for them."""

@@ -1,0 +1,74 @@
+"""Usage: what each play is worth to royalties, and how often each listener heard each track.
+
+Nothing is dropped here: plays that earn nothing are counted beside those that earn, so that usage reconciles to the plays it
+comes from. How usage turns into money is in `payout`.
+"""
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
+from spam_pipeline.trust_and_safety.contracts import ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.contracts import SPAM as CLASSIFIED_AS_SPAM
+
+EARNS_FROM_MS = 30_000
+"""A play earns from 30 seconds on: the rule of the field."""
+
+LONGEST_PLAY_MS = 86_400_000
+"""A single play counts as a day of listening at most; what a client claims beyond that is its own fault."""
+
+UNKNOWN_COUNTRY, FREE_TIER = "ZZ", "free"
+"""Where plays without an account count: ISO 3166 reserves ZZ for users, and nobody pays for being logged out."""
+
+CONFIRMED, SUSPECTED, CLEARED = "confirmed", "suspected", "cleared"
+
+
+def usage_of(classified_plays: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """Classified plays of any days, counted per listener, track, day, arrival day and status, as `RoyaltyUsage`.
+
+    The sum of `plays` is the number of classified plays.
+    """
+    counted = [name for name in column_types(RoyaltyUsage) if name not in ("plays", "ms_played")]
+    members = accounts.select("user_key", "tier", account_country="country")
+    return (
+        classified_plays.join(members, on="user_key", how="left")
+        .select(
+            country=pl.coalesce("account_country", "country", pl.lit(UNKNOWN_COUNTRY)),
+            tier=pl.col("tier").fill_null(FREE_TIER),
+            listener_key=pl.coalesce("user_key", "device_key"),
+            is_account=pl.col("tier").is_not_null(),
+            track_id="track_id",
+            event_day=pl.col("occurred_at").dt.date(),
+            arrival_day=pl.col("arrival_hour").dt.date(),
+            status=status_of_play(),
+            incident_id=pl.col("incident_id").fill_null(""),
+            ms_played=pl.col("ms_played").clip(upper_bound=LONGEST_PLAY_MS),
+        )
+        .group_by(counted)
+        .agg(pl.len().cast(pl.Int64).alias("plays"), pl.col("ms_played").sum())
+        .select(*column_types(RoyaltyUsage))
+        .sort(counted)
+    )
+
+
+def status_of_play() -> pl.Expr:
+    """What a classified play is worth. A person's word outweighs the software's, and both outweigh the length.
+
+    In this order: a confirmed incident is `spam`; so is the class spam while nobody has declared an incident; less than
+    30 seconds is `short`; a suspected incident is `withheld`; a cleared one is `earning`; a probability of spam that is not
+    below the tolerance is `withheld`; the rest is `earning`.
+    """
+    incident = pl.col("incident_status").fill_null("")
+    undeclared = ~incident.is_in([CONFIRMED, SUSPECTED, CLEARED])
+    tolerable = (pl.col("spam_probability") < ROYALTY_TOLERANCE).fill_null(value=False)
+    return (
+        pl.when((incident == CONFIRMED) | (undeclared & (pl.col("class") == CLASSIFIED_AS_SPAM)))
+        .then(pl.lit(SPAM))
+        .when(pl.col("ms_played") < EARNS_FROM_MS)
+        .then(pl.lit(SHORT))
+        .when(incident == SUSPECTED)
+        .then(pl.lit(WITHHELD))
+        .when((incident == CLEARED) | tolerable)
+        .then(pl.lit(EARNING))
+        .otherwise(pl.lit(WITHHELD))
+    )
