@@ -1,0 +1,165 @@
+"""What reporting promises: counts of plays in two truths, with spam and without, and what is delivered to other stores.
+
+Without spam means at reporting's tolerance (`REPORTING_TOLERANCE`), which keeps every play that is not clearly spam. Counts
+of plays add up over days; counts of listeners do not. How anything is counted does not belong here.
+"""
+
+import dataframely as dy
+import polars as pl
+
+from spam_pipeline.protocol.contract import Contract
+
+UNKNOWN_COUNTRY = "ZZ"
+"""The country of plays whose country nobody knows: the code that ISO 3166-1 leaves to its users."""
+
+WITH_SPAM, WITHOUT_SPAM = "with_spam", "without_spam"
+"""The two truths of a ranking."""
+
+TOP_COUNTRIES = 10
+"""How many countries a ranking has at the most."""
+
+
+class DailyPlays(Contract):
+    """One row per day and country, ordered by both; `ZZ` is the unknown country. `listened_ms` is playing time.
+
+    A listener is a user, or the device of somebody who is logged out, and counts once in each country.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    country = dy.String(primary_key=True)
+    plays = dy.Int64(min=1)
+    plays_without_spam = dy.Int64(min=0)
+    listeners = dy.Int64(min=1)
+    listeners_without_spam = dy.Int64(min=0)
+    listened_ms = dy.Int64(min=0)
+    listened_ms_without_spam = dy.Int64(min=0)
+
+    @dy.rule()
+    def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
+        """What is left without spam is part of what there was."""
+        return _never_more("plays") & _never_more("listeners") & _never_more("listened_ms")
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        """Volume in both truths, and the spread over countries: an attack from few places narrows it."""
+        plays = pl.col("plays").sum()
+        return {
+            "plays": plays,
+            "plays_without_spam": pl.col("plays_without_spam").sum(),
+            "spam_share": _spam_share(),
+            "countries": pl.col("country").n_unique(),
+            "effective_countries": _effective_number("plays"),
+            "effective_countries_without_spam": _effective_number("plays_without_spam"),
+            "unknown_country_share": pl.col("plays").filter(pl.col("country") == UNKNOWN_COUNTRY).sum() / plays,
+            "listened_hours": pl.col("listened_ms").sum() / 3_600_000,
+        }
+
+
+class TopCountries(Contract):
+    """The countries with the most plays of a day, once `with_spam` and once `without_spam`; rank 1 has the most.
+
+    Equal counts rank by country code. The unknown country and countries without a play are in no ranking. Ordered by key.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    measure = dy.String(primary_key=True, regex=f"^({WITH_SPAM}|{WITHOUT_SPAM})$")
+    rank = dy.Int64(primary_key=True, min=1, max=TOP_COUNTRIES)
+    country = dy.String()
+    plays = dy.Int64(min=1)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        """How much of the ranking is spam: volume in both truths, and countries that rank only because of spam."""
+        with_spam = pl.col("measure") == WITH_SPAM
+        kept = pl.col("country").filter(~with_spam).n_unique()
+        return {
+            "plays_of_top_countries": pl.col("plays").filter(with_spam).sum(),
+            "plays_of_top_countries_without_spam": pl.col("plays").filter(~with_spam).sum(),
+            "countries_there_only_with_spam": pl.col("country").n_unique().cast(pl.Int64) - kept.cast(pl.Int64),
+        }
+
+
+class TrackPlayCounts(Contract):
+    """One row per day and track that was played, ordered by both."""
+
+    event_day = dy.Date(primary_key=True)
+    track_id = dy.String(primary_key=True)
+    plays = dy.Int64(min=1)
+    plays_without_spam = dy.Int64(min=0)
+
+    @dy.rule()
+    def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
+        """What is left without spam is part of what there was."""
+        return _never_more("plays")
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        """Volume in both truths, and the spread over tracks: an attack on few tracks narrows it."""
+        return {
+            "plays": pl.col("plays").sum(),
+            "plays_without_spam": pl.col("plays_without_spam").sum(),
+            "spam_share": _spam_share(),
+            "tracks": pl.len(),
+            "effective_tracks": _effective_number("plays"),
+            "effective_tracks_without_spam": _effective_number("plays_without_spam"),
+        }
+
+
+class WidgetCounts(Contract):
+    """What a widget shows: all plays of a track so far, without spam; one row per track ever played, ordered by track."""
+
+    track_id = dy.String(primary_key=True)
+    plays = dy.Int64(min=0)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        """What all widgets show together, and how much of that the most played track has."""
+        return {
+            "tracks": pl.len(),
+            "plays": pl.col("plays").sum(),
+            "tracks_with_spam_only": (pl.col("plays") == 0).sum(),
+            "top_track_share": pl.col("plays").max() / pl.col("plays").sum(),
+        }
+
+
+class Catalogue(Contract):
+    """Everything that is published in frames: one row per file of every part, ordered by all columns.
+
+    `file` is a path below the store's root and `content` the digest of the part. A part that holds the same file twice has
+    two rows, because its rows count twice.
+    """
+
+    context = dy.String()
+    stage = dy.String()
+    partition = dy.String()
+    part = dy.String()
+    file = dy.String()
+    rows = dy.Int64(min=0)
+    content = dy.String()
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, pl.Expr]:
+        """How much is published."""
+        return {
+            "stages": pl.struct("context", "stage").n_unique(),
+            "partitions": pl.struct("context", "stage", "partition").n_unique(),
+            "files": pl.len(),
+            "rows": pl.col("rows").sum(),
+        }
+
+
+def _never_more(count: str) -> pl.Expr:
+    return pl.col(f"{count}_without_spam") <= pl.col(count)
+
+
+def _spam_share() -> pl.Expr:
+    """The part of all plays that reporting's tolerance drops."""
+    return 1 - pl.col("plays_without_spam").sum() / pl.col("plays").sum()
+
+
+def _effective_number(count: str) -> pl.Expr:
+    """2^H with Shannon's entropy H over the rows: how many rows there were if all had equal counts.
+
+    Not corrected for sample size, so compare days of similar volume.
+    """
+    return 2 ** pl.col(count).filter(pl.col(count) > 0).entropy(base=2)

@@ -1,0 +1,22 @@
+"""Plays, listeners and playing time of a day, by country and in both truths. Rankings are in `top_countries`."""
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.reporting.contracts import UNKNOWN_COUNTRY, DailyPlays
+from spam_pipeline.reporting.measures import event_day, listener, without_spam
+
+
+def plays_by_country(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+    """`DailyPlays` of the days in `classified_plays`."""
+    counts = classified_plays.group_by(event_day(), pl.col("country").fill_null(UNKNOWN_COUNTRY)).agg(
+        plays=pl.len(),
+        plays_without_spam=without_spam().sum(),
+        listeners=listener().n_unique(),
+        listeners_without_spam=listener().filter(without_spam()).n_unique(),
+        listened_ms=pl.col("ms_played").sum(),
+        listened_ms_without_spam=pl.col("ms_played").filter(without_spam()).sum(),
+    )
+    return (
+        counts.cast(pl.Schema(column_types(DailyPlays))).select(*column_types(DailyPlays)).sort("event_day", "country")
+    )

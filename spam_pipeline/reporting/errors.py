@@ -1,0 +1,26 @@
+"""The errors of reporting: what a person asked for, or pointed a delivery at, that cannot be.
+
+PipelineError
+├── UnknownTarget       a delivery target of a kind that nobody here can write
+├── ForeignTarget       a delivery target that holds a database of somebody else
+├── DeliveryCut         what was written to a server is not all there any more
+└── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
+"""
+
+from spam_pipeline.protocol.errors import PipelineError
+
+
+class UnknownTarget(PipelineError):
+    """A delivery target of a kind that nobody here can write."""
+
+
+class ForeignTarget(PipelineError):
+    """A delivery target that holds a database which this pipeline did not build, and so will not replace."""
+
+
+class DeliveryCut(PipelineError):
+    """What was written to a server is not all there any more; readers still have what they had."""
+
+
+class QueryRefused(PipelineError):
+    """A query that is not one SELECT, or that DuckDB cannot answer."""

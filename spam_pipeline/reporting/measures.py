@@ -1,0 +1,24 @@
+"""What reporting counts by: the day and the country of a play, who listened, and whether it counts without spam.
+
+Expressions over `ClassifiedPlays`, so that every report means the same by them. The reports themselves do not belong here.
+"""
+
+import polars as pl
+
+from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
+
+
+def event_day() -> pl.Expr:
+    """The UTC day of the play."""
+    return pl.col("occurred_at").dt.date().alias("event_day")
+
+
+def listener() -> pl.Expr:
+    """Who listened: the user, or the device while logged out."""
+    # The complement keeps a device apart from a user, even where clients send one identifier for both.
+    return pl.coalesce("user_key", ~pl.col("device_key"))
+
+
+def without_spam() -> pl.Expr:
+    """True for plays that reporting counts when it leaves out spam."""
+    return pl.col("spam_probability") < REPORTING_TOLERANCE

@@ -1,0 +1,38 @@
+"""Replacing a file as one step: build beside it, flush, rename. What is in the file does not belong here."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
+    """Yield a path to build a new file at; on leaving without an error, it takes the place of `path` for good.
+
+    Until then readers see the old file, and those that have it open keep it. Each caller builds in a folder of its own, so
+    of several at once the last to finish wins. `leftovers` are suffixes of journals that belong to the old file only, and
+    would be replayed into the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        building = folder / "building"
+        yield building
+        _flush(building)
+        for suffix in leftovers:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        building.replace(path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

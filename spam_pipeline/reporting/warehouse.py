@@ -1,0 +1,80 @@
+"""The warehouse: one DuckDB file over everything published, for the questions that scan many days.
+
+Small results of reporting and royalties are tables, so that a copy of the file answers elsewhere too; everything else is a
+view over the store's files. The file is built beside its place and renamed, so it is never open for writing where readers
+look for it. What the relations look like is in `stage_views`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.reporting.errors import ForeignTarget
+from spam_pipeline.reporting.replaced_file import replaced
+from spam_pipeline.reporting.stage_views import CONNECTION, literal, published_stages, rows_of, store_catalogue
+
+_COPIED_CONTEXTS = ("reporting", "royalties")
+_COPIED_ROWS = 10_000_000
+"""A stage with more rows stays a view, because each delivery copies all rows of a table."""
+
+_UNREADABLE = (
+    "not a valid DuckDB database file",
+    "Could not read enough bytes",
+    "Corrupt database file",
+    "with version number",
+)
+"""How DuckDB says that a file is damaged, or of a release with another format: its exceptions don't tell."""
+
+
+def delivered(target: str) -> str | None:
+    """The recipe that the file at `target` holds; None when there is no file, or it is damaged or of another format.
+
+    Raises `ForeignTarget` for a sound database that this pipeline did not build.
+    """
+    path = Path(target).absolute()
+    if not path.exists():
+        return None
+    try:
+        with _attached(path) as database:
+            found = database.execute("SELECT recipe FROM target._pipeline.delivered").fetchone()
+    except duckdb.CatalogException as error:
+        raise ForeignTarget(f"{path} is a database, but no warehouse: move it away, or name another file") from error
+    except duckdb.Error as error:
+        if any(sign in str(error) for sign in _UNREADABLE):
+            return None
+        raise
+    return str(found[0]) if found else None
+
+
+def deliver(target: str, recipe: str, catalogue: pl.LazyFrame) -> None:
+    """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file."""
+    files = catalogue.collect()
+    place = Path(target).absolute()
+    with replaced(place, leftovers=[".wal"]) as building, duckdb.connect(building, config=CONNECTION) as database:
+        store_catalogue(database, files)
+        for stage in published_stages(files):
+            is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
+            kind = "TABLE" if is_copied else "VIEW"
+            database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
+        database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
+        database.execute("CHECKPOINT")
+
+
+@contextmanager
+def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database file as `target`, to read it.
+
+    Attached instead of connected to, because connections of one process share a database by its path, and would see the
+    file from before a delivery as long as anybody in the process has that one open.
+    """
+    with duckdb.connect(config=CONNECTION) as database:
+        database.execute(f"ATTACH {literal(str(path))} AS target (TYPE duckdb, READ_ONLY)")
+        yield database
+
+
+warehouse_delivery = Delivery(target="warehouse_file", delivered=delivered, deliver=deliver)
+"""How `warehouse` reaches the file that the configuration entry `warehouse_file` names."""

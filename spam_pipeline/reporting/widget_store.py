@@ -1,0 +1,66 @@
+"""The keyed store behind every embedded widget: the play count of a track, and how `widget_counts` gets there.
+
+A target is `redis://...` (also `rediss://`, `unix://`), `sqlite:///<path>`, or a path, which is a SQLite file. How each keeps
+its counts is in `widget_redis` and `widget_sqlite`.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+import redis
+
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.reporting.errors import UnknownTarget
+from spam_pipeline.reporting.widget_redis import RedisWidgetStore
+from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class WidgetStore(Protocol):
+    """A keyed store of play counts that is replaced as one step."""
+
+    def delivered(self) -> str | None:
+        """The recipe that the store holds, or None."""
+
+    def deliver(self, recipe: str, counts: pl.LazyFrame) -> None:
+        """Replace everything in the store by `counts` (`WidgetCounts`)."""
+
+    def play_counts(self, track_ids: Iterable[str]) -> dict[str, int]:
+        """The counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
+
+
+@contextmanager
+def widget_store(target: str) -> Iterator[WidgetStore]:
+    """Open the store at `target`. Raises `UnknownTarget` for a kind of store that there is none of."""
+    scheme, separator, rest = target.partition("://")
+    if separator and scheme in _REDIS_SCHEMES:
+        with redis.Redis.from_url(target, decode_responses=True) as client:
+            yield RedisWidgetStore(client)
+    elif separator and scheme != "sqlite":
+        raise UnknownTarget(f"{scheme}:// is no widget store: expected redis://, sqlite:/// or the path of a file")
+    else:
+        yield SqliteWidgetStore(Path(rest.removeprefix("/") if separator else target))
+
+
+def play_count(target: str, track_id: str) -> int | None:
+    """What the widget of one track shows; None for a track that was never played."""
+    with widget_store(target) as store:
+        return store.play_counts([track_id]).get(track_id)
+
+
+def _delivered(target: str) -> str | None:
+    with widget_store(target) as store:
+        return store.delivered()
+
+
+def _deliver(target: str, recipe: str, counts: pl.LazyFrame) -> None:
+    with widget_store(target) as store:
+        store.deliver(recipe, counts)
+
+
+widget_delivery = Delivery(target="widget_store", delivered=_delivered, deliver=_deliver)
+"""How `widget_counts` reaches the store that the configuration entry `widget_store` names."""

@@ -1,0 +1,129 @@
+"""Ad-hoc SQL: answers from what is published, and no way out."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
+from spam_pipeline.reporting.errors import QueryRefused
+from spam_pipeline.reporting.query import ask, connect
+
+Publish = Callable[[str, str, str, pl.DataFrame], dict[str, Any]]
+
+CATALOGUE = {**column_types(Catalogue), "location": pl.String()}
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def published(publish: Publish) -> dict[str, Any]:
+    plays = pl.DataFrame({"event_id": ["a", "b"], "occurred_at": [NOON, NOON + timedelta(hours=1)]})
+    return publish("ingestion", "plays", "2026-01-05", plays)
+
+
+@pytest.fixture
+def database(published: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    empty = {("reporting", "daily_plays"): DailyPlays.empty(), ("ingestion", "plays"): pl.LazyFrame({"other": [1]})}
+    with connect(pl.DataFrame([published], schema=CATALOGUE), empty) as opened:
+        yield opened
+
+
+def test_a_query_answers_in_columns_and_rows(database: duckdb.DuckDBPyConnection) -> None:
+    answer = ask(database, "SELECT partition_key, event_id, occurred_at FROM ingestion.plays ORDER BY event_id")
+    assert answer.columns == ("partition_key", "event_id", "occurred_at")
+    assert answer.rows == [("2026-01-05", "a", NOON), ("2026-01-05", "b", NOON + timedelta(hours=1))]
+
+
+def test_columns_may_share_a_name_and_hold_what_frames_cannot(database: duckdb.DuckDBPyConnection) -> None:
+    answer = ask(database, "SELECT max(occurred_at) - min(occurred_at) AS x, 1 AS x FROM ingestion.plays")
+    assert (answer.columns, answer.rows) == (("x", "x"), [(timedelta(hours=1), 1)])
+
+
+def test_a_stage_that_published_nothing_is_empty_and_has_its_columns(database: duckdb.DuckDBPyConnection) -> None:
+    answer = ask(database, "SELECT * FROM reporting.daily_plays")
+    assert (answer.columns, answer.rows) == (("partition_key", *column_types(DailyPlays)), [])
+
+
+def test_nothing_published_at_all_can_be_queried() -> None:
+    with connect(pl.DataFrame(schema=CATALOGUE)) as database:
+        assert ask(database, "SELECT 1").rows == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["DESCRIBE ingestion.plays", "SUMMARIZE ingestion.plays", "SHOW ALL TABLES", "VALUES (1)"]
+)
+def test_looking_around_is_allowed(database: duckdb.DuckDBPyConnection, sql: str) -> None:
+    assert ask(database, sql).rows
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{secret}')",
+        "SELECT * FROM read_csv('{secret}')",
+        "SELECT * FROM '{secret}'",
+        "SELECT * FROM sniff_csv('{secret}')",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM read_parquet('{folder}/*.parquet')",
+        "SELECT * FROM read_parquet('{folder}/unpublished.parquet')",
+        "SELECT * FROM query('COPY (SELECT 1) TO ''{folder}/made.csv''')",
+        "SELECT * FROM enable_logging(storage = 'file', storage_path = '{folder}/log')",
+        "SELECT * FROM duckdb_secrets()",
+        "SELECT * FROM published",
+        "COPY (SELECT 1) TO '{folder}/made.csv'",
+        "COPY (SELECT 1 AS x) TO '{file}' (FORMAT parquet, USE_TMP_FILE false)",
+        "COPY (PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)) TO '{file}' (FORMAT parquet, USE_TMP_FILE false)",
+        "EXPLAIN ANALYZE COPY (SELECT 1 AS x) TO '{file}' (FORMAT parquet, USE_TMP_FILE false)",
+        "SELECT 1; COPY (SELECT 1 AS x) TO '{file}' (FORMAT parquet, USE_TMP_FILE false)",
+        "EXPORT DATABASE '{folder}/made'",
+        "ATTACH '{folder}/made.db'",
+        "ATTACH '{file}' AS published",
+        "CREATE TABLE made AS SELECT 1",
+        "DROP VIEW ingestion.plays",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "RESET allowed_paths",
+        "PRAGMA enable_profiling = 'json'",
+        "SET VARIABLE x = 1",
+        "INSTALL httpfs",
+        "LOAD '{folder}/made.duckdb_extension'",
+        "SELECT 1; SELECT 2",
+        "SELEC 1",
+        "SELECT no_such_column FROM ingestion.plays",
+        "-- nothing",
+        "",
+    ],
+)
+def test_a_query_can_neither_leave_nor_write(
+    database: duckdb.DuckDBPyConnection, published: dict[str, Any], tmp_path: Path, sql: str
+) -> None:
+    folder, file = tmp_path / "elsewhere", Path(published["location"])
+    folder.mkdir()
+    (folder / "secret.txt").write_text("a,b\n1,2\n")
+    pl.DataFrame({"x": [1]}).write_parquet(folder / "unpublished.parquet")
+    before = (sorted(tmp_path.rglob("*")), file.read_bytes())
+    quoted = {"folder": folder, "secret": folder / "secret.txt", "file": file}
+    with pytest.raises(QueryRefused):
+        ask(database, sql.format(**{name: str(path).replace("'", "''") for name, path in quoted.items()}))
+    assert (sorted(tmp_path.rglob("*")), file.read_bytes()) == before
+    assert ask(database, "SELECT count(*) FROM ingestion.plays").rows == [(2,)]
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM read_text('{secret}')", "COPY (SELECT 1) TO '{secret}.csv'"])
+def test_the_connection_itself_opens_no_file_that_is_not_published(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, sql: str
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    with pytest.raises(duckdb.PermissionException):
+        database.execute(sql.format(secret=secret))
+
+
+def test_the_connection_itself_stays_locked(database: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(duckdb.InvalidInputException):
+        database.execute("SET enable_external_access = true")

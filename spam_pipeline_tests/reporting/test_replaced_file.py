@@ -1,0 +1,60 @@
+"""Replacing a file as one step."""
+
+from pathlib import Path
+
+import pytest
+
+from spam_pipeline.reporting.replaced_file import replaced
+
+
+def test_a_new_file_takes_the_place_of_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file"
+    for text in ("old", "new"):
+        with replaced(target) as building:
+            building.write_text(text)
+    assert target.read_text() == "new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failure_while_building_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def fail() -> None:
+        with replaced(target) as building:
+            building.write_text("half of the n")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_journals_of_the_old_file_go_with_it(tmp_path: Path) -> None:
+    target, journal, bystander = (tmp_path / name for name in ("file", "file.wal", "file.txt"))
+    for path in (target, journal, bystander):
+        path.write_text("old")
+    with replaced(target, leftovers=[".wal"]) as building:
+        building.write_text("new")
+    assert sorted(tmp_path.iterdir()) == [target, bystander]
+
+
+def test_a_reader_keeps_the_file_that_it_opened(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    with target.open() as reader:
+        with replaced(target) as building:
+            building.write_text("new")
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
+
+
+def test_of_two_builders_at_once_the_last_to_finish_wins(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with replaced(target) as first:
+        with replaced(target) as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert target.read_text() == "second"
+    assert target.read_text() == "first"

@@ -1,0 +1,231 @@
+"""The warehouse file: built, read, replaced, damaged."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from spam_pipeline.protocol.contract import audit, column_types
+from spam_pipeline.reporting import assets
+from spam_pipeline.reporting.contracts import Catalogue
+from spam_pipeline.reporting.errors import ForeignTarget
+from spam_pipeline.reporting.warehouse import deliver, delivered
+
+Publish = Callable[[str, str, str, pl.DataFrame], dict[str, Any]]
+
+CATALOGUE = {**column_types(Catalogue), "location": pl.String()}
+
+
+def catalogue_of(*rows: dict[str, Any]) -> pl.LazyFrame:
+    return pl.LazyFrame(list(rows), schema=CATALOGUE)
+
+
+def ask(path: Path, sql: str) -> list[Any]:
+    with duckdb.connect(path, read_only=True) as database:
+        return database.execute(sql).fetchall()
+
+
+@pytest.fixture
+def files(publish: Publish) -> list[dict[str, Any]]:
+    """Two days of plays and of a report."""
+    return [
+        publish("ingestion", "plays", "2026-01-05", pl.DataFrame({"event_id": ["a", "b"]})),
+        publish("ingestion", "plays", "2026-01-06", pl.DataFrame({"event_id": ["c"]})),
+        publish("reporting", "daily_plays", "2026-01-05", pl.DataFrame({"plays": [2]})),
+        publish("reporting", "daily_plays", "2026-01-06", pl.DataFrame({"plays": [1]})),
+    ]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "an analyst's folder" / "warehouse.duckdb"
+
+
+def test_every_stage_is_a_relation_that_knows_the_partition_of_each_row(
+    files: list[dict[str, Any]], target: Path
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    assert ask(target, "SELECT * FROM ingestion.plays ORDER BY event_id") == [
+        ("2026-01-05", "a"),
+        ("2026-01-05", "b"),
+        ("2026-01-06", "c"),
+    ]
+    assert ask(target, "SELECT plays FROM reporting.daily_plays WHERE partition_key = '2026-01-05'") == [(2,)]
+    assert delivered(str(target)) == "recipe-1"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_reports_travel_with_a_copy_of_the_file_and_plays_stay_in_the_store(
+    files: list[dict[str, Any]], target: Path, tmp_path: Path
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    for file in files:
+        Path(file["location"]).unlink()
+    copy = tmp_path / "reporting.duckdb"
+    copy.write_bytes(target.read_bytes())
+    assert ask(copy, "SELECT sum(plays)::BIGINT FROM reporting.reporting.daily_plays") == [(3,)]
+    with pytest.raises(duckdb.IOException):
+        ask(copy, "SELECT * FROM ingestion.plays")
+
+
+def test_nothing_published_gives_a_warehouse_without_relations(target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of())
+    assert delivered(str(target)) == "recipe-1"
+    assert ask(target, "SELECT count(*) FROM _pipeline.catalogue") == [(0,)]
+
+
+def test_a_file_that_a_part_holds_twice_counts_twice(publish: Publish, target: Path) -> None:
+    file = publish("ingestion", "received_plays", "2026-01-05", pl.DataFrame({"event_id": ["a", "b"]}))
+    deliver(str(target), "recipe-1", catalogue_of(file, file))
+    assert ask(target, "SELECT count(*) FROM ingestion.received_plays") == [(4,)]
+
+
+@pytest.mark.parametrize(
+    ("context", "sql"),
+    [
+        ("ingestion", "SELECT old, new FROM ingestion.stage ORDER BY old"),
+        ("reporting", "SELECT old, new FROM reporting.stage ORDER BY old"),
+    ],
+)
+def test_files_from_before_a_new_column_have_nulls_in_it(
+    publish: Publish, target: Path, context: str, sql: str
+) -> None:
+    deliver(
+        str(target),
+        "recipe-1",
+        catalogue_of(
+            publish(context, "stage", "2026-01-05", pl.DataFrame({"old": [1]})),
+            publish(context, "stage", "2026-01-06", pl.DataFrame({"new": ["x"], "old": [2]})),
+        ),
+    )
+    assert ask(target, sql) == [(1, None), (2, "x")]
+
+
+def test_hostile_names_and_values_are_only_data(publish: Publish, target: Path) -> None:
+    context, stage, partition = 'a"b', "it's; DROP SCHEMA main; --", "x'] y\n*"
+    deliver(
+        str(target),
+        "'; DROP TABLE _pipeline.delivered; --",
+        catalogue_of(publish(context, stage, partition, pl.DataFrame({"track_id": ["'; --", 'a"\x00b']}))),
+    )
+    found = ask(target, 'SELECT * FROM "a""b"."it\'s; DROP SCHEMA main; --" ORDER BY track_id')
+    assert found == [(partition, "'; --"), (partition, 'a"\x00b')]
+    assert delivered(str(target)) == "'; DROP TABLE _pipeline.delivered; --"
+
+
+def test_a_reader_in_the_same_process_does_not_hide_a_delivery(files: list[dict[str, Any]], target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    with duckdb.connect(target, read_only=True) as reader:
+        deliver(str(target), "recipe-2", catalogue_of(*files[:2]))
+        assert delivered(str(target)) == "recipe-2"
+        assert reader.execute("SELECT recipe FROM _pipeline.delivered").fetchall() == [("recipe-1",)]
+
+
+def test_readers_see_one_delivery_at_a_time_while_twenty_replace_each_other(publish: Publish, target: Path) -> None:
+    def build(number: int) -> None:
+        rows = [
+            publish(context, "stage", "2026-01-05", pl.DataFrame({"number": [number]}))
+            for context in ("ingestion", "reporting")
+        ]
+        deliver(str(target), f"{number}", catalogue_of(*rows))
+
+    build(0)
+    finished = threading.Event()
+
+    def read() -> list[int]:
+        seen = []
+        while not finished.is_set():
+            sql = "SELECT recipe::INTEGER, i.number, r.number FROM _pipeline.delivered, ingestion.stage i, reporting.stage r"
+            (row,) = ask(target, sql)
+            assert len(set(row)) == 1
+            seen.append(row[0])
+        return seen
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        try:
+            for number in range(1, 21):
+                build(number)
+        finally:
+            finished.set()
+        assert reader.result() == sorted(reader.result())
+        assert len(set(reader.result())) > 1
+
+
+def test_deliveries_at_the_same_time_leave_one_of_them_whole(files: list[dict[str, Any]], target: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda number: deliver(str(target), f"{number}", catalogue_of(*files)), range(6)))
+    assert delivered(str(target)) in set("012345")
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_delivery_that_fails_leaves_the_warehouse_as_it_was(files: list[dict[str, Any]], target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    gone = {**files[0], "location": files[0]["location"] + ".gone"}
+    with pytest.raises(duckdb.IOException):
+        deliver(str(target), "recipe-2", catalogue_of(gone))
+    assert delivered(str(target)) == "recipe-1"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("damage", ["delete", "empty", "text", "cut", "overwrite head", "overwrite body", "journal"])
+def test_a_damaged_file_holds_no_recipe_and_is_built_again(
+    files: list[dict[str, Any]], target: Path, damage: str
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    whole = target.read_bytes()
+    match damage:
+        case "delete":
+            target.unlink()
+        case "empty":
+            target.write_bytes(b"")
+        case "text":
+            target.write_bytes(b"day,plays\n" * 5000)
+        case "cut":
+            target.write_bytes(whole[: len(whole) // 2])
+        case "overwrite head":
+            target.write_bytes(whole[:4096] + b"\xaa" * 8192 + whole[12288:])
+        case "overwrite body":
+            target.write_bytes(whole[:12288] + b"\xaa" * (len(whole) - 12288))
+        case "journal":
+            target.unlink()
+            target.with_name(f"{target.name}.wal").write_bytes(b"a journal of nothing")
+    assert delivered(str(target)) is None
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    assert delivered(str(target)) == "recipe-1"
+    assert ask(target, "SELECT count(*) FROM ingestion.plays") == [(3,)]
+
+
+def test_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.duckdb"
+    with duckdb.connect(path) as database:
+        database.execute("CREATE TABLE work (x INTEGER)")
+    with pytest.raises(ForeignTarget, match=r"theirs\.duckdb"):
+        delivered(str(path))
+
+
+def test_a_database_of_another_kind_holds_no_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE work (x INTEGER)")
+    assert delivered(str(path)) is None
+
+
+def test_a_target_that_cannot_be_read_is_an_error_and_not_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.IOException, match="directory"):
+        delivered(str(tmp_path))
+
+
+def test_the_published_catalogue_names_no_place_of_this_machine(files: list[dict[str, Any]]) -> None:
+    published = assets.warehouse(catalogue_of(*reversed(files)))
+    assert audit(Catalogue, published) == []
+    assert published.collect().rows() == sorted(published.collect().rows())
+    numbers = published.select(**Catalogue.fingerprint()).collect().row(0, named=True)
+    assert numbers == {"stages": 2, "partitions": 4, "files": 4, "rows": 5}
