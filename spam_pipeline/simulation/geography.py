@@ -1,0 +1,99 @@
+"""Countries of the simulated platform: how big they are, what time it is there, what people pay, and when they listen.
+
+Addresses start with one octet per country, so that a play's network and its country agree. No people live here.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from spam_pipeline.simulation.randomness import Indices, chance, draw
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
+
+@dataclass(frozen=True)
+class Country:
+    """A market. Money is in minor units of the currency, per account and month."""
+
+    code: str
+    weight: float
+    utc_offset_hours: int
+    currency: str
+    premium_income_minor: int
+    free_income_minor: int
+    first_octet: int
+
+
+COUNTRIES: Final = (
+    Country("US", 26, -6, "USD", 880, 95, 73),
+    Country("GB", 9, 0, "GBP", 790, 80, 86),
+    Country("DE", 9, 1, "EUR", 810, 75, 91),
+    Country("FR", 7, 1, "EUR", 800, 70, 90),
+    Country("BR", 8, -3, "BRL", 1650, 110, 177),
+    Country("IN", 8, 5, "INR", 9900, 700, 117),
+    Country("JP", 7, 9, "JPY", 830, 60, 126),
+    Country("MX", 5, -6, "MXN", 9700, 850, 189),
+    Country("ID", 4, 7, "IDR", 4_200_000, 310_000, 114),
+    Country("SE", 3, 1, "SEK", 8900, 900, 78),
+    Country("PL", 3, 1, "PLN", 1750, 160, 83),
+    Country("NG", 3, 1, "NGN", 71_000, 5200, 105),
+    Country("CA", 3, -5, "CAD", 870, 90, 70),
+    Country("AU", 2, 10, "AUD", 980, 100, 121),
+    Country("ZA", 2, 2, "ZAR", 4900, 420, 41),
+    Country("KW", 1, 3, "KWD", 1350, 120, 37),
+)
+CODES: Final = pl.Series("country", [country.code for country in COUNTRIES])
+FIRST_OCTETS: Final = np.array([country.first_octet for country in COUNTRIES])
+_UTC_OFFSETS_MS: Final = np.array([country.utc_offset_hours * HOUR_MS for country in COUNTRIES])
+_WEIGHTS: Final = np.array([country.weight for country in COUNTRIES])
+_LISTENING_BY_LOCAL_HOUR: Final = np.array(
+    [20, 11, 7, 5, 5, 8, 22, 45, 58, 52, 48, 50, 56, 54, 52, 55, 63, 74, 80, 78, 74, 70, 58, 38], dtype=np.float64
+)
+
+
+def index_of(code: str) -> int:
+    """Position of a country in `COUNTRIES`."""
+    return [country.code for country in COUNTRIES].index(code)
+
+
+def countries(rng: np.random.Generator, count: int) -> Indices:
+    """`count` countries in proportion to their size."""
+    return draw(rng, _WEIGHTS, count)
+
+
+def listening_times(rng: np.random.Generator, country: Indices) -> Indices:
+    """Milliseconds since midnight UTC at which people of these countries listen, by the hours of their own day."""
+    local = draw(rng, _LISTENING_BY_LOCAL_HOUR, len(country)) * HOUR_MS + rng.integers(0, HOUR_MS, len(country))
+    return at_local_time(local, country)
+
+
+def at_local_time(local_ms: Indices, country: Indices) -> Indices:
+    """Milliseconds since midnight UTC of a time of day in these countries, folded into one UTC day."""
+    return np.asarray((local_ms - _UTC_OFFSETS_MS[country]) % DAY_MS, dtype=np.int64)
+
+
+def addresses(rng: np.random.Generator, country: Indices, *, ipv6_share: float = 0.0) -> pl.Series:
+    """One address per given country, out of a few blocks that its providers own."""
+    count = len(country)
+    second, third = rng.integers(0, 8, count), rng.integers(0, 256, count)
+    last, is_ipv6 = rng.integers(1, 255, count), chance(rng, ipv6_share, count)
+    rows = zip(
+        FIRST_OCTETS[country].tolist(), second.tolist(), third.tolist(), last.tolist(), is_ipv6.tolist(), strict=True
+    )
+    return pl.Series(
+        "ip",
+        [f"2a02:{a:x}:{b:x}{c:02x}:{d:x}::1" if v6 else f"{a}.{b}.{c}.{d}" for a, b, c, d, v6 in rows],
+        dtype=pl.String,
+    )
+
+
+def hosting_addresses(rng: np.random.Generator, count: int) -> pl.Series:
+    """`count` addresses of one hosting company, all in one /24, in no country's blocks."""
+    block = f"45.{rng.integers(128, 192)}.{rng.integers(0, 256)}"
+    return pl.Series(
+        "ip", [f"{block}.{last}" for last in rng.permutation(np.arange(1, 255))[:count].tolist()], dtype=pl.String
+    )

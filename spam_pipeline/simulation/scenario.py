@@ -1,0 +1,156 @@
+"""What a scenario is, and when its campaigns run. The scenarios themselves are in `attacks` and `hard_negatives`.
+
+Campaigns repeat with other people, devices and tracks every `PERIOD_DAYS`, so that months of plays hold several of each;
+a shorter simulation squeezes one period into its days.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from spam_pipeline.simulation import geography
+from spam_pipeline.simulation.catalogue import Catalogue, Planting
+from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
+from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
+from spam_pipeline.simulation.listeners import Listeners
+from spam_pipeline.simulation.listening import Listening
+from spam_pipeline.simulation.randomness import Indices, generator
+
+PERIOD_DAYS: Final = 15
+
+
+@dataclass(frozen=True)
+class World:
+    """What campaigns find when they begin: the catalogue and the listeners."""
+
+    known: Catalogue
+    people: Listeners
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One run of a scenario; times in milliseconds since the simulation starts, `plays` in total.
+
+    `number` counts the runs of its scenario, `serial` all campaigns of the simulation.
+    """
+
+    scenario: "Scenario"
+    number: int
+    serial: int
+    begins_ms: int
+    ends_ms: int
+    plays: int
+
+    @property
+    def plays_per_day(self) -> int:
+        """How many plays it has on a whole day, at least one."""
+        return max(1, self.plays * DAY_MS // (self.ends_ms - self.begins_ms))
+
+    def overlap_ms(self, day: int) -> tuple[int, int]:
+        """The part of a day in which it runs; empty (end not after begin) where it doesn't."""
+        return max(self.begins_ms, day * DAY_MS), min(self.ends_ms, (day + 1) * DAY_MS)
+
+
+@dataclass(frozen=True)
+class Casting:
+    """What a campaign draws its identities and tracks from, once for all its days."""
+
+    world: World
+    campaign: Campaign
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One campaign on one day: from `begins_ms` until before `ends_ms`, in milliseconds since 1970, with about `plays` plays.
+
+    `since_ms` is how long the campaign has been running when the scene begins.
+    """
+
+    world: World
+    campaign: Campaign
+    cast: pl.DataFrame
+    tracks: Indices
+    day_ms: int
+    begins_ms: int
+    ends_ms: int
+    since_ms: int
+    plays: int
+    rng: np.random.Generator
+
+    @property
+    def track_durations_ms(self) -> Indices:
+        """Durations of `tracks`."""
+        return self.world.known.duration_ms[self.tracks]
+
+
+def own_uploads(casting: Casting) -> Indices:
+    """The tracks that the campaign brought along."""
+    return casting.world.known.planted[casting.campaign.serial]
+
+
+def by_daylight(scene: Scene, time_zone: Indices) -> Indices:
+    """Times of the scene by the rhythm of these countries; what falls outside the scene moves to any time in it."""
+    times = scene.day_ms + geography.listening_times(scene.rng, time_zone)
+    elsewhere = scene.rng.integers(scene.begins_ms, scene.ends_ms, len(times))
+    return np.where((times >= scene.begins_ms) & (times < scene.ends_ms), times, elsewhere)
+
+
+def new_devices(casting: Casting, count: int) -> pl.Series:
+    """Identifiers of `count` devices that only this campaign has."""
+    return identifiers("d", campaign_numbers(casting.campaign.serial, np.arange(count)))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A behaviour that the pipeline has to judge.
+
+    `plays_share` is its share of the organic plays of a period; `begins` and `lasts` are shares of the period. `cast` gives
+    its identities (the columns of `listening.IDENTITY`; `tier` and `created_ms` too where it opens the accounts itself),
+    `tracks` what it plays, `listen` its plays of a day. `uploads` is how many tracks it brings along for so many plays.
+    """
+
+    name: str
+    description: str
+    is_spam: bool
+    plays_share: float
+    begins: float
+    lasts: float
+    cast: Callable[[Casting], pl.DataFrame]
+    listen: Callable[[Scene], Listening]
+    tracks: Callable[[Casting], Indices] = own_uploads
+    uploads: Callable[[int], int] = lambda _plays: 0
+    upload_ms: tuple[int, int] = (95_000, 240_000)
+    oldest_upload_days: int = 30
+    is_by_known_artist: bool = False
+
+
+def campaigns(scenarios: Sequence[Scenario], days: int, plays_per_day: int, seed: int) -> list[Campaign]:
+    """Every campaign that begins within the simulated days, in the order of `scenarios`."""
+    period = min(days, PERIOD_DAYS)
+    found: list[Campaign] = []
+    for scenario in scenarios:
+        for number, first_day in enumerate(range(0, days, period)):
+            rng = generator(seed, f"begin of {scenario.name}", number)
+            begins = (first_day + int(scenario.begins * period)) * DAY_MS + int(rng.integers(0, 6)) * HOUR_MS
+            ends = min(begins + int(scenario.lasts * period * DAY_MS), days * DAY_MS)
+            if begins < ends:
+                plays = max(1, round(scenario.plays_share * period * plays_per_day))
+                found.append(Campaign(scenario, number, len(found), begins, ends, plays))
+    return found
+
+
+def planting(campaign: Campaign) -> Planting:
+    """The tracks that a campaign brings along."""
+    scenario = campaign.scenario
+    return Planting(
+        first_day=campaign.begins_ms // DAY_MS,
+        tracks=scenario.uploads(campaign.plays),
+        shortest_ms=scenario.upload_ms[0],
+        longest_ms=scenario.upload_ms[1],
+        oldest_days=scenario.oldest_upload_days,
+        is_by_known_artist=scenario.is_by_known_artist,
+    )
