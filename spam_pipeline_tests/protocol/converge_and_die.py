@@ -41,4 +41,3 @@ for owner, names in ((Store, ["put"]), (Ledger, ["record", "record_observations"
 runner = toy_runner(Path(sys.argv[1]))
 runner.observe()
 converge(runner)
-print(next(effects) - 1)

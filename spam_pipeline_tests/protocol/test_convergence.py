@@ -20,7 +20,6 @@ from spam_pipeline.protocol.stage import stage
 from spam_pipeline.protocol.staleness import State
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, land, toy_runner
 
-
 ROOT = Path(__file__).parents[2]
 DYING = "spam_pipeline_tests.protocol.converge_and_die"
 

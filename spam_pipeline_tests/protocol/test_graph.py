@@ -53,7 +53,9 @@ def test_stages_in_a_circle_are_refused() -> None:
 
 
 def test_a_stage_that_reads_nothing_known_is_refused_with_what_there_is() -> None:
-    with pytest.raises(WrongDefinition, match="lost reads 'nowhere', which is no stage, source or setting; there are lost"):
+    with pytest.raises(
+        WrongDefinition, match=r"lost reads 'nowhere', which is no stage, source or setting; there are lost"
+    ):
         StageGraph([lost], [], {})
 
 
@@ -63,7 +65,7 @@ def test_two_stages_of_one_name_are_refused() -> None:
 
 
 def test_an_unknown_stage_is_answered_with_the_ones_there_are(tmp_path: Path) -> None:
-    with pytest.raises(WrongDefinition, match="no stage is called play; there are .*received_numbers"):
+    with pytest.raises(WrongDefinition, match=r"no stage is called play; there are .*received_numbers"):
         toy_graph(tmp_path).find(["play"])
 
 

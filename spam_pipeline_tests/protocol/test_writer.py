@@ -44,7 +44,10 @@ def test_anything_else_is_refused(store: Store) -> None:
 def test_small_batches_of_a_part_are_joined_into_one_file(store: Store, private: Store) -> None:
     batches = ((f"2026-01-0{n % 2 + 1}", pl.DataFrame({"n": [n]})) for n in range(10))
     files = write_batches(store, private, "a", batches, frozenset())
-    assert {part: [file.rows for file in made] for part, made in files.items()} == {"2026-01-01": [5], "2026-01-02": [5]}
+    assert {part: [file.rows for file in made] for part, made in files.items()} == {
+        "2026-01-01": [5],
+        "2026-01-02": [5],
+    }
     assert pl.read_parquet(store.locate(files["2026-01-01"][0].path))["n"].to_list() == [0, 2, 4, 6, 8]
 
 
@@ -54,7 +57,9 @@ def test_large_parts_are_written_as_they_come(store: Store, private: Store) -> N
     assert [file.rows for file in files["2026-01-01"]] == [1_200_000, 800_000]
 
 
-def test_private_parts_go_elsewhere_and_are_not_part_of_the_version(store: Store, private: Store, tmp_path: Path) -> None:
+def test_private_parts_go_elsewhere_and_are_not_part_of_the_version(
+    store: Store, private: Store, tmp_path: Path
+) -> None:
     batches = [("bytes", pl.DataFrame({"raw": ["secret"]})), ("2026-01-01", pl.DataFrame({"n": [1]}))]
     files = write_batches(store, private, "a", batches, frozenset({"bytes"}))
     assert set(files) == {"2026-01-01"}

@@ -1,0 +1,222 @@
+"""The command line: reads arguments, calls the pipeline, prints. What the commands mean is in the modules they call.
+
+Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 when `converge` left something held.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any
+
+import duckdb
+import sqlalchemy.exc
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from spam_pipeline.demonstration import demonstrate
+from spam_pipeline.headless import converge_headless
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import Converged
+from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.records import Audit, Version
+from spam_pipeline.reporting.query import ask
+from spam_pipeline.settings import settings_from_environment
+from spam_pipeline.simulation import SCENARIOS, simulate
+
+FAILED, HELD = 1, 3
+"""Exit status of a failure, and of a convergence that left something held."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_out, _err = Console(), Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Stages = Annotated[
+    list[str] | None, typer.Argument(metavar="[STAGE]...", help="Stages; all of them when none is named.")
+]
+
+
+@app.command("simulate")
+def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    days: Annotated[int, typer.Option(min=1)] = 14,
+    plays_per_day: Annotated[int, typer.Option(min=1)] = 20_000,
+    seed: int = 1,
+    start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the start date setting.")] = None,
+    scenario: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCENARIOS)}; default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a landing zone of simulated plays, and the truth of every attack to truth.parquet beside it."""
+    settings = settings_from_environment()
+    with _progress() as tell:
+        made = simulate(
+            settings.home,
+            days=days,
+            plays_per_day=plays_per_day,
+            seed=seed,
+            start=_day(start) if start else settings.start_date,
+            scenarios=scenario,
+            on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
+        )
+    _print_record(asdict(made), as_json=as_json)
+
+
+@app.command("converge")
+def converge_command(stages: Stages = None, as_json: Json = False) -> None:
+    """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
+    pipeline = Pipeline()
+    with _progress() as tell:
+        done = converge_headless(pipeline, stages, tell)
+    _print_converged(done, as_json=as_json)
+    if done.failed:
+        raise typer.Exit(FAILED)
+    if done.held:
+        raise typer.Exit(HELD)
+
+
+@app.command("status")
+def status_command(stages: Stages = None, as_json: Json = False) -> None:
+    """Per stage: partitions fresh, stale, held, missing."""
+    found = Pipeline().status(stages)
+    converged = not any(counts["stale"] or counts["missing"] for counts in found.values())
+    if as_json:
+        _print_json({"converged": converged, "stages": found})
+        return
+    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
+    _print_table(("stage", "fresh", "stale", "held", "missing"), rows)
+    _out.print("converged" if converged else "not converged: run spam-pipeline converge")
+
+
+@app.command("versions")
+def versions_command(stage: str, partition: Annotated[str, typer.Argument()] = WHOLE, as_json: Json = False) -> None:
+    """The versions of a partition, oldest first, with recipe, content, code version, fingerprint and audit."""
+    pipeline = Pipeline()
+    found = pipeline.versions(stage, partition)
+    published = pipeline.published_at(found)
+    described = [_described(version, audit, published.get(version.id)) for version, audit in found]
+    if as_json:
+        _print_json(described)
+        return
+    columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
+    _print_table(columns, [[str(item[name])[:19] for name in columns] for item in described])
+    for item in described:
+        _out.print(f"{item['recipe'][:19]} fingerprint: {item['fingerprint']}")
+
+
+@app.command("query")
+def query_command(
+    sql: str,
+    as_of: Annotated[str | None, typer.Option(help="YYYY-MM-DD or an ISO 8601 date and time.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run SQL (DuckDB) over what is published: one view per stage, <context>.<stage>."""
+    with Pipeline().query(as_of) as connection:
+        answer = ask(connection, sql)
+    if as_json:
+        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+    else:
+        _print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
+
+
+@app.command("demo")
+def demo_command() -> None:
+    """Simulate ten days, converge, and show what happened."""
+    with _progress() as tell:
+        for line in demonstrate(Pipeline(), tell):
+            _out.print(line, highlight=False)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one message on standard error."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        app()
+    except (PipelineError, OSError, ValueError, duckdb.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+        _err.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(FAILED)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Tells what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
+    if not _err.is_terminal:
+        yield lambda text: _err.print(text, highlight=False, markup=False)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=_err, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda text: progress.update(task, description=text)
+
+
+def _described(version: Version, audit: Audit, published_at: Any) -> dict[str, Any]:
+    return {
+        "recipe": version.recipe,
+        "content": version.content,
+        "code_version": version.code_version,
+        "rows": version.rows,
+        "rows_read": version.rows_read,
+        "bytes": version.bytes,
+        "fingerprint": dict(version.fingerprint),
+        "audit": audit.verdict.value,
+        "findings": list(audit.findings),
+        "inputs": [
+            {"from": item.upstream, "partition": item.partition, "part": item.part, "content": item.content}
+            for item in version.inputs
+        ],
+        "computed_at": version.computed_at.isoformat(),
+        "published_at": published_at.isoformat() if published_at else None,
+    }
+
+
+def _print_converged(done: Converged, *, as_json: bool) -> None:
+    if as_json:
+        failed = [{"stage": item.stage, "partition": item.partition, "error": item.error} for item in done.failed]
+        _print_json(
+            {
+                "converged": done.converged,
+                "computed": done.computed,
+                "reused": done.reused,
+                "audited": 0,
+                "held": list(done.held),
+                "failed": failed,
+                "seconds": done.seconds,
+            }
+        )
+        return
+    _out.print(f"computed {done.computed}, reused {done.reused} in {done.seconds:.1f} s", highlight=False)
+    for line in done.held:
+        _out.print(f"held: {line}", highlight=False, markup=False)
+    for item in done.failed:
+        _err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red", markup=False, highlight=False)
+
+
+def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(record)
+    else:
+        _print_table(
+            ("", ""), [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()]
+        )
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day: expected YYYY-MM-DD", param_hint="--start") from None

@@ -1,0 +1,52 @@
+"""The Dagster code location: everything assembled, by a function that tests and other deployments can call with settings of their own.
+
+Importing this module builds the definitions from the environment variables and does nothing else: no ledger is opened, no
+file is created.
+"""
+
+from typing import Any
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.io_manager import published_versions
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.partition import Grain
+from spam_pipeline.settings import Settings, settings_from_environment
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All stages as assets, the files they read as external assets, and the resources they need."""
+    pipeline = Pipeline(settings)
+    graph = pipeline.graph
+    days = [name for name, stage in graph.stages.items() if stage.partitions.grain is Grain.DAY]
+    return dg.Definitions(
+        assets=[
+            *(source_asset(source, settings.start_date) for source in graph.sources.values()),
+            *(stage_asset(stage, graph, settings.start_date) for stage in graph.stages.values()),
+        ],
+        jobs=[
+            dg.define_asset_job(
+                "one_day", selection=dg.AssetSelection.assets(*days), description="One day through all its stages."
+            )
+        ],
+        resources={
+            RUNNER: _runner_resource(pipeline),
+            READER: published_versions,
+            "warehouse_file": DuckDBResource(
+                database=str(settings.warehouse), connection_config={"access_mode": "READ_ONLY"}
+            ),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def _runner_resource(pipeline: Pipeline) -> dg.ResourceDefinition:
+    def open_runner(_context: dg.InitResourceContext) -> Any:
+        return pipeline.runner
+
+    return dg.ResourceDefinition(open_runner, description="Runs stages over the ledger and the store of this pipeline.")
+
+
+defs = build_definitions(settings_from_environment())

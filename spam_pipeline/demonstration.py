@@ -1,0 +1,151 @@
+"""The demo: simulate, converge, and a short tour of what happened, one line after the other.
+
+Everything it tells is asked from what was published. It can be run again on the same home: it uses what has landed there.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from spam_pipeline.headless import converge_headless
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import Converged
+from spam_pipeline.reporting.query import ask
+from spam_pipeline.simulation import simulate
+from spam_pipeline.trust_and_safety.contracts import SPAM
+
+DAYS = 10
+PLAYS_PER_DAY = 20_000
+
+_RECORDS = """
+    select (select count(*) from ingestion.received_plays),
+           (select count(*) from ingestion.plays),
+           (select count(*) from ingestion.rejected)
+"""
+_CLASSES = """
+    select class, count(*) as plays, round(avg(spam_probability), 3) as mean_probability
+    from trust_and_safety.classified_plays group by class order by class
+"""
+_COUNTRIES = """
+    select measure, string_agg(country, ' ' order by plays desc, country)
+    from (select measure, country, sum(plays) as plays from reporting.top_countries group by all)
+    group by measure order by measure
+"""
+_MONEY = """
+    pivot (select currency, rule, line, amount_minor from royalties.royalty_statements where currency in ('USD', 'JPY'))
+    on line in ('payout', 'withheld', 'escrow', 'unclaimed') using coalesce(sum(amount_minor), 0)::bigint
+    group by currency, rule order by currency desc, rule
+"""
+_DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
+
+
+def demonstrate(pipeline: Pipeline, tell: Callable[[str], None]) -> Iterator[str]:
+    """Run the demo on the pipeline's home and yield what there is to say."""
+    yield from _landing_zone(pipeline, tell)
+    yield _converged("converged", converge_headless(pipeline, None, tell))
+    yield from _tour(pipeline)
+    yield ""
+    day = _land_late_play(pipeline)
+    yield f"One play of {day} lands late, in a file of its own:"
+    yield _converged("  converged", converge_headless(pipeline, None, tell))
+    yield _converged("  and again", converge_headless(pipeline, None, tell))
+    yield ""
+    yield "Look at it: the README's next command opens Dagster on this data, or ask, for example:"
+    yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
+
+
+def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None]) -> Iterator[str]:
+    settings = pipeline.settings
+    if settings.landing.exists():
+        yield f"using what has landed in {settings.landing}"
+        return
+    made = simulate(
+        settings.home,
+        days=DAYS,
+        plays_per_day=PLAYS_PER_DAY,
+        start=settings.start_date,
+        on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
+    )
+    yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
+
+
+def _tour(pipeline: Pipeline) -> Iterator[str]:
+    with pipeline.query() as connection:
+        received, plays, rejected = ask(connection, _RECORDS).rows[0]
+        yield (
+            f"records: {received + rejected:,} landed = {plays:,} plays + {received - plays:,} duplicates "
+            f"+ {rejected:,} rejected with file, line and reason"
+        )
+        yield "classes:"
+        for name, count, probability in ask(connection, _CLASSES).rows:
+            yield f"  {name:<12}{count:>10,}  mean spam probability {probability}"
+        yield "top countries:"
+        for measure, countries in ask(connection, _COUNTRIES).rows:
+            yield f"  {measure:<14}{countries}"
+        yield "royalties of two currencies, in minor units:   payout    withheld      escrow   unclaimed"
+        for currency, rule, *amounts in ask(connection, _MONEY).rows:
+            yield f"  {currency} {rule:<34}" + "".join(f"{amount:>12,}" for amount in amounts)
+        days = [day for (day,) in ask(connection, _DAYS).rows]
+    truth = pipeline.settings.home / "truth.parquet"
+    if truth.exists():
+        yield _against_truth(pipeline.read("classified_plays", days), pl.scan_parquet(truth))
+
+
+def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
+    """How the verdicts compare with what the simulation knows of its attacks; everything it does not list is organic."""
+    is_attack = pl.col("event_id").is_in(truth.filter("is_spam").collect()["event_id"].implode())
+    counts = (
+        classified.select(is_attack=is_attack, is_spam=pl.col("class") == SPAM)
+        .group_by("is_attack")
+        .agg(plays=pl.len(), spam=pl.col("is_spam").sum())
+        .collect()
+    )
+    shares = {attack: (spam, plays) for attack, plays, spam in counts.select("is_attack", "plays", "spam").rows()}
+    caught, attacks = shares.get(True, (0, 0))
+    wrong, others = shares.get(False, (0, 0))
+    return f"against the truth: {caught:,} of {attacks:,} plays of attacks are classed as spam, {wrong:,} of {others:,} others"
+
+
+def _converged(what: str, done: Converged) -> str:
+    problems = [
+        *(f"held: {line}" for line in done.held),
+        *(f"failed: {item.stage} {item.partition}: {item.error}" for item in done.failed),
+    ]
+    counts = f"{what} in {done.seconds:.1f} s: {done.computed} partitions computed, {done.reused} reused"
+    return "\n  ".join([counts, *problems])
+
+
+def _land_late_play(pipeline: Pipeline) -> date:
+    """Land one play that happened on the first day, in the last hour of the last arrival day; return its day."""
+    landing = pipeline.settings.landing
+    track = _last_track(landing / "reference" / "tracks.csv")
+    last_day = max(path.name for path in (landing / "plays").iterdir())
+    day = pipeline.settings.start_date
+    play = {
+        "event_id": "demo-late-play",
+        "occurred_at": f"{day.isoformat()}T12:00:00Z",
+        "track_id": track,
+        "user_id": None,
+        "device_id": "demo-device",
+        "ip": "192.0.2.1",
+        "country": "SE",
+        "user_agent": "demo",
+        "client": "web",
+        "source": "direct",
+        "ms_played": 120_000,
+    }
+    folder = landing / "plays" / last_day / "23"
+    folder.mkdir(exist_ok=True)
+    late = folder / "late.jsonl"
+    if not late.exists():
+        unfinished = folder / ".late.jsonl"
+        unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
+        unfinished.replace(late)
+    return day
+
+
+def _last_track(tracks: Path) -> str:
+    return str(pl.scan_csv(tracks).select(pl.col("track_id").last()).collect().item())

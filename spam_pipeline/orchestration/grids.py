@@ -1,0 +1,32 @@
+"""Grids and selections in Dagster's terms: partitions definitions and partition mappings. No asset and no data.
+
+Dagster needs these to draw lineage and to order a backfill; which parts a version really reads is decided by the protocol.
+"""
+
+from datetime import date
+
+import dagster as dg
+
+from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.protocol.partition import Grain, Partitions
+from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, Selection, TrailingDays
+
+
+def partitions_definition(partitions: Partitions, start: date) -> dg.PartitionsDefinition[str] | None:
+    """Dagster's grid for `partitions` from `start` to the current day or month, which is included."""
+    if partitions.grain is Grain.DAY:
+        return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=1)
+    if partitions.grain is Grain.MONTH:
+        return dg.MonthlyPartitionsDefinition(start_date=f"{start:%Y-%m}", fmt="%Y-%m", end_offset=1)
+    return None
+
+
+def partition_mapping(selection: Selection, upstream: Partitions, own: Partitions) -> dg.PartitionMapping | None:
+    """How an asset of grid `own` depends on one of grid `upstream`; None where Dagster's default says the same."""
+    if Grain.NONE in (upstream.grain, own.grain):
+        return None
+    if isinstance(selection, TrailingDays | DaysOfMonth):
+        days_back = selection.days - 1 if isinstance(selection, TrailingDays) else 0
+        with knowingly():
+            return dg.TimeWindowPartitionMapping(start_offset=-days_back, allow_nonexistent_upstream_partitions=True)
+    return dg.AllPartitionMapping() if isinstance(selection, PartNamedAlike) else None

@@ -1,0 +1,110 @@
+"""The pipeline as a whole: all contexts' stages over the places that the settings name. For notebooks, scripts and the command line.
+
+Nothing here knows the orchestrator, and nothing decides: this module connects what the others provide.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
+from spam_pipeline.ingestion.sources import SOURCES, classify
+from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.records import Audit, Version
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.staleness import State
+from spam_pipeline.protocol.store import Store
+from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
+from spam_pipeline.reporting.query import connect
+from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
+from spam_pipeline.settings import Settings, settings_from_environment
+from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
+
+STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPORTING_STAGES)
+
+_logger = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """The pipeline at the places that `settings` name; by default those of the environment variables."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or settings_from_environment()
+        self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration())
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs stages; opening it opens the ledger, and creates both at their first use."""
+        settings = self.settings
+        if settings.has_development_key:
+            _logger.warning("SPAM_PIPELINE_IDENTIFIER_KEY is not set: keyed hashes use the public development key")
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return Runner(
+            graph=self.graph,
+            ledger=Ledger(settings.ledger),
+            store=Store(settings.store, settings.cache / "store"),
+            private_store=Store(settings.rejected, settings.cache / "rejected"),
+            landing=settings.landing,
+            classify=_source_and_partition,
+            environment=settings.environment,
+        )
+
+    def read(self, stage: str, partition: str | Sequence[str] = WHOLE, as_of: str | datetime | None = None) -> Any:
+        """The published data of one partition, or of several: a `polars.LazyFrame`, or a stage's artifact.
+
+        `as_of` reads what was published then: a date (its end, UTC), a date and time, or a `datetime`. Raises
+        `NotPublished`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
+        """
+        partitions = [partition] if isinstance(partition, str) else list(partition)
+        return self.runner.reader.read(stage, partitions, moment(as_of))
+
+    def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
+        """Every version of a partition ever computed, oldest first, each with its last audit."""
+        found = self.graph.find([stage])[0]
+        return self.runner.ledger.versions(stage, found.partitions.check(partition))
+
+    def published_at(self, versions: Sequence[tuple[Version, Audit]]) -> dict[int, datetime]:
+        """When each of these versions was last published in this environment, by version id."""
+        return self.runner.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
+
+    def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
+        reader = self.runner.reader
+        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
+
+    def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
+        """Partitions by stage and state."""
+        needs = self.runner.needs(stages)
+        return {
+            stage: {state.value: sum(need.state is state for need in by_partition.values()) for state in State}
+            for stage, by_partition in needs.items()
+        }
+
+
+def moment(text: str | datetime | None) -> datetime | None:
+    """The moment that a person named: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
+    if text is None or isinstance(text, datetime):
+        return text
+    try:
+        if len(text) == len("2026-01-31"):
+            return datetime.combine(date.fromisoformat(text), datetime.max.time(), UTC)
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongMoment(f"{text!r} is no moment: expected YYYY-MM-DD or an ISO 8601 date and time") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+class WrongMoment(PipelineError):
+    """A text that names no moment."""
+
+
+def _source_and_partition(path: str) -> tuple[str, str] | None:
+    found = classify(path)
+    return None if found is None else (found[0].name, found[1])

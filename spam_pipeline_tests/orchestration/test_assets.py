@@ -1,0 +1,178 @@
+"""Stages as Dagster assets, over a real instance: runs, checks, loading, re-execution."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.io_manager import published_versions
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_graph, toy_runner
+
+START = date(2026, 1, 1)
+
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition(start_date="2026-01-01"))
+def other_teams_asset(context: dg.AssetExecutionContext, numbers: pl.LazyFrame) -> None:
+    context.add_output_metadata({"total": numbers.select(pl.col("number").sum()).collect().item()})
+
+
+@dg.asset
+def other_teams_total(context: dg.AssetExecutionContext, numbers: pl.LazyFrame, model: dict[str, int]) -> None:
+    context.add_output_metadata({"total": numbers.select(pl.col("number").sum()).collect().item(), "days": len(model)})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-01 2", "broken")
+    land(home, "2026-01-02", "a", "2026-01-02 10", "2026-01-01 2")
+    return home
+
+
+@pytest.fixture
+def runner(home: Path) -> Runner:
+    return toy_runner(home)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def definitions(runner: Runner, home: Path) -> dg.Definitions:
+    graph = toy_graph(home)
+    return dg.Definitions(
+        assets=[
+            source_asset(landed_numbers, START),
+            *(stage_asset(stage, graph, START) for stage in STAGES),
+            other_teams_asset,
+            other_teams_total,
+        ],
+        jobs=[dg.define_asset_job("one_day", dg.AssetSelection.assets("received_numbers", "numbers", "two_day_total"))],
+        resources={RUNNER: runner, READER: published_versions},
+        executor=dg.in_process_executor,
+    )
+
+
+def materialize(
+    runner: Runner, home: Path, instance: dg.DagsterInstance, *names: str, partition: str | None = None
+) -> dg.ExecuteInProcessResult:
+    job = definitions(runner, home).resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        asset_selection=[dg.AssetKey(name) for name in names],
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
+    event = result.asset_materializations_for_node(name)[0]
+    return {key: value.value for key, value in event.metadata.items()}
+
+
+def test_a_run_of_one_partition_goes_through_all_its_stages(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    job = definitions(runner, home).resolve_job_def("one_day")
+    result = job.execute_in_process(partition_key="2026-01-01", instance=instance)
+    assert result.success
+    assert runner.reader.read("two_day_total", ["2026-01-01"]).collect()["total"].to_list() == [3]
+
+
+def test_a_materialization_says_what_the_version_is(runner: Runner, home: Path, instance: dg.DagsterInstance) -> None:
+    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    shown = metadata(materialize(runner, home, instance, "numbers", partition="2026-01-01"), "numbers")
+    version = runner.reader.version("numbers", "2026-01-01")
+    assert (shown["recipe"], shown["content"], shown["code_version"]) == (
+        version.recipe,
+        version.content,
+        version.code_version,
+    )
+    assert (shown["dagster/row_count"], shown["rows_read"], shown["size_bytes"]) == (2, 2, version.bytes)
+    assert (shown["fingerprint/numbers"], shown["fingerprint/total"]) == (2, 3)
+    assert [column.name for column in shown["dagster/column_schema"].columns] == ["day", "number"]
+    assert shown["inputs"].records[0].data["from"] == "received_numbers"
+
+
+def test_dagster_knows_the_content_as_the_data_version(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    event = instance.get_latest_materialization_event(dg.AssetKey("received_numbers"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    tags = event.asset_materialization.tags or {}
+    assert tags["dagster/data_version"] == runner.reader.version("received_numbers", "2026-01-01").content
+
+
+def test_running_a_fresh_partition_again_computes_nothing(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    again = materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    assert metadata(again, "received_numbers")["action"] == "nothing"
+    assert len(runner.ledger.versions("received_numbers", "2026-01-01")) == 1
+
+
+def test_a_refused_version_fails_its_check_and_is_not_materialized(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    land(home, "2026-01-02", "b", "2026-01-02 -5")
+    result = materialize(runner, home, instance, "received_numbers", partition="2026-01-02")
+    assert not result.success
+    assert result.asset_materializations_for_node("received_numbers") == []
+    evaluation = result.get_asset_check_evaluations()[0]
+    assert not evaluation.passed
+    assert "number" in evaluation.metadata["findings"].value
+    assert instance.get_latest_materialization_event(dg.AssetKey("received_numbers")) is None
+
+
+def test_a_partition_that_is_held_is_skipped_and_says_why(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    result = materialize(runner, home, instance, "numbers", partition="2026-01-09")
+    assert result.success
+    assert result.asset_materializations_for_node("numbers") == []
+    warning = result.get_asset_check_evaluations()[0]
+    assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "nothing to compute it from has landed" in str(warning.description)
+
+
+def test_another_teams_asset_reads_the_published_partition_by_naming_it(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    runner.observe()
+    converge(runner)
+    result = materialize(runner, home, instance, "other_teams_asset", partition="2026-01-01")
+    assert metadata(result, "other_teams_asset")["total"] == 3
+
+
+def test_another_teams_asset_reads_what_is_published_and_nothing_else(
+    runner: Runner, home: Path, instance: dg.DagsterInstance
+) -> None:
+    result = materialize(runner, home, instance, "other_teams_asset", partition="2026-01-01")
+    assert not result.success
+    failure = result.get_step_failure_events()[0].step_failure_data.error
+    assert failure is not None
+    assert "numbers 2026-01-01 is not published in production" in str(failure)
+
+
+def test_an_asset_shows_owner_group_and_description_of_its_stage(runner: Runner, home: Path) -> None:
+    graph = definitions(runner, home).resolve_asset_graph()
+    node = graph.get(dg.AssetKey("numbers"))
+    assert (node.group_name, node.owners, node.description) == (
+        "protocol",
+        ["team:toys"],
+        "The day's distinct numbers.",
+    )
+    assert node.parent_keys == {dg.AssetKey("received_numbers")}
+    assert node.code_version == toy_graph(home).code_versions["numbers"].digest
