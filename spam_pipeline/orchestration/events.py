@@ -2,59 +2,66 @@
 
 The ledger is the truth; an instance remembers how far it has been told. An instance that was deleted is told everything
 again. Publications that a run of the same instance made are already there and are passed over.
+
+The events go into a run of their own: a check without a run collides with an earlier one of the same partition in Dagster's
+tables, and a check belongs to the latest materialization only when both are of one run.
 """
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._core.events import StepMaterializationData
 from filelock import FileLock
 
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, version_metadata, version_tags
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.partition import Grain
+from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Audit, Publication, Verdict, Version
 
 _JOB = "converge"
 
 
-def report_publications(
-    instance: dg.DagsterInstance, ledger: Ledger, graph: StageGraph, environment: str, place: str
-) -> int:
-    """Tell the instance what it does not know yet; return how many publications that was.
+class Teller:
+    """Tells one Dagster instance what is published in one environment of one ledger, in one run of its own.
 
     `place` tells apart several ledgers that one instance is told about.
     """
-    cursor = f"spam_pipeline/{digest((place, environment))}"
-    with _alone(instance):
-        told = int(instance.run_storage.get_cursor_values({cursor}).get(cursor, "0"))
-        found = ledger.publications_after(told, environment)
-        elsewhere = [
-            (publication, version, audit)
-            for publication, version, audit in found
-            if publication.stage in graph.stages and not (publication.run and instance.has_run(publication.run))
-        ]
-        if elsewhere:
-            run_id = _add_run(instance, environment)
+
+    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, place: str) -> None:
+        self._instance = instance
+        self._ledger = ledger
+        self._environment = environment
+        self._cursor = f"spam_pipeline/{digest((place, environment))}"
+        self._run_id: str | None = None
+
+    def tell(self) -> int:
+        """Tell the instance what it does not know yet; return how many publications that was."""
+        with _alone(self._instance):
+            told = int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
+            found = self._ledger.publications_after(told, self._environment)
+            elsewhere = [item for item in found if not self._made_here(item[0])]
             for item in elsewhere:
-                _report(instance, graph, run_id, item)
-        if found:
-            instance.run_storage.set_cursor_values({cursor: str(found[-1][0].id)})
-    return len(elsewhere)
+                self._report(*item)
+            if found:
+                self._instance.run_storage.set_cursor_values({self._cursor: str(found[-1][0].id)})
+        return len(elsewhere)
 
+    def close(self) -> None:
+        """End the run, if there was anything to tell."""
+        if self._run_id:
+            self._event(self._run_id, dg.DagsterEventType.RUN_SUCCESS)
 
-def _report(
-    instance: dg.DagsterInstance, graph: StageGraph, run_id: str, told: tuple[Publication, Version, Audit]
-) -> None:
-    publication, version, audit = told
-    is_partitioned = graph.stages[publication.stage].partitions.grain is not Grain.NONE
-    partition = publication.partition if is_partitioned else None
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(
+    def _made_here(self, publication: Publication) -> bool:
+        return publication.run is not None and self._instance.has_run(publication.run)
+
+    def _report(self, publication: Publication, version: Version, audit: Audit) -> None:
+        partition = None if publication.partition == WHOLE else publication.partition
+        materialization = dg.AssetMaterialization(
             asset_key=publication.stage,
             partition=partition,
             metadata={
@@ -63,32 +70,27 @@ def _report(
             },
             tags=version_tags(version),
         )
-    )
-    evaluation = dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(publication.stage),
-        check_name=CONTRACT_CHECK,
-        passed=audit.verdict is Verdict.PASSED,
-        metadata=audit_metadata(audit),
-        partition=partition,
-    )
-    # A runless evaluation collides with an earlier one of the same partition in Dagster's table, so it gets a run.
-    event = dg.DagsterEvent(
-        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-        job_name=_JOB,
-        event_specific_data=evaluation,
-    )
-    instance.report_dagster_event(event, run_id=run_id)
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(publication.stage),
+            check_name=CONTRACT_CHECK,
+            passed=audit.verdict is Verdict.PASSED,
+            metadata=audit_metadata(audit),
+            partition=partition,
+        )
+        run_id = self._run_id = self._run_id or self._start_run()
+        self._event(run_id, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
+        self._event(run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
 
+    def _start_run(self) -> str:
+        run_id = str(uuid.uuid4())
+        tags = {"spam_pipeline/environment": self._environment}
+        self._instance.add_run(dg.DagsterRun(job_name=_JOB, run_id=run_id, tags=tags))
+        self._event(run_id, dg.DagsterEventType.RUN_START)
+        return run_id
 
-def _add_run(instance: dg.DagsterInstance, environment: str) -> str:
-    run = dg.DagsterRun(
-        job_name=_JOB,
-        run_id=str(uuid.uuid4()),
-        status=dg.DagsterRunStatus.SUCCESS,
-        tags={"spam_pipeline/environment": environment},
-    )
-    instance.add_run(run)
-    return run.run_id
+    def _event(self, run_id: str, kind: dg.DagsterEventType, data: Any = None) -> None:
+        event = dg.DagsterEvent(event_type_value=kind.value, job_name=_JOB, event_specific_data=data)
+        self._instance.report_dagster_event(event, run_id=run_id)
 
 
 @contextmanager

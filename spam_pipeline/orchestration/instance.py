@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-_CONFIGURATION = "telemetry:\n  enabled: false\n"
-"""Of an instance that we create: nothing about this pipeline leaves the machine."""
+_CONFIGURATION = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+"""Of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it."""
 
 
 def open_instance(default_home: Path) -> dg.DagsterInstance:

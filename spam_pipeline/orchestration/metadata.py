@@ -14,7 +14,7 @@ from spam_pipeline.protocol.records import Audit, InputRead, Verdict, Version
 CONTRACT_CHECK = "contract"
 """Name of the check that shows a version's audit."""
 
-_INPUTS_SHOWN = 50
+_INPUTS_SHOWN = 20
 
 
 def version_metadata(version: Version) -> dict[str, Any]:

@@ -7,7 +7,8 @@ orchestrator.
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -27,6 +28,9 @@ from spam_pipeline.protocol.stage import OWN_PARTITION
 from spam_pipeline.protocol.staleness import Need, Snapshot, assess, landed_by_source
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.protocol.writer import Files, write_artifact, write_batches, write_result
+
+_FILES_AT_ONCE = 2
+"""Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
 
 
 class Action(Enum):
@@ -135,35 +139,40 @@ class Runner:
 
     def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
         folder = f"{stage.context}/{stage.name}/{recipe.partition}"
+        landed = self._landed_files(recipe.inputs)
         if stage.file_by_file:
-            return self._shards(stage, recipe, folder)
-        result = stage(**self._arguments(stage, recipe.partition, recipe.inputs))
+            return self._shards(stage, recipe, folder, landed)
+        result = stage(**self._arguments(stage, recipe, landed))
         if isinstance(stage.contract, ArtifactContract):
             return write_artifact(self.store, folder, result, stage.contract)
         return write_result(self.store, folder, result)
 
-    def _shards(self, stage: AnyStage, recipe: Recipe, folder: str) -> Files:
+    def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
         """What each landed file was decoded into, joined by part; a file that was decoded before is not opened."""
-        gathered: Files = {}
-        for item in recipe.inputs:
-            of_file = Recipe(stage.name, recipe.partition, recipe.code_version, recipe.configuration, (item,)).digest
-            files = self.ledger.shard(of_file)
+
+        def decode(item: InputRead) -> Files:
+            of_file = replace(recipe, inputs=(item,))
+            files = self.ledger.shard(of_file.digest)
             if files is None:
-                batches = stage(**self._arguments(stage, recipe.partition, (item,)))
+                batches = stage(**self._arguments(stage, of_file, landed))
                 files = write_batches(self.store, self._private_store, folder, batches, stage.private_parts)
-                self.ledger.record_shard(of_file, stage.name, item.part, files)
-            gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
+                self.ledger.record_shard(of_file.digest, stage.name, item.part, files)
+            return files
+
+        gathered: Files = {}
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as decoders:
+            for files in decoders.map(decode, recipe.inputs):
+                gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
         return gathered
 
-    def _arguments(self, stage: AnyStage, partition: str, inputs: tuple[InputRead, ...]) -> dict[str, Any]:
-        files = self._landed_files(inputs)
+    def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
         values: dict[str, Any] = self.graph.configuration_of(stage)
         for name in stage.parameters:
-            read = [item for item in inputs if item.parameter == name]
+            read = [item for item in recipe.inputs if item.parameter == name]
             if name == OWN_PARTITION:
-                values[name] = partition
+                values[name] = recipe.partition
             elif name in self.graph.sources:
-                values[name] = next((files[item.record] for item in read), None)
+                values[name] = next((landed[item.record] for item in read), None)
             elif isinstance(stage.selections[name], EveryStage):
                 values[name] = self.reader.catalogue(read)
             elif name not in values:
@@ -172,13 +181,11 @@ class Runner:
 
     def _landed_files(self, inputs: tuple[InputRead, ...]) -> dict[int, LandedFile]:
         wanted = {item.record for item in inputs if item.is_file}
-        if not wanted:
-            return {}
         return {
             seen.id: LandedFile(
                 seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.modified, self._landing
             )
-            for seen in self.ledger.landed()
+            for seen in (self.ledger.landed() if wanted else [])
             if seen.id in wanted
         }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spam_pipeline.orchestration.events import report_publications
+from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.ledger import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
@@ -32,7 +32,10 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def report(instance: dg.DagsterInstance, runner: Runner) -> int:
-    return report_publications(instance, runner.ledger, runner.graph, PRODUCTION, "here")
+    teller = Teller(instance, runner.ledger, PRODUCTION, "here")
+    told = teller.tell()
+    teller.close()
+    return told
 
 
 def materializations(instance: dg.DagsterInstance) -> dict[str | None, int]:
@@ -66,6 +69,12 @@ def test_a_publication_is_told_with_its_metadata_and_its_check(instance: dg.Dags
         dg.AssetCheckKey(NUMBERS, "contract"), limit=10
     )
     assert {check.status.value for check in checks} == {"SUCCEEDED"}
+
+
+def test_one_teller_tells_in_one_run_that_has_ended(instance: dg.DagsterInstance, runner: Runner) -> None:
+    report(instance, runner)
+    assert report(instance, runner) == 0
+    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
 def test_the_next_version_of_the_same_partition_is_told_too(

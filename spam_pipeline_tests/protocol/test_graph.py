@@ -48,7 +48,7 @@ def test_a_stage_brings_what_it_rests_on(tmp_path: Path) -> None:
 
 
 def test_stages_in_a_circle_are_refused() -> None:
-    with pytest.raises(WrongDefinition, match="in a circle: .*one"):
+    with pytest.raises(WrongDefinition, match=r"in a circle: .*one"):
         StageGraph([one, another], [], {})
 
 

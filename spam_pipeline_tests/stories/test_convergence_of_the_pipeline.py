@@ -1,0 +1,227 @@
+"""Stories of the whole pipeline: what lands, what changes, what is recomputed, and that it ends where a rebuild ends."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import Converged, converge
+from spam_pipeline_tests.stories.conftest import open_pipeline
+
+LATE = "2026-01-02"
+"""A day long past for the landing zone, which ends on the eighth."""
+
+
+def run(pipeline: Pipeline) -> tuple[Converged, set[tuple[str, str]]]:
+    """Observe and converge; also tell which partitions ran."""
+    did: set[tuple[str, str]] = set()
+    pipeline.runner.observe()
+    done = converge(pipeline.runner, on_outcome=lambda need, _: did.add((need.stage, need.partition)))
+    assert done.converged
+    assert done.held == ()
+    return done, did
+
+
+def digests(pipeline: Pipeline) -> dict[tuple[str, str], str]:
+    published = pipeline.runner.ledger.published("production", list(pipeline.graph.stages))
+    return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
+
+
+def rebuilt(home: Path, elsewhere: Path) -> dict[tuple[str, str], str]:
+    """The digests of a rebuild from nothing on the same landing zone."""
+    shutil.copytree(home / "landing", elsewhere / "landing")
+    pipeline = open_pipeline(elsewhere)
+    run(pipeline)
+    return digests(pipeline)
+
+
+def land_play(home: Path, arrival: str, name: str, **changes: object) -> None:
+    """Land one more file with one play."""
+    play = {
+        "event_id": f"event of {name}",
+        "occurred_at": f"{LATE}T12:00:00Z",
+        "track_id": pl.read_csv(home / "landing/reference/tracks.csv")["track_id"][-1],
+        "user_id": None,
+        "device_id": f"device of {name}",
+        "ip": "192.0.2.7",
+        "country": "SE",
+        "user_agent": "story",
+        "client": "web",
+        "source": "direct",
+        "ms_played": 90_000,
+        **changes,
+    }
+    folder = home / "landing" / "plays" / arrival / "23"
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{name}"
+    unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
+    unfinished.replace(folder / f"{name}.jsonl")
+
+
+def plays_of(pipeline: Pipeline, day: str) -> pl.DataFrame:
+    frame = pipeline.read("plays", day).collect()
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def converged(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("converged") / "home"
+    shutil.copytree(simulated, home)
+    run(open_pipeline(home))
+    return home
+
+
+@pytest.fixture
+def home(converged: Path, tmp_path: Path) -> Iterator[Path]:
+    """A converged home to play with."""
+    copy = tmp_path / "home"
+    shutil.copytree(converged, copy)
+    yield copy
+    shutil.rmtree(copy)
+
+
+def test_every_stage_publishes_something(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    assert {name for name, _ in digests(pipeline)} == set(pipeline.graph.stages)
+
+
+def test_a_second_convergence_computes_nothing_and_changes_nothing(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    before = digests(pipeline)
+    done, did = run(pipeline)
+    assert (done.computed, done.reused, did) == (0, 0, set())
+    assert digests(pipeline) == before
+
+
+def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: Path, tmp_path: Path) -> None:
+    pipeline = open_pipeline(home)
+    before = plays_of(pipeline, LATE).height
+    land_play(home, "2026-01-07", "late")
+    _, did = run(pipeline)
+    days = {stage: {key for name, key in did if name == stage} for stage, _ in did}
+    assert plays_of(pipeline, LATE).height == before + 1
+    assert (days["received_plays"], days["plays"]) == ({"2026-01-07"}, {LATE})
+    assert days["daily_plays"] == days["top_countries"] == days["track_play_counts"]
+    assert days["play_signals"] == {f"2026-01-{day:02d}" for day in range(2, 9)}, "signals look back over seven days"
+    assert digests(pipeline) == rebuilt(home, tmp_path / "rebuilt")
+
+
+def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    land_play(home, "2026-01-07", "first")
+    run(pipeline)
+    land_play(home, "2026-01-08", "again", event_id="event of first", ms_played=1)
+    _, did = run(pipeline)
+    assert did == {("received_plays", "2026-01-08"), ("plays", LATE), ("warehouse", "all")}
+    kept = plays_of(pipeline, LATE).filter(pl.col("event_id") == "event of first")
+    assert kept["ms_played"].to_list() == [90_000], "the earliest arrival counts"
+
+
+def test_only_the_new_file_of_an_old_arrival_day_is_decoded(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    before = _stored_files(home, "2026-01-02")
+    land_play(home, "2026-01-02", "one-more")
+    run(pipeline)
+    after = _stored_files(home, "2026-01-02")
+    assert len(after) == len(before) + 1
+    assert {path: after[path] for path in before} == before, "no other file was written again"
+
+
+def test_a_declared_incident_reaches_verdicts_and_money_and_clearing_it_brings_the_old_versions_back(
+    home: Path,
+) -> None:
+    pipeline = open_pipeline(home)
+    before = digests(pipeline)
+    incidents = home / "landing" / "incidents.csv"
+    original = incidents.read_text(encoding="utf-8")
+    device = json.loads(_first_line(home))["device_id"]
+    line = f"story,confirmed,loop_bot,device,{device},2026-01-01T00:00:00Z,2026-01-02T00:00:00Z,ann,2026-01-05T00:00:00Z,\n"
+    incidents.write_text(original + line, encoding="utf-8")
+    done, did = run(pipeline)
+    declared = pipeline.read("classified_plays", "2026-01-01").filter(pl.col("incident_id") == "story").collect()
+    assert declared.height > 0
+    assert set(declared["class"]) == {"spam"}
+    assert done.computed == len(did)
+    assert ("royalty_statements", "2026-01") in did
+    incidents.write_text(original, encoding="utf-8")
+    done, _ = run(pipeline)
+    assert done.computed == 0
+    assert digests(pipeline) == before
+
+
+def test_a_new_account_leaves_the_past_alone(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    accounts = home / "landing" / "reference" / "accounts.csv"
+    text = accounts.read_text(encoding="utf-8")
+    accounts.write_text(text.rstrip("\n") + "\nnewcomer,SE,free,2026-02-03\n", encoding="utf-8")
+    _, did = run(pipeline)
+    assert did == {("accounts", "all"), ("warehouse", "all")}
+
+
+def test_what_lives_outside_the_store_is_derived_again_without_computing(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    for name in ("warehouse.duckdb", "widgets.db"):
+        (home / name).unlink()
+    done, did = run(pipeline)
+    assert done.computed == 0
+    assert did == {("warehouse", "all"), ("widget_counts", "all")}
+    assert (home / "warehouse.duckdb").exists()
+    assert (home / "widgets.db").exists()
+
+
+def test_the_same_landing_zone_gives_the_same_digests_elsewhere(home: Path, tmp_path: Path) -> None:
+    assert digests(open_pipeline(home)) == rebuilt(home, tmp_path / "rebuilt")
+
+
+def test_records_in_are_records_out(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    runner = pipeline.runner
+    received = sum(
+        version.rows + sum(part.rows for part in version.side_parts)
+        for key in runner.needs(["received_plays"])["received_plays"]
+        for version in [runner.reader.version("received_plays", key)]
+    )
+    with pipeline.query() as connection:
+        plays, rejected, arrived = connection.execute(
+            "select (select count(*) from ingestion.plays), (select count(*) from ingestion.rejected),"
+            " (select count(*) from ingestion.received_plays)"
+        ).fetchall()[0]
+        unbalanced = connection.execute(
+            "select count(*) from (select rule, country, tier, currency from royalties.royalty_statements"
+            " group by all having sum(amount_minor) != any_value(pool_minor))"
+        ).fetchall()[0][0]
+        statuses = connection.execute(
+            "select (select sum(plays) from royalties.royalty_usage),"
+            " (select count(*) from trust_and_safety.classified_plays where occurred_at < '2026-01-07')"
+        ).fetchall()[0]
+    assert received == arrived + rejected
+    assert arrived == plays + _duplicates(pipeline)
+    assert rejected > 0
+    assert unbalanced == 0
+    assert statuses[0] == statuses[1]
+
+
+def _duplicates(pipeline: Pipeline) -> int:
+    days = pipeline.runner.needs(["plays"])["plays"]
+    return sum(
+        version.rows_read - version.rows for day in days for version in [pipeline.runner.reader.version("plays", day)]
+    )
+
+
+def _stored_files(home: Path, arrival: str) -> dict[Path, int]:
+    """What is stored for an arrival day, and when each file was written."""
+    folder = home / "store" / "ingestion" / "received_plays" / arrival
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def _first_line(home: Path) -> str:
+    file = next((home / "landing" / "plays" / "2026-01-01").rglob("*.jsonl"))
+    for line in file.read_bytes().splitlines():
+        if b'"2026-01-01T' in line and line.endswith(b"}"):
+            return line.decode()
+    raise AssertionError(f"{file} has no play of 2026-01-01")
