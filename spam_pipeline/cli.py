@@ -5,11 +5,12 @@ Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 wh
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import duckdb
@@ -21,12 +22,13 @@ from rich.table import Table
 
 from spam_pipeline.demonstration import demonstrate
 from spam_pipeline.headless import converge_headless
-from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.protocol.convergence import Converged
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Audit, Version
-from spam_pipeline.reporting.query import ask
+from spam_pipeline.reporting.errors import QueryRefused
+from spam_pipeline.reporting.query import Answer, ask
 from spam_pipeline.settings import settings_from_environment
 from spam_pipeline.simulation import SCENARIOS, simulate
 
@@ -34,7 +36,16 @@ FAILED, HELD = 1, 3
 """Exit status of a failure, and of a convergence that left something held."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_out, _err = Console(), Console(stderr=True)
+_WIDE = 240
+
+
+def _console(*, stderr: bool, width: int | None = None) -> Console:
+    """A console for data and messages: square brackets and colons in them stand for themselves."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=stderr)
+
+
+_out = _console(stderr=False, width=None if sys.stdout.isatty() else _WIDE)
+_err = _console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Stages = Annotated[
@@ -46,7 +57,7 @@ Stages = Annotated[
 def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     days: Annotated[int, typer.Option(min=1)] = 14,
     plays_per_day: Annotated[int, typer.Option(min=1)] = 20_000,
-    seed: int = 1,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
     start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the start date setting.")] = None,
     scenario: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCENARIOS)}; default: all.")] = None,
     as_json: Json = False,
@@ -60,7 +71,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of th
             plays_per_day=plays_per_day,
             seed=seed,
             start=_day(start) if start else settings.start_date,
-            scenarios=scenario,
+            scenarios=_known(scenario),
             on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
         )
     _print_record(asdict(made), as_json=as_json)
@@ -70,6 +81,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of th
 def converge_command(stages: Stages = None, as_json: Json = False) -> None:
     """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
     pipeline = Pipeline()
+    pipeline.graph.find(stages or ())  # a wrong name is told before anything starts
     with _progress() as tell:
         done = converge_headless(pipeline, stages, tell)
     _print_converged(done, as_json=as_json)
@@ -115,10 +127,10 @@ def query_command(
     as_json: Json = False,
 ) -> None:
     """Run SQL (DuckDB) over what is published: one view per stage, <context>.<stage>."""
-    with Pipeline().query(as_of) as connection:
+    with Pipeline().query(_moment(as_of)) as connection:
         answer = ask(connection, sql)
     if as_json:
-        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        _print_json(_objects(answer))
     else:
         _print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
 
@@ -128,7 +140,7 @@ def demo_command() -> None:
     """Simulate ten days, converge, and show what happened."""
     with _progress() as tell:
         for line in demonstrate(Pipeline(), tell):
-            _out.print(line, highlight=False)
+            _out.print(line, soft_wrap=True)
 
 
 def main() -> None:
@@ -137,7 +149,7 @@ def main() -> None:
     try:
         app()
     except (PipelineError, OSError, ValueError, duckdb.Error, sqlalchemy.exc.SQLAlchemyError) as error:
-        _err.print(f"error: {error}", style="red", markup=False, highlight=False)
+        _err.print(f"error: {error}", style="red")
         sys.exit(FAILED)
 
 
@@ -145,7 +157,7 @@ def main() -> None:
 def _progress() -> Iterator[Callable[[str], None]]:
     """Tells what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
     if not _err.is_terminal:
-        yield lambda text: _err.print(text, highlight=False, markup=False)
+        yield _err.print
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=_err, transient=True) as progress:
@@ -188,11 +200,11 @@ def _print_converged(done: Converged, *, as_json: bool) -> None:
             }
         )
         return
-    _out.print(f"computed {done.computed}, reused {done.reused} in {done.seconds:.1f} s", highlight=False)
+    _out.print(f"computed {done.computed}, reused {done.reused} in {done.seconds:.1f} s")
     for line in done.held:
-        _out.print(f"held: {line}", highlight=False, markup=False)
+        _out.print(f"held: {line}")
     for item in done.failed:
-        _err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red", markup=False, highlight=False)
+        _err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
 
 
 def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
@@ -204,8 +216,25 @@ def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
         )
 
 
+def _objects(answer: Answer) -> list[dict[str, Any]]:
+    """Rows as JSON objects, which cannot hold two columns of one name."""
+    twice = sorted({name for name in answer.columns if answer.columns.count(name) > 1})
+    if twice:
+        raise QueryRefused(f"two columns are called {', '.join(twice)}: name them apart with AS")
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: keys are text, and a float that is no number is null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
+    print(json.dumps(_plain(value), default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -220,3 +249,19 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no day: expected YYYY-MM-DD", param_hint="--start") from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return moment(text)
+    except WrongMoment as error:
+        raise typer.BadParameter(str(error), param_hint="--as-of") from None
+
+
+def _known(scenarios: list[str] | None) -> list[str] | None:
+    for name in scenarios or ():
+        if name not in SCENARIOS:
+            raise typer.BadParameter(
+                f"{name!r} is no scenario: expected any of {', '.join(SCENARIOS)}", param_hint="--scenario"
+            )
+    return scenarios

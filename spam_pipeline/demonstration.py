@@ -42,9 +42,11 @@ _MONEY = """
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
-def demonstrate(pipeline: Pipeline, tell: Callable[[str], None]) -> Iterator[str]:
+def demonstrate(
+    pipeline: Pipeline, tell: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
+) -> Iterator[str]:
     """Run the demo on the pipeline's home and yield what there is to say."""
-    yield from _landing_zone(pipeline, tell)
+    yield from _landing_zone(pipeline, tell, days, plays_per_day)
     yield _converged("converged", converge_headless(pipeline, None, tell))
     yield from _tour(pipeline)
     yield ""
@@ -57,15 +59,15 @@ def demonstrate(pipeline: Pipeline, tell: Callable[[str], None]) -> Iterator[str
     yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
 
 
-def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None]) -> Iterator[str]:
+def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None], days: int, plays_per_day: int) -> Iterator[str]:
     settings = pipeline.settings
     if settings.landing.exists():
         yield f"using what has landed in {settings.landing}"
         return
     made = simulate(
         settings.home,
-        days=DAYS,
-        plays_per_day=PLAYS_PER_DAY,
+        days=days,
+        plays_per_day=plays_per_day,
         start=settings.start_date,
         on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
     )

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import Converged, converge
 from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.runner import Outcome
-from spam_pipeline.protocol.staleness import Need
 from spam_pipeline.settings import Settings
 
 _TELLER = "spam_pipeline.orchestration.teller"
@@ -33,7 +31,7 @@ def converge_headless(
 ) -> Converged:
     """Observe the landing zone, converge, and report the publications to the Dagster instance.
 
-    `tell` receives a line for every partition that ran. Raises `NothingLanded` when there is no landing zone, and
+    `tell` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone, and
     `InstanceNotTold` when everything was published but the instance could not be told.
     """
     settings = pipeline.settings
@@ -42,14 +40,13 @@ def converge_headless(
             f"no landing zone at {settings.landing}: set SPAM_PIPELINE_HOME, or run spam-pipeline simulate"
         )
 
-    def on_outcome(need: Need, outcome: Outcome | None) -> None:
-        tell(f"{need.stage} {need.partition} {outcome.action.value if outcome else 'failed'}")
-
     pipeline.runner.store.sweep()
     with _telling_dagster(settings):
         tell("observing the landing zone")
         pipeline.runner.observe()
-        done = converge(pipeline.runner, names or None, on_outcome=on_outcome)
+        done = converge(
+            pipeline.runner, names or None, on_stage=lambda stage, count: tell(f"{stage}: {count} partitions")
+        )
         tell("telling the Dagster instance")
     return done
 

@@ -5,7 +5,8 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any
 
@@ -88,17 +89,20 @@ class Pipeline:
         }
 
 
-def moment(text: str | datetime | None) -> datetime | None:
+def moment(when: str | datetime | None) -> datetime | None:
     """The moment that a person named: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
-    if text is None or isinstance(text, datetime):
-        return text
-    try:
-        if len(text) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(text), datetime.max.time(), UTC)
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongMoment(f"{text!r} is no moment: expected YYYY-MM-DD or an ISO 8601 date and time") from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    if when is None:
+        return None
+    named = _read_moment(when) if isinstance(when, str) else when
+    return named if named.tzinfo else named.replace(tzinfo=UTC)
+
+
+def _read_moment(text: str) -> datetime:
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text), time.max)
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    raise WrongMoment(f"{text!r} is no moment: expected YYYY-MM-DD or an ISO 8601 date and time")
 
 
 class WrongMoment(PipelineError):

@@ -9,7 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, SecretStr, ValidationError
+import fsspec  # type: ignore[import-untyped]  # it ships no types
+import sqlalchemy as sa
+from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spam_pipeline.protocol.errors import PipelineError
@@ -22,6 +25,9 @@ DEVELOPMENT_KEY = "development key, not a secret"
 
 _MINIMUM_KEY_LENGTH = 16
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_LEDGER_BACKENDS = ("sqlite", "postgresql")
+_WIDGET_SCHEMES = ("redis", "rediss", "sqlite", "unix")
+_LEDGER_EXPECTED = "expected a SQLAlchemy URL of SQLite or PostgreSQL, such as postgresql+psycopg://user@host/name"
 
 
 class WrongSetting(PipelineError):
@@ -40,18 +46,65 @@ def _key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _home(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError("expected a folder, or where one can be made")
+    return folder
+
+
+def _day(value: str | date) -> date:
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a day, YYYY-MM-DD") from None
+
+
+def _ledger_url(url: str) -> str:
+    """An empty URL, or one of a database that the ledger is kept in and whose driver is installed."""
+    if not url:
+        return url
+    try:
+        parsed = sa.make_url(url)
+        dialect = parsed.get_dialect()
+    except (sa.exc.ArgumentError, ValueError):
+        raise ValueError(_LEDGER_EXPECTED) from None
+    if parsed.get_backend_name() not in _LEDGER_BACKENDS:
+        raise ValueError(_LEDGER_EXPECTED)
+    try:
+        dialect.import_dbapi()
+    except ImportError as error:
+        raise ValueError(f"expected a database whose driver is installed: {error}") from None
+    return url
+
+
+def _files_url(url: str) -> str:
+    """An empty URL, a path, or an fsspec URL whose file system is installed."""
+    try:
+        fsspec.get_filesystem_class(split_protocol(url)[0])
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"expected a path, or a URL whose file system is installed: {error}") from None
+    return url
+
+
+def _widget_url(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in _WIDGET_SCHEMES:
+        raise ValueError("expected redis://..., sqlite:///... or the path of a file")
+    return url
+
+
 class Settings(BaseSettings):
     """The pipeline's settings; empty URLs stand for the default places under `home`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    home: Path = Path(".spam_pipeline")
-    store_url: str = ""
-    ledger_url: str = ""
-    rejected_url: str = ""
-    widget_url: str = ""
+    home: Annotated[Path, AfterValidator(_home)] = Path(".spam_pipeline")
+    store_url: Annotated[str, AfterValidator(_files_url)] = ""
+    ledger_url: Annotated[str, AfterValidator(_ledger_url)] = ""
+    rejected_url: Annotated[str, AfterValidator(_files_url)] = ""
+    widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
     environment: Annotated[str, AfterValidator(_environment)] = PRODUCTION
-    start_date: date = date(2026, 1, 1)
+    start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
 
     @property

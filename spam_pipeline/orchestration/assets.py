@@ -91,7 +91,7 @@ def _run(runner: Runner, name: str, partition: str, run_id: str) -> Outcome:
 
 def _results(stage: AnyStage, outcome: Outcome) -> Iterator[Any]:
     check = dg.AssetCheckResult(
-        check_name=CONTRACT_CHECK, passed=not outcome.refused, metadata=audit_metadata(outcome.audit)
+        check_name=CONTRACT_CHECK, passed=not outcome.refused, metadata=audit_metadata(outcome.audit, outcome.version)
     )
     if outcome.refused:
         yield check

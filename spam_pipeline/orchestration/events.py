@@ -74,7 +74,7 @@ class Teller:
             asset_key=dg.AssetKey(publication.stage),
             check_name=CONTRACT_CHECK,
             passed=audit.verdict is Verdict.PASSED,
-            metadata=audit_metadata(audit),
+            metadata=audit_metadata(audit, version),
             partition=partition,
         )
         run_id = self._run_id = self._run_id or self._start_run()

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.records import Audit, InputRead, Verdict, Version
+from spam_pipeline.protocol.records import Audit, InputRead, Version
 
 CONTRACT_CHECK = "contract"
 """Name of the check that shows a version's audit."""
@@ -42,11 +42,14 @@ def version_tags(version: Version) -> dict[str, str]:
     return {"dagster/data_version": version.content, "dagster/code_version": version.code_version}
 
 
-def audit_metadata(audit: Audit) -> dict[str, dg.MetadataValue[Any]]:
-    """The findings of an audit, one sentence a line."""
-    if audit.verdict is Verdict.PASSED:
-        return {"findings": dg.MetadataValue.md("none")}
-    return {"findings": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in audit.findings))}
+def audit_metadata(audit: Audit, version: Version) -> dict[str, dg.MetadataValue[Any]]:
+    """The findings of an audit, one sentence a line, and the fingerprint it was about.
+
+    The UI plots an asset's numbers over its latest partitions only, and a check's over every evaluation.
+    """
+    findings = "\n".join(f"- {finding}" for finding in audit.findings)
+    numbers = {name: dg.MetadataValue.float(float(value)) for name, value in sorted(version.fingerprint.items())}
+    return {"findings": dg.MetadataValue.md(findings or "none"), **numbers}
 
 
 def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:

@@ -59,17 +59,23 @@ def converge(
     stages = runner.graph.with_upstreams(runner.graph.stages if names is None else names)
     done: Counter[Action] = Counter()
     failed: dict[str, Failure] = {}
+    delivered: set[str] = set()
     ran = True
     while ran:
         ran = False
         for stage in stages:
-            to_run = [need for need in _runnable(runner, stage) if need.recipe and need.recipe.digest not in failed]
+            passed_over = failed.keys() | delivered  # a target that forgets at once is filled once, not for ever
+            to_run = [
+                need for need in _runnable(runner, stage) if need.recipe and need.recipe.digest not in passed_over
+            ]
             if to_run:
                 on_stage(stage.name, len(to_run))
             for need in to_run:
                 outcome = _attempt(runner, need, failed)
                 on_outcome(need, outcome)
                 done[outcome.action if outcome else Action.NOTHING] += 1
+                if outcome and outcome.action is Action.DELIVERED:
+                    delivered.add(outcome.version.recipe)
                 ran = ran or (outcome is not None and outcome.action is not Action.NOTHING)
     held = [
         f"{need.stage} {need.partition}: {need.reason}"

@@ -5,6 +5,7 @@ place and at most an unreferenced file. What to run is decided by `staleness`; i
 orchestrator.
 """
 
+import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 
 from spam_pipeline.protocol.contract import ArtifactContract, Contract, Fingerprint, audit, column_types
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.errors import Held, NotPublished
+from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.ledger import Ledger
@@ -28,6 +29,8 @@ from spam_pipeline.protocol.stage import OWN_PARTITION
 from spam_pipeline.protocol.staleness import Need, Snapshot, assess, landed_by_source
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.protocol.writer import Files, write_artifact, write_batches, write_result
+
+_logger = logging.getLogger(__name__)
 
 _FILES_AT_ONCE = 2
 """Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
@@ -234,6 +237,14 @@ class Runner:
             return None
         return stage.delivery.delivered(self.graph.configuration[stage.delivery.target])
 
+    def _known_delivered(self, stage: AnyStage) -> str | None:
+        """What the target holds, or None where it cannot be asked: only delivering to it has to fail then."""
+        try:
+            return self._delivered(stage)
+        except PipelineError as problem:
+            _logger.warning("%s: %s", stage.name, problem)
+            return None
+
     def _deliver(self, stage: AnyStage, version: Version) -> None:
         if stage.delivery is None or isinstance(stage.contract, ArtifactContract):
             return
@@ -248,7 +259,7 @@ class Runner:
             landed=landed_by_source(self.ledger.landed()),
             published=self.ledger.published(self.environment, names),
             refused=frozenset(self.ledger.refused(names)),
-            delivered={stage.name: self._delivered(stage) for stage in stages if stage.delivery},
+            delivered={stage.name: self._known_delivered(stage) for stage in stages if stage.delivery},
         )
 
 

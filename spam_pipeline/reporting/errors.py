@@ -3,6 +3,7 @@
 PipelineError
 ├── UnknownTarget       a delivery target of a kind that nobody here can write
 ├── ForeignTarget       a delivery target that holds a database of somebody else
+├── TargetUnreachable   a delivery target on a server that is away or refuses
 ├── DeliveryCut         what was written to a server is not all there any more
 └── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
 """
@@ -16,6 +17,10 @@ class UnknownTarget(PipelineError):
 
 class ForeignTarget(PipelineError):
     """A delivery target that holds a database which this pipeline did not build, and so will not replace."""
+
+
+class TargetUnreachable(PipelineError):
+    """A delivery target on a server that is away or refuses; it is delivered to once it answers."""
 
 
 class DeliveryCut(PipelineError):

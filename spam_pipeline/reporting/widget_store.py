@@ -13,7 +13,7 @@ import polars as pl
 import redis
 
 from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.reporting.errors import UnknownTarget
+from spam_pipeline.reporting.errors import TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
 
@@ -35,11 +35,14 @@ class WidgetStore(Protocol):
 
 @contextmanager
 def widget_store(target: str) -> Iterator[WidgetStore]:
-    """Open the store at `target`. Raises `UnknownTarget` for a kind of store that there is none of."""
+    """Open the store at `target`. Raises `UnknownTarget` for a kind of store that there is none of, `TargetUnreachable`."""
     scheme, separator, rest = target.partition("://")
     if separator and scheme in _REDIS_SCHEMES:
-        with redis.Redis.from_url(target, decode_responses=True) as client:
-            yield RedisWidgetStore(client)
+        try:
+            with redis.Redis.from_url(target, decode_responses=True) as client:
+                yield RedisWidgetStore(client)
+        except redis.RedisError as error:
+            raise TargetUnreachable(f"the widget store does not answer as expected: {error}") from error
     elif separator and scheme != "sqlite":
         raise UnknownTarget(f"{scheme}:// is no widget store: expected redis://, sqlite:/// or the path of a file")
     else:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spam_pipeline.partitions import arrival_days
+from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.convergence import Converged, converge
+from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import Held, NotPublished, WrongPartition
 from spam_pipeline.protocol.ledger import PRODUCTION
 from spam_pipeline.protocol.runner import Action, Runner
+from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.protocol.staleness import State
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Catalogue, Numbers, deliver_lines, land, toy_runner
 
 ROOT = Path(__file__).parents[2]
 DYING = "spam_pipeline_tests.protocol.converge_and_die"
@@ -215,6 +218,36 @@ def test_a_target_outside_that_lost_its_contents_is_filled_again(home: Path) -> 
     assert board.read_text(encoding="utf-8") == before
 
 
+def test_lost_pointers_are_set_again_without_computing(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    before = digests(runner)
+    with sqlite3.connect(home / "ledger.db") as ledger:
+        ledger.execute("delete from publications")
+    ledger.close()
+    done, _ = run(toy_runner(home))
+    assert done.computed == 0
+    assert digests(runner) == before
+
+
+def test_a_target_that_cannot_be_reached_fails_alone_and_is_filled_once_it_can(home: Path) -> None:
+    runner = toy_runner(home)
+    (home / "board.txt").mkdir()
+    done, _ = run(runner)
+    assert [item.stage for item in done.failed] == ["board"]
+    (home / "board.txt").rmdir()
+    done, _ = run(runner)
+    assert done.converged
+    assert (home / "board.txt").is_file()
+
+
+def test_a_target_that_forgets_at_once_is_filled_once(home: Path) -> None:
+    runner = toy_runner(home, stages=(*STAGES[:-1], forgetful_board))
+    run(runner)
+    _, did = run(runner)
+    assert did == [("forgetful_board", "all", "delivered")]
+
+
 def test_only_the_named_stages_and_what_they_rest_on_run(home: Path) -> None:
     _, did = run(toy_runner(home), "numbers")
     assert {name for name, _, _ in did} == {"received_numbers", "numbers"}
@@ -254,6 +287,18 @@ def test_a_partition_that_nothing_landed_for_is_not_wanted(home: Path) -> None:
         runner.need("numbers", "2026-01-03")
     with pytest.raises(WrongPartition):
         runner.need("numbers", "January")
+
+
+@stage(
+    partitions=unpartitioned,
+    contract=Catalogue,
+    owner="team:toys",
+    selections={"catalogue": EveryStage()},
+    delivery=Delivery("board", lambda _target: None, deliver_lines),
+)
+def forgetful_board(catalogue: pl.LazyFrame) -> pl.LazyFrame:
+    """A board that never remembers what it was given."""
+    return catalogue
 
 
 @stage(partitions=arrival_days, contract=Numbers, owner="team:toys")

@@ -14,6 +14,7 @@ import polars as pl
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
 from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.ledger import PRODUCTION, Ledger
@@ -63,6 +64,10 @@ class Catalogue(Contract):
     content = dy.String()
 
 
+class BoardAway(PipelineError):
+    """The board outside cannot be reached."""
+
+
 def write_json(value: Mapping[str, int], path: Path) -> None:
     path.write_text(json.dumps(value, sort_keys=True), encoding="utf-8")
 
@@ -73,6 +78,8 @@ def read_json(path: Path) -> dict[str, int]:
 
 def delivered_recipe(target: str) -> str | None:
     path = Path(target)
+    if path.is_dir():
+        raise BoardAway(f"{target} is no board")
     return path.read_text(encoding="utf-8").split("\n", 1)[0] if path.exists() else None
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.reporting.contracts import WidgetCounts
-from spam_pipeline.reporting.errors import DeliveryCut, ForeignTarget, UnknownTarget
+from spam_pipeline.reporting.errors import DeliveryCut, ForeignTarget, TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_store import play_count, widget_delivery, widget_store
 
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_a_missing_one(tmp_path: 
 
 
 def test_a_server_that_is_away_is_an_error_and_not_an_empty_store() -> None:
-    with pytest.raises(redis.exceptions.ConnectionError):
+    with pytest.raises(TargetUnreachable, match="Connection refused"):
         widget_delivery.delivered("redis://127.0.0.1:1/0")
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -176,6 +177,23 @@ def test_what_lives_outside_the_store_is_derived_again_without_computing(home: P
 
 def test_the_same_landing_zone_gives_the_same_digests_elsewhere(home: Path, tmp_path: Path) -> None:
     assert digests(open_pipeline(home)) == rebuilt(home, tmp_path / "rebuilt")
+
+
+def test_readers_see_published_versions_while_a_convergence_runs(simulated: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(simulated, home)
+    seen: list[int] = []
+    with ThreadPoolExecutor(max_workers=1) as other:
+        running = other.submit(run, open_pipeline(home))
+        while not running.done():
+            with open_pipeline(home).query() as connection:
+                counted = connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()
+            seen.append(counted[0][0])
+        running.result()
+    with open_pipeline(home).query() as connection:
+        counted = connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()
+    assert seen[0] < counted[0][0]
+    assert seen == sorted(seen)
 
 
 def test_records_in_are_records_out(home: Path) -> None:
