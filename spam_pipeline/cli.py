@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spam_pipeline.demonstration import demonstrate
-from spam_pipeline.headless import converge_headless
+from spam_pipeline.headless import InstanceNotTold, converge_headless
 from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.protocol.convergence import Converged
 from spam_pipeline.protocol.errors import PipelineError
@@ -82,8 +82,12 @@ def converge_command(stages: Stages = None, as_json: Json = False) -> None:
     """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
     pipeline = Pipeline()
     pipeline.graph.find(stages or ())  # a wrong name is told before anything starts
-    with _progress() as tell:
-        done = converge_headless(pipeline, stages, tell)
+    try:
+        with _progress() as tell:
+            done = converge_headless(pipeline, stages, tell)
+    except InstanceNotTold as problem:
+        _print_converged(problem.done, as_json=as_json)
+        raise
     _print_converged(done, as_json=as_json)
     if done.failed:
         raise typer.Exit(FAILED)

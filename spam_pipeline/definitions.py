@@ -20,7 +20,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """All stages as assets, the files they read as external assets, and the resources they need."""
     pipeline = Pipeline(settings)
     graph = pipeline.graph
-    days = [name for name, stage in graph.stages.items() if stage.partitions.grain is Grain.DAY]
+    days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
     return dg.Definitions(
         assets=[
             *(source_asset(source, settings.start_date) for source in graph.sources.values()),
@@ -28,7 +28,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[
             dg.define_asset_job(
-                "one_day", selection=dg.AssetSelection.assets(*days), description="One day through all its stages."
+                "one_day",
+                selection=dg.AssetSelection.assets(*days),
+                description="One day through all its stages, with the reference data and the model they rest on.",
             )
         ],
         resources={

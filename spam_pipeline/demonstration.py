@@ -5,7 +5,6 @@ Everything it tells is asked from what was published. It can be run again on the
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -13,12 +12,15 @@ import polars as pl
 from spam_pipeline.headless import converge_headless
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import Converged
+from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM
 
 DAYS = 10
 PLAYS_PER_DAY = 20_000
+TRUTH = "truth.parquet"
+"""What a simulation leaves beside the landing zone, below home."""
 
 _RECORDS = """
     select (select count(*) from ingestion.received_plays),
@@ -42,16 +44,22 @@ _MONEY = """
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
+class NotSimulated(PipelineError):
+    """The landing zone holds somebody's own plays."""
+
+
 def demonstrate(
     pipeline: Pipeline, tell: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
 ) -> Iterator[str]:
-    """Run the demo on the pipeline's home and yield what there is to say."""
+    """Run the demo on the pipeline's home and yield what there is to say.
+
+    Raises `NotSimulated` when what has landed there comes from no simulation.
+    """
     yield from _landing_zone(pipeline, tell, days, plays_per_day)
     yield _converged("converged", converge_headless(pipeline, None, tell))
     yield from _tour(pipeline)
     yield ""
-    day = _land_late_play(pipeline)
-    yield f"One play of {day} lands late, in a file of its own:"
+    yield _land_late_play(pipeline)
     yield _converged("  converged", converge_headless(pipeline, None, tell))
     yield _converged("  and again", converge_headless(pipeline, None, tell))
     yield ""
@@ -62,6 +70,11 @@ def demonstrate(
 def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None], days: int, plays_per_day: int) -> Iterator[str]:
     settings = pipeline.settings
     if settings.landing.exists():
+        if not (settings.home / TRUTH).exists():
+            raise NotSimulated(
+                f"{settings.landing} was not simulated, and the demo lands a play of its own: "
+                "set SPAM_PIPELINE_HOME to another home, or run spam-pipeline converge"
+            )
         yield f"using what has landed in {settings.landing}"
         return
     made = simulate(
@@ -91,9 +104,8 @@ def _tour(pipeline: Pipeline) -> Iterator[str]:
         for currency, rule, *amounts in ask(connection, _MONEY).rows:
             yield f"  {currency} {rule:<34}" + "".join(f"{amount:>12,}" for amount in amounts)
         days = [day for (day,) in ask(connection, _DAYS).rows]
-    truth = pipeline.settings.home / "truth.parquet"
-    if truth.exists():
-        yield _against_truth(pipeline.read("classified_plays", days), pl.scan_parquet(truth))
+    truth = pl.scan_parquet(pipeline.settings.home / TRUTH)
+    yield _against_truth(pipeline.read("classified_plays", days), truth)
 
 
 def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
@@ -120,8 +132,8 @@ def _converged(what: str, done: Converged) -> str:
     return "\n  ".join([counts, *problems])
 
 
-def _land_late_play(pipeline: Pipeline) -> date:
-    """Land one play that happened on the first day, in the last hour of the last arrival day; return its day."""
+def _land_late_play(pipeline: Pipeline) -> str:
+    """Land one play that happened on the first day, in the last hour of the last arrival day, unless that was done before."""
     landing = pipeline.settings.landing
     track = _last_track(landing / "reference" / "tracks.csv")
     last_day = max(path.name for path in (landing / "plays").iterdir())
@@ -142,11 +154,12 @@ def _land_late_play(pipeline: Pipeline) -> date:
     folder = landing / "plays" / last_day / "23"
     folder.mkdir(exist_ok=True)
     late = folder / "late.jsonl"
-    if not late.exists():
-        unfinished = folder / ".late.jsonl"
-        unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
-        unfinished.replace(late)
-    return day
+    if late.exists():
+        return f"One play of {day} landed late before, in a file of its own:"
+    unfinished = folder / ".late.jsonl"
+    unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
+    unfinished.replace(late)
+    return f"One play of {day} lands late, in a file of its own:"
 
 
 def _last_track(tracks: Path) -> str:

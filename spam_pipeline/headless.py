@@ -23,7 +23,11 @@ class NothingLanded(PipelineError):
 
 
 class InstanceNotTold(PipelineError):
-    """Everything is published, but the Dagster instance could not be told."""
+    """Everything in `done` is published, but the Dagster instance could not be told."""
+
+    def __init__(self, done: Converged) -> None:
+        super().__init__("everything is published, but the Dagster instance could not be told; see the error above")
+        self.done = done
 
 
 def converge_headless(
@@ -40,34 +44,29 @@ def converge_headless(
             f"no landing zone at {settings.landing}: set SPAM_PIPELINE_HOME, or run spam-pipeline simulate"
         )
 
-    pipeline.runner.store.sweep()
-    with _telling_dagster(settings):
+    pipeline.runner.sweep()
+    with _teller(settings) as teller:
         tell("observing the landing zone")
         pipeline.runner.observe()
         done = converge(
             pipeline.runner, names or None, on_stage=lambda stage, count: tell(f"{stage}: {count} partitions")
         )
         tell("telling the Dagster instance")
+    if teller.returncode != 0:
+        raise InstanceNotTold(done)
     return done
 
 
 @contextmanager
-def _telling_dagster(settings: Settings) -> Iterator[None]:
-    """Tell the instance about publications as long as the block runs, and about the last ones before it ends."""
+def _teller(settings: Settings) -> Iterator["subprocess.Popen[str]"]:
+    """A process that tells the instance about publications while the block runs, and about the last ones before it ends."""
     what = {
         "ledger": settings.ledger,
         "environment": settings.environment,
         "dagster_home": str(settings.dagster_home),
     }
     command = [sys.executable, "-m", _TELLER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as teller:  # noqa: S603 - our own module
-        if teller.stdin is None:
-            raise InstanceNotTold("the process that tells the Dagster instance cannot be talked to")
-        with teller.stdin as line:
-            line.write(json.dumps(what) + "\n")
-            line.flush()
-            yield
-    if teller.returncode != 0:
-        raise InstanceNotTold(
-            "everything is published, but the Dagster instance could not be told; see the error above"
-        )
+    # In a session of its own an interruption at the terminal does not reach it: it ends when its input does.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as teller:  # noqa: S603 - our own module
+        print(json.dumps(what), file=teller.stdin, flush=True)
+        yield teller

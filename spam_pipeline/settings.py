@@ -130,17 +130,24 @@ class Settings(BaseSettings):
     @property
     def ledger(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.ledger_url or f"sqlite:///{self.home.absolute() / 'ledger.db'}"
+        file = sa.URL.create("sqlite", database=str(self.home.absolute() / "ledger.db"))
+        return self.ledger_url or file.render_as_string(hide_password=False)
 
     @property
     def warehouse(self) -> Path:
-        """The DuckDB file over everything published."""
-        return self.home.absolute() / "warehouse.duckdb"
+        """The DuckDB file over everything published in the environment."""
+        return self._own_place / "warehouse.duckdb"
 
     @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
-        return self.widget_url or str(self.home.absolute() / "widgets.db")
+        return self.widget_url or str(self._own_place / "widgets.db")
+
+    @property
+    def _own_place(self) -> Path:
+        """Where an environment's deliveries lie, so that no other one replaces those of production."""
+        home = self.home.absolute()
+        return home if self.environment == PRODUCTION else home / "environments" / self.environment
 
     @property
     def dagster_home(self) -> Path:
@@ -171,4 +178,5 @@ def settings_from_environment() -> Settings:
             f"{PREFIX}{'_'.join(map(str, item['loc'])).upper()}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors(include_input=False)
         ]
-        raise WrongSetting("; ".join(problems)) from None
+    # Raised here and not above, so that it does not carry the error that holds the values.
+    raise WrongSetting("; ".join(problems))

@@ -130,7 +130,7 @@ class Revenue(Contract):
 class Incidents(Contract):
     """What experts declared: one row per incident and entity; one part per event day that its window touches.
 
-    `entity_key` is the keyed hash of the named user, device, address, track or user agent. The expert's note stays in the
+    `entity_key` is the keyed hash of the named user, device, address, track or user agent; who decided and when is empty while an incident is suspected. The expert's note stays in the
     landing zone, because free text may name people.
     """
 
@@ -141,5 +141,5 @@ class Incidents(Contract):
     ends_at = dy.Datetime(time_unit="ms", time_zone="UTC")
     status = dy.String()
     attack_type = dy.String()
-    decided_by = dy.String()
-    decided_at = dy.Datetime(time_unit="ms", time_zone="UTC")
+    decided_by = dy.String(nullable=True)
+    decided_at = dy.Datetime(nullable=True, time_unit="ms", time_zone="UTC")

@@ -64,16 +64,27 @@ def read_table(content: bytes, path: str, table: Table) -> TableRead:
 
 def _cells(content: bytes) -> pl.DataFrame:
     """All cells as text, bytes that are not UTF-8 replaced; without any column when the file is empty."""
+    if content.count(b'"') % 2:  # a quote is never closed and would swallow every row behind it
+        return _frame(_line_by_line(content))
     try:
         return pl.read_csv(
             content, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", raise_if_empty=False
         )
     except pl.exceptions.ComputeError:  # a quote in the wrong place, for which the fast parser refuses the whole file
-        return _cells_row_by_row(content)
+        return _frame(csv.reader(io.StringIO(_text(content), newline="")))
 
 
-def _cells_row_by_row(content: bytes) -> pl.DataFrame:
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+def _text(content: bytes) -> str:
+    return content.decode("utf-8-sig", "replace")
+
+
+def _line_by_line(content: bytes) -> Iterator[list[str]]:
+    """A row for every line, as if no value went on in the next one; a line with an open quote is unreadable."""
+    for line in _text(content).splitlines():
+        yield [_UNREADABLE] * (line.count(",") + 1) if line.count('"') % 2 else next(csv.reader([line]), [])
+
+
+def _frame(reader: Iterator[list[str]]) -> pl.DataFrame:
     header = next(reader, [])
     rows = list(_until_unreadable(reader, len(header)))
     return pl.DataFrame(

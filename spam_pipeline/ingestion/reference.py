@@ -107,6 +107,7 @@ def incidents_by_day(file: LandedFile, identifier_key: str) -> Parts:
     """`Incidents` by event day, an incident in every day that its window [starts_at, ends_at) touches."""
     address = pl.col("entity_id").map_batches(canonical_addresses, return_dtype=pl.String)
     entity = pl.when(pl.col("entity_type") == "ip").then(address).otherwise("entity_id")
+    is_decided = pl.col("status") != "suspected"
     too_long = pl.col("ends_at") - pl.col("starts_at") > pl.duration(days=_LONGEST_INCIDENT_DAYS)
     table = Table(
         {
@@ -117,11 +118,13 @@ def incidents_by_day(file: LandedFile, identifier_key: str) -> Parts:
             "entity_id": Column(entity, "an IPv4 or IPv6 address"),
             "starts_at": _moment("starts_at"),
             "ends_at": _moment("ends_at"),
-            "decided_by": _text("decided_by"),
-            "decided_at": _moment("decided_at"),
+            "decided_by": _text("decided_by", is_optional=True),
+            "decided_at": _moment("decided_at", is_optional=True),
         },
         key=["incident_id", "entity_type", "entity_id", "starts_at"],
         rules=[
+            (is_decided & pl.col("decided_by").is_null(), "decided_by", "required unless suspected"),
+            (is_decided & pl.col("decided_at").is_null(), "decided_at", "required unless suspected"),
             (pl.col("ends_at") <= pl.col("starts_at"), "ends_at", "not after starts_at"),
             (too_long, "ends_at", f"more than {_LONGEST_INCIDENT_DAYS} days after starts_at"),
         ],
@@ -175,9 +178,9 @@ def _date(name: str, *, is_optional: bool = False) -> Column:
     return Column(iso_date(pl.col(name)), "a date as YYYY-MM-DD", is_optional)
 
 
-def _moment(name: str) -> Column:
+def _moment(name: str, *, is_optional: bool = False) -> Column:
     """A time; a date stands for its beginning, UTC."""
-    return Column(_moment_of(pl.col(name)), "RFC 3339 with offset, or a date as YYYY-MM-DD")
+    return Column(_moment_of(pl.col(name)), "RFC 3339 with offset, or a date as YYYY-MM-DD", is_optional)
 
 
 def _date_of_moment(name: str) -> Column:

@@ -32,8 +32,10 @@ _SINGLE_FILES = {
     "incidents.csv": incidents_file,
 }
 
-# A name that starts with a dot is hidden or still being written; control characters would break messages and listings.
-_PLAYS = re.compile(r"plays/([0-9]{4}-[0-9]{2}-[0-9]{2})/([01][0-9]|2[0-3])/[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*")
+# A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
+# and a surrogate stands for bytes that are no UTF-8 and fit into no ledger. The year 9999 has no day after its last.
+_NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
+_PLAYS = re.compile(rf"plays/((?!9999)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/([01][0-9]|2[0-3])/{_NAME}")
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
 

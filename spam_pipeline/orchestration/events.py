@@ -8,15 +8,13 @@ tables, and a check belongs to the latest materialization only when both are of 
 """
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.events import StepMaterializationData
-from filelock import FileLock
 
+from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, version_metadata, version_tags
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.ledger import Ledger
@@ -41,7 +39,7 @@ class Teller:
 
     def tell(self) -> int:
         """Tell the instance what it does not know yet; return how many publications that was."""
-        with _alone(self._instance):
+        with only_one_at(Path(self._instance.root_directory)):
             told = int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
             found = self._ledger.publications_after(told, self._environment)
             elsewhere = [item for item in found if not self._made_here(item[0])]
@@ -91,10 +89,3 @@ class Teller:
     def _event(self, run_id: str, kind: dg.DagsterEventType, data: Any = None) -> None:
         event = dg.DagsterEvent(event_type_value=kind.value, job_name=_JOB, event_specific_data=data)
         self._instance.report_dagster_event(event, run_id=run_id)
-
-
-@contextmanager
-def _alone(instance: dg.DagsterInstance) -> Iterator[None]:
-    """One process at a time tells an instance, so that nothing is told twice."""
-    with FileLock(Path(instance.root_directory) / "spam_pipeline.lock"):
-        yield

@@ -1,12 +1,22 @@
 """The Dagster instance that the command line tells what it did: that of `DAGSTER_HOME`, or one under the pipeline's home."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 
 _CONFIGURATION = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 """Of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it."""
+
+
+@contextmanager
+def only_one_at(home: Path) -> Iterator[None]:
+    """Let one process at a time create an instance or tell it something; Dagster itself does not keep them apart."""
+    with FileLock(home / "spam_pipeline.lock"):
+        yield
 
 
 def open_instance(default_home: Path) -> dg.DagsterInstance:
@@ -17,4 +27,11 @@ def open_instance(default_home: Path) -> dg.DagsterInstance:
         if not configuration.exists():
             configuration.write_text(_CONFIGURATION, encoding="utf-8")
         os.environ["DAGSTER_HOME"] = str(default_home)
-    return dg.DagsterInstance.get()
+    home = Path(os.environ["DAGSTER_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    with only_one_at(home):
+        instance = dg.DagsterInstance.get()
+        instance.get_runs(limit=1)  # each storage creates its tables when it is first used
+        instance.get_latest_materialization_event(dg.AssetKey("plays"))
+        instance.all_instigator_state()
+    return instance

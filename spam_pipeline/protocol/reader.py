@@ -125,4 +125,4 @@ class Reader:
     def _scan_files(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
         if not files:
             return contract.empty()
-        return pl.scan_parquet([self._store.locate(file.path) for file in files])
+        return pl.scan_parquet([self._store.locate(file.path) for file in files], glob=False)

@@ -83,6 +83,11 @@ class Runner:
         self._landing = landing
         self._classify = classify
 
+    def sweep(self) -> None:
+        """Remove what killed processes left behind a day ago or earlier."""
+        for store in (self.store, self._private_store):
+            store.sweep()
+
     def observe(self) -> list[Observation]:
         """Look at the landing zone and record what has changed there."""
         seen = observe(self._landing, self._classify, self.ledger.landed()) if self._landing.exists() else []

@@ -52,9 +52,12 @@ class Store:
         return path
 
     def locate(self, path: str) -> Path:
-        """Where the file lies on this machine; a remote file is copied into the cache first."""
+        """Where the file lies on this machine; a remote file is copied into the cache first.
+
+        Raises `StoreDamaged` when the store does not have it.
+        """
         local = self._local_root / path
-        if not self._is_local and not local.exists():
+        if not local.exists():
             self._download(path, local)
         return local
 
@@ -62,9 +65,7 @@ class Store:
         """Raise `StoreDamaged` unless the file's bytes have the digest in its name."""
         found = digest_of_file(self.locate(path))
         if not Path(path).name.startswith(found):
-            raise StoreDamaged(
-                f"{path}: its bytes have the digest {found}; restore the file or remove it and recompute"
-            )
+            raise StoreDamaged(f"{path}: its bytes have the digest {found}; restore the file from a copy of the store")
 
     def sweep(self) -> None:
         """Remove scratch folders that a killed process left behind a day ago or earlier."""
@@ -81,10 +82,12 @@ class Store:
             target.fs.mv(unfinished.path, target.path)
 
     def _download(self, path: str, local: Path) -> None:
+        remote = self._root / path
+        if self._is_local or not remote.exists():
+            raise StoreDamaged(f"{path} is missing: restore the file from a copy of the store")
         local.parent.mkdir(parents=True, exist_ok=True)
         with self.scratch() as folder:
             copy = folder / local.name
-            remote = self._root / path
             remote.fs.get_file(remote.path, str(copy))
             copy.replace(local)
 

@@ -81,6 +81,6 @@ def _lazy(frame: Any) -> pl.LazyFrame:
 def _write_frame(store: Store, folder: str, scratch: Path, frame: pl.LazyFrame) -> StoredFile:
     made = scratch / f"frame{FRAME_SUFFIX}"
     frame.sink_parquet(made, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS, statistics=True)
-    rows = pl.scan_parquet(made).select(pl.len()).collect().item()
+    rows = pl.scan_parquet(made, glob=False).select(pl.len()).collect().item()
     size = made.stat().st_size
     return StoredFile(store.put(made, folder), rows, size)

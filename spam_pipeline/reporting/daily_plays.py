@@ -4,7 +4,7 @@ import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.reporting.contracts import UNKNOWN_COUNTRY, DailyPlays
-from spam_pipeline.reporting.measures import event_day, listener, without_spam
+from spam_pipeline.reporting.measures import event_day, listened_ms, listener, without_spam
 
 
 def plays_by_country(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
@@ -14,8 +14,8 @@ def plays_by_country(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
         plays_without_spam=without_spam().sum(),
         listeners=listener().n_unique(),
         listeners_without_spam=listener().filter(without_spam()).n_unique(),
-        listened_ms=pl.col("ms_played").sum(),
-        listened_ms_without_spam=pl.col("ms_played").filter(without_spam()).sum(),
+        listened_ms=listened_ms().sum(),
+        listened_ms_without_spam=listened_ms().filter(without_spam()).sum(),
     )
     return (
         counts.cast(pl.Schema(column_types(DailyPlays))).select(*column_types(DailyPlays)).sort("event_day", "country")

@@ -5,7 +5,7 @@ Expressions over `ClassifiedPlays`, so that every report means the same by them.
 
 import polars as pl
 
-from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
+from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, REPORTING_TOLERANCE
 
 
 def event_day() -> pl.Expr:
@@ -17,6 +17,11 @@ def listener() -> pl.Expr:
     """Who listened: the user, or the device while logged out."""
     # The complement keeps a device apart from a user, even where clients send one identifier for both.
     return pl.coalesce("user_key", ~pl.col("device_key"))
+
+
+def listened_ms() -> pl.Expr:
+    """How long the play was listened to, a day at most."""
+    return pl.col("ms_played").clip(upper_bound=LONGEST_PLAY_MS)
 
 
 def without_spam() -> pl.Expr:

@@ -8,14 +8,11 @@ import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
-from spam_pipeline.trust_and_safety.contracts import ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ROYALTY_TOLERANCE
 from spam_pipeline.trust_and_safety.contracts import SPAM as CLASSIFIED_AS_SPAM
 
 EARNS_FROM_MS = 30_000
 """A play earns from 30 seconds on: the rule of the field."""
-
-LONGEST_PLAY_MS = 86_400_000
-"""A single play counts as a day of listening at most; what a client claims beyond that is its own fault."""
 
 UNKNOWN_COUNTRY, FREE_TIER = "ZZ", "free"
 """Where plays without an account count: ISO 3166 reserves ZZ for users, and nobody pays for being logged out."""

@@ -14,6 +14,9 @@ from spam_pipeline.protocol.contract import Contract
 LEGITIMATE, SPAM, UNKNOWN = "legitimate", "spam", "unknown"
 """The classes of a play. `unknown` says that the evidence decides nothing."""
 
+LONGEST_PLAY_MS = 86_400_000
+"""Whoever adds up listening counts a play as a day at most: a client can claim any number, and sums must not overflow."""
+
 ROYALTY_TOLERANCE = 0.2
 """Royalties pay a play only while its spam probability is below this: they tolerate almost no spam, and wait."""
 

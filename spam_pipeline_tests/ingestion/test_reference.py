@@ -250,6 +250,20 @@ def test_a_misplaced_quote_does_not_take_the_rows_before_it(read: Callable[..., 
     assert [number for number, _, _ in rejected(parts)] == [4]
 
 
+def test_a_quote_that_is_never_closed_costs_its_own_row_only(read: Callable[..., Read]) -> None:
+    good = "".join(f"t{number},p,1000000,2026-01-01,\n" for number in range(6))
+    parts = read(all_rights)(RIGHTS + 't,"p,1000000,2026-01-01,\n' + good)
+    assert [row[0] for row in rows(parts, "all")] == [f"t{number}" for number in range(6)]
+    assert [number for number, _, _ in rejected(parts)] == [2]
+
+
+def test_a_suspected_incident_needs_no_decision_and_a_decided_one_does(read: Callable[..., Read]) -> None:
+    window = "loop bot,user,user-1,2026-01-05,2026-01-06,,,"
+    parts = read(incidents_by_day)(INCIDENTS + f"i,suspected,{window}\nj,confirmed,{window}\n")
+    assert [(row[0], row[-2], row[-1]) for row in rows(parts, "2026-01-05")] == [("i", None, None)]
+    assert [number for number, _, _ in rejected(parts)] == [3]
+
+
 def test_a_quote_that_swallows_too_much_costs_the_rest_of_the_file_only(read: Callable[..., Read]) -> None:
     parts = read(tracks_by_month)(f'{TRACKS}t,a,T,,1,2026-01-01\nw,a,"{"x" * 200_000},,1,2026-01-01\n')
     assert len(rows(parts, "2026-01")) == 1

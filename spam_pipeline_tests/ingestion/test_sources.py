@@ -39,6 +39,8 @@ def test_the_single_files_are_not_partitioned() -> None:
         "plays/2026-01-05/13/a\nb.jsonl",
         "plays/2026-01-05/13/a.jsonl\n",
         "plays/٢٠٢٦-01-05/13/a.jsonl",
+        "plays/2026-01-05/13/\udcff.jsonl",
+        "plays/9999-12-31/23/a.jsonl",
     ],
 )
 def test_anything_else_belongs_to_no_source(path: str) -> None:

@@ -1,5 +1,8 @@
 """What was published elsewhere appears in a Dagster instance."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +78,14 @@ def test_one_teller_tells_in_one_run_that_has_ended(instance: dg.DagsterInstance
     report(instance, runner)
     assert report(instance, runner) == 0
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_two_processes_open_a_new_instance_at_once(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from spam_pipeline.orchestration.instance import open_instance as o; o(pathlib.Path(sys.argv[1])).dispose()"
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    home = str(tmp_path / "new")
+    opening = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, home], env=environment) for _ in range(3)]
+    assert [process.wait(timeout=120) for process in opening] == [0, 0, 0]
 
 
 def test_the_next_version_of_the_same_partition_is_told_too(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import sqlalchemy
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.convergence import Converged, converge
@@ -228,6 +229,16 @@ def test_lost_pointers_are_set_again_without_computing(home: Path) -> None:
     done, _ = run(toy_runner(home))
     assert done.computed == 0
     assert digests(runner) == before
+
+
+@pytest.mark.parametrize("name", ["a[b]c", "a*b", "a%20b", "a?b", "a b#c"])
+def test_a_home_of_any_name_works(home: Path, tmp_path: Path, name: str) -> None:
+    odd = tmp_path / name
+    shutil.copytree(home, odd)
+    ledger = sqlalchemy.URL.create("sqlite", database=str(odd / "ledger.db"))
+    done, _ = run(toy_runner(odd, ledger_url=ledger.render_as_string()))
+    assert done.failed == ()
+    assert {path.name for path in tmp_path.iterdir()} == {"home", name}
 
 
 def test_a_target_that_cannot_be_reached_fails_alone_and_is_filled_once_it_can(home: Path) -> None:

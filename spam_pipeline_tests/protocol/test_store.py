@@ -48,6 +48,11 @@ def test_damage_is_found_when_asked_for(store: Store) -> None:
         store.verify(path)
 
 
+def test_a_file_that_the_store_lost_is_said_to_be_missing(store: Store) -> None:
+    with pytest.raises(StoreDamaged, match="is missing: restore the file"):
+        store.locate("toys/numbers/2026-01-05/lost.parquet")
+
+
 def test_scratch_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
     put(store, b"abc")
     with store.scratch() as scratch:

@@ -10,8 +10,8 @@ from spam_pipeline.ingestion.contracts import Accounts
 from spam_pipeline.protocol.contract import audit, column_types
 from spam_pipeline.royalties.assets import royalty_usage
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
-from spam_pipeline.royalties.usage import LONGEST_PLAY_MS, usage_of
-from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays
+from spam_pipeline.royalties.usage import usage_of
+from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ClassifiedPlays
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 A_PLAY = {
