@@ -20,12 +20,14 @@ from spam_pipeline.protocol.ledger_rows import (
     files_of,
     id_of,
     in_batches,
+    last_observations,
     listed,
     moment,
     now,
     observation_of,
     publication_of,
     published_of,
+    row_of_observation,
     ticks,
     versions_where,
     with_last_audit,
@@ -68,28 +70,25 @@ class Ledger:
 
     def landed(self) -> list[Observation]:
         """The last observation of every path, gone files included, ordered by path."""
-        last = sa.select(sa.func.max(observations.c.id)).group_by(observations.c.path)
-        query = sa.select(observations).where(observations.c.id.in_(last)).order_by(observations.c.path)
         with self._engine.connect() as connection:
-            return [observation_of(row) for row in connection.execute(query)]
+            return last_observations(connection)
+
+    def observed(self, ids: Collection[int]) -> dict[int, Observation]:
+        """Observations by id, whatever was observed of their paths since."""
+        with self._engine.connect() as connection:
+            return {
+                row.id: observation_of(row)
+                for some in in_batches(ids)
+                for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
+            }
 
     def record_observations(self, seen: Sequence[Observation]) -> None:
-        """Add what was seen."""
-        rows = [
-            {
-                "source": item.source,
-                "partition": item.partition,
-                "path": item.path,
-                "digest": item.digest,
-                "size": item.size,
-                "modified": item.modified,
-                "observed_at": ticks(item.observed_at),
-            }
-            for item in seen
-        ]
-        if rows:
-            with writing(self._engine) as connection:
-                connection.execute(sa.insert(observations), rows)
+        """Add what was seen, except what another process has seen meanwhile."""
+        with writing(self._engine) as connection:
+            known = {(item.path, item.digest, item.size, item.modified) for item in last_observations(connection)}
+            new = [item for item in seen if (item.path, item.digest, item.size, item.modified) not in known]
+            if new:
+                connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
 
     def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
         """The files, by part, that one landed file was decoded into under this recipe."""

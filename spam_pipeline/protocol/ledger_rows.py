@@ -189,6 +189,26 @@ def _inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[I
     return found
 
 
+def last_observations(connection: Connection) -> list[Observation]:
+    """The last observation of every path, ordered by path."""
+    last = sa.select(sa.func.max(observations.c.id)).group_by(observations.c.path)
+    query = sa.select(observations).where(observations.c.id.in_(last)).order_by(observations.c.path)
+    return [observation_of(row) for row in connection.execute(query)]
+
+
+def row_of_observation(item: Observation) -> dict[str, Any]:
+    """A record as a row."""
+    return {
+        "source": item.source,
+        "partition": item.partition,
+        "path": item.path,
+        "digest": item.digest,
+        "size": item.size,
+        "modified": item.modified,
+        "observed_at": ticks(item.observed_at),
+    }
+
+
 def observation_of(row: Any) -> Observation:
     """A row as a record."""
     return Observation(

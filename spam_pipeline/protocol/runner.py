@@ -188,13 +188,12 @@ class Runner:
         return values
 
     def _landed_files(self, inputs: tuple[InputRead, ...]) -> dict[int, LandedFile]:
-        wanted = {item.record for item in inputs if item.is_file}
+        observed = self.ledger.observed({item.record for item in inputs if item.is_file})
         return {
             seen.id: LandedFile(
                 seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.modified, self._landing
             )
-            for seen in (self.ledger.landed() if wanted else [])
-            if seen.id in wanted
+            for seen in observed.values()
         }
 
     def _version(self, stage: AnyStage, recipe: Recipe, files: Files, started: float) -> Version:

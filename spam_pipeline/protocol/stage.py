@@ -104,7 +104,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
         return Stage(
             function=function,
             name=function.__name__,
-            context=context or function.__module__.split(".")[-2],
+            context=context or function.__module__.rpartition(".")[0].rpartition(".")[2] or function.__module__,
             partitions=partitions,
             contract=contract,
             owner=owner,

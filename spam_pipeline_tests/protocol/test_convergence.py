@@ -16,7 +16,7 @@ import sqlalchemy
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.convergence import Converged, converge
 from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.errors import Held, NotPublished, WrongPartition
+from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongPartition
 from spam_pipeline.protocol.ledger import PRODUCTION
 from spam_pipeline.protocol.runner import Action, Runner
 from spam_pipeline.protocol.selection import EveryStage
@@ -217,6 +217,17 @@ def test_a_target_outside_that_lost_its_contents_is_filled_again(home: Path) -> 
     _, did = run(runner)
     assert did == [("board", "all", Action.DELIVERED.value)]
     assert board.read_text(encoding="utf-8") == before
+
+
+def test_what_others_observe_meanwhile_does_not_disturb_a_run(home: Path) -> None:
+    runner = toy_runner(home)
+    runner.observe()
+    need = runner.need("received_numbers", "2026-01-01")
+    (home / "landing/2026-01-01/a.txt").touch()
+    toy_runner(home).observe()
+    with pytest.raises(LandingChanged):
+        runner.run(need)
+    assert runner.run(runner.need("received_numbers", "2026-01-01")).action is Action.COMPUTED
 
 
 def test_lost_pointers_are_set_again_without_computing(home: Path) -> None:

@@ -58,6 +58,20 @@ def test_the_last_observation_of_a_path_counts(ledger: Ledger) -> None:
     assert ledger.landed()[0].observed_at == NOON
 
 
+def test_the_same_observation_of_two_processes_is_one(ledger: Ledger) -> None:
+    ledger.record_observations([an_observation()])
+    first = ledger.landed()
+    ledger.record_observations([an_observation()])
+    assert ledger.landed() == first
+
+
+def test_an_earlier_observation_can_still_be_asked_for(ledger: Ledger) -> None:
+    ledger.record_observations([an_observation()])
+    (first,) = ledger.landed()
+    ledger.record_observations([an_observation(digest="d2")])
+    assert ledger.observed([first.id]) == {first.id: first}
+
+
 def test_a_passed_version_is_published_and_comes_back_as_it_was(ledger: Ledger) -> None:
     publication = ledger.record(a_version(), PASSED, PRODUCTION, run="run-1")
     assert publication is not None

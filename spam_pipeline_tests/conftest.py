@@ -1,0 +1,82 @@
+"""One small home, simulated and converged once per session, and the command line in this process."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spam_pipeline.cli import main
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.settings import PREFIX, Settings
+from spam_pipeline.simulation import simulate
+
+START = date(2026, 1, 1)
+DAYS = tuple(f"2026-01-0{day}" for day in range(1, 7))
+KEY = "the key of the tests, long enough"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit status, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+CommandLine = Callable[..., Ended]
+
+
+def open_home(home: Path, **settings: Any) -> Pipeline:
+    return Pipeline(Settings(home=home, start_date=START, identifier_key=KEY, **settings))
+
+
+@pytest.fixture(scope="session")
+def converged_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with six days, all of it published, and no Dagster instance. To be read only."""
+    home = tmp_path_factory.mktemp("converged") / "home"
+    simulate(home, days=len(DAYS), plays_per_day=500, seed=5, start=START)
+    pipeline = open_home(home)
+    pipeline.runner.observe()
+    done = converge(pipeline.runner)
+    assert (done.failed, done.held) == ((), ())
+    pipeline.runner.ledger.close()
+    return home
+
+
+@pytest.fixture
+def own_home(converged_home: Path, tmp_path: Path) -> Path:
+    """A copy of the converged home, to be changed."""
+    return Path(shutil.copytree(converged_home, tmp_path / "home"))
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without settings of this project, in a folder of its own."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def spam_pipeline(no_settings: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
+    """Run a command of the command line; an error that would end in a traceback ends the test."""
+    assert no_settings is None
+
+    def run(*arguments: str, home: Path, **variables: str) -> Ended:
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in {"HOME": str(home), "IDENTIFIER_KEY": KEY, **variables}.items():
+                patch.setenv(PREFIX + name, value)
+            patch.setattr("sys.argv", ["spam-pipeline", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Ended(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run

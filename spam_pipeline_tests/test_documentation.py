@@ -1,0 +1,224 @@
+"""The documentation: its code runs, its tables are complete, its links lead somewhere, its words are those of the code."""
+
+import importlib.util
+import re
+import shlex
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+import pytest
+
+from spam_pipeline.ingestion.contracts import Rejected
+from spam_pipeline.ingestion.event_rules import CLIENTS, SOURCES_OF_PLAYS
+from spam_pipeline.ingestion.records import FIELD_TYPES
+from spam_pipeline.pipeline import STAGES
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.ledger_rows import ticks
+from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
+from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, open_home
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+"""Every page by its path."""
+BELIEVED = datetime(2026, 2, 2, tzinfo=UTC)
+"""When the documentation's home was published, so that its examples can look back at it."""
+
+_COMMAND = re.compile(r"(?P<variables>(?:[A-Z_]+=\S+ )*)(?:\.venv/bin/)?spam-pipeline (?P<arguments>.+)")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
+
+
+def tables(page: str) -> list[list[list[str]]]:
+    """The cells of every table of a page, without the line under its head."""
+    found = re.findall(r"(?:^\|.*\|\n)+", PAGES[page], re.MULTILINE)
+    return [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if set(line) - set("|-")]
+        for text in found
+    ]
+
+
+def commands(page: str) -> list[tuple[dict[str, str], list[str]]]:
+    """The commands of this project in a page: the variables that stand before each, and its arguments."""
+    lines = [part.strip() for block in blocks(page, "sh") for line in block.splitlines() for part in line.split("&&")]
+    matched = [match for line in lines if (match := _COMMAND.fullmatch(line))]
+    return [
+        (dict(item.split("=", 1) for item in match["variables"].split()), shlex.split(match["arguments"]))
+        for match in matched
+    ]
+
+
+@pytest.fixture
+def documented_home(own_home: Path) -> Path:
+    """The home that the documentation speaks of: its January was published on the second of February."""
+    with sqlite3.connect(own_home / "ledger.db") as ledger:
+        ledger.execute("update publications set published_at = ?", (ticks(BELIEVED),))
+    ledger.close()
+    return own_home
+
+
+@pytest.fixture
+def in_documented_home(
+    documented_home: Path,
+    no_settings: None,  # noqa: ARG001 - a fixture asks for another one by its name
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    for name, value in {"HOME": str(documented_home), "IDENTIFIER_KEY": KEY}.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    return documented_home
+
+
+def run_python(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run the Python of a page as one module, which lies where stages lie: in `assets.py` of a package."""
+    file = folder / "documented" / "assets.py"
+    file.parent.mkdir()
+    file.write_text("\n\n".join(blocks(page, "python")), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("documented.assets", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "documented.assets", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def has_rows(value: Any) -> bool:
+    return isinstance(value, pl.LazyFrame) and value.collect().height > 0
+
+
+# What can be run
+
+
+def test_pages_with_python_are_the_ones_that_are_run() -> None:
+    assert {page for page in PAGES if blocks(page, "python")} == {"README.md", "docs/add-or-edit-a-stage.md"}
+
+
+@pytest.mark.usefixtures("in_documented_home")
+def test_the_python_of_the_readme_reads_what_is_and_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = run_python("README.md", tmp_path, monkeypatch)
+    assert has_rows(module.plays)
+    assert has_rows(module.then)
+
+
+def test_the_stage_of_the_documentation_is_a_function_and_a_stage(
+    in_documented_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = run_python("docs/add-or-edit-a-stage.md", tmp_path, monkeypatch)
+    assert "country" in capsys.readouterr().out, "called as a function, it prints its result"
+    pipeline = open_home(in_documented_home)
+    pipeline.graph = StageGraph(
+        (*STAGES, module.night_plays), pipeline.graph.sources.values(), pipeline.settings.configuration()
+    )
+    done = converge(pipeline.runner, ["night_plays"])
+    by_day = pipeline.read("night_plays", DAYS).collect()
+    of_day = module.night_plays(pipeline.read("classified_plays", DAYS[0])).collect()
+    assert (done.computed, done.failed, done.held) == (len(DAYS), (), ())
+    assert by_day.head(of_day.height).equals(of_day)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_the_commands_of_a_page_succeed(spam_pipeline: CommandLine, documented_home: Path, page: str) -> None:
+    for variables, arguments in commands(page):
+        if arguments != ["demo"]:
+            ended = spam_pipeline(
+                *arguments,
+                home=documented_home,
+                **{name.removeprefix(PREFIX): value for name, value in variables.items()},
+            )
+            assert ended.status == 0, f"{arguments}: {ended.err}"
+            assert ended.out.strip()
+
+
+def test_commands_are_found_behind_variables_and_folders() -> None:
+    found = commands("docs/add-or-edit-a-stage.md") + commands("README.md")
+    assert ({"SPAM_PIPELINE_ENVIRONMENT": "night"}, ["converge"]) in found
+    assert ({}, ["demo"]) in found
+    assert {arguments[0] for _, arguments in found} >= {"converge", "status", "versions", "query", "demo"}
+
+
+# What can be compared with the code
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    head, *listed = tables("README.md")[0]
+    said = {name.strip("`").removeprefix(PREFIX).lower(): default for name, default, _ in listed}
+    fields = Settings.model_fields
+    assert head == ["Setting", "Default", "Meaning"]
+    assert set(said) == set(fields)
+    for name in ("home", "start_date", "environment"):
+        assert said[name] == f"`{fields[name].default}`"
+    for name in ("store_url", "ledger_url", "rejected_url", "widget_url"):
+        assert fields[name].default == ""
+        assert said[name].endswith(" under home")
+    assert fields["identifier_key"].default.get_secret_value() == DEVELOPMENT_KEY
+    assert said["identifier_key"] == "a public development key, with a warning"
+
+
+def test_the_landing_zone_lists_every_field_of_the_event_in_order() -> None:
+    head, *listed = tables("docs/landing-zone.md")[0]
+    assert head == ["field", "type", "rule"]
+    assert [field for field, *_ in listed] == list(FIELD_TYPES)
+
+
+@pytest.mark.parametrize(("field", "values"), [("client", CLIENTS), ("source", SOURCES_OF_PLAYS)])
+def test_the_landing_zone_lists_the_values_that_a_field_knows(field: str, values: tuple[str, ...]) -> None:
+    listed = next(kind for name, kind, _ in tables("docs/landing-zone.md")[0][1:] if name == field)
+    assert sorted(listed.split(", ")) == sorted({*values, "other"})
+
+
+def test_the_landing_zone_lists_the_columns_of_every_table(converged_home: Path) -> None:
+    listed = re.findall(r"^landing/(\S+\.csv) +(.+)$", PAGES["docs/landing-zone.md"], re.MULTILINE)
+    written = sorted((converged_home / "landing").rglob("*.csv"))
+    assert sorted(name for name, _ in listed) == sorted(
+        path.relative_to(converged_home / "landing").as_posix() for path in written
+    )
+    for name, columns in listed:
+        head = (converged_home / "landing" / name).read_text(encoding="utf-8").splitlines()[0]
+        assert columns.split(", ") == head.split(","), name
+
+
+def test_the_landing_zone_names_what_the_table_of_rejected_records_says() -> None:
+    assert "(file, line, field, reason)" in PAGES["docs/landing-zone.md"].replace("\n", " ")
+    assert list(Rejected.columns()) == ["file", "line", "field", "reason"]
+
+
+def test_the_picture_of_the_readme_has_every_stage_but_those_beside_the_way() -> None:
+    picture = blocks("README.md", "")[0]
+    drawn = {stage.name for stage in STAGES if re.search(rf"\b{stage.name}\b", picture)}
+    assert {stage.name for stage in STAGES} - drawn == {"rejected_reference"}
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_every_link_leads_to_a_file(page: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", PAGES[page]) if "://" not in link]
+    named = re.findall(r"`((?:docs|spam_pipeline)/[\w./-]+)`", PAGES[page])
+    wrong = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    wrong += [name for name in named if not (ROOT / name).exists()]
+    assert wrong == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(([^)#\s]+)", PAGES["README.md"]))
+    assert set(PAGES) - {"README.md"} <= linked
+
+
+def test_every_word_of_the_protocol_is_a_word_of_its_code() -> None:
+    words = [word.strip("*") for word, _ in tables("docs/protocol.md")[0][1:]]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spam_pipeline" / "protocol").glob("*.py"))
+    assert len(words) == len(set(words)) == 15
+    assert [word for word in words if not re.search(rf"\b{word}", code, re.IGNORECASE)] == []
+
+
+def test_the_protocol_names_every_context() -> None:
+    contexts = next(meaning for word, meaning in tables("docs/protocol.md")[0] if word == "**context**")
+    assert set(re.findall(r"`(\w+)`", contexts)) == {stage.context for stage in STAGES}

@@ -1,0 +1,130 @@
+"""Settings: defaults that run embedded, and errors that name the variable and never what it held."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings, WrongSetting, settings_from_environment
+
+OWN_KEY = "a secret of more than sixteen characters"
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+
+def with_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> Settings:
+    monkeypatch.setenv(PREFIX + name, value)
+    return settings_from_environment()
+
+
+def test_without_variables_everything_lies_below_the_working_directory(tmp_path: Path) -> None:
+    settings = settings_from_environment()
+    home = tmp_path / ".spam_pipeline"
+    assert settings.landing == home / "landing"
+    assert settings.store == str(home / "store")
+    assert settings.rejected == str(home / "rejected")
+    assert settings.ledger == f"sqlite:///{home}/ledger.db"
+    assert settings.warehouse == home / "warehouse.duckdb"
+    assert settings.widgets == str(home / "widgets.db")
+    assert settings.cache == home / "cache"
+    assert settings.dagster_home == home / "dagster"
+
+
+def test_without_variables_the_rest_is_what_the_documentation_says() -> None:
+    settings = settings_from_environment()
+    assert settings.environment == "production"
+    assert settings.start_date == date(2026, 1, 1)
+    assert settings.has_development_key
+    assert not list(Path.cwd().iterdir()), "reading settings writes nothing"
+
+
+def test_a_relative_home_is_taken_from_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert with_variable(monkeypatch, "HOME", "elsewhere").landing == tmp_path / "elsewhere" / "landing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute"),
+    [
+        ("STORE_URL", "s3://bucket/store", "store"),
+        ("STORE_URL", "/a/path", "store"),
+        ("REJECTED_URL", "memory://rejected", "rejected"),
+        ("LEDGER_URL", "sqlite:////a/ledger.db", "ledger"),
+        ("LEDGER_URL", "postgresql+psycopg://someone@host/ledger", "ledger"),
+        ("WIDGET_URL", "redis://host:6379/0", "widgets"),
+        ("WIDGET_URL", "/a/widgets.db", "widgets"),
+        ("ENVIRONMENT", "night-2", "environment"),
+    ],
+)
+def test_a_variable_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, name: str, value: str, attribute: str) -> None:
+    assert getattr(with_variable(monkeypatch, name, value), attribute) == value
+
+
+def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPAM_PIPELINE_START_DATE", "2025-12-31")
+    settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
+    assert not settings.has_development_key
+    assert settings.configuration() == {
+        "start_date": date(2025, 12, 31),
+        "identifier_key": OWN_KEY,
+        "warehouse_file": str(settings.warehouse),
+        "widget_store": settings.widgets,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("HOME", __file__, "a folder"),
+        ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("LEDGER_URL", "nonsense", "a SQLAlchemy URL of SQLite or PostgreSQL"),
+        ("LEDGER_URL", "mysql://someone:password@host/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
+        ("LEDGER_URL", "postgresql://someone:password@host:port/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
+        ("LEDGER_URL", "postgresql+pg8000://someone:password@host/ledger", "a database whose driver is installed"),
+        ("WIDGET_URL", "nosuch://host", "redis://..., sqlite:///... or the path of a file"),
+        ("ENVIRONMENT", "Production", "a lower-case letter, then"),
+        ("ENVIRONMENT", "", "a lower-case letter, then"),
+        ("ENVIRONMENT", "../else", "a lower-case letter, then"),
+        ("START_DATE", "2026-02-30", "a day, YYYY-MM-DD"),
+        ("START_DATE", "1767225600", "a day, YYYY-MM-DD"),
+        ("START_DATE", "", "a day, YYYY-MM-DD"),
+        ("IDENTIFIER_KEY", "fifteen letters", "at least 16 characters"),
+        ("IDENTIFIER_KEY", "", "at least 16 characters"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_what_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, accepted: str
+) -> None:
+    with pytest.raises(WrongSetting) as error:
+        with_variable(monkeypatch, name, value)
+    message = str(error.value)
+    assert message.startswith(f"{PREFIX}{name}: expected {accepted}")
+    assert "password" not in message
+    assert error.value.__context__ is None, "the error it comes from holds the value"
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPAM_PIPELINE_START_DATE", "tomorrow")
+    with pytest.raises(WrongSetting, match=r"SPAM_PIPELINE_ENVIRONMENT: .*; SPAM_PIPELINE_START_DATE: "):
+        with_variable(monkeypatch, "ENVIRONMENT", "Production")
+
+
+def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
+    shown = f"{settings!r} {settings} {settings.identifier_key!r} {settings.model_dump_json()}"
+    assert OWN_KEY not in shown
+
+
+def test_a_refused_key_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WrongSetting) as error:
+        with_variable(monkeypatch, "IDENTIFIER_KEY", "short secret")
+    assert "short secret" not in f"{error.value!r} {error.value}"
+
+
+def test_the_development_key_is_long_enough_to_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_variable(monkeypatch, "IDENTIFIER_KEY", DEVELOPMENT_KEY).has_development_key
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings_from_environment().environment = "night"
