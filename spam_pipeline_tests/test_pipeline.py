@@ -215,9 +215,9 @@ def test_no_table_of_the_warehouse_names_a_person_a_device_or_an_address(
 ) -> None:
     with duckdb.connect(str(converged_home / "warehouse.duckdb"), read_only=True) as warehouse:
         tables = warehouse.execute("select table_schema, table_name from information_schema.tables").fetchall()
-        frames = [warehouse.sql(f'from "{schema}"."{table}"').pl() for schema, table in tables]
-    assert sum(frame.height for frame in frames) > 1000
-    assert not any(mentions(texts, people) for frame in frames for texts in texts_of(frame))
+        rows = [str(row) for schema, name in tables for row in warehouse.sql(f'from "{schema}"."{name}"').fetchall()]
+    assert len(rows) > 1000
+    assert not mentions(pl.Series(rows), people)
 
 
 def test_no_row_of_the_ledger_names_a_person_a_device_or_an_address(converged_home: Path, people: list[str]) -> None:
