@@ -109,6 +109,16 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         with_variable(monkeypatch, "ENVIRONMENT", "Production")
 
 
+def test_an_environment_of_ones_own_delivers_to_a_place_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPAM_PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setenv("SPAM_PIPELINE_ENVIRONMENT", "night")
+    settings = settings_from_environment()
+    assert settings.warehouse == tmp_path / "environments" / "night" / "warehouse.duckdb"
+    assert settings.widgets == str(tmp_path / "environments" / "night" / "widgets.db")
+
+
 def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
     shown = f"{settings!r} {settings} {settings.identifier_key!r} {settings.model_dump_json()}"
