@@ -5,8 +5,7 @@
     ├── WrongDefinition     a stage that cannot be what it says (found when it is defined)
     ├── NotPublished        a reader asked for what nobody has published
     ├── Held                a stage cannot run now: an input is missing or quarantined
-    ├── Refused             a version failed its audit and was quarantined
-    ├── StoreDamaged        bytes in the store differ from the digest in their name
+    ├── StoreDamaged        a file of the store is missing, or its bytes differ from the digest in its name
     └── LandingChanged      a landed file changed while it was being read
 
 Errors of a context's own domain live in that context.
@@ -33,12 +32,8 @@ class Held(PipelineError):
     """A stage cannot run now: an input is missing or quarantined. It goes on by itself once that is there."""
 
 
-class Refused(PipelineError):
-    """A version failed its audit: it is kept in quarantine, and consumers keep what they had."""
-
-
 class StoreDamaged(PipelineError):
-    """Bytes in the store differ from the digest in their name."""
+    """A file of the store is missing, or its bytes differ from the digest in its name."""
 
 
 class LandingChanged(PipelineError):
