@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -216,3 +217,14 @@ def test_files_of_any_number_of_versions_can_be_asked_for(ledger: Ledger, count:
     assert publication is not None
     ids = range(publication.version_id, publication.version_id + count)
     assert set(ledger.files(ids)) == ({publication.version_id} if count else set())
+
+
+def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
+    def open_and_close(number: int) -> list[Observation]:
+        ledger = Ledger(f"sqlite:///{tmp_path / str(number // 6)}.db")
+        seen = ledger.landed()
+        ledger.close()
+        return seen
+
+    with ThreadPoolExecutor(max_workers=6) as openers:
+        assert list(openers.map(open_and_close, range(120))) == [[]] * 120
