@@ -7,10 +7,11 @@ import json
 import logging
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 import duckdb
@@ -26,6 +27,7 @@ from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.protocol.convergence import Converged
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.plan import Planned, grouped
 from spam_pipeline.protocol.records import Audit, Version
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import Answer, ask
@@ -64,6 +66,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of th
 ) -> None:
     """Write a landing zone of simulated plays, and the truth of every attack to truth.parquet beside it."""
     settings = settings_from_environment()
+    settings.require_landing_below_home()
     with _progress() as tell:
         made = simulate(
             settings.home,
@@ -106,6 +109,32 @@ def status_command(stages: Stages = None, as_json: Json = False) -> None:
     rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
     _print_table(("stage", "fresh", "stale", "held", "missing"), rows)
     _out.print("converged" if converged else "not converged: run spam-pipeline converge")
+
+
+@app.command("plan")
+def plan_command(stages: Stages = None, as_json: Json = False) -> None:
+    """Every partition that would run, why, and whether it is computed, reused or audited again; runs nothing."""
+    pipeline = Pipeline()
+    found = pipeline.plan(stages)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "stage": item.stage,
+                    "partition": item.partition,
+                    "cause": str(item.cause),
+                    "action": item.action.value,
+                }
+                for item in found
+            ]
+        )
+        return
+    rows = [
+        (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
+        for group in grouped(found, pipeline.runner.ledger.seconds_by_stage())
+    ]
+    _print_table(("stage", "partitions", "which", "action", "cause", "work"), rows)
+    _out.print(_planned(found))
 
 
 @app.command("versions")
@@ -197,18 +226,31 @@ def _print_converged(done: Converged, *, as_json: bool) -> None:
                 "converged": done.converged,
                 "computed": done.computed,
                 "reused": done.reused,
-                "audited": 0,
+                "audited": done.audited,
                 "held": list(done.held),
                 "failed": failed,
                 "seconds": done.seconds,
             }
         )
         return
-    _out.print(f"computed {done.computed}, reused {done.reused} in {done.seconds:.1f} s")
+    audited = f", audited {done.audited}" if done.audited else ""
+    _out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
     for line in done.held:
         _out.print(f"held: {line}")
     for item in done.failed:
         _err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
+
+
+def _planned(found: Sequence[Planned]) -> str:
+    if not found:
+        return "nothing to do: everything is fresh or held"
+    counts = Counter(item.action.value for item in found)
+    follows = "" if all(item.cause.is_certain for item in found) else "; what follows from a change only if it is one"
+    return f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}{follows}"
+
+
+def _duration(seconds: float) -> str:
+    return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"
 
 
 def _print_record(record: dict[str, Any], *, as_json: bool) -> None:

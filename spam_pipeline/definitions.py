@@ -4,15 +4,18 @@ Importing this module builds the definitions from the environment variables and 
 file is created.
 """
 
-from typing import Any
-
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.automation import OpenRunner, stale
+from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.io_manager import published_versions
+from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
+from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.partition import Grain
+from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.settings import Settings, settings_from_environment
 
 
@@ -20,21 +23,34 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """All stages as assets, the files they read as external assets, and the resources they need."""
     pipeline = Pipeline(settings)
     graph = pipeline.graph
+
+    def open_runner() -> Runner:
+        return pipeline.runner
+
+    condition = ~dg.AutomationCondition.in_progress() & stale(open_runner)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
+    about_all_days = [dg.AssetCheckKey(dg.AssetKey(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
             *(source_asset(source, settings.start_date) for source in graph.sources.values()),
-            *(stage_asset(stage, graph, settings.start_date) for stage in graph.stages.values()),
+            *(stage_asset(stage, graph, settings.start_date, condition) for stage in graph.stages.values()),
+            convergence_asset(open_runner, settings.ledger),
+        ],
+        asset_checks=[staleness_check(name) for name in graph.stages],
+        sensors=[
+            landing_sensor(open_runner),
+            publications_sensor(open_runner, settings.ledger),
+            *automation_sensors(list(graph.stages)),
         ],
         jobs=[
             dg.define_asset_job(
                 "one_day",
-                selection=dg.AssetSelection.assets(*days),
+                selection=dg.AssetSelection.assets(*days) - dg.AssetSelection.checks(*about_all_days),
                 description="One day through all its stages, with the reference data and the model they rest on.",
             )
         ],
         resources={
-            RUNNER: _runner_resource(pipeline),
+            RUNNER: _runner_resource(open_runner),
             READER: published_versions,
             "warehouse_file": DuckDBResource(
                 database=str(settings.warehouse), connection_config={"access_mode": "READ_ONLY"}
@@ -44,11 +60,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def _runner_resource(pipeline: Pipeline) -> dg.ResourceDefinition:
-    def open_runner(_context: dg.InitResourceContext) -> Any:
-        return pipeline.runner
-
-    return dg.ResourceDefinition(open_runner, description="Runs stages over the ledger and the store of this pipeline.")
+def _runner_resource(open_runner: OpenRunner) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition(
+        lambda _context: open_runner(), description="Runs stages over the ledger and the store of this pipeline."
+    )
 
 
 defs = build_definitions(settings_from_environment())

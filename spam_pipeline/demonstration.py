@@ -53,7 +53,8 @@ def demonstrate(
 ) -> Iterator[str]:
     """Run the demo on the pipeline's home and yield what there is to say.
 
-    Raises `NotSimulated` when what has landed there comes from no simulation.
+    Raises `NotSimulated` when what has landed there comes from no simulation, and `LandingElsewhere` when files land
+    somewhere else.
     """
     yield from _landing_zone(pipeline, tell, days, plays_per_day)
     yield _converged("converged", converge_headless(pipeline, None, tell))
@@ -69,6 +70,7 @@ def demonstrate(
 
 def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None], days: int, plays_per_day: int) -> Iterator[str]:
     settings = pipeline.settings
+    settings.require_landing_below_home()
     if settings.landing.exists():
         if not (settings.home / TRUTH).exists():
             raise NotSimulated(

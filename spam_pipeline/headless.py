@@ -39,9 +39,10 @@ def converge_headless(
     `InstanceNotTold` when everything was published but the instance could not be told.
     """
     settings = pipeline.settings
-    if not settings.landing.is_dir():
+    if not pipeline.landing_zone.exists():
         raise NothingLanded(
-            f"no landing zone at {settings.landing}: set SPAM_PIPELINE_HOME, or run spam-pipeline simulate"
+            f"no landing zone at {pipeline.landing_zone}: set SPAM_PIPELINE_HOME or SPAM_PIPELINE_LANDING_URL, "
+            "or run spam-pipeline simulate"
         )
 
     pipeline.runner.sweep()

@@ -14,10 +14,13 @@ import duckdb
 
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import SOURCES, classify
+from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.plan import Planned, plan
 from spam_pipeline.protocol.records import Audit, Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.staleness import State
@@ -41,6 +44,11 @@ class Pipeline:
         self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration())
 
     @cached_property
+    def landing_zone(self) -> LandingZone:
+        """Where files land."""
+        return LandingZone(self.settings.landing_zone)
+
+    @cached_property
     def runner(self) -> Runner:
         """What runs stages; opening it opens the ledger, and creates both at their first use."""
         settings = self.settings
@@ -52,8 +60,9 @@ class Pipeline:
             ledger=Ledger(settings.ledger),
             store=Store(settings.store, settings.cache / "store"),
             private_store=Store(settings.rejected, settings.cache / "rejected"),
-            landing=settings.landing,
+            landing=self.landing_zone,
             classify=_source_and_partition,
+            claims=Claims(settings.ledger),
             environment=settings.environment,
         )
 
@@ -80,8 +89,14 @@ class Pipeline:
         reader = self.runner.reader
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
 
+    def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
+        """What converging would do, partition by partition, and why. Observes the landing zone and runs nothing."""
+        self.runner.observe()
+        return plan(self.runner, stages)
+
     def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Partitions by stage and state."""
+        """Partitions by stage and state, after a look at the landing zone."""
+        self.runner.observe()
         needs = self.runner.needs(stages)
         return {
             stage: {state.value: sum(need.state is state for need in by_partition.values()) for state in State}

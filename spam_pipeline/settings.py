@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.ledger import PRODUCTION
+from spam_pipeline.protocol.records import PRODUCTION
 
 PREFIX = "SPAM_PIPELINE_"
 
@@ -93,12 +93,17 @@ def _widget_url(url: str) -> str:
     return url
 
 
+class LandingElsewhere(PipelineError):
+    """What is simulated is written below home, but the landing zone is not there."""
+
+
 class Settings(BaseSettings):
     """The pipeline's settings; empty URLs stand for the default places under `home`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     home: Annotated[Path, AfterValidator(_home)] = Path(".spam_pipeline")
+    landing_url: Annotated[str, AfterValidator(_files_url)] = ""
     store_url: Annotated[str, AfterValidator(_files_url)] = ""
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = ""
     rejected_url: Annotated[str, AfterValidator(_files_url)] = ""
@@ -109,8 +114,21 @@ class Settings(BaseSettings):
 
     @property
     def landing(self) -> Path:
-        """The landing zone."""
+        """The landing zone, unless another one is named; simulations are written here."""
         return self.home.absolute() / "landing"
+
+    @property
+    def landing_zone(self) -> str:
+        """Where files land."""
+        return self.landing_url or str(self.landing)
+
+    def require_landing_below_home(self) -> None:
+        """Raise `LandingElsewhere` when what is written to `landing` would not be observed."""
+        if self.landing_zone != str(self.landing):
+            raise LandingElsewhere(
+                f"{PREFIX}LANDING_URL names another place, but a simulation is only ever written to {self.landing}: "
+                "unset it to simulate there"
+            )
 
     @property
     def store(self) -> str:

@@ -134,6 +134,19 @@ def test_simulate_starts_at_the_start_date_setting(spam_pipeline: CommandLine, t
     assert [folder.name for folder in (tmp_path / "landing" / "plays").iterdir()] == ["2026-03-01"]
 
 
+@pytest.mark.parametrize("command", ["simulate", "demo"])
+@pytest.mark.parametrize("url", ["memory://bucket/landing", "/another/folder"])
+def test_nothing_is_simulated_when_files_land_elsewhere(
+    spam_pipeline: CommandLine, tmp_path: Path, command: str, url: str
+) -> None:
+    message = failure(spam_pipeline(command, home=tmp_path / "new", LANDING_URL=url))
+    assert message == (
+        "SPAM_PIPELINE_LANDING_URL names another place, but a simulation is only ever written to "
+        f"{tmp_path}/new/landing: unset it to simulate there"
+    )
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_simulate_leaves_a_landing_zone_alone_that_is_there(spam_pipeline: CommandLine, converged_home: Path) -> None:
     before = sorted(converged_home.rglob("*"))
     assert "is not empty" in failure(spam_pipeline("simulate", home=converged_home))
@@ -175,12 +188,13 @@ def test_converge_exits_with_3_when_everything_else_is_done(spam_pipeline: Comma
     pipeline = open_home(own_home)
     runner = pipeline.runner
     runner.observe()
-    runner.run(runner.need("received_plays", DAYS[-1]))
-    recipe = runner.need("rejected", DAYS[-1]).recipe
-    assert recipe is not None
+    runner.run_partition("received_plays", DAYS[-1])
+    _, need = runner.need("rejected", DAYS[-1])
     (version, _), *_ = pipeline.versions("rejected", DAYS[-1])
-    refused = replace(version, recipe=recipe.digest, id=0)
-    runner.ledger.record(refused, Audit(Verdict.REFUSED, ("all: one reason",)), "production")
+    refused = replace(version, recipe=need.recipe, id=0)
+    runner.ledger.record(
+        refused, Audit(Verdict.REFUSED, ("all: one reason",), runner.graph.contract_digests["rejected"]), "production"
+    )
     ended = spam_pipeline("converge", "--json", home=own_home)
     printed = json.loads(ended.out)
     assert ended.status == 3
@@ -205,9 +219,10 @@ def test_converge_exits_with_1_when_a_stage_fails_and_still_does_the_others(
 
 def test_converge_without_a_landing_zone_says_where_it_looked(spam_pipeline: CommandLine, tmp_path: Path) -> None:
     message = failure(spam_pipeline("converge", home=tmp_path / "new"))
-    assert message == (
-        f"no landing zone at {tmp_path}/new/landing: set SPAM_PIPELINE_HOME, or run spam-pipeline simulate"
-    )
+    way_out = "set SPAM_PIPELINE_HOME or SPAM_PIPELINE_LANDING_URL, or run spam-pipeline simulate"
+    assert message == f"no landing zone at {tmp_path}/new/landing: {way_out}"
+    message = failure(spam_pipeline("converge", home=tmp_path / "new", LANDING_URL="memory://nowhere/landing"))
+    assert message == f"no landing zone at memory://nowhere/landing: {way_out}"
 
 
 def test_versions_as_json_say_what_a_partition_rests_on(spam_pipeline: CommandLine, converged_home: Path) -> None:

@@ -100,7 +100,11 @@ def has_rows(value: Any) -> bool:
 
 
 def test_pages_with_python_are_the_ones_that_are_run() -> None:
-    assert {page for page in PAGES if blocks(page, "python")} == {"README.md", "docs/add-or-edit-a-stage.md"}
+    assert {page for page in PAGES if blocks(page, "python")} == {
+        "README.md",
+        "docs/add-or-edit-a-stage.md",
+        "docs/operations.md",
+    }
 
 
 @pytest.mark.usefixtures("in_documented_home")
@@ -124,6 +128,12 @@ def test_the_stage_of_the_documentation_is_a_function_and_a_stage(
     of_day = module.night_plays(pipeline.read("classified_plays", DAYS[0])).collect()
     assert (done.computed, done.failed, done.held) == (len(DAYS), (), ())
     assert by_day.head(of_day.height).equals(of_day)
+
+
+@pytest.mark.usefixtures("in_documented_home")
+def test_the_condition_of_the_documentation_is_one_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = run_python("docs/operations.md", tmp_path, monkeypatch)
+    assert isinstance(module.condition, module.dg.AutomationCondition)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
@@ -157,7 +167,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     assert set(said) == set(fields)
     for name in ("home", "start_date", "environment"):
         assert said[name] == f"`{fields[name].default}`"
-    for name in ("store_url", "ledger_url", "rejected_url", "widget_url"):
+    for name in ("landing_url", "store_url", "ledger_url", "rejected_url", "widget_url"):
         assert fields[name].default == ""
         assert said[name].endswith(" under home")
     assert fields["identifier_key"].default.get_secret_value() == DEVELOPMENT_KEY
@@ -215,7 +225,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 def test_every_word_of_the_protocol_is_a_word_of_its_code() -> None:
     words = [word.strip("*") for word, _ in tables("docs/protocol.md")[0][1:]]
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spam_pipeline" / "protocol").glob("*.py"))
-    assert len(words) == len(set(words)) == 15
+    assert len(words) == len(set(words)) == 17
     assert [word for word in words if not re.search(rf"\b{word}", code, re.IGNORECASE)] == []
 
 

@@ -21,6 +21,7 @@ def test_without_variables_everything_lies_below_the_working_directory(tmp_path:
     settings = settings_from_environment()
     home = tmp_path / ".spam_pipeline"
     assert settings.landing == home / "landing"
+    assert settings.landing_zone == str(home / "landing")
     assert settings.store == str(home / "store")
     assert settings.rejected == str(home / "rejected")
     assert settings.ledger == f"sqlite:///{home}/ledger.db"
@@ -45,6 +46,7 @@ def test_a_relative_home_is_taken_from_the_working_directory(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("name", "value", "attribute"),
     [
+        ("LANDING_URL", "s3://bucket/landing", "landing_zone"),
         ("STORE_URL", "s3://bucket/store", "store"),
         ("STORE_URL", "/a/path", "store"),
         ("REJECTED_URL", "memory://rejected", "rejected"),
@@ -75,6 +77,7 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
     ("name", "value", "accepted"),
     [
         ("HOME", __file__, "a folder"),
+        ("LANDING_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("LEDGER_URL", "nonsense", "a SQLAlchemy URL of SQLite or PostgreSQL"),

@@ -14,6 +14,7 @@ from spam_pipeline.orchestration.metadata import (
     CONTRACT_CHECK,
     audit_metadata,
     column_schema,
+    occasion_metadata,
     version_metadata,
 )
 from spam_pipeline.orchestration.new_features import knowingly
@@ -21,7 +22,7 @@ from spam_pipeline.protocol.contract import ArtifactContract, column_types
 from spam_pipeline.protocol.errors import Held
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.runner import Outcome, Runner
+from spam_pipeline.protocol.runner import Action, Outcome, Runner
 from spam_pipeline.protocol.stage import Source
 
 RUNNER, READER = "runner", "published"
@@ -41,8 +42,10 @@ def source_asset(source: Source, start: date) -> dg.AssetSpec:
     )
 
 
-def stage_asset(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetsDefinition:
-    """One stage as a partitioned asset with its contract as a check."""
+def stage_asset(
+    stage: AnyStage, graph: StageGraph, start: date, condition: dg.AutomationCondition[dg.AssetKey] | None = None
+) -> dg.AssetsDefinition:
+    """One stage as a partitioned asset with its contract as a check; `condition` says when a partition runs by itself."""
     grid = partitions_definition(stage.partitions, start)
 
     @dg.asset(
@@ -58,6 +61,7 @@ def stage_asset(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetsDef
         io_manager_key=READER,
         required_resource_keys={RUNNER},
         output_required=False,
+        automation_condition=condition,
         check_specs=[_contract_check(stage, grid)],
     )
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -66,7 +70,7 @@ def stage_asset(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetsDef
             outcome = _run(runner, stage.name, context.partition_key if grid else WHOLE, context.run.run_id)
         except Held as held:
             context.log.warning("nothing done: %s", held)
-            yield _nothing_to_audit(held)
+            yield _nothing_to_audit(str(held))
             return
         yield from _results(stage, outcome)
 
@@ -86,7 +90,7 @@ def _contract_check(stage: AnyStage, grid: dg.PartitionsDefinition[str] | None) 
 
 def _run(runner: Runner, name: str, partition: str, run_id: str) -> Outcome:
     runner.observe()
-    return runner.run(runner.need(name, partition), run_id)
+    return runner.run_partition(name, partition, run_id)
 
 
 def _results(stage: AnyStage, outcome: Outcome) -> Iterator[Any]:
@@ -100,20 +104,24 @@ def _results(stage: AnyStage, outcome: Outcome) -> Iterator[Any]:
             metadata=version_metadata(outcome.version),
             allow_retries=False,
         )
+    if outcome.action is Action.RETRACTED:
+        yield _nothing_to_audit("there is nothing to compute it from any more, so it is no longer published")
+        return
+    said = occasion_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
     yield dg.MaterializeResult(
-        metadata={**version_metadata(outcome.version), "action": outcome.action.value},
+        metadata={**said, **version_metadata(outcome.version)},
         data_version=dg.DataVersion(outcome.version.content),
         check_results=[check],
     )
 
 
-def _nothing_to_audit(held: Held) -> dg.AssetCheckResult:
+def _nothing_to_audit(why: str) -> dg.AssetCheckResult:
     """A warning instead of an audit: the step ends well, nothing is materialized, and the UI says what is waited for."""
     return dg.AssetCheckResult(
         check_name=CONTRACT_CHECK,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"nothing to audit: {held}",
+        description=f"nothing to audit: {why}",
     )
 
 

@@ -1,31 +1,41 @@
-"""Publications as Dagster events: what was published elsewhere appears in a Dagster instance.
+"""Publications as Dagster events: what was published appears in a Dagster instance, wherever that was done.
 
 The ledger is the truth; an instance remembers how far it has been told. An instance that was deleted is told everything
-again. Publications that a run of the same instance made are already there and are passed over.
-
-The events go into a run of their own: a check without a run collides with an earlier one of the same partition in Dagster's
-tables, and a check belongs to the latest materialization only when both are of one run.
+again. What a run of this instance published is told in that run, and the rest in a run of the teller's own: a check without
+a run collides with an earlier one of the same partition in Dagster's tables, and a check belongs to the latest
+materialization only when both are of one run.
 """
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import AssetObservationData, StepMaterializationData
 
+from spam_pipeline.orchestration.automation import CONVERGENCE
 from spam_pipeline.orchestration.instance import only_one_at
-from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, version_metadata, version_tags
+from spam_pipeline.orchestration.metadata import (
+    CONTRACT_CHECK,
+    audit_metadata,
+    occasion_metadata,
+    version_metadata,
+    version_tags,
+)
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Audit, Publication, Verdict, Version
 
 _JOB = "converge"
+_CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})
+_OWN_EVENT_SECONDS = 60
+"""How long a run that published something may take to tell of it, before it is told for it."""
 
 
 class Teller:
-    """Tells one Dagster instance what is published in one environment of one ledger, in one run of its own.
+    """Tells one Dagster instance what is published in one environment of one ledger.
 
     `place` tells apart several ledgers that one instance is told about.
     """
@@ -35,37 +45,78 @@ class Teller:
         self._ledger = ledger
         self._environment = environment
         self._cursor = f"spam_pipeline/{digest((place, environment))}"
-        self._run_id: str | None = None
+        self._own_run: dg.DagsterRun | None = None
 
-    def tell(self) -> int:
-        """Tell the instance what it does not know yet; return how many publications that was."""
+    def tell(self, limit: int | None = None) -> int:
+        """Tell the instance what it does not know yet, `limit` publications at most; return how many that was."""
+        told, last = 0, 0
         with only_one_at(Path(self._instance.root_directory)):
-            told = int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
-            found = self._ledger.publications_after(told, self._environment)
-            elsewhere = [item for item in found if not self._made_here(item[0])]
-            for item in elsewhere:
-                self._report(*item)
-            if found:
-                self._instance.run_storage.set_cursor_values({self._cursor: str(found[-1][0].id)})
-        return len(elsewhere)
+            for item in self._ledger.publications_after(self._position(), self._environment, limit):
+                run = self._run_of(item[0])
+                has_told = run is not None and self._has_told(run, item[0])
+                if run and not has_told and self._is_about_to_tell(run, item[0]):
+                    break
+                if not has_told:
+                    self._report(run or self._start_own_run(), *item)
+                    told += 1
+                last = item[0].id
+            if last:
+                self._instance.run_storage.set_cursor_values({self._cursor: str(last)})
+        return told
+
+    def tell_again(self, stage: str, partition: str) -> None:
+        """Tell what is published of a partition once more, because the instance shows something else of it."""
+        found = self._ledger.publication(self._environment, stage, partition)
+        if found is not None:
+            self._report(self._start_own_run(), *found)
+
+    def tell_check(self, evaluation: dg.AssetCheckEvaluation) -> None:
+        """Tell the outcome of a check."""
+        self._event(self._start_own_run(), dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
 
     def close(self) -> None:
-        """End the run, if there was anything to tell."""
-        if self._run_id:
-            self._event(self._run_id, dg.DagsterEventType.RUN_SUCCESS)
+        """End the teller's own run, if there was anything to tell in one."""
+        if self._own_run:
+            self._event(self._own_run, dg.DagsterEventType.RUN_SUCCESS)
 
-    def _made_here(self, publication: Publication) -> bool:
-        return publication.run is not None and self._instance.has_run(publication.run)
+    def _position(self) -> int:
+        return int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
 
-    def _report(self, publication: Publication, version: Version, audit: Audit) -> None:
+    def _run_of(self, publication: Publication) -> dg.DagsterRun | None:
+        run_id = publication.occasion.run
+        return self._instance.get_run_by_id(run_id) if run_id else None
+
+    def _has_told(self, run: dg.DagsterRun, publication: Publication) -> bool:
+        """Whether a run of stages has told of its publication; a convergence leaves that to its teller."""
+        if run.asset_selection == _CONVERGENCE:
+            return False
         partition = None if publication.partition == WHOLE else publication.partition
+        records = self._instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        ).records
+        events = [record.event_log_entry.dagster_event for record in records]
+        return any(
+            event is not None and event.asset_key == dg.AssetKey(publication.stage) and event.partition == partition
+            for event in events
+        )
+
+    def _is_about_to_tell(self, run: dg.DagsterRun, publication: Publication) -> bool:
+        is_recent = datetime.now(UTC) - publication.published_at < timedelta(seconds=_OWN_EVENT_SECONDS)
+        return run.asset_selection != _CONVERGENCE and is_recent and not run.is_finished
+
+    def _report(self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None) -> None:
+        partition = None if publication.partition == WHOLE else publication.partition
+        if found is None:
+            observation = dg.AssetObservation(
+                publication.stage, partition=partition, metadata=occasion_metadata(publication)
+            )
+            self._event(run, dg.DagsterEventType.ASSET_OBSERVATION, AssetObservationData(observation))
+            return
+        version, audit = found
         materialization = dg.AssetMaterialization(
             asset_key=publication.stage,
             partition=partition,
-            metadata={
-                **version_metadata(version),
-                "published_at": dg.MetadataValue.timestamp(publication.published_at),
-            },
+            metadata={**occasion_metadata(publication), **version_metadata(version)},
             tags=version_tags(version),
         )
         evaluation = dg.AssetCheckEvaluation(
@@ -75,17 +126,16 @@ class Teller:
             metadata=audit_metadata(audit, version),
             partition=partition,
         )
-        run_id = self._run_id = self._run_id or self._start_run()
-        self._event(run_id, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
-        self._event(run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
+        self._event(run, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
+        self._event(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
 
-    def _start_run(self) -> str:
-        run_id = str(uuid.uuid4())
-        tags = {"spam_pipeline/environment": self._environment}
-        self._instance.add_run(dg.DagsterRun(job_name=_JOB, run_id=run_id, tags=tags))
-        self._event(run_id, dg.DagsterEventType.RUN_START)
-        return run_id
+    def _start_own_run(self) -> dg.DagsterRun:
+        if self._own_run is None:
+            tags = {"spam_pipeline/environment": self._environment}
+            self._own_run = self._instance.add_run(dg.DagsterRun(job_name=_JOB, run_id=str(uuid.uuid4()), tags=tags))
+            self._event(self._own_run, dg.DagsterEventType.RUN_START)
+        return self._own_run
 
-    def _event(self, run_id: str, kind: dg.DagsterEventType, data: Any = None) -> None:
-        event = dg.DagsterEvent(event_type_value=kind.value, job_name=_JOB, event_specific_data=data)
-        self._instance.report_dagster_event(event, run_id=run_id)
+    def _event(self, run: dg.DagsterRun, kind: dg.DagsterEventType, data: Any = None) -> None:
+        event = dg.DagsterEvent(event_type_value=kind.value, job_name=run.job_name, event_specific_data=data)
+        self._instance.report_dagster_event(event, run_id=run.run_id)

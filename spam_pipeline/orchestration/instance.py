@@ -8,8 +8,24 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock
 
-_CONFIGURATION = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
-"""Of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it."""
+_CONFIGURATION = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
+retention:
+  sensor:
+    purge_after_days:
+      skipped: 1
+"""
+"""Of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it; a convergence starts
+soon after it was asked for; and ticks that found nothing are forgotten after a day.
+"""
 
 
 @contextmanager

@@ -3,18 +3,28 @@
 Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.records import Audit, InputRead, Version
+from spam_pipeline.protocol.recipe import InputRead
+from spam_pipeline.protocol.records import Audit, Publication, Version
 
 CONTRACT_CHECK = "contract"
 """Name of the check that shows a version's audit."""
 
 _INPUTS_SHOWN = 20
+
+
+def occasion_metadata(publication: Publication) -> dict[str, Any]:
+    """When, why and how something came to be published; a version that was computed before comes without compute."""
+    return {
+        "why": publication.occasion.cause,
+        "action": publication.occasion.action,
+        "published_at": dg.MetadataValue.timestamp(publication.published_at),
+    }
 
 
 def version_metadata(version: Version) -> dict[str, Any]:
@@ -57,19 +67,14 @@ def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, dtype) for name, dtype in columns.items()])
 
 
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.TableMetadataValue:
+    """Rows as a table in the UI; `columns` gives the names and types."""
+    schema = dg.TableSchema([dg.TableColumn(name, dtype) for name, dtype in columns.items()])
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows], schema)
+
+
 def _inputs_table(inputs: tuple[InputRead, ...]) -> dg.TableMetadataValue:
     """The first inputs, one a row; `inputs_digest` stands for all of them."""
-    rows = [
-        dg.TableRecord(
-            {
-                "input": item.parameter,
-                "from": item.upstream,
-                "partition": item.partition,
-                "part": item.part,
-                "content": item.content,
-            }
-        )
-        for item in inputs[:_INPUTS_SHOWN]
-    ]
-    columns = [dg.TableColumn(name, "string") for name in ("input", "from", "partition", "part", "content")]
-    return dg.MetadataValue.table(rows, dg.TableSchema(columns))
+    names = ("input", "from", "partition", "part", "content")
+    rows = [(item.parameter, item.upstream, item.partition, item.part, item.content) for item in inputs[:_INPUTS_SHOWN]]
+    return table([dict(zip(names, row, strict=True)) for row in rows], dict.fromkeys(names, "string"))

@@ -20,7 +20,7 @@ from typing import Any
 
 from spam_pipeline.protocol.digest import digest, digest_of_file
 from spam_pipeline.protocol.errors import WrongDefinition
-from spam_pipeline.protocol.normal_form import Form, Module, extended, read_module
+from spam_pipeline.protocol.normal_form import Form, Module, extended, read_module, with_rules
 
 # The protocol counts by name and not by body: what it does to data is covered by the number of its hash scheme, and a
 # better error message in there must not make every version stale.
@@ -55,6 +55,17 @@ def code_version(
     definitions = dict(sorted(reach.digests.items()))
     versions = {name: _installed(name) for name in sorted(set(libraries))}
     return CodeVersion(digest(("code version", definitions, versions)), definitions, versions)
+
+
+def rules_version(contract: type, *, opaque: tuple[str, ...] = OPAQUE) -> str:
+    """The digest of everything that a contract judges data by, the contracts that it derives from included.
+
+    Raises like `code_version`.
+    """
+    sources = _Sources.around(contract)
+    reach = _Reach(sources, opaque, with_rules=True)
+    reach.follow(sources.start, contract.__qualname__)
+    return digest(("rules", dict(sorted(reach.digests.items()))))
 
 
 def changed(old: CodeVersion, new: CodeVersion) -> list[str]:
@@ -99,7 +110,7 @@ class _Sources:
     folder: Path
 
     @classmethod
-    def around(cls, function: Callable[..., Any]) -> "_Sources":
+    def around(cls, function: Callable[..., Any] | type) -> "_Sources":
         """The sources of the package that `function` is defined in."""
         name, qualified = function.__module__, getattr(function, "__qualname__", repr(function))
         if not qualified.isidentifier():
@@ -119,15 +130,31 @@ class _Sources:
         elsewhere = (place / "__init__.py", place.with_name(f"{place.name}.py"))
         for path in (self.file,) if name == self.start else elsewhere:
             if path.is_file():
-                return read_module(name, path, path.read_text(encoding="utf-8"))
+                return read_module(name, path, _source(name, path))
         return read_module(name, place / "__init__.py", "") if place.is_dir() else None
 
 
-class _Reach:
-    """Everything that is reached from a definition, with its digests."""
+_loaded: dict[str, tuple[object, Path, str]] = {}
+"""Sources of loaded modules as they were when they were first read."""
 
-    def __init__(self, sources: _Sources, opaque: tuple[str, ...]) -> None:
+
+def _source(name: str, path: Path) -> str:
+    """The source of a module as it runs: a file that was edited after its module was loaded counts once it is loaded again."""
+    module = sys.modules.get(name)
+    if module is None:
+        return path.read_text(encoding="utf-8")
+    known = _loaded.get(name)
+    if known is None or known[0] is not module.__spec__ or known[1] != path:
+        known = _loaded[name] = (module.__spec__, path, path.read_text(encoding="utf-8"))
+    return known[2]
+
+
+class _Reach:
+    """Everything that is reached from a definition, with its digests; contracts as a whole if their rules count."""
+
+    def __init__(self, sources: _Sources, opaque: tuple[str, ...], *, with_rules: bool = False) -> None:
         self.digests: dict[str, str] = {}
+        self._with_rules = with_rules
         self._sources = sources
         self._opaque = opaque
         self._modules: dict[str, Module | None] = {}
@@ -141,12 +168,16 @@ class _Reach:
             found = self._waiting.pop()
             if found.module is None or found.dotted in self.digests:
                 continue
-            self._digest(found.dotted, found.module, found.module.definitions[found.name])
+            self._digest(found.dotted, found.module, self._forms(found.module, found.name))
             if found.module.effects and found.module.name not in self.digests:
                 self._digest(found.module.name, found.module, found.module.effects)
             touched[found.module.name] = found.module
         for seen in touched.values():
             self._check_changes(seen)
+
+    def _forms(self, module: Module, name: str) -> tuple[Form, ...]:
+        whole = module.definitions.get(with_rules(name)) if self._with_rules else None
+        return whole or module.definitions[name]
 
     def _digest(self, key: str, module: Module, forms: tuple[Form, ...]) -> None:
         for problem in (problem for form in forms for problem in form.problems):

@@ -9,10 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
-from spam_pipeline.protocol.code_version import CodeVersion, code_version
+from spam_pipeline.protocol.code_version import CodeVersion, code_version, rules_version
 from spam_pipeline.protocol.contract import ArtifactContract
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import WrongDefinition
+from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import OWN_PARTITION, Source, Stage
 
@@ -37,6 +38,9 @@ class StageGraph:
         self.stages: Mapping[str, AnyStage] = MappingProxyType(_in_order(by_name))
         self.code_versions: Mapping[str, CodeVersion] = MappingProxyType(
             {name: code_version(stage.function, libraries=stage.libraries) for name, stage in self.stages.items()}
+        )
+        self.contract_digests: Mapping[str, str] = MappingProxyType(
+            {name: _contract_digest(stage) for name, stage in self.stages.items()}
         )
 
     def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
@@ -69,9 +73,9 @@ class StageGraph:
         """The configuration entries that the stage takes as parameters."""
         return {name: self.configuration[name] for name in stage.parameters if name in self.configuration}
 
-    def configuration_digest(self, stage: AnyStage) -> str:
-        """What the stage's configuration adds to its recipes."""
-        return digest(self.configuration_of(stage))
+    def configuration_digests(self, stage: AnyStage) -> dict[str, str]:
+        """What the stage's configuration adds to its recipes: the digest of each entry, which need not be shown itself."""
+        return {name: digest((name, value)) for name, value in self.configuration_of(stage).items()}
 
     def _check_parameters(self, stages: Mapping[str, AnyStage]) -> None:
         known = {*stages, *self.sources, *self.configuration, OWN_PARTITION}
@@ -82,6 +86,16 @@ class StageGraph:
                         f"stage {stage.name} reads {name!r}, which is no stage, source or setting; "
                         f"there are {', '.join(sorted(known))}"
                     )
+
+
+def _contract_digest(stage: AnyStage) -> str:
+    """What versions of a stage are audited by: the rules of its contracts. A contract of an artifact has none.
+
+    No two stages share it, so that what one was audited by never passes for what another should have been audited by.
+    """
+    contracts = {WHOLE: stage.contract, **stage.side_parts}
+    rules = {part: rules_version(contract) for part, contract in contracts.items() if isinstance(contract, type)}
+    return digest((stage.name, rules))
 
 
 def _upstreams(stage: AnyStage, stages: Mapping[str, AnyStage]) -> tuple[str, ...]:

@@ -1,17 +1,17 @@
 """A landed file: one observed item of a source, as a stage receives it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from spam_pipeline.protocol.errors import LandingChanged
+from spam_pipeline.protocol.landing_zone import LandingZone
 
 
 @dataclass(frozen=True)
 class LandedFile:
     """A file of the landing zone, named by its path below the zone's root and by the digest of its bytes when observed.
 
-    `modified` is the file's change marker at that moment (nanoseconds), which tells whether it was replaced since.
+    `size` (bytes) and `marker` are those of that moment; they tell whether it was replaced since.
     """
 
     source: str
@@ -19,16 +19,21 @@ class LandedFile:
     path: str
     digest: str
     size: int
-    modified: int
-    root: Path
+    marker: str
+    zone: LandingZone
 
     def open(self) -> BinaryIO:
-        """Open the raw bytes. Raises `LandingChanged` when they are not the ones that were observed."""
-        location = self.root / self.path
+        """Open the raw bytes as a stream. Raises `LandingChanged` when they are not the ones that were observed."""
+        self.check()
         try:
-            state = location.stat()
+            return self.zone.open(self.path)
         except FileNotFoundError as gone:
             raise LandingChanged(f"{self.path} was observed, but is gone") from gone
-        if (state.st_size, state.st_mtime_ns) != (self.size, self.modified):
+
+    def check(self) -> None:
+        """Raise `LandingChanged` unless the file is still as it was observed: asked after reading, what was read is that."""
+        state = self.zone.state(self.path)
+        if state is None:
+            raise LandingChanged(f"{self.path} was observed, but is gone")
+        if (state.size, state.marker) != (self.size, self.marker):
             raise LandingChanged(f"{self.path} was replaced since it was observed; observe again")
-        return location.open("rb")

@@ -3,55 +3,38 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spam_pipeline.protocol.ledger_tables import audits, inputs, observations, parts, versions
+from spam_pipeline.protocol.ledger_tables import (
+    attempts,
+    audits,
+    completions,
+    failures,
+    inputs,
+    observations,
+    parts,
+    publications,
+    versions,
+)
+from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import (
+    Attempts,
     Audit,
-    InputRead,
+    AuditOf,
     Observation,
+    Occasion,
     Part,
+    Position,
     Publication,
-    Published,
-    PublishedPart,
     StoredFile,
     Verdict,
     Version,
 )
 
-
-def published_of(connection: Connection, pointers: Any) -> Iterable[tuple[str, str, Published]]:
-    """The versions behind some publications, by stage and partition, without files."""
-    current = pointers.subquery()
-    query = (
-        sa.select(
-            current.c.stage,
-            current.c.partition,
-            versions.c.id,
-            versions.c.recipe,
-            versions.c.code_version,
-            versions.c.content,
-            parts.c.name,
-            parts.c.content,
-            parts.c.rows,
-            parts.c.is_side_part,
-        )
-        .join(versions, versions.c.id == current.c.version_id)
-        .join(parts, parts.c.version_id == versions.c.id, isouter=True)
-        .order_by(current.c.stage, current.c.partition, parts.c.name)
-    )
-    grouped: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in connection.execute(query):
-        grouped[row[0], row[1]].append(row)
-    for (stage, partition), rows in grouped.items():
-        found = [(PublishedPart(*row[6:9]), row[9]) for row in rows if row[6] is not None]
-        own = tuple(part for part, is_side_part in found if not is_side_part)
-        side = tuple(part for part, is_side_part in found if is_side_part)
-        version_id, recipe, code_version, content = rows[0][2:6]
-        yield stage, partition, Published(version_id, recipe, code_version, content, own, side)
+T = TypeVar("T", int, str)
 
 
 def id_of(connection: Connection, recipe: str) -> int | None:
@@ -67,6 +50,7 @@ def add_version(connection: Connection, version: Version) -> int:
         "stage": version.stage,
         "partition": version.partition,
         "code_version": version.code_version,
+        "configuration": dict(version.configuration),
         "content": version.content,
         "fingerprint": dict(version.fingerprint),
         "columns": dict(version.columns),
@@ -108,6 +92,7 @@ def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
     """Add an audit of a version."""
     row = {
         "version_id": version_id,
+        "contract": audit.contract,
         "verdict": audit.verdict.value,
         "findings": list(audit.findings),
         "audited_at": ticks(now()),
@@ -115,11 +100,79 @@ def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
     connection.execute(sa.insert(audits), row)
 
 
+def audits_after(connection: Connection, after: Position, contracts: Collection[str]) -> list[AuditOf]:
+    """The audits after a position, in their order.
+
+    From the start it is only what speaks against a version in the eyes of somebody who judges by `contracts`: that one of
+    them refused it last, or, without a contract, that none of them has judged it.
+    """
+    columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, audits.c.contract)
+    query = sa.select(*columns).join(versions, versions.c.id == audits.c.version_id).order_by(audits.c.id)
+    if after.audit:
+        return _audits_of(connection.execute(query.where(audits.c.id > after.audit)))
+    own = audits.c.contract.in_(contracts)
+    last = sa.select(sa.func.max(audits.c.id)).where(own).group_by(audits.c.version_id)
+    refused = query.where(audits.c.id.in_(last), audits.c.verdict == Verdict.REFUSED.value)
+    passed, none = sa.literal(Verdict.PASSED.value), sa.literal("")
+    judged = sa.select(audits.c.version_id).where(own)
+    unjudged = sa.select(versions.c.id, versions.c.recipe, versions.c.stage, passed, none).where(
+        versions.c.id.not_in(judged)
+    )
+    return _audits_of(connection.execute(refused)) + _audits_of(connection.execute(unjudged))
+
+
+def _audits_of(rows: Iterable[Any]) -> list[AuditOf]:
+    return [
+        AuditOf(version_id, recipe, stage, Verdict(verdict), contract)
+        for version_id, recipe, stage, verdict, contract in rows
+    ]
+
+
+def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tuple[str, Attempts]]:
+    """How often recipes were tried without success, or were since they had it, and what the last such try ended with."""
+    failed = failures.c.failed_at > sa.func.coalesce(versions.c.computed_at, 0)
+    died = failures.c.attempt_id.is_(None) & versions.c.id.is_(None) & completions.c.attempt_id.is_(None)
+    counted = (
+        sa.select(sa.func.count().label("tries"), sa.func.max(attempts.c.id).label("last_id"))
+        .join(failures, failures.c.attempt_id == attempts.c.id, isouter=True)
+        .join(completions, completions.c.attempt_id == attempts.c.id, isouter=True)
+        .join(versions, versions.c.recipe == attempts.c.recipe, isouter=True)
+        .where(attempts.c.recipe.in_(recipes), failed | died)
+        .group_by(attempts.c.recipe)
+        .subquery()
+    )
+    query = (
+        sa.select(attempts.c.recipe, counted.c.tries, attempts.c.began_at, failures.c.error)
+        .join(counted, counted.c.last_id == attempts.c.id)
+        .join(failures, failures.c.attempt_id == attempts.c.id, isouter=True)
+    )
+    for recipe, tries, began_at, error in connection.execute(query):
+        yield recipe, Attempts(tries, moment(began_at), error)
+
+
+def last_position(connection: Connection) -> Position:
+    """How far the ledger goes at this moment."""
+    last = (
+        sa.select(sa.func.max(table.c.id)).scalar_subquery() for table in (observations, versions, audits, publications)
+    )
+    return Position(*(number or 0 for number in connection.execute(sa.select(*last)).one()))
+
+
 def with_last_audit(connection: Connection, found: Sequence[Version]) -> list[tuple[Version, Audit]]:
     """Each version with its last audit."""
-    query = sa.select(audits).where(audits.c.version_id.in_([version.id for version in found])).order_by(audits.c.id)
-    last = {row.version_id: Audit(Verdict(row.verdict), tuple(row.findings)) for row in connection.execute(query)}
+    last = last_audits(connection, [version.id for version in found])
     return [(version, last[version.id]) for version in found]
+
+
+def last_audits(connection: Connection, version_ids: Collection[int], contract: str | None = None) -> dict[int, Audit]:
+    """The last audit of each version, by any contract or by one."""
+    query = sa.select(audits).where(audits.c.version_id.in_(version_ids)).order_by(audits.c.id)
+    if contract is not None:
+        query = query.where(audits.c.contract == contract)
+    return {
+        row.version_id: Audit(Verdict(row.verdict), tuple(row.findings), row.contract)
+        for row in connection.execute(query)
+    }
 
 
 def versions_where(connection: Connection, condition: Any) -> list[Version]:
@@ -127,7 +180,7 @@ def versions_where(connection: Connection, condition: Any) -> list[Version]:
     rows = connection.execute(sa.select(versions).where(condition).order_by(versions.c.id)).all()
     ids = [row.id for row in rows]
     own, side = _parts_of(connection, ids)
-    read = _inputs_of(connection, ids)
+    read = inputs_of(connection, ids)
     return [
         Version(
             recipe=row.recipe,
@@ -143,6 +196,7 @@ def versions_where(connection: Connection, condition: Any) -> list[Version]:
             rows_read=row.rows_read,
             seconds=row.seconds,
             computed_at=moment(row.computed_at),
+            configuration=row.configuration,
             inputs=tuple(read[row.id]),
             id=row.id,
         )
@@ -160,7 +214,8 @@ def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, l
     return own, side
 
 
-def _inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRead]]:
+def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRead]]:
+    """What versions were computed from, by version."""
     upstream, upstream_part = versions.alias(), parts.alias()
     query = (
         sa.select(
@@ -189,9 +244,13 @@ def _inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[I
     return found
 
 
-def last_observations(connection: Connection) -> list[Observation]:
-    """The last observation of every path, ordered by path."""
-    last = sa.select(sa.func.max(observations.c.id)).group_by(observations.c.path)
+def last_observations(
+    connection: Connection, paths: Collection[str] | None = None, after: int = 0
+) -> list[Observation]:
+    """The last observation of every path, or of some (as many as one query takes), or made later; ordered by path."""
+    last = sa.select(sa.func.max(observations.c.id)).where(observations.c.id > after).group_by(observations.c.path)
+    if paths is not None:
+        last = last.where(observations.c.path.in_(paths))
     query = sa.select(observations).where(observations.c.id.in_(last)).order_by(observations.c.path)
     return [observation_of(row) for row in connection.execute(query)]
 
@@ -204,7 +263,7 @@ def row_of_observation(item: Observation) -> dict[str, Any]:
         "path": item.path,
         "digest": item.digest,
         "size": item.size,
-        "modified": item.modified,
+        "marker": item.marker,
         "observed_at": ticks(item.observed_at),
     }
 
@@ -212,14 +271,15 @@ def row_of_observation(item: Observation) -> dict[str, Any]:
 def observation_of(row: Any) -> Observation:
     """A row as a record."""
     return Observation(
-        row.source, row.partition, row.path, row.digest, row.size, row.modified, moment(row.observed_at), row.id
+        row.source, row.partition, row.path, row.digest, row.size, row.marker, moment(row.observed_at), row.id
     )
 
 
 def publication_of(row: Any) -> Publication:
     """A row as a record."""
+    occasion = Occasion(row.run, row.action, row.cause)
     return Publication(
-        row.id, row.environment, row.stage, row.partition, row.version_id, row.run, moment(row.published_at)
+        row.id, row.environment, row.stage, row.partition, row.version_id, occasion, moment(row.published_at)
     )
 
 
@@ -233,9 +293,9 @@ def listed(files: Iterable[StoredFile]) -> list[tuple[str, int, int]]:
     return [(file.path, file.rows, file.bytes) for file in files]
 
 
-def in_batches(ids: Collection[int]) -> Iterable[list[int]]:
-    """Ids in lists that a database takes in one query."""
-    ordered = sorted(ids)
+def in_batches(ids: Collection[T]) -> Iterable[list[T]]:
+    """Ids or digests in lists that a database takes in one query."""
+    ordered = list(ids)
     return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from spam_pipeline.protocol.errors import WrongLedger
+
 metadata = sa.MetaData()
 
 
@@ -25,7 +27,7 @@ observations = sa.Table(
     sa.Column("path", sa.String, nullable=False),
     sa.Column("digest", sa.String),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("modified", sa.BigInteger, nullable=False),
+    sa.Column("marker", sa.String, nullable=False),
     sa.Column("observed_at", sa.BigInteger, nullable=False),
     sa.Index("observations_by_path", "path", "id"),
 )
@@ -39,6 +41,7 @@ versions = sa.Table(
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("partition", sa.String, nullable=False),
     sa.Column("code_version", sa.String, nullable=False),
+    sa.Column("configuration", sa.JSON, nullable=False),
     sa.Column("content", sa.String, nullable=False),
     sa.Column("fingerprint", sa.JSON, nullable=False),
     sa.Column("columns", sa.JSON, nullable=False),
@@ -85,6 +88,7 @@ audits = sa.Table(
     metadata,
     _id(),
     sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False, index=True),
+    sa.Column("contract", sa.String, nullable=False),
     sa.Column("verdict", sa.String, nullable=False),
     sa.Column("findings", sa.JSON, nullable=False),
     sa.Column("audited_at", sa.BigInteger, nullable=False),
@@ -97,11 +101,52 @@ publications = sa.Table(
     sa.Column("environment", sa.String, nullable=False),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("partition", sa.String, nullable=False),
-    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("version_id", sa.ForeignKey("versions.id")),
     sa.Column("run", sa.String),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("cause", sa.String, nullable=False),
     sa.Column("published_at", sa.BigInteger, nullable=False),
     sa.Index("publications_by_partition", "environment", "stage", "partition", "id"),
 )
+
+code_versions = sa.Table(
+    "code_versions",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("definitions", sa.JSON, nullable=False),
+    sa.Column("libraries", sa.JSON, nullable=False),
+    sa.Column("recorded_at", sa.BigInteger, nullable=False),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    _id(),
+    sa.Column("recipe", sa.String, nullable=False, index=True),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("partition", sa.String, nullable=False),
+    sa.Column("run", sa.String),
+    sa.Column("began_at", sa.BigInteger, nullable=False),
+)
+
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("error", sa.String, nullable=False),
+    sa.Column("failed_at", sa.BigInteger, nullable=False),
+)
+
+completions = sa.Table(
+    "completions",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("completed_at", sa.BigInteger, nullable=False),
+)
+
+layout = sa.Table("layout", metadata, sa.Column("number", sa.Integer, primary_key=True))
+LAYOUT = 2
+"""Number of the tables' layout, kept in the ledger; raised whenever a table changes."""
 
 
 def connect(url: str) -> Engine:
@@ -110,13 +155,37 @@ def connect(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    with engine.connect() as connection:
-        wanted = set(metadata.tables)
-        missing = wanted - set(sa.inspect(connection).get_table_names())
-    if missing:
-        with writing(engine) as connection:
-            metadata.create_all(connection)
+    try:
+        _lay_out(engine)
+    except WrongLedger:
+        engine.dispose()
+        raise
     return engine
+
+
+def _lay_out(engine: Engine) -> None:
+    """Create the tables unless they are there; raises `WrongLedger` when they are another release's."""
+    with engine.connect() as connection:
+        is_there = _has_this_layout(connection)
+    if not is_there:
+        with writing(engine) as connection:
+            if not _has_this_layout(connection):
+                metadata.create_all(connection)
+                connection.execute(sa.insert(layout), {"number": LAYOUT})
+
+
+def _has_this_layout(connection: Connection) -> bool:
+    """Whether the tables are there; raises `WrongLedger` when they are another release's."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables & metadata.tables.keys():
+        return False
+    found = connection.scalar(sa.select(layout.c.number)) if layout.name in tables else 1
+    if found != LAYOUT:
+        raise WrongLedger(
+            f"the ledger has layout {found}, and this release reads layout {LAYOUT}: use the release that made it, or another "
+            "ledger, which one convergence fills again from the landing zone"
+        )
+    return True
 
 
 @contextmanager

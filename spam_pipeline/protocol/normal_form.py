@@ -40,6 +40,23 @@ _CHANGING_METHODS = frozenset(
     }
 )
 
+_CONTRACT = "spam_pipeline.protocol.contract:Contract"
+_RULES = frozenset(
+    {
+        "check",
+        "max",
+        "max_exclusive",
+        "max_length",
+        "metadata",
+        "min",
+        "min_exclusive",
+        "min_length",
+        "nullable",
+        "regex",
+    }
+)
+"""Keywords of a contract's columns that judge data without changing its type."""
+
 _Import = ast.Import | ast.ImportFrom
 
 
@@ -56,6 +73,7 @@ class Form:
     paths: tuple[str, ...]
     changes: tuple[tuple[str, int], ...]
     problems: tuple[str, ...]
+    is_contract: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,11 @@ def extended(reference: str, *attributes: str) -> str:
     return f"{module}:{'.'.join(filter(None, (chain, *attributes)))}"
 
 
+def with_rules(name: str) -> str:
+    """Under which name a contract stands as a whole: under its own it has only what code can see of it, its columns."""
+    return f"{name} with its rules"
+
+
 @lru_cache(maxsize=1024)
 def read_module(name: str, path: Path, source: str) -> Module:
     """Take a module apart. The source is part of the cache's key, so that an edited file is read again."""
@@ -95,6 +118,9 @@ def read_module(name: str, path: Path, source: str) -> Module:
         changes.extend(form.changes)
         for local in bound:
             definitions[local].append(form)
+            if form.is_contract:
+                whole = _NormalForm(name, package, imports, defined, with_rules=True).of(statement)
+                definitions[with_rules(local)].append(whole)
         if not bound and not form.changes:  # a change of what is reached is an error, and of the rest it is nobody's
             effects.append(form)
     kept = {local: tuple(forms) for local, forms in definitions.items()}
@@ -164,7 +190,17 @@ class _NormalForm:
     Independent of Python's minor version as far as the grammar is: fields that are empty or say nothing are left out.
     """
 
-    def __init__(self, module: str, package: str, imports: Mapping[str, str], defined: Collection[str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        package: str,
+        imports: Mapping[str, str],
+        defined: Collection[str],
+        *,
+        with_rules: bool = False,
+    ) -> None:
+        self._with_rules = with_rules
+        self._in_contract = False
         self._module = module
         self._package = package
         self._imports = imports
@@ -181,8 +217,14 @@ class _NormalForm:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in statement.decorator_list:  # such as @registry.add
                 self._note_change(decorator.func if isinstance(decorator, ast.Call) else decorator, "")
+        is_contract = isinstance(statement, ast.ClassDef) and any(
+            self._reference(item) == _CONTRACT for item in statement.bases
+        )
+        self._in_contract = is_contract and not self._with_rules
         tree = digest(json.dumps(self._plain(statement)))
-        return Form(tree, tuple(self._references), tuple(self._paths), tuple(self._changes), tuple(self._problems))
+        return Form(
+            tree, tuple(self._references), tuple(self._paths), tuple(self._changes), tuple(self._problems), is_contract
+        )
 
     @singledispatchmethod
     def _plain(self, node: Any) -> Any:
@@ -238,7 +280,8 @@ class _NormalForm:
                 self._note_change(owner)
             case ast.Call(func=ast.Attribute(value=owner, attr="pop" | "popitem" | "setdefault")):
                 self._note_change(owner)
-        return ["Call", self._plain(node.func), self._plain(node.args), self._plain(node.keywords)]
+        keywords = [item for item in node.keywords if not (self._in_contract and item.arg in _RULES)]
+        return ["Call", self._plain(node.func), self._plain(node.args), self._plain(keywords)]
 
     @_plain.register
     def _(self, node: ast.Expr) -> Any:
@@ -331,6 +374,8 @@ class _NormalForm:
                 return bool(self._scopes) and not self._in_class_body
             case ast.AnnAssign() if self._in_class_body:
                 return False
+            case ast.FunctionDef(decorator_list=[ast.Call(func=ast.Attribute(attr="rule")), *_]) if self._in_contract:
+                return self._in_class_body  # a rule judges data, it does not make it
             case ast.FunctionDef(name="fingerprint", decorator_list=[ast.Name(id="classmethod"), *_]):
                 return self._in_class_body  # a contract's fingerprint describes data, it does not make it
         return isinstance(node, ast.stmt) and _does_nothing(node)

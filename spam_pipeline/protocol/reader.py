@@ -14,7 +14,8 @@ from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.errors import NotPublished
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import InputRead, Part, StoredFile, Version
+from spam_pipeline.protocol.recipe import InputRead
+from spam_pipeline.protocol.records import Part, StoredFile, Version
 from spam_pipeline.protocol.store import Store
 
 CATALOGUE_TYPES = {

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from typing import NamedTuple
 
 from spam_pipeline.protocol.contract import Fingerprint
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.recipe import InputRead
+
+PRODUCTION = "production"
+"""The environment that every other one reads through to."""
 
 
 @dataclass(frozen=True)
@@ -44,39 +48,6 @@ class Part:
 
 
 @dataclass(frozen=True)
-class InputRead:
-    """One thing that a version was computed from: a part of an upstream version, or a landed file.
-
-    `record` is the ledger's id of that version, or of the observation of that file; it is not part of the recipe.
-    """
-
-    parameter: str
-    upstream: str
-    partition: str
-    part: str
-    content: str
-    record: int
-    is_file: bool = False
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that determines a result, known before computing it."""
-
-    stage: str
-    partition: str
-    code_version: str
-    configuration: str
-    inputs: tuple[InputRead, ...]
-
-    @cached_property
-    def digest(self) -> str:
-        """The name of the version that this recipe leads to."""
-        read = [(item.parameter, item.upstream, item.partition, item.part, item.content) for item in self.inputs]
-        return digest((self.stage, self.partition, self.code_version, self.configuration, read))
-
-
-@dataclass(frozen=True)
 class Version:
     """One immutable result of one stage for one partition. `id` is 0 until the ledger has recorded it."""
 
@@ -93,6 +64,7 @@ class Version:
     rows_read: int
     seconds: float
     computed_at: datetime
+    configuration: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[InputRead, ...] = field(default=(), repr=False)
     id: int = 0
 
@@ -116,41 +88,56 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Audit:
-    """The outcome of holding a version against its contract; one sentence per finding."""
+    """The outcome of holding a version against the contract of this digest; one sentence per finding."""
 
     verdict: Verdict
     findings: tuple[str, ...] = ()
+    contract: str = ""
+
+
+class Occasion(NamedTuple):
+    """On what occasion something is published: the orchestrator's run, if any, what was done for it, and why."""
+
+    run: str | None = None
+    action: str = ""
+    cause: str = ""
+
+
+NO_OCCASION = Occasion()
+"""Nothing is told of why something is published."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A pointer of an environment's stage and partition to a version, at a time. `run` is the orchestrator's, if any."""
+    """A pointer of an environment's stage and partition to a version, at a time and on an occasion.
+
+    Without a version it is a retraction: there is nothing to compute the partition from any more.
+    """
 
     id: int
     environment: str
     stage: str
     partition: str
-    version_id: int
-    run: str | None
+    version_id: int | None
+    occasion: Occasion
     published_at: datetime
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A file as it was seen in the landing zone; `digest` is None when it had gone."""
+    """A file as it was seen in the landing zone; `digest` is None when it had gone. `marker` changes when it is replaced."""
 
     source: str
     partition: str
     path: str
     digest: str | None
     size: int
-    modified: int
+    marker: str
     observed_at: datetime
     id: int = 0
 
 
-@dataclass(frozen=True)
-class PublishedPart:
+class PublishedPart(NamedTuple):
     """What planning needs to know of a published part, without its files."""
 
     name: str
@@ -158,8 +145,7 @@ class PublishedPart:
     rows: int
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """What planning needs to know of a published version."""
 
     version_id: int
@@ -167,4 +153,42 @@ class Published:
     code_version: str
     content: str
     parts: tuple[PublishedPart, ...]
-    side_parts: tuple[PublishedPart, ...]
+    side_parts: tuple[PublishedPart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How often a recipe was tried without success; `error` is None when the last try has told of none: it runs, or died."""
+
+    count: int
+    last_at: datetime
+    error: str | None
+
+
+class AuditOf(NamedTuple):
+    """An audit of a version, as planning needs it."""
+
+    version_id: int
+    recipe: str
+    stage: str
+    verdict: Verdict
+    contract: str
+
+
+class Position(NamedTuple):
+    """How far somebody has read the ledger: the ids of the last rows."""
+
+    observation: int = 0
+    version: int = 0
+    audit: int = 0
+    publication: int = 0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was added to the ledger up to a position; `pointers` by environment, stage and partition, None where retracted."""
+
+    observations: list[Observation]
+    pointers: Mapping[str, Mapping[str, Mapping[str, Published | None]]]
+    audits: list[AuditOf]
+    position: Position

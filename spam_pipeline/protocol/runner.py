@@ -1,39 +1,49 @@
 """Running one partition of one stage: compute or reuse, audit, publish.
 
-The only place where a stage's function is called by the pipeline. A crash at any point leaves the previous publication in
-place and at most an unreferenced file. What to run is decided by `staleness`; in which order, by `convergence` or by the
-orchestrator.
+A crash at any point leaves the previous publication in place and at most an unreferenced file. What to run is decided by
+`staleness`; in which order, by `convergence` or by the orchestrator.
 """
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-from spam_pipeline.protocol.contract import ArtifactContract, Contract, Fingerprint, audit, column_types
-from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.causes import Cause, MadeFrom, cause
+from spam_pipeline.protocol.claims import Claims
+from spam_pipeline.protocol.computation import Computation
+from spam_pipeline.protocol.contract import ArtifactContract, column_types
 from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger_state import LedgerState
 from spam_pipeline.protocol.observation import Classify, observe
 from spam_pipeline.protocol.reader import CATALOGUE_TYPES, Reader
-from spam_pipeline.protocol.records import Audit, InputRead, Observation, Part, Publication, Recipe, Verdict, Version
-from spam_pipeline.protocol.selection import EveryStage
-from spam_pipeline.protocol.stage import OWN_PARTITION
-from spam_pipeline.protocol.staleness import Need, Snapshot, assess, landed_by_source
+from spam_pipeline.protocol.recipe import InputRead, Recipe
+from spam_pipeline.protocol.records import (
+    NO_OCCASION,
+    Attempts,
+    Audit,
+    Observation,
+    Occasion,
+    Position,
+    Publication,
+    Published,
+    Verdict,
+    Version,
+)
+from spam_pipeline.protocol.staleness import Assessment, Need, Needs, Snapshot, Work
 from spam_pipeline.protocol.store import Store
-from spam_pipeline.protocol.writer import Files, write_artifact, write_batches, write_result
 
 _logger = logging.getLogger(__name__)
 
-_FILES_AT_ONCE = 2
-"""Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
+_LONGEST_ERROR = 500
+"""Characters of an error that the ledger keeps."""
 
 
 class Action(Enum):
@@ -41,7 +51,9 @@ class Action(Enum):
 
     COMPUTED = "computed"
     REUSED = "reused"
+    AUDITED = "audited"
     DELIVERED = "delivered"
+    RETRACTED = "retracted"
     NOTHING = "nothing"
 
 
@@ -70,8 +82,9 @@ class Runner:
         ledger: Ledger,
         store: Store,
         private_store: Store,
-        landing: Path,
+        landing: LandingZone,
         classify: Classify,
+        claims: Claims,
         environment: str,
     ) -> None:
         self.graph = graph
@@ -82,159 +95,198 @@ class Runner:
         self._private_store = private_store
         self._landing = landing
         self._classify = classify
+        self.claims = claims
+        self._computation = Computation(
+            graph=graph, ledger=ledger, reader=self.reader, store=store, private_store=private_store, landing=landing
+        )
+        self._state = LedgerState(ledger, environment, graph.contract_digests.values())
+        self._assessed: Assessment | None = None
+        self._remembered: set[str] = set()
 
     def sweep(self) -> None:
         """Remove what killed processes left behind a day ago or earlier."""
         for store in (self.store, self._private_store):
             store.sweep()
 
-    def observe(self) -> list[Observation]:
-        """Look at the landing zone and record what has changed there."""
-        seen = observe(self._landing, self._classify, self.ledger.landed()) if self._landing.exists() else []
-        self.ledger.record_observations(seen)
+    def observe(self, seconds: float | None = None) -> list[Observation]:
+        """Look at the landing zone and record what has changed there, batch by batch; return all of it.
+
+        After `seconds` it stops at the end of a batch, and the next call goes on. Raises `LandingVanished` when everything
+        that was known to be there is away.
+        """
+        started, seen = time.monotonic(), list[Observation]()
+        for batch in observe(self._landing, self._classify, self._state.observations().values()):
+            self.ledger.record_observations(batch)
+            seen += batch
+            if seconds is not None and time.monotonic() - started >= seconds:
+                break
         return seen
 
-    def needs(self, names: Collection[str] | None = None) -> dict[str, dict[str, Need]]:
-        """What the named stages (or all) need, by stage and partition; what they rest on is assessed too, but left out."""
+    def assess(self, names: Collection[str] | None = None) -> Assessment:
+        """The needs of the named stages (or all) and of what they rest on."""
         stages = self.graph.with_upstreams(self.graph.stages if names is None else names)
-        found = assess(self.graph, self._snapshot(stages), stages)
+        self._assessed = Assessment(self.graph, self.snapshot(stages), stages, earlier=self._assessed)
+        return self._assessed
+
+    def needs(self, names: Collection[str] | None = None) -> Needs:
+        """What the named stages (or all) need, by stage and partition."""
+        found = self.assess(names).needs
         return {stage: found[stage] for stage in found if names is None or stage in names}
 
-    def need(self, name: str, partition: str) -> Need:
+    def need(self, name: str, partition: str) -> tuple[Assessment, Need]:
         """What one partition needs. Raises `WrongPartition` for a wrong key, `Held` when nothing has landed for it."""
         stage = self.graph.find([name])[0]
         stage.partitions.check(partition)
-        found = self.needs([name])[name].get(partition)
+        assessment = self.assess([name])
+        found = assessment.needs[name].get(partition)
         if found is None:
             raise Held(f"{name} {partition}: nothing to compute it from has landed yet, or its day is not settled")
-        return found
+        return assessment, found
 
-    def run(self, need: Need, run: str | None = None) -> Outcome:
-        """Bring one partition up to date and return what that took.
+    def attempts(self, needs: Collection[Need]) -> dict[str, Attempts]:
+        """How often what is needed was tried without success, by recipe."""
+        return self.ledger.attempts({need.recipe for need in needs if need.can_run})
 
-        Raises `Held` while an input has yet to be published, and whatever the stage's function raises.
+    def due(self, needs: Collection[Need], now: datetime) -> list[Need]:
+        """The needs that can run and that nobody has to ask for: not tried yet, or to be tried again by now."""
+        runnable = [need for need in needs if need.can_run]
+        tried = self.attempts(runnable)
+        return [need for need in runnable if need.recipe not in tried or self._is_due(need, tried[need.recipe], now)]
+
+    def causes(self, assessment: Assessment, stage: str, needs: Collection[Need]) -> dict[str, Cause]:
+        """Why partitions of a stage are not fresh, by partition."""
+        code = self.graph.code_versions[stage]
+        made_from = self._made_from([need.published for need in needs if need.published], code.digest)
+        return {
+            need.partition: cause(
+                need,
+                code,
+                made_from[need.published.version_id] if need.published else None,
+                partial(assessment.recipe, need),
+            )
+            for need in needs
+        }
+
+    def run(
+        self, assessment: Assessment, need: Need, occasion: Occasion = NO_OCCASION, *, wait: bool = True
+    ) -> Outcome:
+        """Bring one partition up to date and return what that took; `occasion` is told of what is published.
+
+        Raises `Held` while an input has yet to be published, `Claimed` when another process is computing it and `wait` is
+        false, and whatever the stage's function raises.
         """
-        if need.recipe is None:
-            raise Held(f"{need.stage} {need.partition} {need.reason}")
         stage = self.graph.stages[need.stage]
-        outcome = self._settle(stage, need, need.recipe, run)
-        if stage.delivery and not outcome.refused and self._delivered(stage) != outcome.version.recipe:
-            self._deliver(stage, outcome.version)
-            if outcome.action is Action.NOTHING:
-                return Outcome(Action.DELIVERED, outcome.version, outcome.audit, None)
+        if need.work is Work.RETRACT:
+            return self._retract(need, occasion)
+        if not need.recipe:
+            raise Held(f"{need.stage} {need.partition} {need.reason}")
+        outcome = self._make(stage, assessment.recipe(need), occasion, wait=wait)
+        delivered = not outcome.refused and self._deliver(stage, outcome.version, occasion)
+        if delivered and outcome.action is Action.NOTHING:
+            return Outcome(Action.DELIVERED, outcome.version, outcome.audit, None)
         return outcome
 
-    def _settle(self, stage: AnyStage, need: Need, recipe: Recipe, run: str | None) -> Outcome:
-        found = self.ledger.version(recipe.digest)
-        if found is None:
-            return self._compute(stage, recipe, run)
-        version, last = found
-        is_published = need.published is not None and need.published.recipe == version.recipe
-        if last.verdict is Verdict.REFUSED or is_published:
-            return Outcome(Action.NOTHING, version, last, None)
-        return Outcome(Action.REUSED, version, last, self.ledger.publish(version, self.environment, run))
+    def run_partition(self, name: str, partition: str, run: str | None = None) -> Outcome:
+        """Bring one partition up to date as it stands now. Raises like `need` and `run`."""
+        assessment, need = self.need(name, partition)
+        why = self.causes(assessment, name, [need])[partition] if need.can_run else ""
+        return self.run(assessment, need, Occasion(run, cause=str(why)))
 
-    def _compute(self, stage: AnyStage, recipe: Recipe, run: str | None) -> Outcome:
-        started = time.perf_counter()
-        files = self._files(stage, recipe)
-        version = self._version(stage, recipe, files, started)
-        verdict = self._audit(stage, version)
-        publication = self.ledger.record(version, verdict, self.environment, run)
+    def position(self) -> Position:
+        """How far the ledger goes at this moment."""
+        return self._state.position()
+
+    def snapshot(self, stages: Collection[AnyStage]) -> Snapshot:
+        """The state of the ledger and of the stages' targets at this moment."""
+        return self._state.snapshot({stage.name: self._known_delivered(stage) for stage in stages if stage.delivery})
+
+    def _made_from(self, published: Collection[Published], code_version: str) -> dict[int, MadeFrom]:
+        """What published versions rest on; where the code differs already, only the code is looked up."""
+        codes = self.ledger.code({item.code_version for item in published})
+        same_code = [item.version_id for item in published if item.code_version == code_version]
+        remembered = self.ledger.made_from(same_code)
+        nothing: tuple[dict[str, str], tuple[InputRead, ...]] = ({}, ())
+        return {
+            item.version_id: MadeFrom(codes.get(item.code_version), *remembered.get(item.version_id, nothing))
+            for item in published
+        }
+
+    def _is_due(self, need: Need, tried: Attempts, now: datetime) -> bool:
+        next_try = self.graph.stages[need.stage].retry.next_try(tried)
+        return next_try is not None and next_try <= now
+
+    def _make(self, stage: AnyStage, recipe: Recipe, occasion: Occasion, *, wait: bool) -> Outcome:
+        """The version of a recipe, published if its audit passes: taken from the ledger, or computed."""
+        contract = self.graph.contract_digests[stage.name]
+        known = self.ledger.judged(recipe.digest, contract)
+        if known is None:
+            with self.claims.on(recipe.digest, wait=wait):
+                known = self.ledger.judged(recipe.digest, contract)
+                if known is None:
+                    return self._compute(stage, recipe, _doing(Action.COMPUTED, occasion))
+        version, last = known
+        if last is None or (last.verdict is Verdict.REFUSED and self._is_read(version)):
+            return self._audit(stage, version, _doing(Action.AUDITED, occasion))
+        if last.verdict is Verdict.REFUSED:
+            return Outcome(Action.NOTHING, version, last, None)
+        publication = self.ledger.publish(version, self.environment, _doing(Action.REUSED, occasion))
+        return Outcome(Action.REUSED if publication else Action.NOTHING, version, last, publication)
+
+    def _is_read(self, version: Version) -> bool:
+        found = self.ledger.published_version(self.environment, version.stage, version.partition)
+        return found is not None and found.id == version.id
+
+    def _audit(self, stage: AnyStage, version: Version, occasion: Occasion) -> Outcome:
+        """Hold a version that was computed before against the contract of now. If it is refused, an earlier one is read."""
+        with self._noting_failure(stage, version, occasion):
+            verdict = self._computation.audit(stage, version)
+            instead = self._last_accepted(stage, version) if verdict.verdict is Verdict.REFUSED else None
+        publication = self.ledger.record_audit(version, verdict, self.environment, occasion, instead)
+        return Outcome(Action.AUDITED, version, verdict, publication)
+
+    def _last_accepted(self, stage: AnyStage, refused: Version) -> int | None:
+        """The last version before a refused one that the contract of now accepts; it is audited if it has yet to be."""
+        contract = self.graph.contract_digests[stage.name]
+        for version in self.ledger.published_before(self.environment, stage.name, refused.partition):
+            _, last = self.ledger.judged(version.recipe, contract) or (version, None)
+            if version.id != refused.id and (last or self._computation.audit(stage, version)).verdict is Verdict.PASSED:
+                return version.id
+        return None
+
+    @contextmanager
+    def _noting_failure(self, stage: AnyStage, version: Version, occasion: Occasion) -> Iterator[None]:
+        """Note a failure of what is done with a version that is there already, so that it counts as a try."""
+        try:
+            yield
+        except Exception as error:
+            attempt = self.ledger.begin(version.recipe, stage.name, version.partition, occasion.run)
+            self.ledger.fail(attempt, told(error))
+            raise
+
+    def _compute(self, stage: AnyStage, recipe: Recipe, occasion: Occasion) -> Outcome:
+        if recipe.code_version not in self._remembered:
+            self.ledger.remember_code(self.graph.code_versions[stage.name])
+            self._remembered.add(recipe.code_version)
+        attempt = self.ledger.begin(recipe.digest, stage.name, recipe.partition, occasion.run)
+        try:
+            version = self._computation.version(stage, recipe)
+            verdict = self._computation.audit(stage, version)
+        except Exception as error:
+            self.ledger.fail(attempt, told(error))
+            raise
+        publication = self.ledger.record(version, verdict, self.environment, occasion)
         recorded = self.ledger.version(recipe.digest)
         if recorded is None:
             raise NotPublished(f"{stage.name} {recipe.partition}: the ledger lost recipe {recipe.digest}")
         return Outcome(Action.COMPUTED, *recorded, publication)
 
-    def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
-        folder = f"{stage.context}/{stage.name}/{recipe.partition}"
-        landed = self._landed_files(recipe.inputs)
-        if stage.file_by_file:
-            return self._shards(stage, recipe, folder, landed)
-        result = stage(**self._arguments(stage, recipe, landed))
-        if isinstance(stage.contract, ArtifactContract):
-            return write_artifact(self.store, folder, result, stage.contract)
-        return write_result(self.store, folder, result)
-
-    def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
-        """What each landed file was decoded into, joined by part; a file that was decoded before is not opened."""
-
-        def decode(item: InputRead) -> Files:
-            of_file = replace(recipe, inputs=(item,))
-            files = self.ledger.shard(of_file.digest)
-            if files is None:
-                batches = stage(**self._arguments(stage, of_file, landed))
-                files = write_batches(self.store, self._private_store, folder, batches, stage.private_parts)
-                self.ledger.record_shard(of_file.digest, stage.name, item.part, files)
-            return files
-
-        gathered: Files = {}
-        with ThreadPoolExecutor(_FILES_AT_ONCE) as decoders:
-            for files in decoders.map(decode, recipe.inputs):
-                gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
-        return gathered
-
-    def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
-        values: dict[str, Any] = self.graph.configuration_of(stage)
-        for name in stage.parameters:
-            read = [item for item in recipe.inputs if item.parameter == name]
-            if name == OWN_PARTITION:
-                values[name] = recipe.partition
-            elif name in self.graph.sources:
-                values[name] = next((landed[item.record] for item in read), None)
-            elif isinstance(stage.selections[name], EveryStage):
-                values[name] = self.reader.catalogue(read)
-            elif name not in values:
-                values[name] = self.reader.load(name, stage.selections[name].side_part, read)
-        return values
-
-    def _landed_files(self, inputs: tuple[InputRead, ...]) -> dict[int, LandedFile]:
-        observed = self.ledger.observed({item.record for item in inputs if item.is_file})
-        return {
-            seen.id: LandedFile(
-                seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.modified, self._landing
-            )
-            for seen in observed.values()
-        }
-
-    def _version(self, stage: AnyStage, recipe: Recipe, files: Files, started: float) -> Version:
-        listed = [Part.of(name, made) for name, made in sorted(files.items())]
-        own = tuple(part for part in listed if part.name not in stage.side_parts)
-        side = tuple(part for part in listed if part.name in stage.side_parts)
-        return Version(
-            recipe=recipe.digest,
-            context=stage.context,
-            stage=stage.name,
-            partition=recipe.partition,
-            code_version=recipe.code_version,
-            content=digest({part.name: part.content for part in listed}),
-            parts=own,
-            side_parts=side,
-            fingerprint=self._fingerprint(stage, own, side),
-            columns=_columns(stage),
-            rows_read=self.reader.rows_of(recipe.inputs),
-            seconds=round(time.perf_counter() - started, 3),
-            computed_at=datetime.now(UTC),
-            inputs=recipe.inputs,
-        )
-
-    def _fingerprint(self, stage: AnyStage, own: tuple[Part, ...], side: tuple[Part, ...]) -> Fingerprint:
-        aside = {f"{part.name}_records": part.rows for part in side}
-        if isinstance(stage.contract, ArtifactContract):
-            value = stage.contract.read(self.store.locate(own[0].files[0].path))
-            return {**stage.contract.fingerprint(value), **aside}
-        expressions = stage.contract.fingerprint()
-        if not expressions:
-            return aside
-        frame = self.reader.scan(own, stage.contract).select(**expressions)
-        return {**_numbers(frame.collect(engine="streaming").row(0, named=True)), **aside}
-
-    def _audit(self, stage: AnyStage, version: Version) -> Audit:
-        findings = [
-            f"{part.name}: {finding}"
-            for part, contract in _contracts(stage, version)
-            for finding in audit(contract, self.reader.scan((part,), contract))
-        ]
-        return Audit(Verdict.REFUSED if findings else Verdict.PASSED, tuple(findings))
+    def _retract(self, need: Need, occasion: Occasion) -> Outcome:
+        known = self.ledger.version(need.published.recipe) if need.published else None
+        if known is None:
+            raise NotPublished(f"{need.stage} {need.partition} is not published")
+        done = _doing(Action.RETRACTED, occasion)
+        publication = self.ledger.retract(need.stage, need.partition, self.environment, done)
+        return Outcome(Action.RETRACTED, *known, publication)
 
     def _delivered(self, stage: AnyStage) -> str | None:
         if stage.delivery is None:
@@ -249,39 +301,24 @@ class Runner:
             _logger.warning("%s: %s", stage.name, problem)
             return None
 
-    def _deliver(self, stage: AnyStage, version: Version) -> None:
+    def _deliver(self, stage: AnyStage, version: Version, occasion: Occasion) -> bool:
+        """Carry a version to its stage's target, if it has one that holds something else; return whether that was so."""
         if stage.delivery is None or isinstance(stage.contract, ArtifactContract):
-            return
-        frame = self.reader.scan(version.parts, stage.contract)
-        if set(CATALOGUE_TYPES) <= set(column_types(stage.contract)):
-            frame = self.reader.located(frame)
-        stage.delivery.deliver(self.graph.configuration[stage.delivery.target], version.recipe, frame)
-
-    def _snapshot(self, stages: Collection[AnyStage]) -> Snapshot:
-        names = [stage.name for stage in stages]
-        return Snapshot(
-            landed=landed_by_source(self.ledger.landed()),
-            published=self.ledger.published(self.environment, names),
-            refused=frozenset(self.ledger.refused(names)),
-            delivered={stage.name: self._known_delivered(stage) for stage in stages if stage.delivery},
-        )
+            return False
+        with self._noting_failure(stage, version, occasion):
+            if self._delivered(stage) == version.recipe:
+                return False
+            frame = self.reader.scan(version.parts, stage.contract)
+            if set(CATALOGUE_TYPES) <= set(column_types(stage.contract)):
+                frame = self.reader.located(frame)
+            stage.delivery.deliver(self.graph.configuration[stage.delivery.target], version.recipe, frame)
+        return True
 
 
-def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
-    """The parts of a version that are frames, each with the contract that it is held against."""
-    for part in version.side_parts:
-        yield part, stage.side_parts[part.name]
-    if not isinstance(stage.contract, ArtifactContract):
-        for part in version.parts:
-            yield part, stage.contract
+def _doing(action: Action, occasion: Occasion) -> Occasion:
+    return occasion._replace(action=action.value)
 
 
-def _columns(stage: AnyStage) -> Mapping[str, str]:
-    if isinstance(stage.contract, ArtifactContract):
-        return {}
-    return {name: str(dtype) for name, dtype in column_types(stage.contract).items()}
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, int | float]:
-    """The numbers of a fingerprint; a statistic of no rows is absent rather than zero."""
-    return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124 - NaN
+def told(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST_ERROR]

@@ -7,10 +7,11 @@ there to choose from comes as an `UpstreamKeys`, so that one look-up answers for
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from typing_extensions import override
 
-from spam_pipeline.protocol.partition import WHOLE, days_before, month_of
+from spam_pipeline.protocol.partition import WHOLE, month_of
 
 Key = tuple[str, str]
 """A partition of the upstream and one of its parts."""
@@ -27,14 +28,13 @@ class UpstreamKeys:
     partitions_with: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     @classmethod
-    def of(cls, parts: Mapping[str, Iterable[str]]) -> "UpstreamKeys":
-        """Index the parts of each partition."""
+    def of(cls, parts: Mapping[str, tuple[str, ...]]) -> "UpstreamKeys":
+        """Index the parts of each partition; partitions and parts come in order."""
         holders: dict[str, list[str]] = defaultdict(list)
-        listed = {partition: tuple(sorted(names)) for partition, names in sorted(parts.items())}
-        for partition, names in listed.items():
+        for partition, names in parts.items():
             for name in names:
                 holders[name].append(partition)
-        return cls(listed, {name: tuple(partitions) for name, partitions in holders.items()})
+        return cls(parts, {name: tuple(partitions) for name, partitions in holders.items()})
 
 
 class Selection:
@@ -45,6 +45,11 @@ class Selection:
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
         """The keys that `partition` reads, in canonical order; keys the upstream does not offer are left out."""
         raise NotImplementedError
+
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        """What decides which keys are read: partitions of one scope read the same, which is then looked up once."""
+        del upstream
+        return partition
 
     def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
         """The consumer's partitions that there is something for, given the upstream's `partitions` and its published keys."""
@@ -63,12 +68,16 @@ class SamePartition(Selection):
     side_part: str | None = None
 
     @override
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        return partition if partition in upstream.parts else WHOLE
+
+    @override
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
-        return _all_parts(upstream, [partition if partition in upstream.parts else WHOLE])
+        return _all_parts(upstream, [self.scope(partition, upstream)])
 
     @override
     def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
-        return [key for key in (partition, WHOLE) if key in partitions]
+        return [key for key in dict.fromkeys((partition, WHOLE)) if key in partitions]
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,11 @@ class EveryPartition(Selection):
     """Every partition there is."""
 
     @override
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        del partition, upstream
+        return WHOLE
+
+    @override
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
         del partition
         return [(key, part) for key, names in upstream.parts.items() for part in names]
@@ -135,7 +149,7 @@ class PartNamedAlike(Selection):
     @override
     def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
         del partitions
-        return set(upstream.partitions_with)
+        return set(upstream.partitions_with) - {WHOLE}
 
     @override
     def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
@@ -155,6 +169,11 @@ class PartsUpToMonth(Selection):
         return [(WHOLE, part) for part in upstream.parts.get(WHOLE, ()) if part <= month_of(partition)]
 
     @override
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        del upstream
+        return month_of(partition)
+
+    @override
     def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
         del partition
         return [WHOLE] if WHOLE in partitions else []
@@ -166,7 +185,8 @@ class EveryStage(EveryPartition):
 
 
 def _days(last: str, count: int) -> list[str]:
-    return [days_before(last, back) for back in reversed(range(count))]
+    end = date.fromisoformat(last).toordinal()
+    return [date.fromordinal(end - back).isoformat() for back in reversed(range(count))]
 
 
 def _days_of(month: str) -> list[str]:

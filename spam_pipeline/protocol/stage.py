@@ -14,6 +14,7 @@ from spam_pipeline.protocol.contract import AnyContract, Contract
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.partition import Partitions
+from spam_pipeline.protocol.retry import DELIVERIES, Retry
 from spam_pipeline.protocol.selection import SamePartition, Selection
 
 P = ParamSpec("P")
@@ -54,6 +55,7 @@ class Stage(Generic[P, R]):
     file_by_file: bool = False
     settled_after_days: int | None = None
     delivery: Delivery | None = None
+    retry: Retry = field(default_factory=Retry)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, as a test or a notebook would."""
@@ -82,6 +84,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     file_by_file: bool = False,
     settled_after_days: int | None = None,
     delivery: Delivery | None = None,
+    retry: Retry | None = None,
     context: str | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:
     """Turn a pure function into a stage of the context whose package it is defined in.
@@ -89,7 +92,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     `selections` says for a parameter which partitions it reads where that is not simply the same one; the first parameter
     drives: a partition is wanted when it selects something there. `libraries` are the distributions whose release can
     change the result. `settled_after_days` waits until the landing zone has moved that far past the day. `delivery`
-    carries what was published to a store outside.
+    carries what was published to a store outside. `retry` says how often a failed recipe is tried again unasked.
 
     Raises `WrongDefinition` when a selection names no parameter or the function reads nothing.
     """
@@ -115,6 +118,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             file_by_file=file_by_file,
             settled_after_days=settled_after_days,
             delivery=delivery,
+            retry=retry or (DELIVERIES if delivery else Retry()),
         )
 
     return define

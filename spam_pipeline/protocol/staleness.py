@@ -1,23 +1,33 @@
 """Staleness: which partitions are wanted, by which recipe, and how that compares with what is published.
 
 A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock, and nothing depends on what
-was looked at before. Who acts on the answer is `convergence` or the orchestrator.
+was looked at before. Who acts on the answer is `convergence` or the orchestrator; why a partition is stale is told by `plan`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.partition import Grain, days_before
-from spam_pipeline.protocol.records import InputRead, Observation, Published, PublishedPart, Recipe
+from spam_pipeline.protocol.recipe import (
+    InputRead,
+    Recipe,
+    digest_of_read,
+    read_label,
+    read_line,
+    recipe_digest,
+    recipe_head,
+)
+from spam_pipeline.protocol.records import Observation, Published, PublishedPart
 from spam_pipeline.protocol.selection import Key, Selection, UpstreamKeys
 from spam_pipeline.protocol.stage import OWN_PARTITION
 
 
 class State(Enum):
-    """How a wanted partition stands."""
+    """How a partition stands."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -25,35 +35,60 @@ class State(Enum):
     MISSING = "missing"
 
 
+class Work(Enum):
+    """What a partition that is not fresh waits for."""
+
+    NOTHING = "nothing"
+    MAKE = "make"
+    """The wanted version: computed, or taken from the ledger if it is there."""
+    AUDIT = "audit"
+    """An audit: its contract has changed since the last one."""
+    DELIVER = "deliver"
+    """A delivery: its target holds something else."""
+    RETRACT = "retract"
+    """A retraction: there is nothing to compute it from any more."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the ledger that staleness is a function of."""
+    """The state of the ledger that staleness is a function of.
+
+    `refused` has the recipes whose version is quarantined, `overdue` those whose version the contract of now has not judged
+    yet, `delivered` the recipe that each target holds. The marks of stages,
+    and of what has landed, differ from an earlier snapshot's when anything else about them does.
+    """
 
     landed: Mapping[str, Mapping[str, tuple[Observation, ...]]]
     published: Mapping[str, Mapping[str, Published]]
     refused: frozenset[str] = frozenset()
+    overdue: frozenset[str] = frozenset()
     delivered: Mapping[str, str | None] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    landed_mark: int = 0
 
 
-@dataclass(frozen=True)
-class Need:
-    """One wanted partition: its state and why; `recipe` is None while an input has yet to be published."""
+class Need(NamedTuple):
+    """One partition: its state, why, and what is to be done; `recipe` is empty while an input has yet to be published."""
 
     stage: str
     partition: str
     state: State
+    work: Work
     reason: str
-    recipe: Recipe | None
+    recipe: str
     published: Published | None
 
     @property
     def can_run(self) -> bool:
         """Whether something is to be done, and everything for it is there."""
-        return self.recipe is not None and self.state in (State.STALE, State.MISSING)
+        return self.work is not Work.NOTHING
 
 
 Needs = Mapping[str, Mapping[str, Need]]
 """Needs by stage and partition."""
+
+Assume = Callable[[Mapping[str, Need]], Mapping[str, Published | None]]
+"""What consumers are to find published for a stage's needs: what is published, unless one plans ahead."""
 
 
 def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tuple[Observation, ...]]]:
@@ -65,45 +100,152 @@ def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tup
     return {source: {key: tuple(files) for key, files in by_key.items()} for source, by_key in grouped.items()}
 
 
-def assess(graph: StageGraph, snapshot: Snapshot, stages: Iterable[AnyStage]) -> dict[str, dict[str, Need]]:
-    """The needs of `stages`, which come in the graph's order and with everything they rest on."""
-    needs: dict[str, dict[str, Need]] = {}
-    for stage in stages:
-        assessment = _StageAssessment(graph, snapshot, needs, stage)
-        needs[stage.name] = {partition: assessment.need(partition) for partition in assessment.wanted()}
-    return needs
+def as_published(needs: Mapping[str, Need]) -> dict[str, Published | None]:
+    """What is published for each need."""
+    return {partition: need.published for partition, need in needs.items()}
+
+
+class Assessment:
+    """The needs of some stages, which come in the graph's order and with everything they rest on.
+
+    `needs` includes what is published though nothing wants it any more; consumers are not offered that. What `earlier`
+    says of a stage is taken over if nothing about the stage or what it rests on has changed since.
+    """
+
+    def __init__(
+        self,
+        graph: StageGraph,
+        snapshot: Snapshot,
+        stages: Iterable[AnyStage],
+        assume: Assume = as_published,
+        earlier: "Assessment | None" = None,
+    ) -> None:
+        self.known: dict[str, _StageAssessment] = dict(earlier.known) if earlier else {}
+        found: dict[str, _StageAssessment] = {}
+        for stage in stages:
+            basis = _basis(graph, snapshot, found, stage)
+            known = self.known.get(stage.name)
+            if known is None or known.basis != basis:
+                known = _StageAssessment(_Surroundings(graph, snapshot, found, assume), stage, basis)
+            found[stage.name] = self.known[stage.name] = known
+        self.needs: Needs = {name: stage.needs for name, stage in found.items()}
+
+    def recipe(self, need: Need) -> Recipe:
+        """The recipe behind a need's digest, with every input part read."""
+        return self.known[need.stage].recipe(need.partition)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What a stage offers to one selection: its keys, with the part and the version behind each."""
+
+    selection: Selection
+    keys: UpstreamKeys
+    contents: Mapping[Key, tuple[str, int]]
+    lines: Mapping[Key, str]
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def digest_of_read(self, partition: str) -> str:
+        """The digest of what a consumer's partition reads, empty when that is nothing; found once for each scope."""
+        scope = self.selection.scope(partition, self.keys)
+        found = self.digests.get(scope)
+        if found is None:
+            lines = [self.lines[key] for key in self.selection.keys(partition, self.keys)]
+            found = self.digests[scope] = digest_of_read(lines) if lines else ""
+        return found
 
 
 @dataclass(frozen=True)
 class _Input:
-    """One upstream of a stage: what it offers to the selection, with the content and the version behind each key."""
+    """One upstream of a stage, by the parameter that reads it."""
 
     parameter: str
-    upstream: str
-    selection: Selection
-    keys: UpstreamKeys
-    contents: Mapping[Key, tuple[str, int]]
+    upstream: "_StageAssessment"
+    offer: _Offer
+    label: str
+
+    def waits_for(self, partition: str) -> list[str]:
+        """The partitions of the upstream without which `partition` cannot be computed, and which are not published."""
+        wanted = self.offer.selection.waits_for(partition, self.upstream.offers)
+        return [key for key in wanted if key in self.upstream.unpublished]
+
+    def read(self, partition: str) -> Iterator[InputRead]:
+        """What a partition reads, part by part."""
+        for key in self.offer.selection.keys(partition, self.offer.keys):
+            yield InputRead(self.parameter, self.upstream.name, *key, *self.offer.contents[key])
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a stage is assessed in: the stages before it, and what consumers are to find published."""
+
+    graph: StageGraph
+    snapshot: Snapshot
+    before: Mapping[str, "_StageAssessment"]
+    assume: Assume
 
 
 class _StageAssessment:
-    """One stage's needs, given those of the stages before it."""
+    """One stage's needs, given those of the stages before it, and what it offers to those after it."""
 
-    def __init__(self, graph: StageGraph, snapshot: Snapshot, needs: Needs, stage: AnyStage) -> None:
+    def __init__(self, surroundings: _Surroundings, stage: AnyStage, basis: tuple[object, ...]) -> None:
+        graph, snapshot, before = surroundings.graph, surroundings.snapshot, surroundings.before
+        self.name = stage.name
+        self.basis = basis
         self._stage = stage
         self._snapshot = snapshot
-        self._needs = needs
         self._published = snapshot.published.get(stage.name, {})
         self._code_version = graph.code_versions[stage.name].digest
-        self._configuration = graph.configuration_digest(stage)
-        self._watermark = _watermark(graph, snapshot)
+        self._configuration = graph.configuration_digests(stage)
+        self._head = recipe_head(stage.name, self._code_version, self._configuration)
         self._sources = [name for name in stage.parameters if name in graph.sources]
         self._inputs = [
-            self._input(parameter, upstream, selection)
+            _Input(parameter, before[upstream], before[upstream].offer(selection), read_label(parameter, upstream))
             for parameter, selection in stage.selections.items()
             for upstream in graph.upstreams_of(stage, parameter)
         ]
+        self._offered: dict[Selection, _Offer] = {}
+        self._incomplete = [item for item in self._inputs if item.upstream.unpublished]
+        wanted = {partition: self._need(partition) for partition in self._wanted(_watermark(graph, snapshot))}
+        unwanted = sorted(self._published.keys() - wanted.keys())
+        self.needs: dict[str, Need] = {**wanted, **{partition: self._unwanted(partition) for partition in unwanted}}
+        self.offers = surroundings.assume(wanted)
+        self.unpublished: frozenset[str] = frozenset(key for key, version in self.offers.items() if version is None)
 
-    def wanted(self) -> list[str]:
+    def offer(self, selection: Selection) -> _Offer:
+        """What this stage offers to a selection; the same for all consumers that select alike."""
+        found = self._offered.get(selection)
+        if found is None:
+            alike = (
+                offer for offer in list(self._offered.values()) if offer.selection.side_part == selection.side_part
+            )
+            other = next(alike, None)
+            parts = (other.keys, other.contents, other.lines) if other else self._parts(selection.side_part)
+            found = self._offered[selection] = _Offer(selection, *parts)
+        return found
+
+    def _parts(self, side_part: str | None) -> tuple[UpstreamKeys, dict[Key, tuple[str, int]], dict[Key, str]]:
+        """The parts that consumers can read, with what is behind each. Parts without rows are not among them."""
+        names: dict[str, tuple[str, ...]] = {}
+        contents: dict[Key, tuple[str, int]] = {}
+        lines: dict[Key, str] = {}
+        for partition, published in self.offers.items():
+            if published is not None:
+                own = _parts(published, side_part)
+                names[partition] = tuple([part.name for part in own])
+                for name, content, _ in own:
+                    contents[partition, name] = (content, published.version_id)
+                    lines[partition, name] = read_line(partition, name, content)
+        return UpstreamKeys.of(names), contents, lines
+
+    def recipe(self, partition: str) -> Recipe:
+        """The recipe of a partition, input by input."""
+        reads = [*self._files_read(partition)]
+        for item in self._inputs:
+            reads += item.read(partition)
+        return Recipe(self._stage.name, partition, self._code_version, self._configuration, tuple(reads))
+
+    def _wanted(self, watermark: str) -> list[str]:
         """The partitions there is something for, as far as the landing zone has moved past them."""
         driver = next(name for name in self._stage.parameters if name != OWN_PARTITION)
         if driver in self._sources:
@@ -111,67 +253,83 @@ class _StageAssessment:
         found: set[str] = set()
         for item in self._inputs:
             if item.parameter == driver:
-                found |= item.selection.wanted(self._needs[item.upstream], item.keys)
-        return sorted(filter(self._is_settled, found))
+                found |= item.offer.selection.wanted(item.upstream.offers, item.offer.keys)
+        settled_after = self._stage.settled_after_days
+        if settled_after is None:
+            return sorted(found)
+        last = days_before(watermark, settled_after)
+        return sorted(partition for partition in found if partition <= last)
 
-    def need(self, partition: str) -> Need:
-        """The state of one wanted partition."""
-        published = self._published.get(partition)
+    def _need(self, partition: str) -> Need:
+        name, published = self._stage.name, self._published.get(partition)
         unsettled = State.STALE if published else State.MISSING
-        waiting, held = self._waiting(partition)
+        waiting = self._waiting(partition) if self._incomplete else ()
         if waiting:
-            state = State.HELD if held else unsettled
-            return Need(self._stage.name, partition, state, f"waits for {', '.join(waiting)}", None, published)
-        recipe = self._recipe(partition)
-        if published and published.recipe == recipe.digest:
-            return self._delivered(partition, recipe, published)
-        if recipe.digest in self._snapshot.refused:
-            return Need(self._stage.name, partition, State.HELD, "its version was refused", recipe, published)
-        return Need(self._stage.name, partition, unsettled, unsettled.value, recipe, published)
+            state = State.HELD if any(held for _, held in waiting) else unsettled
+            reason = f"waits for {', '.join(upstream for upstream, _ in waiting)}"
+            return Need(name, partition, state, Work.NOTHING, reason, "", published)
+        recipe = self._recipe_digest(partition)
+        if published and published.recipe == recipe:
+            return self._settled(partition, published)
+        if recipe in self._snapshot.refused:
+            return Need(name, partition, State.HELD, Work.NOTHING, "its version was refused", recipe, published)
+        work = Work.AUDIT if recipe in self._snapshot.overdue else Work.MAKE
+        return Need(name, partition, unsettled, work, unsettled.value, recipe, published)
 
-    def _delivered(self, partition: str, recipe: Recipe, published: Published) -> Need:
-        if self._stage.delivery and self._snapshot.delivered.get(self._stage.name) != recipe.digest:
-            reason = "its target holds something else"
-            return Need(self._stage.name, partition, State.STALE, reason, recipe, published)
-        return Need(self._stage.name, partition, State.FRESH, "", recipe, published)
+    def _settled(self, partition: str, published: Published) -> Need:
+        """A partition whose wanted recipe is published: it may still have to be audited or delivered."""
+        name, recipe = self._stage.name, published.recipe
+        if recipe in self._snapshot.refused:  # here, and then published in production, whose contract accepts it
+            return Need(name, partition, State.STALE, Work.AUDIT, "its contract refuses it", recipe, published)
+        if recipe in self._snapshot.overdue:
+            return Need(name, partition, State.STALE, Work.AUDIT, "its contract has changed", recipe, published)
+        if self._stage.delivery and self._snapshot.delivered.get(name) != recipe:
+            return Need(
+                name, partition, State.STALE, Work.DELIVER, "its target holds something else", recipe, published
+            )
+        return Need(name, partition, State.FRESH, Work.NOTHING, "", recipe, published)
 
-    def _is_settled(self, partition: str) -> bool:
-        days = self._stage.settled_after_days
-        return days is None or days_before(self._watermark, days) >= partition
+    def _unwanted(self, partition: str) -> Need:
+        reason = "there is nothing to compute it from any more"
+        return Need(self._stage.name, partition, State.STALE, Work.RETRACT, reason, "", self._published[partition])
 
-    def _waiting(self, partition: str) -> tuple[list[str], bool]:
-        """The inputs that are wanted but not published, and whether one of them cannot come by itself."""
-        waiting, held = [], False
+    def _waiting(self, partition: str) -> Sequence[tuple[str, bool]]:
+        """The inputs that are wanted but not published, and whether each of them cannot come by itself."""
+        return [
+            (f"{item.upstream.name} {key}", item.upstream.needs[key].state is State.HELD)
+            for item in self._incomplete
+            for key in item.waits_for(partition)
+        ]
+
+    def _recipe_digest(self, partition: str) -> str:
+        reads = [self._digest_of_files(source, partition) for source in self._sources]
         for item in self._inputs:
-            needs = self._needs[item.upstream]
-            for key in item.selection.waits_for(partition, needs):
-                if needs[key].published is None:
-                    waiting.append(f"{item.upstream} {key}")
-                    held = held or needs[key].state is State.HELD
-        return waiting, held
+            read = item.offer.digest_of_read(partition)
+            if read:
+                reads.append(item.label + read)
+        return recipe_digest(self._head, partition, reads)
 
-    def _recipe(self, partition: str) -> Recipe:
-        reads = [*self._files_read(partition)]
-        for item in self._inputs:
-            for key, part in item.selection.keys(partition, item.keys):
-                reads.append(InputRead(item.parameter, item.upstream, key, part, *item.contents[key, part]))
-        return Recipe(self._stage.name, partition, self._code_version, self._configuration, tuple(reads))
+    def _digest_of_files(self, source: str, partition: str) -> str:
+        lines = [read_line(item.partition, item.part, item.content) for item in self._files_of(source, partition)]
+        return read_label(source, source) + digest_of_read(lines) if lines else ""
 
-    def _files_read(self, partition: str) -> Iterable[InputRead]:
+    def _files_read(self, partition: str) -> Iterator[InputRead]:
         for source in self._sources:
-            for seen in self._snapshot.landed.get(source, {}).get(partition, ()):
-                yield InputRead(source, source, partition, seen.path, str(seen.digest), seen.id, is_file=True)
+            yield from self._files_of(source, partition)
 
-    def _input(self, parameter: str, upstream: str, selection: Selection) -> _Input:
-        offered: dict[str, list[str]] = {}
-        contents: dict[Key, tuple[str, int]] = {}
-        for partition, need in self._needs[upstream].items():
-            if need.published is None:
-                continue
-            parts = [part for part in _parts(need.published, selection.side_part) if part.rows]
-            offered[partition] = [part.name for part in parts]
-            contents.update({(partition, part.name): (part.content, need.published.version_id) for part in parts})
-        return _Input(parameter, upstream, selection, UpstreamKeys.of(offered), contents)
+    def _files_of(self, source: str, partition: str) -> Iterator[InputRead]:
+        for seen in self._snapshot.landed.get(source, {}).get(partition, ()):
+            yield InputRead(source, source, partition, seen.path, str(seen.digest), seen.id, is_file=True)
+
+
+def _basis(
+    graph: StageGraph, snapshot: Snapshot, before: Mapping[str, _StageAssessment], stage: AnyStage
+) -> tuple[object, ...]:
+    """What a stage's assessment rests on: if it is equal, so is the assessment."""
+    looks_at_files = stage.settled_after_days is not None or any(name in graph.sources for name in stage.parameters)
+    upstreams = [before[name] for name in graph.upstreams(stage)]
+    landed = snapshot.landed_mark if looks_at_files else None
+    return (snapshot.marks.get(stage.name), landed, snapshot.delivered.get(stage.name), *upstreams)
 
 
 def _watermark(graph: StageGraph, snapshot: Snapshot) -> str:
@@ -184,7 +342,6 @@ def _watermark(graph: StageGraph, snapshot: Snapshot) -> str:
     return max(arrivals, default="1970-01-01")
 
 
-def _parts(published: Published, side_part: str | None) -> tuple[PublishedPart, ...]:
-    if side_part is None:
-        return published.parts
-    return tuple(part for part in published.side_parts if part.name == side_part)
+def _parts(published: Published, side_part: str | None) -> list[PublishedPart]:
+    parts = published.parts if side_part is None else published.side_parts
+    return [part for part in parts if part.rows and (side_part is None or part.name == side_part)]

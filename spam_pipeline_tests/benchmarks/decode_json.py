@@ -19,6 +19,8 @@ import polars as pl
 
 from spam_pipeline.ingestion.received_plays import REJECTED, received_batches
 from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline_tests.ingestion.landing import observed
 
 PATH = "plays/2026-01-05/13/benchmark.jsonl"
 BAD_SHARE = 0.001
@@ -90,9 +92,8 @@ def main(megabytes: int) -> None:
                 clean_file.write(line)
                 is_bad = chance.random() < BAD_SHARE
                 landed_file.write(chance.choice(SPOILERS)(line).rstrip(b"\n") + b"\n" if is_bad else line)
-        state = landed.stat()
-        file = LandedFile("landed_plays", "2026-01-05", PATH, "", state.st_size, state.st_mtime_ns, Path(folder))
-        received = state.st_size / seconds_of(lambda: rejected_rows(file)) / 1e6
+        file = observed(LandingZone(folder), PATH)
+        received = file.size / seconds_of(lambda: rejected_rows(file)) / 1e6
         plain = clean.stat().st_size / seconds_of(lambda: pl.scan_ndjson(clean).collect()) / 1e6
         report = (
             f"machine                  {platform.machine()}, {os.cpu_count()} cores, polars {pl.__version__}",

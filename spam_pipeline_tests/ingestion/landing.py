@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from upath import UPath
 
 from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
 from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
 
 KEY = "a key that only tests use"
 START = date(2026, 1, 1)
@@ -30,13 +32,19 @@ EVENT: Mapping[str, Any] = {
 }
 
 
-def landed(root: Path, path: str, content: bytes) -> LandedFile:
+def landed(root: Path | UPath, path: str, content: bytes) -> LandedFile:
     """Put `content` at `path` below `root`, as observed."""
     location = root / path
     location.parent.mkdir(parents=True, exist_ok=True)
     location.write_bytes(content)
-    state = location.stat()
-    return LandedFile("landed_plays", "2026-01-05", path, "digest", state.st_size, state.st_mtime_ns, root)
+    return observed(LandingZone(str(root)), path)
+
+
+def observed(zone: LandingZone, path: str) -> LandedFile:
+    """The file at `path`, as observed."""
+    state = zone.state(path)
+    assert state is not None
+    return LandedFile("landed_plays", "2026-01-05", path, "digest", state.size, state.marker, zone)
 
 
 def received(file: LandedFile) -> dict[str, pl.DataFrame]:

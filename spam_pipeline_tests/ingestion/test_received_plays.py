@@ -10,6 +10,7 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from upath import UPath
 
 from spam_pipeline.ingestion.addresses import networks_of
 from spam_pipeline.ingestion.blocks import LONGEST_RECORD_BYTES
@@ -287,6 +288,20 @@ def test_both_encodings_and_every_compression_agree(
     assert accepted(from_json) == 3
     assert reasons(from_json) == reasons(from_protobuf)
     assert len(reasons(from_json)) == 5
+
+
+@pytest.mark.parametrize(("ending", "packed"), [("", bytes), (".gz", gzip.compress), (".zst", zstandard.compress)])
+def test_a_file_behind_a_url_gives_the_same_as_a_local_one(
+    tmp_path: Path, ending: str, packed: Callable[[bytes], bytes]
+) -> None:
+    lines = b"\n".join([line(), b"broken", line(event_id="event-2")])
+    local, remote = (
+        received(landed(root, f"{HOUR}a.jsonl{ending}", packed(lines)))
+        for root in (tmp_path, UPath(f"memory://{tmp_path}"))
+    )
+    assert accepted(local) == 2
+    assert local.keys() == remote.keys()
+    assert all(local[part].equals(remote[part]) for part in local)
 
 
 def test_a_broken_message_is_rejected_alone(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy.exc
+from dagster._core.events import AssetMaterializationPlannedData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from typing_extensions import override
 
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
@@ -38,7 +41,7 @@ def test_grids_begin_at_the_start_date_and_include_today() -> None:
     assert months is not None
     assert days.get_first_partition_key() == "2026-01-15"
     assert months.get_first_partition_key() == "2026-01", "a month that has begun counts whole"
-    assert days.get_last_partition_key() >= date.today().isoformat()  # noqa: DTZ011 - Dagster's grid ends with the local day
+    assert str(days.get_last_partition_key()) >= date.today().isoformat()  # noqa: DTZ011 - Dagster's grid ends with the local day
     assert partitions_definition(unpartitioned, START) is None
 
 
@@ -76,3 +79,75 @@ def test_a_late_play_can_come_from_any_arrival_day() -> None:
 def test_everything_else_is_what_dagster_does_by_itself() -> None:
     assert partition_mapping(SamePartition(), event_days, event_days) is None
     assert partition_mapping(TrailingDays(7), unpartitioned, event_days) is None
+
+
+class Always(dg.AutomationCondition[dg.AssetKey]):
+    """True for every candidate."""
+
+    @property
+    @override
+    def name(self) -> str:
+        return "always"
+
+    @override
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        return dg.AutomationResult(context, context.candidate_subset)
+
+
+@dg.asset(automation_condition=Always() & ~dg.AutomationCondition.in_progress())
+def always_wanted() -> None: ...
+
+
+def requests(instance: dg.DagsterInstance) -> int:
+    return dg.evaluate_automation_conditions([always_wanted], instance, dg.AssetSelection.all()).total_requested
+
+
+def test_a_condition_of_ones_own_is_evaluated_and_composes(instance: dg.DagsterInstance) -> None:
+    assert requests(instance) == 1
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
+def test_a_run_is_in_progress_from_the_moment_it_is_queued(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    job = dg.Definitions([always_wanted]).resolve_implicit_global_asset_job_def()
+    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("a location"), "a repository")
+    run = instance.create_run_for_job(
+        job,
+        asset_selection=frozenset({always_wanted.key}),
+        status=status,
+        remote_job_origin=RemoteJobOrigin(location, job.name),
+    )
+    assert requests(instance) == 0
+    instance.report_run_canceled(run)
+    assert requests(instance) == 1
+
+
+def test_a_partition_that_was_planned_in_a_run_that_failed_is_shown_as_failed_until_it_is_materialized(
+    instance: dg.DagsterInstance,
+) -> None:
+    days = partitions_definition(event_days, START)
+    assert days is not None
+    key, partition = dg.AssetKey("plays"), "2026-01-16"
+    run = instance.add_run(dg.DagsterRun(job_name="converge"))
+    planned = dg.DagsterEvent.build_asset_materialization_planned_event(
+        run.job_name, "a step", AssetMaterializationPlannedData(key, partition=partition)
+    )
+    instance.report_dagster_event(planned, run_id=run.run_id)
+    instance.report_run_failed(run)
+
+    def shown() -> str | None:
+        status = (instance.get_status_by_partition(key, [partition], days) or {}).get(partition)
+        return status.value if status else None
+
+    assert shown() == "FAILED"
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+    assert shown() == "MATERIALIZED"
+
+
+def test_an_observation_without_a_run_is_kept_with_its_partition_and_data_version(instance: dg.DagsterInstance) -> None:
+    tags = {"dagster/data_version": "a digest"}
+    instance.report_runless_asset_event(dg.AssetObservation("landed_plays", partition="2026-01-16", tags=tags))
+    asked = dg.AssetRecordsFilter(dg.AssetKey("landed_plays"), asset_partitions=["2026-01-16"])
+    seen = [record.asset_observation for record in instance.fetch_observations(asked, 10).records]
+    assert [item.tags for item in seen if item] == [tags]

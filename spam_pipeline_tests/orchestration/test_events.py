@@ -9,10 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from spam_pipeline.orchestration import events
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.ledger import PRODUCTION
+from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
+from spam_pipeline_tests.orchestration.toy_location import materialize, observed, start_run, told
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
 
 NUMBERS = dg.AssetKey("numbers")
@@ -34,11 +36,19 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield local
 
 
-def report(instance: dg.DagsterInstance, runner: Runner) -> int:
-    teller = Teller(instance, runner.ledger, PRODUCTION, "here")
-    told = teller.tell()
+@pytest.fixture
+def landed(tmp_path: Path) -> Runner:
+    """A runner of a home on which something landed and nothing ran."""
+    home = tmp_path / "landed"
+    land(home, "2026-01-01", "a", "2026-01-01 1")
+    return observed(home)
+
+
+def report(instance: dg.DagsterInstance, runner: Runner, environment: str = PRODUCTION) -> int:
+    teller = Teller(instance, runner.ledger, environment, "here")
+    count = teller.tell()
     teller.close()
-    return told
+    return count
 
 
 def materializations(instance: dg.DagsterInstance) -> dict[str | None, int]:
@@ -63,11 +73,11 @@ def test_a_publication_is_told_with_its_metadata_and_its_check(instance: dg.Dags
         dg.AssetRecordsFilter(NUMBERS, asset_partitions=["2026-01-02"]), 1
     ).records[0]
     version = runner.reader.version("numbers", "2026-01-02")
-    told = record.asset_materialization
-    assert told is not None
-    assert told.metadata["recipe"].value == version.recipe
-    assert told.metadata["fingerprint/total"].value == 2
-    assert (told.tags or {})["dagster/data_version"] == version.content
+    event = record.asset_materialization
+    assert event is not None
+    assert event.metadata["recipe"].value == version.recipe
+    assert event.metadata["fingerprint/total"].value == 2
+    assert (event.tags or {})["dagster/data_version"] == version.content
     checks = instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(NUMBERS, "contract"), limit=10
     )
@@ -105,3 +115,100 @@ def test_an_instance_that_was_deleted_is_told_everything_again(runner: Runner, t
         with dg.DagsterInstance.local_temp(str(tmp_path / name)) as instance:
             report(instance, runner)
             assert materializations(instance) == {"2026-01-01": 1, "2026-01-02": 1}
+
+
+def runs_that_told(instance: dg.DagsterInstance, stage: str, partition: str) -> list[str]:
+    return [item["run"] for item in told(instance, stage, partition)]
+
+
+def test_what_a_run_published_and_told_is_not_told_again(instance: dg.DagsterInstance, landed: Runner) -> None:
+    run = materialize(landed, instance, "received_numbers", "2026-01-01").run_id
+    assert report(instance, landed) == 0
+    assert runs_that_told(instance, "received_numbers", "2026-01-01") == [run]
+
+
+def test_what_a_run_published_before_it_was_killed_is_told_in_that_run(
+    instance: dg.DagsterInstance, landed: Runner
+) -> None:
+    run = start_run(landed, instance, "received_numbers", "2026-01-01")
+    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
+    instance.report_run_failed(run)
+    assert report(instance, landed) == 1
+    assert runs_that_told(instance, "received_numbers", "2026-01-01") == [run.run_id]
+    assert report(instance, landed) == 0
+
+
+def test_a_run_that_is_about_to_tell_is_waited_for(instance: dg.DagsterInstance, landed: Runner) -> None:
+    run = start_run(landed, instance, "received_numbers", "2026-01-01")
+    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
+    landed.run_partition("numbers", "2026-01-01")
+    assert report(instance, landed) == 0, "nor is what comes after it, so that nothing is passed over"
+    instance.report_run_failed(run)
+    assert report(instance, landed) == 2
+
+
+def test_a_run_that_hangs_is_not_waited_for_for_ever(
+    instance: dg.DagsterInstance, landed: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(landed, instance, "received_numbers", "2026-01-01")
+    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
+    monkeypatch.setattr(events, "_OWN_EVENT_SECONDS", 0)
+    assert report(instance, landed) == 1
+
+
+def test_what_a_convergence_published_before_it_was_killed_is_told_in_its_run(
+    instance: dg.DagsterInstance, landed: Runner
+) -> None:
+    run = start_run(landed, instance)
+    converge(landed, run=run.run_id)
+    assert report(instance, landed) == len(landed.ledger.publications_after(0, PRODUCTION))
+    assert runs_that_told(instance, "numbers", "2026-01-01") == [run.run_id]
+
+
+def test_a_run_of_another_instance_is_told_in_a_run_of_the_teller(instance: dg.DagsterInstance, landed: Runner) -> None:
+    converge(landed, run="a run that this instance does not know")
+    report(instance, landed)
+    assert runs_that_told(instance, "numbers", "2026-01-01") == [run.run_id for run in instance.get_runs()]
+
+
+def test_a_publication_is_told_with_why_and_how_it_came_about(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    for factor in (1, 2, 1):
+        home = tmp_path / "home"
+        land(home, "2026-01-01", "a", "2026-01-01 1")
+        changed = observed(home, factor=factor)
+        converge(changed)
+        report(instance, changed)
+    shown = told(instance, "two_day_total", "2026-01-01")
+    assert [(item["action"], item["why"]) for item in shown] == [
+        ("reused", "code: setting factor"),
+        ("computed", "code: setting factor"),
+        ("computed", "missing"),
+    ]
+
+
+def test_a_retraction_is_told_as_an_observation(instance: dg.DagsterInstance, landed: Runner, tmp_path: Path) -> None:
+    land(tmp_path / "landed", "2026-01-02", "a", "2026-01-02 2")
+    landed.observe()
+    converge(landed)
+    report(instance, landed)
+    (tmp_path / "landed/landing/2026-01-01/a.txt").unlink()
+    landed.observe()
+    converge(landed)
+    report(instance, landed)
+    asked = dg.AssetRecordsFilter(NUMBERS, asset_partitions=["2026-01-01"])
+    seen = [record.asset_observation for record in instance.fetch_observations(asked, 10).records]
+    assert [item.metadata["action"].value for item in seen if item] == ["retracted"]
+    assert len(told(instance, "numbers", "2026-01-01")) == 1
+
+
+def test_each_environment_is_told_by_itself(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 1")
+    production, branch = observed(home), toy_runner(home, environment="branch", factor=2)
+    converge(production)
+    converge(branch)
+    assert report(instance, production) == len(production.ledger.publications_after(0, PRODUCTION))
+    assert len(told(instance, "two_day_total", "2026-01-01")) == 1
+    assert report(instance, branch, "branch") == 2, "the total and the board"
+    assert (report(instance, production), report(instance, branch, "branch")) == (0, 0)
+    assert len(told(instance, "two_day_total", "2026-01-01")) == 2

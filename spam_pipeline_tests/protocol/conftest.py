@@ -1,4 +1,4 @@
-"""Ledgers to test against: SQLite in a folder, and a real PostgreSQL server started from its wheel."""
+"""What the tests start from: a landing zone of numbers, and ledgers in SQLite and in a real PostgreSQL server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline_tests.protocol.toy_pipeline import land
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,13 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = Ledger(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home of the toy pipeline where three days have landed."""
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-01 2", "broken")
+    land(home, "2026-01-02", "a", "2026-01-02 10", "2026-01-01 2")
+    land(home, "2026-01-04", "a", "2026-01-04 100")
+    return home

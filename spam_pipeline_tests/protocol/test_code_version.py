@@ -312,6 +312,9 @@ class Package:
         path.write_text(text.replace("PACKAGE", self.name), encoding="utf-8")
 
     def apply(self, changes: Edit) -> None:
+        """Edit the files; like a deployment, it ends the life of what was loaded from them."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == self.name]:
+            del sys.modules[name]
         for file, (before, after) in changes.replacements.items():
             path = self.folder / file
             old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -425,6 +428,15 @@ def test_a_released_library_changes_the_code_version_of_who_declares_it(
     assert changed(old, new) == ["samplelib 1.0 -> 1.1"]
     assert changed(undeclared, old) == ["samplelib undeclared -> 1.0"]
     assert code_version(function) == undeclared
+
+
+def test_a_file_that_was_edited_after_its_module_was_loaded_counts_once_it_is_loaded_again(package: Package) -> None:
+    function = package.function()
+    before = code_version(function)
+    (package.folder / "signals.py").write_text("LIMIT = 11\n\n\ndef gap(value):\n    return value\n", encoding="utf-8")
+    assert code_version(function) == before, "what runs is what was loaded"
+    importlib.reload(sys.modules[f"{package.name}.signals"])
+    assert code_version(function).digest != before.digest
 
 
 def test_changed_lists_what_differs_in_order() -> None:

@@ -14,62 +14,18 @@ import pytest
 import sqlalchemy
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
-from spam_pipeline.protocol.convergence import Converged, converge
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongPartition
-from spam_pipeline.protocol.ledger import PRODUCTION
-from spam_pipeline.protocol.runner import Action, Runner
+from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.runner import Action
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.protocol.staleness import State
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Catalogue, Numbers, deliver_lines, land, toy_runner
+from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total
 
 ROOT = Path(__file__).parents[2]
 DYING = "spam_pipeline_tests.protocol.converge_and_die"
-
-
-def run(runner: Runner, *names: str) -> tuple[Converged, list[tuple[str, str, str]]]:
-    """Observe and converge; also tell which partitions were computed or reused."""
-    did: list[tuple[str, str, str]] = []
-    runner.observe()
-    done = converge(
-        runner,
-        names or None,
-        on_outcome=lambda need, outcome: did.append(
-            (need.stage, need.partition, outcome.action.value if outcome else "failed")
-        ),
-    )
-    return done, did
-
-
-def digests(runner: Runner) -> dict[tuple[str, str], str]:
-    """The published content of every partition."""
-    published = runner.ledger.published(PRODUCTION, list(runner.graph.stages))
-    return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
-
-
-def rebuilt(home: Path) -> dict[tuple[str, str], str]:
-    """The digests of a rebuild from nothing on the same landing zone."""
-    elsewhere = home.with_name(f"{home.name}-rebuilt")
-    shutil.rmtree(elsewhere, ignore_errors=True)
-    elsewhere.mkdir()
-    shutil.copytree(home / "landing", elsewhere / "landing")
-    runner = toy_runner(elsewhere)
-    run(runner)
-    return digests(runner)
-
-
-def total(runner: Runner, name: str, partition: str) -> int:
-    return int(runner.reader.read(name, [partition]).collect()["total"].sum())
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "home"
-    land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-01 2", "broken")
-    land(home, "2026-01-02", "a", "2026-01-02 10", "2026-01-01 2")
-    land(home, "2026-01-04", "a", "2026-01-04 100")
-    return home
 
 
 def test_everything_wanted_is_published(home: Path) -> None:
@@ -121,7 +77,7 @@ def test_a_landed_file_is_decoded_once(home: Path) -> None:
         (home / "landing" / "2026-01-01" / "a.txt").write_text("2026-01-01 9\n", encoding="utf-8")
         state = runner.ledger.landed()[0]
         os.truncate(home / "landing" / "2026-01-01" / "a.txt", state.size)
-        os.utime(home / "landing" / "2026-01-01" / "a.txt", ns=(state.modified, state.modified))
+        os.utime(home / "landing" / "2026-01-01" / "a.txt", ns=(int(state.marker), int(state.marker)))
     done, _ = run(runner)
     assert done.converged, "the file that was decoded before is not opened again"
     assert runner.reader.read("numbers", ["2026-01-01"]).collect()["number"].to_list() == [1, 2, 3]
@@ -222,12 +178,12 @@ def test_a_target_outside_that_lost_its_contents_is_filled_again(home: Path) -> 
 def test_what_others_observe_meanwhile_does_not_disturb_a_run(home: Path) -> None:
     runner = toy_runner(home)
     runner.observe()
-    need = runner.need("received_numbers", "2026-01-01")
+    assessment, need = runner.need("received_numbers", "2026-01-01")
     (home / "landing/2026-01-01/a.txt").touch()
     toy_runner(home).observe()
     with pytest.raises(LandingChanged):
-        runner.run(need)
-    assert runner.run(runner.need("received_numbers", "2026-01-01")).action is Action.COMPUTED
+        runner.run(assessment, need)
+    assert runner.run_partition("received_numbers", "2026-01-01").action is Action.COMPUTED
 
 
 def test_lost_pointers_are_set_again_without_computing(home: Path) -> None:
@@ -297,9 +253,9 @@ def test_the_bytes_of_rejected_records_are_kept_apart(home: Path) -> None:
 def test_one_partition_can_be_run_by_itself(home: Path) -> None:
     runner = toy_runner(home)
     runner.observe()
-    assert runner.run(runner.need("received_numbers", "2026-01-01")).action is Action.COMPUTED
-    assert runner.run(runner.need("numbers", "2026-01-01")).action is Action.COMPUTED
-    assert runner.run(runner.need("numbers", "2026-01-01")).action is Action.NOTHING
+    assert runner.run_partition("received_numbers", "2026-01-01").action is Action.COMPUTED
+    assert runner.run_partition("numbers", "2026-01-01").action is Action.COMPUTED
+    assert runner.run_partition("numbers", "2026-01-01").action is Action.NOTHING
 
 
 def test_a_partition_that_nothing_landed_for_is_not_wanted(home: Path) -> None:
@@ -353,7 +309,7 @@ def test_two_processes_converge_the_same_home_at_once(home: Path) -> None:
     runner = toy_runner(home)
     assert digests(runner) == rebuilt(home)
     told = [
-        (item.stage, item.partition, item.version_id) for item, _, _ in runner.ledger.publications_after(0, PRODUCTION)
+        (item.stage, item.partition, item.version_id) for item, _ in runner.ledger.publications_after(0, PRODUCTION)
     ]
     assert len(told) == len(set(told)), "no version was published twice"
 
@@ -366,7 +322,9 @@ def test_a_convergence_killed_at_any_effect_goes_on_where_it_was(home: Path, eff
     done, _ = run(runner)
     assert done.converged
     assert digests(runner) == rebuilt(home)
-    for _, version, _ in runner.ledger.publications_after(0, PRODUCTION):
+    for _, found in runner.ledger.publications_after(0, PRODUCTION):
+        assert found is not None
+        version, _ = found
         for part in version.parts:
             for file in part.files:
                 runner.store.verify(file.path)

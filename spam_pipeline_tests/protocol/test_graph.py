@@ -85,6 +85,6 @@ def test_only_the_settings_that_a_stage_takes_count_for_it(tmp_path: Path) -> No
     changed = [
         name
         for name in small.stages
-        if small.configuration_digest(small.stages[name]) != large.configuration_digest(large.stages[name])
+        if small.configuration_digests(small.stages[name]) != large.configuration_digests(large.stages[name])
     ]
     assert changed == ["two_day_total"]

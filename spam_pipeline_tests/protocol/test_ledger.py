@@ -1,5 +1,6 @@
 """One behaviour of the ledger, over SQLite and over PostgreSQL."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,36 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.ledger import PRODUCTION, Ledger
-from spam_pipeline.protocol.records import Audit, InputRead, Observation, Part, StoredFile, Verdict, Version
-
-PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, ("number: below 0",))
-NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-def a_version(
-    recipe: str = "r1", partition: str = "2026-01-05", content: str = "c1", inputs: tuple[InputRead, ...] = ()
-) -> Version:
-    return Version(
-        recipe=recipe,
-        context="toys",
-        stage="numbers",
-        partition=partition,
-        code_version="code",
-        content=content,
-        parts=(Part.of("all", (StoredFile(f"toys/numbers/{partition}/{content}.parquet", 3, 99),)),),
-        side_parts=(Part.of("rejected", (StoredFile("toys/numbers/rejected.parquet", 1, 9),)),),
-        fingerprint={"total": 7, "mean": 0.5},
-        columns={"number": "Int64"},
-        rows_read=4,
-        seconds=0.25,
-        computed_at=NOON,
-        inputs=inputs,
-    )
-
-
-def an_observation(path: str = "2026-01-05/a.txt", digest: str | None = "d1") -> Observation:
-    return Observation("landed_numbers", "2026-01-05", path, digest, 10, 1_000_000_000_000_000_001, NOON)
+from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.recipe import InputRead
+from spam_pipeline.protocol.records import PRODUCTION, Observation, Occasion, PublishedPart, StoredFile
+from spam_pipeline_tests.protocol.made_up_records import (
+    NOON,
+    PASSED,
+    REFUSED,
+    a_version,
+    an_observation,
+    recipes_told,
+    recorded,
+)
 
 
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
@@ -55,7 +39,7 @@ def test_the_last_observation_of_a_path_counts(ledger: Ledger) -> None:
         ("2026-01-05/a.txt", "d2"),
         ("2026-01-05/b.txt", None),
     ]
-    assert ledger.landed()[0].modified == 1_000_000_000_000_000_001
+    assert ledger.landed()[0].marker == "1000000000000000001"
     assert ledger.landed()[0].observed_at == NOON
 
 
@@ -74,17 +58,17 @@ def test_an_earlier_observation_can_still_be_asked_for(ledger: Ledger) -> None:
 
 
 def test_a_passed_version_is_published_and_comes_back_as_it_was(ledger: Ledger) -> None:
-    publication = ledger.record(a_version(), PASSED, PRODUCTION, run="run-1")
+    publication = ledger.record(a_version(), PASSED, PRODUCTION, Occasion("run-1", "computed", "missing"))
     assert publication is not None
-    assert publication.run == "run-1"
+    assert publication.occasion == Occasion("run-1", "computed", "missing")
     found = ledger.published_version(PRODUCTION, "numbers", "2026-01-05")
-    assert found == replace(a_version(), id=publication.version_id)
+    assert found == replace(a_version(), id=recorded(ledger, "r1").id)
+    assert found.id == publication.version_id
 
 
 def test_a_refused_version_is_kept_and_not_published(ledger: Ledger) -> None:
     assert ledger.record(a_version(), REFUSED, PRODUCTION) is None
     assert ledger.published_version(PRODUCTION, "numbers", "2026-01-05") is None
-    assert ledger.refused(["numbers"]) == {"r1"}
     assert [audit for _, audit in ledger.versions("numbers", "2026-01-05")] == [REFUSED]
 
 
@@ -109,7 +93,7 @@ def test_publishing_an_older_version_again_points_back_to_it(ledger: Ledger) -> 
     old, _ = ledger.versions("numbers", "2026-01-05")[0]
     assert ledger.publish(old, PRODUCTION) is not None
     assert ledger.publish(old, PRODUCTION) is None
-    assert [version.recipe for _, version, _ in ledger.publications_after(0, PRODUCTION)] == ["r1", "r2", "r1"]
+    assert recipes_told(ledger) == ["r1", "r2", "r1"]
     assert ledger.published(PRODUCTION, ["numbers"])["numbers"]["2026-01-05"].recipe == "r1"
 
 
@@ -158,7 +142,7 @@ def test_a_version_remembers_which_versions_and_files_it_was_computed_from(ledge
     assert upstream is not None
     part = a_version().parts[0]
     inputs = (
-        InputRead("numbers", "numbers", "2026-01-05", "all", part.content, upstream.version_id),
+        InputRead("numbers", "numbers", "2026-01-05", "all", part.content, recorded(ledger, "r1").id),
         InputRead(
             "landed_numbers",
             "landed_numbers",
@@ -186,7 +170,7 @@ def test_only_publications_after_a_given_one_are_told(ledger: Ledger) -> None:
     first = ledger.record(a_version(), PASSED, PRODUCTION)
     ledger.record(a_version("r2", content="c2"), PASSED, PRODUCTION)
     assert first is not None
-    assert [version.recipe for _, version, _ in ledger.publications_after(first.id, PRODUCTION)] == ["r2"]
+    assert recipes_told(ledger, first.id) == ["r2"]
     assert ledger.publications_after(0, "branch") == []
 
 
@@ -215,8 +199,8 @@ def test_rows_that_were_written_are_there_after_opening_again(ledger_url: str) -
 def test_files_of_any_number_of_versions_can_be_asked_for(ledger: Ledger, count: int) -> None:
     publication = ledger.record(a_version(), PASSED, PRODUCTION)
     assert publication is not None
-    ids = range(publication.version_id, publication.version_id + count)
-    assert set(ledger.files(ids)) == ({publication.version_id} if count else set())
+    first = recorded(ledger, "r1").id
+    assert set(ledger.files(range(first, first + count))) == ({first} if count else set())
 
 
 def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
@@ -228,3 +212,91 @@ def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(max_workers=6) as openers:
         assert list(openers.map(open_and_close, range(120))) == [[]] * 120
+
+
+# Attempts
+
+
+def test_a_recipe_that_was_never_tried_has_no_attempts(ledger: Ledger) -> None:
+    assert ledger.attempts(["r1"]) == {}
+    assert ledger.attempts([]) == {}
+
+
+def test_failures_are_counted_and_the_last_one_is_told(ledger: Ledger) -> None:
+    for error in ("ValueError: one", "ValueError: two"):
+        ledger.fail(ledger.begin("r1", "numbers", "2026-01-05", "run-1"), error)
+    found = ledger.attempts(["r1", "r2"])
+    assert found.keys() == {"r1"}
+    assert (found["r1"].count, found["r1"].error) == (2, "ValueError: two")
+    assert abs(datetime.now(UTC) - found["r1"].last_at) < timedelta(minutes=10)
+
+
+def test_a_try_that_tells_of_nothing_counts_because_its_process_may_have_died(ledger: Ledger) -> None:
+    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    ledger.begin("r1", "numbers", "2026-01-05")
+    found = ledger.attempts(["r1"])["r1"]
+    assert (found.count, found.error) == (2, None)
+
+
+def test_a_try_that_makes_no_version_counts_until_it_is_complete(ledger: Ledger) -> None:
+    attempt = ledger.begin("a convergence", "convergence", "all")
+    assert ledger.attempts(["a convergence"])["a convergence"].count == 1
+    ledger.complete(attempt)
+    assert ledger.attempts(["a convergence"]) == {}
+
+
+def test_a_try_that_succeeded_does_not_count_nor_does_what_failed_before_it(ledger: Ledger) -> None:
+    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    ledger.begin("r1", "numbers", "2026-01-05")
+    ledger.record(replace(a_version(), computed_at=datetime.now(UTC)), PASSED, PRODUCTION)
+    assert ledger.attempts(["r1"]) == {}, "taking the version from the ledger later has not failed yet"
+
+
+def test_a_delivery_that_failed_counts_though_the_version_is_there(ledger: Ledger) -> None:
+    ledger.record(replace(a_version(), computed_at=datetime.now(UTC)), PASSED, PRODUCTION)
+    time.sleep(0.001)
+    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "OSError: away")
+    assert ledger.attempts(["r1"])["r1"].count == 1
+
+
+def test_attempts_of_more_recipes_than_one_query_takes_can_be_asked_for(ledger: Ledger) -> None:
+    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    assert ledger.attempts([f"r{number}" for number in range(25_000)]).keys() == {"r1"}
+
+
+# Code, and what versions were made from
+
+
+def test_a_code_version_is_remembered_once_with_what_it_consists_of(ledger: Ledger) -> None:
+    code = CodeVersion("code", {"toys.numbers": "d1"}, {"polars": "2.1"})
+    ledger.remember_code(code)
+    ledger.remember_code(code)
+    assert ledger.code(["code", "another"]) == {"code": code}
+
+
+def test_versions_are_found_by_recipe_without_their_files_published_or_not(ledger: Ledger) -> None:
+    ledger.record(a_version(), REFUSED, PRODUCTION)
+    found = ledger.made(["r1", "r2"])
+    own, side = a_version().parts[0], a_version().side_parts[0]
+    assert found.keys() == {"r1"}
+    assert (found["r1"].recipe, found["r1"].content, found["r1"].code_version) == ("r1", "c1", "code")
+    assert found["r1"].parts == (PublishedPart("all", own.content, 3),)
+    assert found["r1"].side_parts == (PublishedPart("rejected", side.content, 1),)
+    assert ledger.made(["r1"])["r1"].version_id == recorded(ledger, "r1").id
+
+
+def test_a_version_without_parts_is_found_all_the_same(ledger: Ledger) -> None:
+    ledger.record(replace(a_version(), parts=(), side_parts=()), PASSED, PRODUCTION)
+    assert ledger.made(["r1"])["r1"].parts == ()
+    assert ledger.published(PRODUCTION, ["numbers"])["numbers"]["2026-01-05"].parts == ()
+
+
+def test_what_versions_were_made_from_is_told_by_id(ledger: Ledger) -> None:
+    upstream = ledger.record(a_version(), PASSED, PRODUCTION)
+    assert upstream is not None
+    read = InputRead("numbers", "numbers", "2026-01-05", "all", a_version().parts[0].content, recorded(ledger, "r1").id)
+    made = replace(a_version("r2", "2026-01-06", inputs=(read,)), configuration={"factor": "d1"})
+    ledger.record(made, PASSED, PRODUCTION)
+    first, second = recorded(ledger, "r1").id, recorded(ledger, "r2").id
+    assert ledger.made_from([first, second]) == {first: ({}, []), second: ({"factor": "d1"}, [read])}
+    assert ledger.made_from([]) == {}

@@ -55,12 +55,14 @@ def test_a_partition_is_wanted_where_its_driver_has_something() -> None:
     assert EveryPartition().wanted(days, DAYS) == {"all"}
     assert EveryPartition().wanted([], DAYS) == set()
     assert PartNamedAlike().wanted(["2026-01-05"], ARRIVALS) == {"2026-01-04", "2026-01-05"}
+    assert PartNamedAlike().wanted(["all"], ONE) == set(), "a version without parts of its own names no partition"
 
 
 def test_a_partition_waits_for_upstream_partitions_that_are_wanted() -> None:
     days = {"2026-01-04", "2026-01-05", "2026-02-01"}
     assert SamePartition().waits_for("2026-01-05", days) == ["2026-01-05"]
     assert SamePartition().waits_for("2026-01-06", days) == []
+    assert SamePartition().waits_for("all", {"all"}) == ["all"]
     assert TrailingDays(3).waits_for("2026-01-06", days) == ["2026-01-04", "2026-01-05"]
     assert DaysOfMonth().waits_for("2026-01", days) == ["2026-01-04", "2026-01-05"]
     assert PartNamedAlike().waits_for("2026-01-05", days) == []

@@ -12,12 +12,15 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
+from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.ledger import PRODUCTION, Ledger
+from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.selection import (
     DaysOfMonth,
@@ -189,22 +192,25 @@ def toy_graph(home: Path, stages: tuple[Any, ...] = STAGES, factor: int = 1) -> 
     return StageGraph(stages, [landed_numbers], {"factor": factor, "board": str(home / "board.txt")})
 
 
-def toy_runner(
+def toy_runner(  # noqa: PLR0913 - what a test may vary, each by name
     home: Path,
     *,
     environment: str = PRODUCTION,
     ledger_url: str | None = None,
     factor: int = 1,
     stages: tuple[Any, ...] = STAGES,
+    landing_url: str | None = None,
 ) -> Runner:
     home.mkdir(parents=True, exist_ok=True)
+    url = ledger_url or f"sqlite:///{home / 'ledger.db'}"
     return Runner(
         graph=toy_graph(home, stages, factor),
-        ledger=Ledger(ledger_url or f"sqlite:///{home / 'ledger.db'}"),
+        ledger=Ledger(url),
         store=Store(str(home / "store"), home / "cache"),
         private_store=Store(str(home / "private"), home / "cache-private"),
-        landing=home / "landing",
+        landing=LandingZone(landing_url or str(home / "landing")),
         classify=classify,
+        claims=Claims(url),
         environment=environment,
     )
 

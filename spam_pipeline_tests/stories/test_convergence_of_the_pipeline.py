@@ -21,7 +21,7 @@ def run(pipeline: Pipeline) -> tuple[Converged, set[tuple[str, str]]]:
     """Observe and converge; also tell which partitions ran."""
     did: set[tuple[str, str]] = set()
     pipeline.runner.observe()
-    done = converge(pipeline.runner, on_outcome=lambda need, _: did.add((need.stage, need.partition)))
+    done = converge(pipeline.runner, on_outcome=lambda need, _why, _outcome: did.add((need.stage, need.partition)))
     assert done.converged
     assert done.held == ()
     return done, did

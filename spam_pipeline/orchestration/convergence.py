@@ -1,0 +1,161 @@
+"""The asset `convergence`: one materialization brings every stage up to date and says what that took.
+
+One run for a whole wave of changes, because starting a run costs seconds and a partition costs milliseconds. What the wave
+publishes are materializations of the stages, told in this run.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import AssetMaterializationPlannedData
+
+from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.automation import (
+    CONVERGENCE,
+    OpenRunner,
+    anything_stale,
+    convergence_key,
+)
+from spam_pipeline.orchestration.events import Teller
+from spam_pipeline.orchestration.failures import ReportedFailures
+from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, table
+from spam_pipeline.orchestration.staleness_check import evaluation
+from spam_pipeline.protocol.causes import Cause
+from spam_pipeline.protocol.convergence import Converged, Failure, converge
+from spam_pipeline.protocol.errors import Claimed
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.runner import Action, Outcome, Runner
+from spam_pipeline.protocol.staleness import Need
+
+_BY_AUTOMATION = "dagster/from_automation_condition"
+"""The tag of runs that a person did not ask for."""
+
+_SHOWN = 100
+
+
+def convergence_asset(open_runner: OpenRunner, place: str) -> dg.AssetsDefinition:
+    """The asset over the runner of the run's resources; `place` names the ledger that the instance is told about."""
+
+    @dg.asset(
+        name=CONVERGENCE,
+        group_name=CONVERGENCE,
+        description=(
+            "Brings every stage up to date, in one run: whatever landed late, whichever definition changed. "
+            "It starts by itself whenever anything is stale; its metadata says what the last change touched, and why."
+        ),
+        automation_condition=~dg.AutomationCondition.in_progress() & anything_stale(open_runner),
+        required_resource_keys={RUNNER},
+        output_required=False,
+    )
+    def convergence(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        runner: Runner = context.resources.runner
+        try:
+            with runner.claims.on_converging(runner.environment):
+                yield _Wave(context, runner, place).converge()
+        except Claimed:
+            context.log.warning(
+                "nothing done: another process is converging; what it leaves stale is converged after it"
+            )
+
+    return convergence
+
+
+class _Wave:
+    """One convergence in one run, and what is to be said of it."""
+
+    def __init__(self, context: dg.AssetExecutionContext, runner: Runner, place: str) -> None:
+        self._context = context
+        self._runner = runner
+        self._teller = Teller(context.instance, runner.ledger, runner.environment, place)
+        self._failures = ReportedFailures(context.instance, runner.environment, place)
+        self._touched: Counter[tuple[str, str, str]] = Counter()
+
+    def converge(self) -> dg.MaterializeResult[Any]:
+        """Observe, converge, tell. Raises `dagster.Failure` when stages failed; all the others are done then."""
+        ledger = self._runner.ledger
+        attempt = ledger.begin(convergence_key(self._runner), CONVERGENCE, WHOLE, self._context.run.run_id)
+        self._runner.observe()
+        done = converge(
+            self._runner,
+            run=self._context.run.run_id,
+            only_due=_BY_AUTOMATION in self._context.run.tags,
+            on_stage=self._on_stage,
+            on_outcome=self._on_outcome,
+        )
+        ledger.complete(attempt)
+        self._teller.tell()
+        self._failures.add((failure.stage, failure.partition) for failure in done.failed)
+        for failure in done.failed:
+            self._report(failure)
+        for stage, by_partition in self._runner.needs().items():
+            self._context.log_event(evaluation(self._runner, stage, by_partition.values()))
+        metadata = self._metadata(done)
+        if done.failed:
+            raise dg.Failure(
+                f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
+            )
+        return dg.MaterializeResult(metadata=metadata)
+
+    def _on_stage(self, stage: str, count: int) -> None:
+        self._teller.tell()
+        self._context.log.info("%s: %d partitions", stage, count)
+
+    def _on_outcome(self, need: Need, why: Cause, outcome: Outcome | Failure) -> None:
+        self._touched[need.stage, _said(need, outcome), why.in_general] += 1
+
+    def _report(self, failure: Failure) -> None:
+        """Show a partition as failed: it was planned in a run that fails without having materialized it."""
+        run, partition = self._context.run, None if failure.partition == WHOLE else failure.partition
+        planned = dg.DagsterEvent.build_asset_materialization_planned_event(
+            run.job_name, CONVERGENCE, AssetMaterializationPlannedData(dg.AssetKey(failure.stage), partition=partition)
+        )
+        self._context.instance.report_dagster_event(planned, run_id=run.run_id)
+        self._context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(failure.stage),
+                check_name=CONTRACT_CHECK,
+                passed=False,
+                partition=partition,
+                description=f"nothing to audit: {failure.error}",
+            )
+        )
+
+    def _metadata(self, done: Converged) -> dict[str, Any]:
+        rows = [
+            {"stage": stage, "partitions": count, "what": what, "why": why}
+            for (stage, what, why), count in self._touched.items()
+        ]
+        return {
+            "touched": table(
+                rows[:_SHOWN], {"stage": "string", "partitions": "int", "what": "string", "why": "string"}
+            ),
+            "computed": done.computed,
+            "reused": done.reused,
+            "audited": done.audited,
+            "held": dg.MetadataValue.md(_lines(done.held)),
+            "failed": dg.MetadataValue.md(
+                _lines([f"{item.stage} {item.partition}: {item.error}" for item in done.failed])
+            ),
+            "seconds": done.seconds,
+            "ended": dg.MetadataValue.timestamp(datetime.now(UTC)),
+        }
+
+
+def _said(need: Need, outcome: Outcome | Failure) -> str:
+    """What was done, in the words of somebody who wonders what changed."""
+    if isinstance(outcome, Failure):
+        return "failed"
+    if outcome.refused:
+        return "refused, quarantined"
+    if outcome.action is Action.COMPUTED and need.published and need.published.content == outcome.version.content:
+        return "computed, content unchanged"
+    return outcome.action.value
+
+
+def _lines(items: Collection[str]) -> str:
+    rest = len(items) - _SHOWN
+    shown = [f"- {item}" for item in list(items)[:_SHOWN]] + ([f"- and {rest} more"] if rest > 0 else [])
+    return "\n".join(shown) or "none"

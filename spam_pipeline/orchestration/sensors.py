@@ -1,0 +1,142 @@
+"""Sensors: what looks around while `dagster dev` or the daemon runs. They start by themselves, and a lost tick loses nothing.
+
+`landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` tells the instance
+what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
+runs over many machines: switched on instead of `converge`, it gives every stale partition a run of its own.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner
+from spam_pipeline.orchestration.events import Teller
+from spam_pipeline.orchestration.failures import ReportedFailures
+from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.orchestration.staleness_check import evaluation
+from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.errors import Claimed
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.records import Observation
+from spam_pipeline.protocol.runner import Runner
+
+_SECONDS = 10
+"""Between two looks at the landing zone and at the ledger."""
+
+_OBSERVING_SECONDS = 20
+_OBSERVATIONS_TOLD = 500
+_PUBLICATIONS_TOLD = 500
+"""A tick ends long before the 60 seconds that Dagster gives a sensor; the next one goes on where it ended."""
+
+_STARTING_SECONDS = 30
+"""How long a run may be started before it holds its claim."""
+
+
+def landing_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
+    """Observes the landing zone and reports what was observed, whoever observed it, as observations of the source assets."""
+
+    @dg.sensor(
+        name="landing",
+        description="Looks for files that landed, were replaced or have gone.",
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        runner = open_runner()
+        runner.observe(_OBSERVING_SECONDS)
+        seen = runner.ledger.observations_after(int(context.cursor or "0"), _OBSERVATIONS_TOLD)
+        if not seen:
+            return dg.SensorResult(skip_reason="nothing new in the landing zone")
+        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=str(seen[-1].id))
+
+    return landing
+
+
+def publications_sensor(open_runner: OpenRunner, place: str) -> dg.SensorDefinition:
+    """Keeps the instance in step with the ledger."""
+
+    @dg.sensor(
+        name="publications",
+        description="Shows here what was published elsewhere, such as by spam-pipeline converge.",
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        runner = open_runner()
+        _end_dead_runs(context.instance, runner)
+        # Dagster writes a log file for every tick of an automation condition, and deletes none.
+        context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
+        teller = Teller(context.instance, runner.ledger, runner.environment, place)
+        told = teller.tell(_PUBLICATIONS_TOLD)
+        failures = ReportedFailures(context.instance, runner.environment, place)
+        if failures:
+            needs = runner.needs()
+            for stage, partition in failures.take_recovered(needs):
+                teller.tell_again(stage, partition)
+                teller.tell_check(evaluation(runner, stage, needs[stage].values()))
+        teller.close()
+        return dg.SkipReason(f"told of {told} publications" if told else "nothing was published elsewhere")
+
+    return publications
+
+
+def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSensorDefinition]:
+    """The sensors that evaluate the conditions: of the convergence, and of each stage by itself."""
+    with knowingly():
+        return [
+            dg.AutomationConditionSensorDefinition(
+                "converge",
+                target=dg.AssetSelection.assets(CONVERGENCE),
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=_SECONDS,
+                use_user_code_server=True,
+            ),
+            dg.AutomationConditionSensorDefinition(
+                "stage_by_stage",
+                target=dg.AssetSelection.assets(*stages),
+                default_status=dg.DefaultSensorStatus.STOPPED,
+                minimum_interval_seconds=_SECONDS,
+                use_user_code_server=True,
+            ),
+        ]
+
+
+def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
+    """One observation for each source and partition that something was seen of."""
+    grouped: dict[tuple[str, str], list[Observation]] = defaultdict(list)
+    for item in seen:
+        grouped[item.source, item.partition].append(item)
+    for (source, partition), items in grouped.items():
+        yield dg.AssetObservation(
+            source,
+            partition=None if partition == WHOLE else partition,
+            metadata={
+                "files": sum(item.digest is not None for item in items),
+                "gone": sum(item.digest is None for item in items),
+                "size_bytes": sum(item.size for item in items if item.digest is not None),
+                "last": items[-1].path,
+                "observed_at": dg.MetadataValue.timestamp(items[-1].observed_at),
+            },
+            tags={"dagster/data_version": digest([(item.path, item.digest) for item in items])},
+        )
+
+
+def _end_dead_runs(instance: dg.DagsterInstance, runner: Runner) -> None:
+    """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one."""
+    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    records = [
+        record
+        for record in instance.get_run_records(under_way)
+        if dg.AssetKey(CONVERGENCE) in (record.dagster_run.asset_selection or ())
+    ]
+    if not records:
+        return
+    try:
+        with runner.claims.on_converging(runner.environment):
+            for record in records:
+                if record.start_time and time.time() - record.start_time > _STARTING_SECONDS:
+                    instance.report_run_failed(record.dagster_run, "its process died")
+    except Claimed:
+        return  # it is alive

@@ -1,0 +1,180 @@
+"""Computing a version: the only place where the pipeline calls a stage's function. And holding it against its contract.
+
+What is computed is a pure function of the recipe. Whether it has to be, and what follows, is decided in `runner`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from spam_pipeline.protocol.contract import ArtifactContract, Contract, Fingerprint, audit, column_types
+from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.reader import Reader
+from spam_pipeline.protocol.recipe import InputRead, Recipe
+from spam_pipeline.protocol.records import Audit, Part, Verdict, Version
+from spam_pipeline.protocol.selection import EveryStage
+from spam_pipeline.protocol.stage import OWN_PARTITION
+from spam_pipeline.protocol.store import Store
+from spam_pipeline.protocol.writer import Files, write_artifact, write_batches, write_result
+
+_FILES_AT_ONCE = 2
+"""Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
+
+
+class Computation:
+    """Stages' functions over what recipes name, with results in one store."""
+
+    def __init__(  # noqa: PLR0913 - the places that a computation reads and writes, each named
+        self,
+        *,
+        graph: StageGraph,
+        ledger: Ledger,
+        reader: Reader,
+        store: Store,
+        private_store: Store,
+        landing: LandingZone,
+    ) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._reader = reader
+        self._store = store
+        self._private_store = private_store
+        self._landing = landing
+
+    def version(self, stage: AnyStage, recipe: Recipe) -> Version:
+        """Compute what a recipe leads to and write it to the store; the ledger does not know of it yet.
+
+        Raises `LandingChanged`, `StoreDamaged`, `WrongDefinition`, and whatever the stage's function raises.
+        """
+        started = time.perf_counter()
+        return self._described(stage, recipe, self._files(stage, recipe), started)
+
+    def audit(self, stage: AnyStage, version: Version) -> Audit:
+        """Hold a version against the contracts of its parts."""
+        findings = [
+            f"{part.name}: is no part of this stage" for part in version.side_parts if part.name not in stage.side_parts
+        ]
+        findings += [
+            f"{part.name}: {finding}"
+            for part, contract in _contracts(stage, version)
+            for finding in audit(contract, self._reader.scan((part,), contract))
+        ]
+        verdict = Verdict.REFUSED if findings else Verdict.PASSED
+        return Audit(verdict, tuple(findings), self._graph.contract_digests[stage.name])
+
+    def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
+        folder = f"{stage.context}/{stage.name}/{recipe.partition}"
+        landed = self._landed_files(recipe.inputs)
+        if stage.file_by_file:
+            return self._shards(stage, recipe, folder, landed)
+        result = stage(**self._arguments(stage, recipe, landed))
+        if isinstance(stage.contract, ArtifactContract):
+            files = write_artifact(self._store, folder, result, stage.contract)
+        else:
+            files = write_result(self._store, folder, result)
+        for file in landed.values():
+            file.check()
+        return files
+
+    def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
+        """What each landed file was decoded into, joined by part; a file that was decoded before is not opened."""
+
+        def decode(item: InputRead) -> Files:
+            of_file = replace(recipe, inputs=(item,))
+            files = self._ledger.shard(of_file.digest)
+            if files is None:
+                batches = stage(**self._arguments(stage, of_file, landed))
+                files = write_batches(self._store, self._private_store, folder, batches, stage.private_parts)
+                landed[item.record].check()
+                self._ledger.record_shard(of_file.digest, stage.name, item.part, files)
+            return files
+
+        gathered: Files = {}
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as decoders:
+            for files in decoders.map(decode, recipe.inputs):
+                gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
+        return gathered
+
+    def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
+        values: dict[str, Any] = self._graph.configuration_of(stage)
+        for name in stage.parameters:
+            read = [item for item in recipe.inputs if item.parameter == name]
+            if name == OWN_PARTITION:
+                values[name] = recipe.partition
+            elif name in self._graph.sources:
+                values[name] = next((landed[item.record] for item in read), None)
+            elif isinstance(stage.selections[name], EveryStage):
+                values[name] = self._reader.catalogue(read)
+            elif name not in values:
+                values[name] = self._reader.load(name, stage.selections[name].side_part, read)
+        return values
+
+    def _landed_files(self, inputs: tuple[InputRead, ...]) -> dict[int, LandedFile]:
+        observed = self._ledger.observed({item.record for item in inputs if item.is_file})
+        return {
+            seen.id: LandedFile(
+                seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.marker, self._landing
+            )
+            for seen in observed.values()
+        }
+
+    def _described(self, stage: AnyStage, recipe: Recipe, files: Files, started: float) -> Version:
+        listed = [Part.of(name, made) for name, made in sorted(files.items())]
+        own = tuple(part for part in listed if part.name not in stage.side_parts)
+        side = tuple(part for part in listed if part.name in stage.side_parts)
+        return Version(
+            recipe=recipe.digest,
+            context=stage.context,
+            stage=stage.name,
+            partition=recipe.partition,
+            code_version=recipe.code_version,
+            configuration=recipe.configuration,
+            content=digest({part.name: part.content for part in listed}),
+            parts=own,
+            side_parts=side,
+            fingerprint=self._fingerprint(stage, own, side),
+            columns=_columns(stage),
+            rows_read=self._reader.rows_of(recipe.inputs),
+            seconds=round(time.perf_counter() - started, 3),
+            computed_at=datetime.now(UTC),
+            inputs=recipe.inputs,
+        )
+
+    def _fingerprint(self, stage: AnyStage, own: tuple[Part, ...], side: tuple[Part, ...]) -> Fingerprint:
+        aside = {f"{part.name}_records": part.rows for part in side}
+        if isinstance(stage.contract, ArtifactContract):
+            value = stage.contract.read(self._store.locate(own[0].files[0].path))
+            return {**stage.contract.fingerprint(value), **aside}
+        expressions = stage.contract.fingerprint()
+        if not expressions:
+            return aside
+        frame = self._reader.scan(own, stage.contract).select(**expressions)
+        return {**_numbers(frame.collect(engine="streaming").row(0, named=True)), **aside}
+
+
+def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
+    """The parts of a version that are frames, each with the contract that it is held against."""
+    for part in version.side_parts:
+        if part.name in stage.side_parts:
+            yield part, stage.side_parts[part.name]
+    if not isinstance(stage.contract, ArtifactContract):
+        for part in version.parts:
+            yield part, stage.contract
+
+
+def _columns(stage: AnyStage) -> Mapping[str, str]:
+    if isinstance(stage.contract, ArtifactContract):
+        return {}
+    return {name: str(dtype) for name, dtype in column_types(stage.contract).items()}
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, int | float]:
+    """The numbers of a fingerprint; a statistic of no rows is absent rather than zero."""
+    return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124 - NaN

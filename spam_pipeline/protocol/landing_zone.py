@@ -1,0 +1,139 @@
+"""The landing zone: which files lie there, what tells that one was replaced, and their bytes.
+
+It lies in a local folder or behind any fsspec URL, and nothing here writes to it. Which source a file belongs to, and what
+follows from a change, is not known here.
+"""
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+_MARKERS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "mtime",
+    "modified",
+    "created",
+)
+"""What file systems call that which changes when a file is replaced, strongest first: a name for the bytes, then a time."""
+
+_BUFFER_BYTES = 1024 * 1024
+"""Readers take steps of a kilobyte; this spares a call into the remote file's own cache for each."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as the landing zone tells it now. `marker` differs once the file was replaced, even by one of the same size.
+
+    It is the time of change in nanoseconds locally, and remotely the strongest that the file system offers: an ETag rather
+    than a time. Where it offers none the marker is empty, and only the size tells.
+    """
+
+    path: str
+    size: int
+    marker: str
+
+
+class LandingZone:
+    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it."""
+
+    def __init__(self, url: str) -> None:
+        self._root = UPath(url)
+        self._is_local = self._root.protocol in ("", "file", "local")
+
+    def __str__(self) -> str:
+        """The place as messages name it: without the user and the password that a URL may hold."""
+        place = str(self._root.path)
+        return place if self._is_local else f"{self._root.protocol}://{place.lstrip('/')}"
+
+    def exists(self) -> bool:
+        """Whether there is such a folder; a bucket's folder is there while it holds a file."""
+        self._root.fs.invalidate_cache()
+        return self._root.is_dir()
+
+    def files(self) -> Iterator[FileState]:
+        """Every file, in no order, without links; none when there is no such folder."""
+        return _local_files(Path(self._root.path)) if self._is_local else self._remote_files()
+
+    def state(self, path: str) -> FileState | None:
+        """The file's state at this moment; None when it is not there."""
+        try:
+            if self._is_local:
+                return _local_state(path, os.lstat(self._location(path)))
+            self._root.fs.invalidate_cache(self._location(path))
+            return _remote_state(path, self._root.fs.info(self._location(path)))
+        except FileNotFoundError:
+            return None
+
+    def open(self, path: str) -> io.BufferedReader:
+        """The file's bytes as a stream; of a remote file, parts are fetched as they are read. Raises `FileNotFoundError`."""
+        if self._is_local:
+            return Path(self._location(path)).open("rb")
+        self._root.fs.invalidate_cache(self._location(path))
+        return io.BufferedReader(self._root.fs.open(self._location(path), "rb"), _BUFFER_BYTES)
+
+    def digest(self, path: str) -> str:
+        """The SHA-256 of the file's bytes. Raises `FileNotFoundError`."""
+        with self.open(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _location(self, path: str) -> str:
+        return f"{self._root.path.rstrip('/')}/{path}"
+
+    def _remote_files(self) -> Iterator[FileState]:
+        file_system = self._root.fs
+        file_system.invalidate_cache()
+        start = self._location("")
+        try:
+            listed = file_system.find(self._root.path, detail=True)
+        except FileNotFoundError:
+            return
+        for name, info in listed.items():
+            state = _remote_state(name.removeprefix(start), info)
+            if state is not None and name.startswith(start):
+                yield state
+
+
+def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
+    """Only what vanished meanwhile is passed over: a folder that cannot be read is an error, not an empty one."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _local_files(folder / entry.name, f"{below}{entry.name}/")
+            continue
+        with suppress(FileNotFoundError):
+            state = _local_state(below + entry.name, entry.stat(follow_symlinks=False))
+            if state is not None:
+                yield state
+
+
+def _local_state(path: str, found: os.stat_result) -> FileState | None:
+    return FileState(path, found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+
+
+def _remote_state(path: str, info: Mapping[str, Any]) -> FileState | None:
+    return FileState(path, info["size"], _marker(info)) if info["type"] == "file" else None
+
+
+def _marker(info: Mapping[str, Any]) -> str:
+    """A listing and a question about one file may spell it differently: a time as a number, an ETag without quotes."""
+    value = next((info[name] for name in _MARKERS if info.get(name)), "")
+    return str(value.timestamp() if isinstance(value, datetime) else value).strip('"')

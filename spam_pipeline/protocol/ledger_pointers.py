@@ -1,0 +1,132 @@
+"""The ledger's pointers: which version each partition of an environment points to, and how one is moved.
+
+What is current is the last publication, so moving a pointer is adding one. The caller has begun the transaction.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spam_pipeline.protocol.ledger_rows import now, publication_of, ticks
+from spam_pipeline.protocol.ledger_tables import parts, publications, versions
+from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication, Published, PublishedPart
+
+
+def pointers(environment: str, as_of: datetime | None = None, after: int = 0) -> Any:
+    """The last publication of every stage and partition of one environment, as a query to narrow down.
+
+    With `after`, only where that is later than the publication of this id.
+    """
+    latest = sa.select(sa.func.max(publications.c.id)).where(
+        publications.c.environment == environment, publications.c.id > after
+    )
+    if as_of is not None:
+        latest = latest.where(publications.c.published_at <= ticks(as_of))
+    latest = latest.group_by(publications.c.stage, publications.c.partition)
+    return sa.select(publications).where(publications.c.id.in_(latest))
+
+
+def published_of(connection: Connection, found: Any) -> dict[str, dict[str, Published | None]]:
+    """The versions behind some publications, by stage and partition, without files; None for a retraction."""
+    current = found.subquery()
+    by_id = _by_id(connection, versions.c.id.in_(sa.select(current.c.version_id)))
+    published: dict[str, dict[str, Published | None]] = defaultdict(dict)
+    for stage, partition, version_id in connection.execute(
+        sa.select(current.c.stage, current.c.partition, current.c.version_id)
+    ).all():
+        published[stage][partition] = by_id.get(version_id)
+    return published
+
+
+def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[Published]:
+    """The versions of some recipes, without files."""
+    return _by_id(connection, versions.c.recipe.in_(recipes)).values()
+
+
+def _by_id(connection: Connection, condition: Any) -> dict[int, Published]:
+    """The versions that meet a condition, by id, their parts in the order of their names."""
+    query = (
+        sa.select(
+            versions.c.id,
+            versions.c.recipe,
+            versions.c.code_version,
+            versions.c.content,
+            parts.c.name,
+            parts.c.content,
+            parts.c.rows,
+            parts.c.is_side_part,
+        )
+        .select_from(versions)
+        .join(parts, parts.c.version_id == versions.c.id, isouter=True)
+        .where(condition)
+        .order_by(versions.c.id, parts.c.name)
+    )
+    found: dict[int, Published] = {}
+    for version_id, recipe, code_version, content, name, part_content, rows, is_side_part in connection.execute(
+        query
+    ).all():
+        part: tuple[PublishedPart, ...] = () if name is None else (PublishedPart(name, part_content, rows),)
+        before = found.get(version_id)
+        own, side = (before.parts, before.side_parts) if before else ((), ())
+        own, side = (own, side + part) if is_side_part else (own + part, side)
+        found[version_id] = Published(version_id, recipe, code_version, content, own, side)
+    return found
+
+
+class Place(NamedTuple):
+    """What a pointer belongs to."""
+
+    environment: str
+    stage: str
+    partition: str
+
+
+def pointer(connection: Connection, place: Place, as_of: datetime | None = None) -> Publication | None:
+    """The publication that readers of a place go by: its environment's own, otherwise that of production."""
+    for name in dict.fromkeys((place.environment, PRODUCTION)):
+        found = connection.execute(pointers(name, as_of).where(_of(place.stage, place.partition))).first()
+        if found is not None:
+            return publication_of(found)
+    return None
+
+
+def publish(connection: Connection, place: Place, version_id: int | None, occasion: Occasion) -> Publication | None:
+    """Point a place at a version, or at none; None when that is where its readers are pointed already."""
+    current = pointer(connection, place)
+    if (current.version_id if current else None) == version_id:
+        return None
+    return _add(connection, place, version_id, occasion)
+
+
+def give_way(connection: Connection, place: Place, version_id: int, instead: int | None, occasion: Occasion) -> None:
+    """Where a place points at a version, point it at another one, or at none."""
+    current = pointer(connection, place)
+    if current is not None and current.version_id == version_id:
+        _add(connection, place, instead, occasion)
+
+
+def pointed_at(connection: Connection, place: Place) -> list[int]:
+    """The ids of the versions that a place's readers were ever pointed at, the last one first."""
+    query = (
+        sa.select(publications.c.version_id)
+        .where(
+            publications.c.environment.in_({place.environment, PRODUCTION}),
+            _of(place.stage, place.partition),
+            publications.c.version_id.is_not(None),
+        )
+        .order_by(publications.c.id.desc())
+    )
+    return list(dict.fromkeys(connection.scalars(query)))
+
+
+def _of(stage: str, partition: str) -> sa.ColumnElement[bool]:
+    return sa.and_(publications.c.stage == stage, publications.c.partition == partition)
+
+
+def _add(connection: Connection, place: Place, version_id: int | None, occasion: Occasion) -> Publication:
+    row = {**place._asdict(), "version_id": version_id, **occasion._asdict(), "published_at": ticks(now())}
+    return publication_of(connection.execute(sa.insert(publications).returning(publications), row).one())

@@ -1,0 +1,274 @@
+"""One materialization of `convergence`: what it publishes, and what the instance shows afterwards."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.grids import partitions_definition
+from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
+from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
+from spam_pipeline.partitions import event_days
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.retry import Retry
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.staleness import State
+from spam_pipeline_tests.orchestration.toy_location import (
+    DAYS,
+    START,
+    UNASKED,
+    last_check,
+    materialize,
+    observed,
+    told,
+    with_unlucky_numbers,
+)
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+
+HOLD = (
+    "import sys; from spam_pipeline.protocol.claims import Claims\n"
+    "with Claims(sys.argv[1]).on_converging(sys.argv[2]): print('held', flush=True); sys.stdin.read()"
+)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-02 2")
+    land(home, "2026-01-02", "a", "2026-01-02 10", "broken")
+    return home
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@contextmanager
+def converging_elsewhere(home: Path, environment: str = PRODUCTION) -> Iterator[None]:
+    """Another process holds the claim on converging."""
+    command = [sys.executable, "-c", HOLD, f"sqlite:///{home / 'ledger.db'}", environment]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield
+
+
+def of_convergence(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """The metadata of the convergence."""
+    event = result.asset_materializations_for_node(CONVERGENCE)[0]
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def touched(metadata: dict[str, Any]) -> set[tuple[str, int, str, str]]:
+    """The rows of what a convergence touched: stage, number of partitions, what was done, why."""
+    rows = [record.data for record in metadata["touched"].records]
+    return {(row["stage"], row["partitions"], row["what"], row["why"]) for row in rows}
+
+
+def failed(instance: dg.DagsterInstance, stage: str) -> set[str]:
+    """The days of a stage that the instance shows as failed."""
+    grid = partitions_definition(event_days, START)
+    assert grid is not None
+    statuses = instance.get_status_by_partition(dg.AssetKey(stage), DAYS, grid) or {}
+    return {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
+
+
+def test_it_observes_and_publishes_everything(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    assert materialize(runner, instance).success
+    states = {need.state for by_partition in runner.needs().values() for need in by_partition.values()}
+    assert states == {State.FRESH}
+    assert set(runner.ledger.published(PRODUCTION, list(runner.graph.stages))["numbers"]) == set(DAYS)
+
+
+def test_every_publication_is_told_in_its_run_with_why_and_how(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    run = materialize(runner, instance).run_id
+    published = runner.ledger.publications_after(0, PRODUCTION)
+    assert len(published) > 10
+    for publication, found in published:
+        assert found is not None
+        version, _ = found
+        shown = told(instance, publication.stage, None if publication.partition == WHOLE else publication.partition)
+        assert [(item["run"], item["data version"]) for item in shown] == [(run, version.content)]
+        assert (shown[0]["why"], shown[0]["action"], shown[0]["recipe"]) == ("missing", "computed", version.recipe)
+    assert [item.run_id for item in instance.get_runs()] == [run], "no other run was needed"
+
+
+def test_it_evaluates_the_checks_of_every_stage(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    materialize(runner, instance)
+    published = {publication.stage for publication, _ in runner.ledger.publications_after(0, PRODUCTION)}
+    for name, stages in ((CONTRACT_CHECK, published), (CONVERGED_CHECK, set(runner.graph.stages))):
+        for stage in stages:
+            check = last_check(instance, stage, name)
+            assert check is not None, (stage, name)
+            assert check.passed, (stage, name)
+
+
+def test_its_metadata_says_what_was_touched_and_why(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    first = of_convergence(materialize(runner, instance))
+    assert ("numbers", 2, "computed", "missing") in touched(first)
+    assert (first["held"], first["failed"]) == ("none", "none")
+    land(home, "2026-01-01", "late", "2026-01-02 3")
+    second = of_convergence(materialize(runner, instance))
+    assert ("numbers", 1, "computed", "data: received_numbers") in touched(second)
+    assert ("received_numbers", 1, "computed", "data: landed_numbers") in touched(second)
+    assert second["reused"] == 0
+    assert second["computed"] == sum(row[1] for row in touched(second))
+
+
+def test_a_second_one_touches_nothing(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    materialize(runner, instance)
+    again = materialize(runner, instance)
+    assert (touched(of_convergence(again)), of_convergence(again)["computed"]) == (set(), 0)
+    assert len(told(instance, "numbers", DAYS[0])) == 1
+
+
+def test_a_setting_that_is_taken_back_shows_the_old_versions_as_reused(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    for factor in (1, 2, 1):
+        last = materialize(toy_runner(home, factor=factor), instance)
+    shown = told(instance, "two_day_total", DAYS[1])
+    assert [item["action"] for item in shown] == ["reused", "computed", "computed"]
+    assert [item["why"] for item in shown] == ["code: setting factor", "code: setting factor", "missing"]
+    assert shown[0]["data version"] == shown[2]["data version"] != shown[1]["data version"]
+    metadata = of_convergence(last)
+    assert touched(metadata) == {
+        ("two_day_total", 2, "reused", "code: setting factor"),
+        ("board", 1, "reused", "data: two_day_total"),
+    }
+    assert (metadata["computed"], metadata["reused"]) == (0, 3)
+
+
+def test_a_file_that_is_taken_back_shows_the_old_versions_as_reused(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    materialize(runner, instance)
+    replaced = land(home, "2026-01-02", "a", "2026-01-02 999")
+    materialize(runner, instance)
+    land(home, "2026-01-02", "a", "2026-01-02 10", "broken")
+    assert replaced.exists()
+    metadata = of_convergence(materialize(runner, instance))
+    assert metadata["computed"] == 0
+    assert {what for _, _, what, _ in touched(metadata)} == {"reused"}
+    shown = told(instance, "numbers", "2026-01-02")
+    assert shown[0]["data version"] == shown[2]["data version"] != shown[1]["data version"]
+
+
+def test_equal_content_is_said_to_be_unchanged_and_stops_the_wave(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    materialize(runner, instance)
+    land(home, "2026-01-02", "retry", "2026-01-02 10")
+    found = touched(of_convergence(materialize(runner, instance)))
+    assert ("numbers", 1, "computed, content unchanged", "data: received_numbers") in found
+    assert {stage for stage, *_ in found} == {"received_numbers", "numbers", "board"}
+
+
+def test_what_is_gone_is_told_as_retracted(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    materialize(runner, instance)
+    (home / "landing/2026-01-01/a.txt").unlink()
+    found = touched(of_convergence(materialize(runner, instance)))
+    assert ("numbers", 1, "retracted", "data: nothing to compute it from any more") in found
+    seen = instance.fetch_observations(dg.AssetRecordsFilter(dg.AssetKey("numbers"), asset_partitions=[DAYS[0]]), 10)
+    assert len(seen.records) == 1
+
+
+def test_a_failing_stage_fails_the_run_and_its_partition_and_nothing_else(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    runner = toy_runner(home, stages=with_unlucky_numbers())
+    result = materialize(runner, instance)
+    assert not result.success
+    assert failed(instance, "numbers") == {"2026-01-02"}
+    assert failed(instance, "two_day_total") == set()
+    assert len(told(instance, "two_day_total", "2026-01-01")) == 1
+    assert runner.needs()["received_numbers"]["2026-01-02"].state is State.FRESH
+    audit, converged = (last_check(instance, "numbers", name) for name in (CONTRACT_CHECK, CONVERGED_CHECK))
+    assert audit is not None
+    assert (audit.passed, audit.partition) == (False, "2026-01-02")
+    assert audit.description == "nothing to audit: ValueError: the second is an unlucky day"
+    assert converged is not None
+    assert not converged.passed
+
+
+def test_a_failure_is_named_in_the_runs_error(home: Path, instance: dg.DagsterInstance) -> None:
+    result = materialize(toy_runner(home, stages=with_unlucky_numbers()), instance)
+    failure = result.get_step_failure_events()[0].step_failure_data.user_failure_data
+    assert failure is not None
+    assert failure.description == "1 partitions failed, the rest converged"
+    assert "numbers 2026-01-02: ValueError: the second is an unlucky day" in str(failure.metadata["failed"].value)
+    assert touched({name: value.value for name, value in failure.metadata.items()}) >= {
+        ("numbers", 1, "failed", "missing"),
+        ("numbers", 1, "computed", "missing"),
+    }
+
+
+def test_a_repaired_stage_is_no_longer_shown_as_failed(home: Path, instance: dg.DagsterInstance) -> None:
+    materialize(toy_runner(home, stages=with_unlucky_numbers()), instance)
+    assert materialize(toy_runner(home), instance).success
+    assert failed(instance, "numbers") == set()
+    for name in (CONTRACT_CHECK, CONVERGED_CHECK):
+        check = last_check(instance, "numbers", name)
+        assert check is not None
+        assert check.passed
+
+
+def test_a_refused_version_is_quarantined_and_not_materialized(home: Path, instance: dg.DagsterInstance) -> None:
+    land(home, "2026-01-02", "b", "2026-01-02 -5")
+    runner = toy_runner(home)
+    metadata = of_convergence(materialize(runner, instance))
+    assert ("received_numbers", 1, "refused, quarantined", "missing") in touched(metadata)
+    assert "received_numbers 2026-01-02: its version was refused" in metadata["held"]
+    assert told(instance, "received_numbers", "2026-01-02") == []
+    assert len(told(instance, "received_numbers", "2026-01-01")) == 1
+    check = last_check(instance, "received_numbers", CONVERGED_CHECK)
+    assert check is not None
+    assert not check.passed
+
+
+def test_nothing_is_done_while_another_process_converges(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    with converging_elsewhere(home):
+        result = materialize(runner, instance)
+    assert result.success
+    assert result.asset_materializations_for_node(CONVERGENCE) == []
+    assert runner.ledger.publications_after(0, PRODUCTION) == []
+    assert materialize(runner, instance).success
+    assert runner.ledger.publications_after(0, PRODUCTION) != []
+
+
+def test_another_environment_that_is_being_converged_does_not_matter(home: Path, instance: dg.DagsterInstance) -> None:
+    runner = toy_runner(home)
+    with converging_elsewhere(home, "branch"):
+        assert of_convergence(materialize(runner, instance))["computed"] > 0
+
+
+def tries_of_numbers(runner: Runner) -> int:
+    need = runner.needs()["numbers"]["2026-01-02"]
+    return runner.attempts([need])[need.recipe].count
+
+
+def test_unasked_it_leaves_what_failed_to_the_retry_policy_and_asked_for_it_tries_again(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    runner = observed(home, stages=with_unlucky_numbers(Retry(tries=5, first_wait_seconds=3600)))
+    materialize(runner, instance, tags=UNASKED)
+    assert tries_of_numbers(runner) == 1
+    assert materialize(runner, instance, tags=UNASKED).success, "nothing was due"
+    assert tries_of_numbers(runner) == 1
+    assert not materialize(runner, instance).success
+    assert tries_of_numbers(runner) == 2

@@ -1,0 +1,45 @@
+"""Records of a ledger that are made up, and what a ledger tells of them."""
+
+from datetime import UTC, datetime
+
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.recipe import InputRead
+from spam_pipeline.protocol.records import PRODUCTION, Audit, Observation, Part, StoredFile, Verdict, Version
+
+PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, ("number: below 0",))
+NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def a_version(
+    recipe: str = "r1", partition: str = "2026-01-05", content: str = "c1", inputs: tuple[InputRead, ...] = ()
+) -> Version:
+    return Version(
+        recipe=recipe,
+        context="toys",
+        stage="numbers",
+        partition=partition,
+        code_version="code",
+        content=content,
+        parts=(Part.of("all", (StoredFile(f"toys/numbers/{partition}/{content}.parquet", 3, 99),)),),
+        side_parts=(Part.of("rejected", (StoredFile("toys/numbers/rejected.parquet", 1, 9),)),),
+        fingerprint={"total": 7, "mean": 0.5},
+        columns={"number": "Int64"},
+        rows_read=4,
+        seconds=0.25,
+        computed_at=NOON,
+        inputs=inputs,
+    )
+
+
+def an_observation(path: str = "2026-01-05/a.txt", digest: str | None = "d1") -> Observation:
+    return Observation("landed_numbers", "2026-01-05", path, digest, 10, "1000000000000000001", NOON)
+
+
+def recipes_told(ledger: Ledger, after: int = 0) -> list[str]:
+    return [found[0].recipe for _, found in ledger.publications_after(after, PRODUCTION) if found]
+
+
+def recorded(ledger: Ledger, recipe: str) -> Version:
+    found = ledger.version(recipe)
+    assert found is not None
+    return found[0]

@@ -1,0 +1,314 @@
+"""Converged equals rebuilt: whatever happened, it is as if everything had been computed once, from what is there now.
+
+Random histories of the toy pipeline over a real store and ledger: late, replaced, repeated and removed files, edited code
+and contracts, refused versions, killed and competing processes, two environments.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from spam_pipeline.protocol.convergence import Failure, converge
+from spam_pipeline.protocol.partition import days_before, month_of
+from spam_pipeline.protocol.plan import Doing, Planned, plan
+from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.runner import Action, Outcome, Runner
+from spam_pipeline.protocol.staleness import Need, State
+from spam_pipeline_tests.protocol.toy_home import Fuse, Home, Key, Killed, Landed
+from spam_pipeline_tests.protocol.toy_variants import CONTRACTS, EDITS, Code
+
+BRANCH = "branch"
+DAYS = ("2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02", "2026-02-06")
+PATHS = tuple((day, name) for day in DAYS for name in "ab")
+
+LINE = st.builds("{} {}".format, st.sampled_from(DAYS), st.sampled_from((0, 0, 1, 2, 7, 70, 70, "word", -5)))
+LINES = st.lists(LINE, min_size=1, max_size=3).map(tuple)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What there is after computing everything once: the content of each partition, and what is held."""
+
+    contents: Mapping[Key, str]
+    held: frozenset[Key]
+
+
+def rebuilt(files: Landed, code: Code) -> Rebuilt:
+    """A rebuild from nothing on the same files and code."""
+    return _rebuilt(tuple(sorted(files.items())), code)
+
+
+@cache
+def _rebuilt(files: tuple[tuple[Key, tuple[str, ...]], ...], code: Code) -> Rebuilt:
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        home.have(dict(files))
+        runner = home.runner(code)
+        runner.observe()
+        assert not converge(runner).failed
+        done = Rebuilt(home.published(PRODUCTION, runner.graph.stages), held(runner))
+        home.close()
+        return done
+
+
+def held(runner: Runner) -> frozenset[Key]:
+    """The partitions that are held."""
+    needs = [need for by_partition in runner.needs().values() for need in by_partition.values()]
+    return frozenset((need.stage, need.partition) for need in needs if need.state is State.HELD)
+
+
+def rests_on(key: Key, days: set[str]) -> bool:
+    """Whether a partition of a stage after `received_numbers` may rest on numbers of some event days."""
+    name, partition = key
+    if name in {"numbers", "settled_total"}:
+        return partition in days
+    if name == "two_day_total":
+        return any(days_before(partition, back) in days for back in range(3))
+    if name == "monthly_total":
+        return any(month_of(day) == partition for day in days)
+    return name in {"model", "share", "board"} and bool(days)
+
+
+@dataclass
+class Convergence:
+    """What one convergence did, partition by partition."""
+
+    outcomes: list[tuple[Need, Outcome]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def note(self, need: Need, _why: object, outcome: Outcome | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self.failures.append(outcome)
+        else:
+            self.outcomes.append((need, outcome))
+
+    @property
+    def keys(self) -> list[Key]:
+        return [(need.stage, need.partition) for need, _ in self.outcomes]
+
+    def recipes(self, action: Action) -> list[str]:
+        return [need.recipe for need, outcome in self.outcomes if outcome.action is action]
+
+
+class Histories(RuleBasedStateMachine):
+    """One history; whenever somebody converges it must be as if nothing had ever happened but a rebuild."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.home = Home(Path(self.folder.name) / "home")
+        self.code = {PRODUCTION: Code(), BRANCH: Code()}
+        self.days_of: dict[str, set[str]] = {}
+        self.past: list[Landed] = []
+
+    def teardown(self) -> None:
+        for environment in self.code:
+            self.converge(environment)
+        self.home.close()
+        self.folder.cleanup()
+
+    def have(self, files: Landed) -> None:
+        self.past.append(dict(self.home.files))
+        self.home.have(files)
+        for (arrival, _), lines in files.items():
+            self.days_of.setdefault(arrival, set()).update(line.split(" ")[0] for line in lines)
+
+    # What happens in the landing zone and to the code
+
+    @initialize(first=st.dictionaries(st.sampled_from(PATHS), LINES, min_size=1, max_size=3))
+    def begin(self, first: Landed) -> None:
+        self.have(first)
+
+    @rule(path=st.sampled_from(PATHS), lines=LINES)
+    def land_or_replace(self, path: Key, lines: tuple[str, ...]) -> None:
+        self.have({**self.home.files, path: lines})
+
+    @rule(path=st.sampled_from(PATHS), data=st.data(), moved=st.booleans())
+    def deliver_again_elsewhere(self, path: Key, data: st.DataObject, moved: bool) -> None:  # noqa: FBT001 - drawn
+        known = data.draw(st.sampled_from(sorted(self.home.files)))
+        lines = self.home.files[known]
+        kept = {key: value for key, value in self.home.files.items() if key != known or not moved}
+        self.have({**kept, path: lines})
+
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        gone = data.draw(st.sampled_from(sorted(self.home.files)))
+        if len(self.home.files) > 1:
+            self.have({path: lines for path, lines in self.home.files.items() if path != gone})
+
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        files = data.draw(st.sampled_from(self.past))
+        if files:
+            self.have(files)
+
+    @rule(edit=st.sampled_from(EDITS), environment=st.sampled_from((PRODUCTION, PRODUCTION, BRANCH)))
+    def edit(self, edit: tuple[str, int], environment: str) -> None:
+        self.code[environment] = replace(self.code[environment], **dict([edit]))
+
+    @rule(edit=st.sampled_from(CONTRACTS), environment=st.sampled_from((PRODUCTION, BRANCH)))
+    def change_rules(self, edit: tuple[str, int], environment: str) -> None:
+        self.code[environment] = replace(self.code[environment], **dict([edit]))
+
+    # Convergences that do not come to their end, or do more than one thing
+
+    @rule(effects=st.integers(0, 120), environment=st.sampled_from((PRODUCTION, BRANCH)))
+    def die(self, effects: int, environment: str) -> None:
+        runner = self.home.runner(self.code[environment], environment, Fuse(effects))
+        with suppress(Killed):
+            runner.observe()
+            converge(runner)
+
+    @rule(path=st.sampled_from(PATHS), lines=LINES)
+    def converge_while_a_file_is_replaced(self, path: Key, lines: tuple[str, ...]) -> None:
+        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        runner.observe()
+        self.have({**self.home.files, path: lines})
+        done = Convergence()
+        converge(runner, on_outcome=done.note)
+        assert all(item.error.startswith("LandingChanged") for item in done.failures)
+
+    @rule(name=st.sampled_from(("numbers", "model", "share", "two_day_total")), seen=st.booleans())
+    def converge_in_part(self, name: str, seen: bool) -> None:  # noqa: FBT001 - drawn
+        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        if seen:
+            runner.observe()
+        if name in runner.graph.stages:
+            done = Convergence()
+            converge(runner, [name], on_outcome=done.note)
+            assert all(item.error.startswith("LandingChanged") for item in done.failures)
+
+    @rule()
+    def run_partitions_in_any_order(self) -> None:
+        """The last stages first, and each partition by itself: what rests on something that is to come is early."""
+        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        runner.observe()
+        for by_partition in reversed(list(runner.needs().values())):
+            for need in by_partition.values():
+                assessment, now = runner.need(need.stage, need.partition)
+                if now.can_run:
+                    runner.run(assessment, now)
+
+    # Convergences
+
+    @rule(environment=st.sampled_from((PRODUCTION, PRODUCTION, BRANCH)), writers=st.sampled_from((1, 1, 1, 2)))
+    def observe_and_converge(self, environment: str, writers: int) -> None:
+        self.converge(environment, writers)
+
+    def converge(self, environment: str, writers: int = 1) -> None:
+        code = self.code[environment]
+        runner = self.home.daemon(code, environment)
+        runner.observe()
+        planned, known, tried = plan(runner), self.home.recipes(), self.home.attempts()
+        production = self.home.published(PRODUCTION, runner.graph.stages)
+        before = self.home.published(environment, runner.graph.stages)
+        parts = _parts_received(runner)
+
+        done = Convergence()
+        if writers == 1:
+            converge(runner, on_outcome=done.note)
+        else:
+            others = [self.home.runner(code, environment) for _ in range(writers)]
+            with ThreadPoolExecutor(writers) as pool:
+                list(pool.map(lambda other: converge(other, on_outcome=done.note), others))
+
+        assert done.failures == []
+        computed = done.recipes(Action.COMPUTED)
+        wanted = {need.recipe for by_key in runner.needs().values() for need in by_key.values()}
+        assert self.home.attempts() - tried == Counter(computed), "each was computed once"
+        assert set(computed) == wanted - known - {""}, "computed is what is wanted and was not there"
+        assert self.home.recipes() == known | set(computed)
+        if writers == 1:
+            assert len(set(done.keys)) == len(done.keys), "nothing ran twice"
+            now = _parts_received(runner)
+            moved = {part for key in now.keys() & parts.keys() for part in now[key] ^ parts[key]}
+            moved = moved.union(*(now[key] for key in now.keys() - parts.keys()))
+            _check_plan(planned, done, before, moved)
+        self._check_nothing_is_left(runner)
+        self._check_rebuilt(runner)
+        if environment == BRANCH:
+            assert self.home.published(PRODUCTION, runner.graph.stages) == production
+
+    def _check_nothing_is_left(self, runner: Runner) -> None:
+        assert plan(runner) == []
+        again = Convergence()
+        for other in (runner, self.home.runner(self.code[runner.environment], runner.environment)):
+            converge(other, on_outcome=again.note)
+            assert (again.keys, again.failures) == ([], [])
+            assert other.needs() == runner.needs()
+
+    def _check_rebuilt(self, runner: Runner) -> None:
+        """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild."""
+        expected, is_held = rebuilt(self.home.files, self.code[runner.environment]), held(runner)
+        either = expected.held | is_held
+        arrivals = {key for name, key in either if name == "received_numbers"}
+        unclear = set[str]().union(*(self.days_of[key] for key in arrivals))
+        days = unclear | {key for name, key in either if name == "numbers"}
+
+        def is_clear(key: Key) -> bool:
+            name, partition = key
+            if name in {"numbers", "rejected_numbers"}:
+                return partition not in (unclear if name == "numbers" else arrivals)
+            return not rests_on(key, days) and not (name == "board" and either)
+
+        assert {key for key in is_held if is_clear(key)} == {key for key in expected.held if is_clear(key)}
+        found = self.home.published(runner.environment, runner.graph.stages)
+        assert {key: found[key] for key in found if key not in either and is_clear(key)} == {
+            key: content for key, content in expected.contents.items() if key not in either and is_clear(key)
+        }
+        board = runner.ledger.published_version(runner.environment, "board", "all")
+        if board:
+            assert (self.home.folder / "board.txt").read_text(encoding="utf-8").startswith(board.recipe)
+
+
+def _parts_received(runner: Runner) -> dict[str, set[str]]:
+    published = runner.ledger.published(runner.environment, ["received_numbers"])["received_numbers"]
+    return {key: {part.name for part in (*item.parts, *item.side_parts)} for key, item in published.items()}
+
+
+def _check_plan(planned: list[Planned], done: Convergence, before: Mapping[Key, str], moved: set[str]) -> None:
+    """What was certain has happened, and what happened was planned, except for days that nobody knew would come or go."""
+    if any(outcome.refused for _, outcome in done.outcomes):
+        return
+
+    def is_known(key: Key) -> bool:
+        return not rests_on(key, moved) and not (key[0] == "rejected_numbers" and "rejected" in moved)
+
+    happened = dict(zip(done.keys, [outcome.action for _, outcome in done.outcomes], strict=True))
+    told = {(item.stage, item.partition): item for item in planned}
+    certain = {key for key, item in told.items() if item.cause.is_certain and is_known(key)}
+    assert certain - happened.keys() == set()
+    assert {key for key in happened.keys() & before.keys() if is_known(key)} - told.keys() == set()
+    reused = {key for key in certain if told[key].action is Doing.REUSE}
+    assert {key for key in reused if happened[key] is Action.COMPUTED} == set()
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=10,
+    stateful_step_count=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # one step is a real convergence, with files and transactions
+)
+
+
+def test_an_environment_does_not_read_what_its_own_rules_refuse_though_production_publishes_it(tmp_path: Path) -> None:
+    home, strict = Home(tmp_path / "home"), Code(numbers=3)
+    home.have({("2026-01-30", "a"): ("2026-01-30 70",)})
+    for code, environment in ((strict, BRANCH), (Code(), PRODUCTION), (strict, BRANCH)):
+        runner = home.daemon(code, environment)
+        runner.observe()
+        assert not converge(runner).failed
+    assert ("numbers", "2026-01-30") in held(home.daemon(strict, BRANCH))
+    assert home.published(BRANCH, ["numbers"]) == {}
+    assert home.published(PRODUCTION, ["numbers"]).keys() == {("numbers", "2026-01-30")}
+    home.close()

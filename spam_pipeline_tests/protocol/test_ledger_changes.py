@@ -1,0 +1,147 @@
+"""What was added to the ledger since somebody last looked, over SQLite and over PostgreSQL."""
+
+from collections.abc import Iterator
+
+from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.records import PRODUCTION, Audit, AuditOf, Changes, Position, Verdict
+from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_version, an_observation, recorded
+
+
+def changed(ledger: Ledger, after: Position, *environments: str, contracts: tuple[str, ...] = ()) -> Changes:
+    return ledger.changes(environments or (PRODUCTION,), after, contracts)
+
+
+def test_of_an_empty_ledger_nothing_is_told(ledger: Ledger) -> None:
+    found = changed(ledger, Position())
+    assert (found.observations, found.pointers, found.audits) == ([], {PRODUCTION: {}}, [])
+    assert found.position == Position()
+
+
+def one_after_the_other(ledger: Ledger) -> Iterator[None]:
+    """Additions of every kind."""
+    ledger.record_observations([an_observation()])
+    yield
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    yield
+    ledger.record(a_version("r2", content="c2"), REFUSED, PRODUCTION)
+    yield
+    ledger.record_observations([an_observation(digest=None)])
+    yield
+    ledger.retract("numbers", "2026-01-05", PRODUCTION)
+    yield
+    ledger.remember_code(CodeVersion("code", {}, {}))
+    yield
+
+
+def test_whatever_is_added_is_told_exactly_once(ledger: Ledger) -> None:
+    position = Position()
+    told: list[tuple[list[str | None], list[str | None], list[str]]] = []
+    for _ in one_after_the_other(ledger):
+        found = changed(ledger, position)
+        pointers = found.pointers[PRODUCTION].get("numbers", {})
+        told.append(
+            (
+                [seen.digest for seen in found.observations],
+                [version and version.recipe for version in pointers.values()],
+                [audit.recipe for audit in found.audits],
+            )
+        )
+        position = found.position
+    assert told == [
+        (["d1"], [], []),
+        ([], ["r1"], ["r1"]),
+        ([], [], ["r2"]),
+        ([None], [], []),
+        ([], [None], []),
+        ([], [], []),
+    ]
+
+
+def test_of_what_was_added_several_times_the_last_is_told_but_every_audit(ledger: Ledger) -> None:
+    ledger.record(a_version("r0", content="c0"), PASSED, PRODUCTION)
+    start = changed(ledger, Position()).position
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    ledger.record(a_version("r2", content="c2"), PASSED, PRODUCTION)
+    ledger.publish(recorded(ledger, "r1"), PRODUCTION)
+    ledger.record_audit(recorded(ledger, "r2"), REFUSED, PRODUCTION)
+    ledger.record_observations([an_observation(digest="d2")])
+    ledger.record_observations([an_observation(digest="d1")])
+    found = changed(ledger, start)
+    assert [seen.digest for seen in found.observations] == ["d1"]
+    assert [version and version.recipe for version in found.pointers[PRODUCTION]["numbers"].values()] == ["r1"]
+    assert [(audit.recipe, audit.verdict) for audit in found.audits] == [
+        ("r1", Verdict.PASSED),
+        ("r2", Verdict.PASSED),
+        ("r2", Verdict.REFUSED),
+    ]
+
+
+def test_pointers_of_each_environment_are_told_apart(ledger: Ledger) -> None:
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    ledger.record(a_version("r2", content="c2"), PASSED, "branch")
+    ledger.record(a_version("r3", content="c3"), PASSED, "another")
+    found = changed(ledger, Position(), PRODUCTION, "branch").pointers
+    assert {
+        name: [version and version.recipe for version in by_stage["numbers"].values()]
+        for name, by_stage in found.items()
+    } == {PRODUCTION: ["r1"], "branch": ["r2"]}
+
+
+JUDGEMENTS = {
+    "today passed": "",
+    "today refused": "refused",
+    "past passed": "unjudged",
+    "past refused": "unjudged",
+    "today passed, past refused": "",
+    "today refused, past passed": "refused",
+    "past refused, today passed": "",
+    "past passed, today refused": "refused",
+    "today refused, today passed": "",
+    "today passed, today refused": "refused",
+    "another of today passed, past refused": "",
+}
+"""What contracts have said of a version, in their order, and what it is then to somebody who judges by those of today."""
+
+
+def an_audit(said: str) -> Audit:
+    contract, _, verdict = said.rpartition(" ")
+    return Audit(Verdict(verdict), (), contract)
+
+
+def test_from_the_start_only_what_speaks_against_a_version_by_contracts_of_today_is_told(ledger: Ledger) -> None:
+    for recipe in JUDGEMENTS:
+        for said in recipe.split(", "):
+            ledger.record(a_version(recipe, recipe), an_audit(said), PRODUCTION)
+    found = changed(ledger, Position(), contracts=("today", "another of today"))
+    assert found.audits == [
+        AuditOf(recorded(ledger, recipe).id, recipe, "numbers", verdict, contract)
+        for kind, verdict, contract in (("refused", Verdict.REFUSED, "today"), ("unjudged", Verdict.PASSED, ""))
+        for recipe in JUDGEMENTS
+        if JUDGEMENTS[recipe] == kind
+    ]
+    assert found.position.version == len(JUDGEMENTS)
+
+
+def test_later_every_audit_is_told_whatever_contract_it_is_by(ledger: Ledger) -> None:
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    start = changed(ledger, Position(), contracts=("today",)).position
+    ledger.record(a_version("r2", content="c2"), an_audit("past refused"), PRODUCTION)
+    for recipe, said in (
+        ("r1", "today refused"),
+        ("r2", "today passed"),
+        ("r1", "today passed"),
+        ("r2", "past passed"),
+    ):
+        ledger.record_audit(recorded(ledger, recipe), an_audit(said), PRODUCTION)
+    one, two = (recorded(ledger, recipe).id for recipe in ("r1", "r2"))
+    found = changed(ledger, start, contracts=("today",))
+    assert found.audits == [
+        AuditOf(two, "r2", "numbers", Verdict.REFUSED, "past"),
+        AuditOf(one, "r1", "numbers", Verdict.REFUSED, "today"),
+        AuditOf(two, "r2", "numbers", Verdict.PASSED, "today"),
+        AuditOf(one, "r1", "numbers", Verdict.PASSED, "today"),
+        AuditOf(two, "r2", "numbers", Verdict.PASSED, "past"),
+    ]
+    assert (start.version, found.position.version) == (one, two)
+    assert changed(ledger, found.position, contracts=("today",)).audits == []

@@ -1,0 +1,106 @@
+"""A landing zone behind a URL, told with the toy pipeline: what holds of a local one holds of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from upath import UPath
+
+from spam_pipeline.partitions import arrival_days
+from spam_pipeline.protocol.convergence import Converged, converge
+from spam_pipeline.protocol.errors import LandingVanished
+from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.stage import stage
+from spam_pipeline_tests.protocol.toy_pipeline import Numbers, toy_runner
+
+
+@pytest.fixture
+def bucket() -> UPath:
+    return UPath(f"memory://{uuid4().hex}/landing")
+
+
+def land(bucket: UPath, path: str, *lines: str) -> None:
+    (bucket / path).parent.mkdir(parents=True, exist_ok=True)
+    (bucket / path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def run(runner: Runner) -> Converged:
+    runner.observe()
+    return converge(runner)
+
+
+def numbers(runner: Runner, day: str) -> list[int]:
+    return [int(number) for number in runner.reader.read("numbers", [day]).collect()["number"]]
+
+
+def test_files_that_land_are_replaced_and_go_are_followed(bucket: UPath, tmp_path: Path) -> None:
+    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    land(bucket, "2026-01-01/a.txt", "2026-01-01 1", "broken")
+    land(bucket, "2026-01-01/b.txt", "2026-01-01 2")
+    assert run(runner).converged
+    assert numbers(runner, "2026-01-01") == [1, 2]
+    assert (run(runner).computed, run(runner).reused) == (0, 0)
+
+    land(bucket, "2026-01-01/b.txt", "2026-01-01 3")
+    run(runner)
+    assert numbers(runner, "2026-01-01") == [1, 3]
+
+    (bucket / "2026-01-01" / "a.txt").unlink()
+    run(runner)
+    assert numbers(runner, "2026-01-01") == [3]
+
+
+def test_a_bucket_that_vanished_changes_nothing_and_comes_back(bucket: UPath, tmp_path: Path) -> None:
+    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
+    run(runner)
+    known = runner.ledger.landed()
+    (bucket / "2026-01-01" / "a.txt").unlink()
+    with pytest.raises(LandingVanished, match="where 1 were known"):
+        runner.observe()
+    assert runner.ledger.landed() == known
+    land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
+    assert run(runner).computed == 0, "the same bytes are the same input, whenever they were written"
+
+
+def replaced_after(landed_numbers: LandedFile) -> pl.DataFrame:
+    """Read a file to its end while another one takes its place."""
+    with landed_numbers.open() as file:
+        read = file.read().decode().split()
+    land(UPath(str(landed_numbers.zone)), landed_numbers.path, "2026-01-01 2")
+    return pl.DataFrame({"day": [read[0]], "number": [int(read[1])]})
+
+
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", file_by_file=True)
+def file_by_file(landed_numbers: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
+    """A stage that decodes files one by one."""
+    yield "2026-01-01", replaced_after(landed_numbers)
+
+
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+def whole(landed_numbers: LandedFile) -> pl.LazyFrame:
+    """A stage that takes its file as a whole."""
+    return replaced_after(landed_numbers).lazy()
+
+
+@pytest.mark.parametrize("reading", [file_by_file, whole])
+def test_a_file_that_is_replaced_while_it_is_read_gives_no_version(bucket: UPath, tmp_path: Path, reading: Any) -> None:
+    runner = toy_runner(tmp_path, stages=(reading,), landing_url=str(bucket))
+    land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
+    done = run(runner)
+    assert done.computed == 0
+    (failed,) = done.failed
+    assert failed.error.endswith("2026-01-01/a.txt was replaced since it was observed; observe again")
+    assert runner.ledger.versions(reading.name, "2026-01-01") == []
+
+
+def test_a_large_landing_is_observed_in_turns(bucket: UPath, tmp_path: Path) -> None:
+    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    for number in range(250):
+        land(bucket, f"2026-01-01/{number:03}.txt", f"2026-01-01 {number}")
+    assert [len(runner.observe(seconds=0)) for _ in range(3)] == [200, 50, 0]
+    assert len(runner.ledger.landed()) == 250
