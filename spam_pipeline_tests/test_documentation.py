@@ -19,7 +19,7 @@ from spam_pipeline.ingestion.records import FIELD_TYPES
 from spam_pipeline.pipeline import STAGES
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.graph import StageGraph
-from spam_pipeline.protocol.ledger_rows import ticks
+from spam_pipeline.protocol.ledger.rows import ticks
 from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
 from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, open_home
 
@@ -224,7 +224,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 def test_every_word_of_the_protocol_is_a_word_of_its_code() -> None:
     words = [word.strip("*") for word, _ in tables("docs/protocol.md")[0][1:]]
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spam_pipeline" / "protocol").glob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spam_pipeline" / "protocol").rglob("*.py"))
     assert len(words) == len(set(words)) == 17
     assert [word for word in words if not re.search(rf"\b{word}", code, re.IGNORECASE)] == []
 

@@ -21,7 +21,7 @@ from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger_state import LedgerState
+from spam_pipeline.protocol.ledger.state import LedgerState
 from spam_pipeline.protocol.observation import Classify, observe
 from spam_pipeline.protocol.reader import CATALOGUE_TYPES, Reader
 from spam_pipeline.protocol.recipe import InputRead, Recipe

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.ledger_tables import audits, connect, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.tables import audits, connect, parts, publications, versions, writing
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import plan
 from spam_pipeline.protocol.records import PRODUCTION, Observation

@@ -12,7 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from spam_pipeline.protocol.code_version import CodeVersion
-from spam_pipeline.protocol.ledger_pointers import (
+from spam_pipeline.protocol.ledger.pointers import (
     Place,
     give_way,
     made_of,
@@ -22,7 +22,7 @@ from spam_pipeline.protocol.ledger_pointers import (
     publish,
     published_of,
 )
-from spam_pipeline.protocol.ledger_rows import (
+from spam_pipeline.protocol.ledger.rows import (
     add_audit,
     add_version,
     attempts_of,
@@ -44,7 +44,7 @@ from spam_pipeline.protocol.ledger_rows import (
     versions_where,
     with_last_audit,
 )
-from spam_pipeline.protocol.ledger_tables import (
+from spam_pipeline.protocol.ledger.tables import (
     attempts,
     code_versions,
     completions,

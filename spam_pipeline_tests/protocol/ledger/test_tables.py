@@ -3,9 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from spam_pipeline.protocol import ledger_tables
 from spam_pipeline.protocol.errors import WrongLedger
-from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger import Ledger, tables
 
 
 def test_a_ledger_of_an_earlier_layout_is_refused_and_left_as_it_is(ledger_url: str) -> None:
@@ -23,7 +22,7 @@ def test_a_ledger_of_a_later_layout_is_refused(ledger_url: str) -> None:
     Ledger(ledger_url).close()
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
-        connection.execute(sa.update(ledger_tables.layout).values(number=ledger_tables.LAYOUT + 1))
+        connection.execute(sa.update(tables.layout).values(number=tables.LAYOUT + 1))
     engine.dispose()
     with pytest.raises(WrongLedger, match="use the release that made it"):
         Ledger(ledger_url)

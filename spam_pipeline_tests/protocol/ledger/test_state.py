@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger_state import LedgerState
+from spam_pipeline.protocol.ledger.state import LedgerState
 from spam_pipeline.protocol.records import (
     PRODUCTION,
     Audit,

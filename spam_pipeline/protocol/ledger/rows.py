@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spam_pipeline.protocol.ledger_tables import (
+from spam_pipeline.protocol.ledger.tables import (
     attempts,
     audits,
     completions,

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spam_pipeline.protocol.ledger_rows import now, publication_of, ticks
-from spam_pipeline.protocol.ledger_tables import parts, publications, versions
+from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
+from spam_pipeline.protocol.ledger.tables import parts, publications, versions
 from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication, Published, PublishedPart
 
 
