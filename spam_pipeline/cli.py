@@ -92,7 +92,7 @@ def converge_command(stages: Stages = None, as_json: Json = False) -> None:
         _print_converged(problem.done, as_json=as_json)
         raise
     _print_converged(done, as_json=as_json)
-    if done.failed:
+    if not done.converged:
         raise typer.Exit(FAILED)
     if done.held:
         raise typer.Exit(HELD)

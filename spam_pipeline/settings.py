@@ -68,7 +68,7 @@ def _ledger_url(url: str) -> str:
         dialect = parsed.get_dialect()
     except (sa.exc.ArgumentError, ValueError):
         raise ValueError(_LEDGER_EXPECTED) from None
-    if parsed.get_backend_name() not in _LEDGER_BACKENDS:
+    if parsed.get_backend_name() not in _LEDGER_BACKENDS or parsed.database in {None, "", ":memory:"}:
         raise ValueError(_LEDGER_EXPECTED)
     try:
         dialect.import_dbapi()

@@ -81,6 +81,7 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("LEDGER_URL", "nonsense", "a SQLAlchemy URL of SQLite or PostgreSQL"),
+        ("LEDGER_URL", "sqlite://", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "mysql://someone:password@host/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "postgresql://someone:password@host:port/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "postgresql+pg8000://someone:password@host/ledger", "a database whose driver is installed"),

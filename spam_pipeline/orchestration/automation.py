@@ -22,7 +22,8 @@ CONVERGENCE = "convergence"
 OpenRunner = Callable[[], Runner]
 """Opens the runner when it is first needed, so that definitions can be loaded without a ledger."""
 
-_CONVERGENCE_RETRY = Retry()
+_CONVERGENCE_RETRY = Retry(tries=1_000_000)
+"""What keeps a convergence from getting anywhere, such as a disk that is away, ends some day: in the end once an hour."""
 
 
 class Stale(dg.AutomationCondition[dg.AssetKey]):
@@ -94,6 +95,11 @@ def anything_stale(open_runner: OpenRunner) -> Stale:
         return {WHOLE} if next_try is not None and next_try <= now else frozenset()
 
     return Stale(due)
+
+
+def convergence_tags(runner: Runner) -> dict[str, str]:
+    """What tells the runs of one convergence from those of another ledger or environment in the same instance."""
+    return {"spam_pipeline/environment": runner.environment, "spam_pipeline/ledger": runner.ledger.identity}
 
 
 def convergence_key(runner: Runner) -> str:

@@ -18,10 +18,11 @@ from spam_pipeline.orchestration.automation import (
     OpenRunner,
     anything_stale,
     convergence_key,
+    convergence_tags,
 )
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
-from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, table
+from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, table
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol.causes import Cause
 from spam_pipeline.protocol.convergence import Converged, Failure, converge
@@ -70,12 +71,13 @@ class _Wave:
         self._context = context
         self._runner = runner
         self._teller = Teller(context.instance, runner.ledger, runner.environment, place)
-        self._failures = ReportedFailures(context.instance, runner.environment, place)
+        self._failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
 
     def converge(self) -> dg.MaterializeResult[Any]:
         """Observe, converge, tell. Raises `dagster.Failure` when stages failed; all the others are done then."""
         ledger = self._runner.ledger
+        self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._runner))
         attempt = ledger.begin(convergence_key(self._runner), CONVERGENCE, WHOLE, self._context.run.run_id)
         self._runner.observe()
         done = converge(
@@ -105,6 +107,17 @@ class _Wave:
 
     def _on_outcome(self, need: Need, why: Cause, outcome: Outcome | Failure) -> None:
         self._touched[need.stage, _said(need, outcome), why.in_general] += 1
+        if isinstance(outcome, Outcome) and outcome.refused:
+            self._context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey(need.stage),
+                    check_name=CONTRACT_CHECK,
+                    passed=False,
+                    partition=None if need.partition == WHOLE else need.partition,
+                    metadata=audit_metadata(outcome.audit, outcome.version),
+                    description="refused and quarantined: consumers keep what they had",
+                )
+            )
 
     def _report(self, failure: Failure) -> None:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""

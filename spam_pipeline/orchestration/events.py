@@ -44,7 +44,7 @@ class Teller:
         self._instance = instance
         self._ledger = ledger
         self._environment = environment
-        self._cursor = f"spam_pipeline/{digest((place, environment))}"
+        self._cursor = f"spam_pipeline/{digest((place, ledger.identity, environment))}"
         self._own_run: dg.DagsterRun | None = None
 
     def tell(self, limit: int | None = None) -> int:

@@ -7,10 +7,13 @@ remembered in the instance, and told again as published once it is fresh.
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
+from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.staleness import Needs, State
 
 Partition = tuple[str, str]
@@ -18,11 +21,13 @@ Partition = tuple[str, str]
 
 
 class ReportedFailures:
-    """The partitions that one instance was told have failed, in one environment of the ledger at `place`."""
+    """The partitions that one instance was told have failed, in one environment of a ledger, with what they had published."""
 
-    def __init__(self, instance: dg.DagsterInstance, environment: str, place: str) -> None:
-        self._storage = instance.run_storage
-        self._key = f"spam_pipeline/failed/{digest((place, environment))}"
+    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str) -> None:
+        self._instance = instance
+        self._ledger = ledger
+        self._environment = environment
+        self._key = f"spam_pipeline/failed/{digest((ledger.identity, environment))}"
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -30,22 +35,27 @@ class ReportedFailures:
 
     def add(self, failed: Iterable[Partition]) -> None:
         """Remember what was reported."""
-        self._keep({*self._all(), *failed})
+        with only_one_at(Path(self._instance.root_directory)):
+            self._keep({**self._all(), **{partition: self._published(partition) for partition in failed}})
 
     def take_recovered(self, needs: Needs) -> list[Partition]:
-        """Forget those that are fresh now, and return them."""
-        recovered = [
-            (stage, partition)
-            for stage, partition in sorted(self._all())
-            if stage in needs and partition in needs[stage] and needs[stage][partition].state is State.FRESH
-        ]
-        if recovered:
-            self._keep(self._all() - set(recovered))
-        return recovered
+        """Forget those that are fresh or wanted no more; return those that are fresh without having been published again."""
+        with only_one_at(Path(self._instance.root_directory)):
+            known = self._all()
+            states = {(stage, partition): needs.get(stage, {}).get(partition) for stage, partition in known}
+            self._keep({key: known[key] for key, need in states.items() if need and need.state is not State.FRESH})
+        fresh = [key for key, need in states.items() if need and need.state is State.FRESH]
+        return [key for key in fresh if self._published(key) == known[key]]
 
-    def _all(self) -> set[Partition]:
-        kept = self._storage.get_cursor_values({self._key}).get(self._key, "[]")
-        return {(stage, partition) for stage, partition in json.loads(kept)}
+    def _published(self, partition: Partition) -> int:
+        """The id of the publication that readers go by; 0 for none."""
+        found = self._ledger.publication(self._environment, *partition)
+        return found[0].id if found else 0
 
-    def _keep(self, failed: set[Partition]) -> None:
-        self._storage.set_cursor_values({self._key: json.dumps(sorted(failed))})
+    def _all(self) -> dict[Partition, int]:
+        kept = self._instance.run_storage.get_cursor_values({self._key}).get(self._key, "[]")
+        return {(stage, partition): publication for stage, partition, publication in json.loads(kept)}
+
+    def _keep(self, failed: dict[Partition, int]) -> None:
+        listed = [(*partition, publication) for partition, publication in sorted(failed.items())]
+        self._instance.run_storage.set_cursor_values({self._key: json.dumps(listed)})

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner
+from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner, convergence_tags
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.new_features import knowingly
@@ -46,10 +46,12 @@ def landing_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         runner = open_runner()
         runner.observe(_OBSERVING_SECONDS)
-        seen = runner.ledger.observations_after(int(context.cursor or "0"), _OBSERVATIONS_TOLD)
+        ledger, _, last = (context.cursor or "").partition(" ")
+        after = int(last) if ledger == runner.ledger.identity else 0
+        seen = runner.ledger.observations_after(after, _OBSERVATIONS_TOLD)
         if not seen:
             return dg.SensorResult(skip_reason="nothing new in the landing zone")
-        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=str(seen[-1].id))
+        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=f"{runner.ledger.identity} {seen[-1].id}")
 
     return landing
 
@@ -70,7 +72,7 @@ def publications_sensor(open_runner: OpenRunner, place: str) -> dg.SensorDefinit
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
         teller = Teller(context.instance, runner.ledger, runner.environment, place)
         told = teller.tell(_PUBLICATIONS_TOLD)
-        failures = ReportedFailures(context.instance, runner.environment, place)
+        failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
         if failures:
             needs = runner.needs()
             for stage, partition in failures.take_recovered(needs):
@@ -125,11 +127,13 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
 
 def _end_dead_runs(instance: dg.DagsterInstance, runner: Runner) -> None:
     """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one."""
-    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    under_way = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING], tags=convergence_tags(runner)
+    )
     records = [
         record
         for record in instance.get_run_records(under_way)
-        if dg.AssetKey(CONVERGENCE) in (record.dagster_run.asset_selection or ())
+        if record.dagster_run.asset_selection == frozenset({dg.AssetKey(CONVERGENCE)})
     ]
     if not records:
         return

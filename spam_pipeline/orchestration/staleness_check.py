@@ -76,7 +76,7 @@ def _rows(runner: Runner, stage: str, needs: Collection[Need]) -> list[dict[str,
 def _then(runner: Runner, need: Need, tried: Attempts | None) -> str:
     """What happens next with a partition that is not fresh."""
     if not need.can_run:
-        return "goes on by itself once that is there"
+        return "goes on by itself once that is there" if not need.recipe else "quarantined until something changes"
     if tried is None:
         return "the next convergence runs it"
     next_try = runner.graph.stages[need.stage].retry.next_try(tried)

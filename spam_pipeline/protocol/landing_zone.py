@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from upath import UPath
 
@@ -58,7 +59,10 @@ class LandingZone:
     def __str__(self) -> str:
         """The place as messages name it: without the user and the password that a URL may hold."""
         place = str(self._root.path)
-        return place if self._is_local else f"{self._root.protocol}://{place.lstrip('/')}"
+        if self._is_local:
+            return place
+        parts = urlsplit(place if "://" in place else f"{self._root.protocol}://{place.lstrip('/')}")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def exists(self) -> bool:
         """Whether there is such a folder; a bucket's folder is there while it holds a file."""

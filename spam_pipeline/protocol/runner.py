@@ -240,7 +240,8 @@ class Runner:
         """Hold a version that was computed before against the contract of now. If it is refused, an earlier one is read."""
         with self._noting_failure(stage, version, occasion):
             verdict = self._computation.audit(stage, version)
-            instead = self._last_accepted(stage, version) if verdict.verdict is Verdict.REFUSED else None
+            gives_way = verdict.verdict is Verdict.REFUSED and self._is_read(version)
+            instead = self._last_accepted(stage, version) if gives_way else None
         publication = self.ledger.record_audit(version, verdict, self.environment, occasion, instead)
         return Outcome(Action.AUDITED, version, verdict, publication)
 

@@ -238,6 +238,10 @@ def test_a_refused_version_is_quarantined_and_not_materialized(home: Path, insta
     check = last_check(instance, "received_numbers", CONVERGED_CHECK)
     assert check is not None
     assert not check.passed
+    check = last_check(instance, "received_numbers", "contract", "2026-01-02")
+    assert check is not None
+    assert not check.passed
+    assert "number" in str(check.metadata["findings"].value), "it says what was found"
 
 
 def test_nothing_is_done_while_another_process_converges(home: Path, instance: dg.DagsterInstance) -> None:

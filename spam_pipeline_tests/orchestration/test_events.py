@@ -212,3 +212,17 @@ def test_each_environment_is_told_by_itself(instance: dg.DagsterInstance, tmp_pa
     assert report(instance, branch, "branch") == 2, "the total and the board"
     assert (report(instance, production), report(instance, branch, "branch")) == (0, 0)
     assert len(told(instance, "two_day_total", "2026-01-01")) == 2
+
+
+def test_a_ledger_that_was_replaced_is_told_from_its_start(
+    instance: dg.DagsterInstance, runner: Runner, tmp_path: Path
+) -> None:
+    report(instance, runner)
+    for file in (tmp_path / "home").glob("ledger.db*"):
+        if file.is_file():
+            file.unlink()
+    again = toy_runner(tmp_path / "home")
+    again.observe()
+    converge(again)
+    report(instance, again)
+    assert materializations(instance) == {"2026-01-01": 2, "2026-01-02": 2}

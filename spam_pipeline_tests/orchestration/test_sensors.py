@@ -257,3 +257,18 @@ def test_a_failure_that_was_taken_back_is_no_longer_shown(home: Path, instance: 
         assert shown.passed
     tell(repaired, instance)
     assert len(told(instance, "numbers", "2026-01-02")) == 2, "once is enough"
+
+
+def test_a_convergence_of_another_environment_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
+    run = start_run(toy_runner(home), instance)
+    grow_old(instance, 31)
+    tell(toy_runner(home, environment="branch"), instance)
+    assert status(instance, run) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_failure_that_was_repaired_by_a_new_version_is_told_once(home: Path, instance: dg.DagsterInstance) -> None:
+    materialize(observed(home, stages=with_unlucky_numbers()), instance)
+    repaired = observed(home)
+    materialize(repaired, instance)
+    tell(repaired, instance)
+    assert len(told(instance, "numbers", "2026-01-02")) == 1

@@ -12,7 +12,7 @@ import polars as pl
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
-from spam_pipeline.orchestration.automation import CONVERGENCE, stale
+from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
 from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import automation_sensors
@@ -107,7 +107,7 @@ def start_run(
 ) -> dg.DagsterRun:
     """A run of one asset that has started and does nothing."""
     job = toy_location(runner).resolve_implicit_global_asset_job_def()
-    tags = {} if partition is None else {"dagster/partition": partition}
+    tags = convergence_tags(runner) if partition is None else {"dagster/partition": partition}
     run = instance.create_run_for_job(job, asset_selection=frozenset({dg.AssetKey(name)}), tags=tags)
     started = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
     instance.report_dagster_event(started, run_id=run.run_id)
@@ -126,16 +126,20 @@ def told(instance: dg.DagsterInstance, stage: str, partition: str | None) -> lis
     ]
 
 
-def last_check(instance: dg.DagsterInstance, stage: str, name: str) -> dg.AssetCheckEvaluation | None:
-    """The last evaluation of a check."""
+def last_check(
+    instance: dg.DagsterInstance, stage: str, name: str, partition: str | None = None
+) -> dg.AssetCheckEvaluation | None:
+    """The last evaluation of a check, of any partition or of one."""
     key = dg.AssetCheckKey(dg.AssetKey(stage), name)
-    found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
-    event = found[0].event.dagster_event if found and found[0].event else None
-    return event.asset_check_evaluation_data if event else None
+    found = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+    events = [record.event.dagster_event for record in found if record.event and record.event.dagster_event]
+    evaluations = [event.asset_check_evaluation_data for event in events]
+    return next((item for item in evaluations if partition in {None, item.partition}), None)
 
 
 def let_time_pass(home: Path, seconds: float) -> None:
     """Move every attempt in the ledger into the past."""
     with sqlite3.connect(home / "ledger.db") as ledger:
         ledger.execute("update attempts set began_at = began_at - ?", (int(seconds * 1_000_000),))
+        ledger.execute("update failures set failed_at = failed_at - ?", (int(seconds * 1_000_000),))
     ledger.close()

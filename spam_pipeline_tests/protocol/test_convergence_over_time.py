@@ -47,6 +47,7 @@ def tries(runner: Runner, name: str) -> dict[str, int]:
 def let_an_hour_pass(home: Path) -> None:
     with closing(sqlite3.connect(home / "ledger.db")) as ledger, ledger:
         ledger.execute("update attempts set began_at = began_at - 3600 * 1000000")
+        ledger.execute("update failures set failed_at = failed_at - 3600 * 1000000")
 
 
 def test_what_a_stage_fails_with_is_recorded(home: Path) -> None:

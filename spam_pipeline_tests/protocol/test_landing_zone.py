@@ -131,3 +131,12 @@ def test_a_landed_file_that_is_replaced_while_it_is_read_does_not_stand_a_check(
         land(url, "a.txt", b"y\n")
     with pytest.raises(LandingChanged, match="replaced since it was observed"):
         file.check()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:s3cret@example.org/landing", "s3://bucket/landing", "memory://bucket/landing"]
+)
+def test_a_zone_is_named_without_what_is_secret(url: str) -> None:
+    named = str(LandingZone(url))
+    assert "s3cret" not in named
+    assert named == url.replace("user:s3cret@", "")

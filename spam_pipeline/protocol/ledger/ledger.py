@@ -50,6 +50,7 @@ from spam_pipeline.protocol.ledger.tables import (
     completions,
     connect,
     failures,
+    layout,
     observations,
     parts,
     publications,
@@ -80,6 +81,8 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
+        with self._engine.connect() as connection:
+            self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
     def close(self) -> None:
         """Give up all connections."""
@@ -294,6 +297,8 @@ class Ledger:
         """What was added after a position: of every path and pointer the last row, and the audits as `audits_after` says."""
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that what is added meanwhile is told the next time
+            if position == after:
+                return Changes([], {name: {} for name in environments}, [], position)
             return Changes(
                 observations=last_observations(connection, after=after.observation),
                 pointers={
@@ -370,10 +375,12 @@ class Ledger:
             return found, with_last_audit(connection, version)[0] if version else None
 
     def published_at(self, environment: str, version_ids: Collection[int]) -> dict[int, datetime]:
-        """When each of these versions was last published in an environment; absent if it never was."""
+        """When each of these versions was last published where an environment's readers look; absent if it never was."""
         query = (
             sa.select(publications.c.version_id, sa.func.max(publications.c.published_at))
-            .where(publications.c.environment == environment, publications.c.version_id.in_(version_ids))
+            .where(
+                publications.c.environment.in_({environment, PRODUCTION}), publications.c.version_id.in_(version_ids)
+            )
             .group_by(publications.c.version_id)
         )
         with self._engine.connect() as connection:

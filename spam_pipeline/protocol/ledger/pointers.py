@@ -6,6 +6,7 @@ What is current is the last publication, so moving a pointer is adding one. The 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -88,7 +89,10 @@ class Place(NamedTuple):
 def pointer(connection: Connection, place: Place, as_of: datetime | None = None) -> Publication | None:
     """The publication that readers of a place go by: its environment's own, otherwise that of production."""
     for name in dict.fromkeys((place.environment, PRODUCTION)):
-        found = connection.execute(pointers(name, as_of).where(_of(place.stage, place.partition))).first()
+        query = sa.select(publications).where(publications.c.environment == name, _of(place.stage, place.partition))
+        if as_of is not None:
+            query = query.where(publications.c.published_at <= ticks(as_of))
+        found = connection.execute(query.order_by(publications.c.id.desc()).limit(1)).first()
         if found is not None:
             return publication_of(found)
     return None
@@ -110,17 +114,20 @@ def give_way(connection: Connection, place: Place, version_id: int, instead: int
 
 
 def pointed_at(connection: Connection, place: Place) -> list[int]:
-    """The ids of the versions that a place's readers were ever pointed at, the last one first."""
-    query = (
-        sa.select(publications.c.version_id)
-        .where(
-            publications.c.environment.in_({place.environment, PRODUCTION}),
-            _of(place.stage, place.partition),
-            publications.c.version_id.is_not(None),
-        )
-        .order_by(publications.c.id.desc())
-    )
-    return list(dict.fromkeys(connection.scalars(query)))
+    """The ids of the versions that a place was pointed at since it was last retracted, the last one first.
+
+    What is its environment's own comes before what is production's.
+    """
+    found: list[int] = []
+    for name in dict.fromkeys((place.environment, PRODUCTION)):
+        own = (publications.c.environment == name) & _of(place.stage, place.partition)
+        query = sa.select(publications.c.version_id).where(own).order_by(publications.c.id.desc())
+        ids = connection.scalars(query).all()
+        since = list(takewhile(lambda version_id: version_id is not None, ids))
+        found += since
+        if len(since) < len(ids):
+            break
+    return list(dict.fromkeys(found))
 
 
 def _of(stage: str, partition: str) -> sa.ColumnElement[bool]:

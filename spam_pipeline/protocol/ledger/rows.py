@@ -142,12 +142,17 @@ def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tu
         .subquery()
     )
     query = (
-        sa.select(attempts.c.recipe, counted.c.tries, attempts.c.began_at, failures.c.error)
+        sa.select(
+            attempts.c.recipe,
+            counted.c.tries,
+            sa.func.coalesce(failures.c.failed_at, attempts.c.began_at),
+            failures.c.error,
+        )
         .join(counted, counted.c.last_id == attempts.c.id)
         .join(failures, failures.c.attempt_id == attempts.c.id, isouter=True)
     )
-    for recipe, tries, began_at, error in connection.execute(query):
-        yield recipe, Attempts(tries, moment(began_at), error)
+    for recipe, tries, last_at, error in connection.execute(query):
+        yield recipe, Attempts(tries, moment(last_at), error)
 
 
 def last_position(connection: Connection) -> Position:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -144,7 +145,12 @@ completions = sa.Table(
     sa.Column("completed_at", sa.BigInteger, nullable=False),
 )
 
-layout = sa.Table("layout", metadata, sa.Column("number", sa.Integer, primary_key=True))
+layout = sa.Table(
+    "layout",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("identity", sa.String, nullable=False),
+)
 LAYOUT = 2
 """Number of the tables' layout, kept in the ledger; raised whenever a table changes."""
 
@@ -171,7 +177,7 @@ def _lay_out(engine: Engine) -> None:
         with writing(engine) as connection:
             if not _has_this_layout(connection):
                 metadata.create_all(connection)
-                connection.execute(sa.insert(layout), {"number": LAYOUT})
+                connection.execute(sa.insert(layout), {"number": LAYOUT, "identity": uuid4().hex})
 
 
 def _has_this_layout(connection: Connection) -> bool:
@@ -221,8 +227,9 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > last_try:
+        except sqlite3.OperationalError as error:
+            is_locked = error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+            if not is_locked or time.monotonic() > last_try:
                 raise
             time.sleep(0.01)
         else:

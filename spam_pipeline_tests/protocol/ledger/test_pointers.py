@@ -132,7 +132,7 @@ def test_production_that_refuses_a_version_leaves_it_to_an_environment_that_publ
     assert (published_recipe(ledger), published_recipe(ledger, "branch")) == (None, "r1")
 
 
-def test_what_an_environment_read_before_is_its_own_and_productions_the_last_one_first(ledger: Ledger) -> None:
+def test_what_an_environment_read_before_is_its_own_then_productions_since_the_last_retraction(ledger: Ledger) -> None:
     def read(environment: str, partition: str = "2026-01-05") -> list[str]:
         return [version.recipe for version in ledger.published_before(environment, "numbers", partition)]
 
@@ -141,9 +141,15 @@ def test_what_an_environment_read_before_is_its_own_and_productions_the_last_one
     ledger.record(a_version("r7", content="c7"), REFUSED, PRODUCTION)
     ledger.record(a_version("r8", "2026-01-06"), PASSED, PRODUCTION)
     ledger.publish(recorded(ledger, "r0"), PRODUCTION)
-    ledger.retract("numbers", "2026-01-05", PRODUCTION)
     assert read(PRODUCTION) == ["r0", "r1"], "each once, where it was published last"
-    assert read("branch") == ["r0", "r5", "r1"]
+    assert read("branch") == ["r5", "r0", "r1"]
+    ledger.retract("numbers", "2026-01-05", PRODUCTION)
+    assert read(PRODUCTION) == []
+    assert read("branch") == ["r5"]
+    ledger.publish(recorded(ledger, "r1"), PRODUCTION)
+    assert read(PRODUCTION) == ["r1"], "what was retracted does not come back"
+    ledger.retract("numbers", "2026-01-05", "branch")
+    assert read("branch") == []
     assert read(PRODUCTION, "2026-01-06") == ["r8"]
     assert read(PRODUCTION, "2026-01-07") == []
 
