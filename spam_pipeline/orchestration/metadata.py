@@ -48,8 +48,12 @@ def version_metadata(version: Version) -> dict[str, Any]:
 
 
 def version_tags(version: Version) -> dict[str, str]:
-    """The tags by which Dagster itself compares versions."""
-    return {"dagster/data_version": version.content, "dagster/code_version": version.code_version}
+    """The tag by which Dagster itself compares versions.
+
+    Not with `dagster/code_version`: next to it Dagster expects one data version for each upstream asset, which cannot say that
+    a version read some parts of some partitions, and without those it calls every version unsynced.
+    """
+    return {"dagster/data_version": version.content}
 
 
 def audit_metadata(audit: Audit, version: Version) -> dict[str, dg.MetadataValue[Any]]:
