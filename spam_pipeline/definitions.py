@@ -34,12 +34,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *(source_asset(source, settings.start_date) for source in graph.sources.values()),
             *(stage_asset(stage, graph, settings.start_date, condition) for stage in graph.stages.values()),
-            convergence_asset(open_runner, settings.ledger),
+            convergence_asset(open_runner),
         ],
         asset_checks=[staleness_check(name) for name in graph.stages],
         sensors=[
             landing_sensor(open_runner),
-            publications_sensor(open_runner, settings.ledger),
+            publications_sensor(open_runner),
             *automation_sensors(list(graph.stages)),
         ],
         jobs=[

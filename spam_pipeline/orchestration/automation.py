@@ -15,6 +15,7 @@ from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.retry import Retry
 from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.staleness import Needs
 
 CONVERGENCE = "convergence"
 """The asset whose materialization is one convergence of all stages."""
@@ -86,10 +87,10 @@ def anything_stale(open_runner: OpenRunner) -> Stale:
 
     def due(_convergence: str) -> AbstractSet[str]:
         runner, now = open_runner(), datetime.now(UTC)
-        needs = [need for by_partition in runner.needs().values() for need in by_partition.values()]
-        if not runner.due(needs, now):
+        needs = runner.needs()
+        if not runner.due([need for by_partition in needs.values() for need in by_partition.values()], now):
             return frozenset()
-        key = convergence_key(runner)
+        key = convergence_key(runner, needs)
         tried = runner.ledger.attempts([key]).get(key)
         next_try = _CONVERGENCE_RETRY.next_try(tried) if tried else now
         return {WHOLE} if next_try is not None and next_try <= now else frozenset()
@@ -102,13 +103,13 @@ def convergence_tags(runner: Runner) -> dict[str, str]:
     return {"spam_pipeline/environment": runner.environment, "spam_pipeline/ledger": runner.ledger.identity}
 
 
-def convergence_key(runner: Runner) -> str:
+def convergence_key(runner: Runner, needs: Needs) -> str:
     """Under which name the ledger counts convergences that came to nothing: what there is to do, and how often it was tried.
 
     So one that came as far as trying anything, or that other code would do now, is left to the retry policies of the stages.
     """
-    needs = [need for by_partition in runner.needs().values() for need in by_partition.values() if need.can_run]
-    tried = runner.attempts(needs)
+    runnable = [need for by_partition in needs.values() for need in by_partition.values() if need.can_run]
+    tried = runner.attempts(runnable)
     to_do = [
         (
             need.stage,
@@ -117,6 +118,6 @@ def convergence_key(runner: Runner) -> str:
             runner.graph.contract_digests[need.stage],
             tried[need.recipe].count if need.recipe in tried else 0,
         )
-        for need in needs
+        for need in runnable
     ]
-    return digest((CONVERGENCE, runner.environment, list(runner.position()), to_do))
+    return digest((CONVERGENCE, runner.environment, to_do))

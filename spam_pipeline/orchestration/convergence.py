@@ -22,6 +22,7 @@ from spam_pipeline.orchestration.automation import (
 )
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
+from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, table
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol.causes import Cause
@@ -37,8 +38,8 @@ _BY_AUTOMATION = "dagster/from_automation_condition"
 _SHOWN = 100
 
 
-def convergence_asset(open_runner: OpenRunner, place: str) -> dg.AssetsDefinition:
-    """The asset over the runner of the run's resources; `place` names the ledger that the instance is told about."""
+def convergence_asset(open_runner: OpenRunner) -> dg.AssetsDefinition:
+    """The asset over the runner of the run's resources; `open_runner` is for the condition, which is asked without a run."""
 
     @dg.asset(
         name=CONVERGENCE,
@@ -55,7 +56,7 @@ def convergence_asset(open_runner: OpenRunner, place: str) -> dg.AssetsDefinitio
         runner: Runner = context.resources.runner
         try:
             with runner.claims.on_converging(runner.environment):
-                yield _Wave(context, runner, place).converge()
+                yield _Wave(context, runner).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -67,10 +68,10 @@ def convergence_asset(open_runner: OpenRunner, place: str) -> dg.AssetsDefinitio
 class _Wave:
     """One convergence in one run, and what is to be said of it."""
 
-    def __init__(self, context: dg.AssetExecutionContext, runner: Runner, place: str) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, runner: Runner) -> None:
         self._context = context
         self._runner = runner
-        self._teller = Teller(context.instance, runner.ledger, runner.environment, place)
+        self._teller = Teller(context.instance, runner.ledger, runner.environment)
         self._failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
 
@@ -78,7 +79,9 @@ class _Wave:
         """Observe, converge, tell. Raises `dagster.Failure` when stages failed; all the others are done then."""
         ledger = self._runner.ledger
         self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._runner))
-        attempt = ledger.begin(convergence_key(self._runner), CONVERGENCE, WHOLE, self._context.run.run_id)
+        attempt = ledger.begin(
+            convergence_key(self._runner, self._runner.needs()), CONVERGENCE, WHOLE, self._context.run.run_id
+        )
         self._runner.observe()
         done = converge(
             self._runner,
@@ -92,8 +95,9 @@ class _Wave:
         self._failures.add((failure.stage, failure.partition) for failure in done.failed)
         for failure in done.failed:
             self._report(failure)
-        for stage, by_partition in self._runner.needs().items():
-            self._context.log_event(evaluation(self._runner, stage, by_partition.values()))
+        assessment = self._runner.assess()
+        for stage in assessment.needs:
+            self._context.log_event(evaluation(self._runner, assessment, stage))
         metadata = self._metadata(done)
         if done.failed:
             raise dg.Failure(
@@ -113,7 +117,7 @@ class _Wave:
                     asset_key=dg.AssetKey(need.stage),
                     check_name=CONTRACT_CHECK,
                     passed=False,
-                    partition=None if need.partition == WHOLE else need.partition,
+                    partition=key_in_dagster(need.partition),
                     metadata=audit_metadata(outcome.audit, outcome.version),
                     description="refused and quarantined: consumers keep what they had",
                 )
@@ -121,7 +125,7 @@ class _Wave:
 
     def _report(self, failure: Failure) -> None:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
-        run, partition = self._context.run, None if failure.partition == WHOLE else failure.partition
+        run, partition = self._context.run, key_in_dagster(failure.partition)
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
             run.job_name, CONVERGENCE, AssetMaterializationPlannedData(dg.AssetKey(failure.stage), partition=partition)
         )

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.orchestration.metadata import (
     CONTRACT_CHECK,
@@ -25,7 +26,6 @@ from spam_pipeline.orchestration.metadata import (
 )
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Audit, Publication, Verdict, Version
 
 _JOB = "converge"
@@ -35,16 +35,13 @@ _OWN_EVENT_SECONDS = 60
 
 
 class Teller:
-    """Tells one Dagster instance what is published in one environment of one ledger.
+    """Tells one Dagster instance what is published in one environment of one ledger."""
 
-    `place` tells apart several ledgers that one instance is told about.
-    """
-
-    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, place: str) -> None:
+    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str) -> None:
         self._instance = instance
         self._ledger = ledger
         self._environment = environment
-        self._cursor = f"spam_pipeline/{digest((place, ledger.identity, environment))}"
+        self._cursor = f"spam_pipeline/{digest((ledger.identity, environment))}"
         self._own_run: dg.DagsterRun | None = None
 
     def tell(self, limit: int | None = None) -> int:
@@ -90,7 +87,7 @@ class Teller:
         """Whether a run of stages has told of its publication; a convergence leaves that to its teller."""
         if run.asset_selection == _CONVERGENCE:
             return False
-        partition = None if publication.partition == WHOLE else publication.partition
+        partition = key_in_dagster(publication.partition)
         records = self._instance.get_records_for_run(
             run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
         ).records
@@ -105,7 +102,7 @@ class Teller:
         return run.asset_selection != _CONVERGENCE and is_recent and not run.is_finished
 
     def _report(self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None) -> None:
-        partition = None if publication.partition == WHOLE else publication.partition
+        partition = key_in_dagster(publication.partition)
         if found is None:
             observation = dg.AssetObservation(
                 publication.stage, partition=partition, metadata=occasion_metadata(publication)

@@ -29,9 +29,9 @@ class ReportedFailures:
         self._environment = environment
         self._key = f"spam_pipeline/failed/{digest((ledger.identity, environment))}"
 
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._all())
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return not self._all()
 
     def add(self, failed: Iterable[Partition]) -> None:
         """Remember what was reported."""

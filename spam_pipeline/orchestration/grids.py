@@ -8,7 +8,7 @@ from datetime import date
 import dagster as dg
 
 from spam_pipeline.orchestration.new_features import knowingly
-from spam_pipeline.protocol.partition import Grain, Partitions
+from spam_pipeline.protocol.partition import WHOLE, Grain, Partitions
 from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, Selection, TrailingDays
 
 
@@ -19,6 +19,11 @@ def partitions_definition(partitions: Partitions, start: date) -> dg.PartitionsD
     if partitions.grain is Grain.MONTH:
         return dg.MonthlyPartitionsDefinition(start_date=f"{start:%Y-%m}", fmt="%Y-%m", end_offset=1)
     return None
+
+
+def key_in_dagster(partition: str) -> str | None:
+    """Dagster's key of a partition: none for the one of what is not partitioned."""
+    return None if partition == WHOLE else partition
 
 
 def partition_mapping(selection: Selection, upstream: Partitions, own: Partitions) -> dg.PartitionMapping | None:

@@ -14,11 +14,11 @@ import dagster as dg
 from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner, convergence_tags
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
+from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.new_features import knowingly
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import Claimed
-from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Observation
 from spam_pipeline.protocol.runner import Runner
 
@@ -56,7 +56,7 @@ def landing_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
     return landing
 
 
-def publications_sensor(open_runner: OpenRunner, place: str) -> dg.SensorDefinition:
+def publications_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
     """Keeps the instance in step with the ledger."""
 
     @dg.sensor(
@@ -70,14 +70,14 @@ def publications_sensor(open_runner: OpenRunner, place: str) -> dg.SensorDefinit
         _end_dead_runs(context.instance, runner)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
-        teller = Teller(context.instance, runner.ledger, runner.environment, place)
+        teller = Teller(context.instance, runner.ledger, runner.environment)
         told = teller.tell(_PUBLICATIONS_TOLD)
         failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
-        if failures:
-            needs = runner.needs()
-            for stage, partition in failures.take_recovered(needs):
+        if not failures.is_empty():
+            assessment = runner.assess()
+            for stage, partition in failures.take_recovered(assessment.needs):
                 teller.tell_again(stage, partition)
-                teller.tell_check(evaluation(runner, stage, needs[stage].values()))
+                teller.tell_check(evaluation(runner, assessment, stage))
         teller.close()
         return dg.SkipReason(f"told of {told} publications" if told else "nothing was published elsewhere")
 
@@ -113,7 +113,7 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
     for (source, partition), items in grouped.items():
         yield dg.AssetObservation(
             source,
-            partition=None if partition == WHOLE else partition,
+            partition=key_in_dagster(partition),
             metadata={
                 "files": sum(item.digest is not None for item in items),
                 "gone": sum(item.digest is None for item in items),

@@ -12,7 +12,7 @@ from spam_pipeline.orchestration.assets import RUNNER
 from spam_pipeline.orchestration.metadata import table
 from spam_pipeline.protocol.records import Attempts
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Need, State
+from spam_pipeline.protocol.staleness import Assessment, Need, State
 
 CONVERGED_CHECK = "converged"
 
@@ -32,14 +32,15 @@ def staleness_check(stage: str) -> dg.AssetChecksDefinition:
     )
     def converged(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         runner: Runner = context.resources.runner
-        found = evaluation(runner, stage, runner.needs([stage])[stage].values())
+        found = evaluation(runner, runner.assess([stage]), stage)
         return dg.AssetCheckResult(passed=found.passed, severity=found.severity, metadata=found.metadata)
 
     return converged
 
 
-def evaluation(runner: Runner, stage: str, needs: Collection[Need]) -> dg.AssetCheckEvaluation:
-    """The check's evaluation, given the stage's needs."""
+def evaluation(runner: Runner, assessment: Assessment, stage: str) -> dg.AssetCheckEvaluation:
+    """The check's evaluation for one of the stages that were assessed."""
+    needs = assessment.needs[stage].values()
     unsettled = [need for need in needs if need.state is not State.FRESH]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(stage),
@@ -53,14 +54,14 @@ def evaluation(runner: Runner, stage: str, needs: Collection[Need]) -> dg.AssetC
                 for state in State
                 if state is not State.FRESH
             },
-            "not_fresh": table(_rows(runner, stage, unsettled[:_SHOWN]), _COLUMNS),
+            "not_fresh": table(_rows(runner, assessment, stage, unsettled[:_SHOWN]), _COLUMNS),
         },
     )
 
 
-def _rows(runner: Runner, stage: str, needs: Collection[Need]) -> list[dict[str, Any]]:
+def _rows(runner: Runner, assessment: Assessment, stage: str, needs: Collection[Need]) -> list[dict[str, Any]]:
     to_run = [need for need in needs if need.can_run]
-    causes = runner.causes(runner.assess([stage]), stage, to_run)
+    causes = runner.causes(assessment, stage, to_run)
     tried = runner.attempts(to_run)
     return [
         {

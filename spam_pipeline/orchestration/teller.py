@@ -24,7 +24,7 @@ def main() -> None:
     threading.Thread(target=_wait_for_the_end, args=(is_done,), daemon=True).start()
     ledger = Ledger(what["ledger"])
     with open_instance(Path(what["dagster_home"])) as instance:
-        teller = Teller(instance, ledger, what["environment"], what["ledger"])
+        teller = Teller(instance, ledger, what["environment"])
         while not is_done.wait(_LOOK_SECONDS):
             teller.tell()
         teller.tell()

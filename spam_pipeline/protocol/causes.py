@@ -32,8 +32,8 @@ class Kind(Enum):
 class Cause:
     """What has changed, by name: definitions and libraries, settings, input partitions or files.
 
-    `sources` are the same without partitions, so that partitions of one cause can be counted together. `is_certain` is
-    false when the change has yet to be computed, and may turn out to be none.
+    `sources` are names without partitions where those differ, so that partitions of one cause can be counted together.
+    `is_certain` is false when the change has yet to be computed, and may turn out to be none.
     """
 
     kind: Kind
@@ -43,16 +43,17 @@ class Cause:
 
     def __str__(self) -> str:
         """The cause as one line, such as `data: plays 2026-01-05`."""
-        if not self.names:
-            return self.kind.value
-        return f"{self.kind.value}: {_listed(self.names)}{'' if self.is_certain else ', if it changes'}"
+        return self._told(self.names)
 
     @property
     def in_general(self) -> str:
         """The cause without partitions, such as `data: plays`."""
-        if not self.sources:
+        return self._told(self.sources or self.names)
+
+    def _told(self, names: tuple[str, ...]) -> str:
+        if not names:
             return self.kind.value
-        return f"{self.kind.value}: {_listed(self.sources)}{'' if self.is_certain else ', if it changes'}"
+        return f"{self.kind.value}: {_listed(names)}{'' if self.is_certain else ', if it changes'}"
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,19 @@ def cause(need: Need, code: CodeVersion, published: MadeFrom | None, wanted: Cal
     if need.work in _WITHOUT_COMPARISON:
         return _WITHOUT_COMPARISON[need.work]
     if need.work is Work.AUDIT and (need.published is None or need.published.recipe == need.recipe):
-        return Cause(Kind.CONTRACT, ("its rules",), ("its rules",))
+        return Cause(Kind.CONTRACT, ("its rules",))
     if need.published is None or published is None:
         rests_on_plans = any(item.content.startswith(UNKNOWN) for item in wanted().inputs)
         return Cause(Kind.MISSING, is_certain=not rests_on_plans)
     if need.published.code_version != code.digest:
         names = changed(published.code, code) if published.code else ["code that is not remembered"]
-        return Cause(Kind.CODE, tuple(names), tuple(names))
+        return Cause(Kind.CODE, tuple(names))
     recipe = wanted()
     settings = _different(published.configuration, recipe.configuration)
     if settings:
         names = [f"setting {name}" for name in settings]
-        return Cause(Kind.CODE, tuple(names), tuple(names))
-    return _data(published.inputs, recipe.inputs) or Cause(Kind.CODE, ("hash scheme",), ("hash scheme",))
+        return Cause(Kind.CODE, tuple(names))
+    return _data(published.inputs, recipe.inputs) or Cause(Kind.CODE, ("hash scheme",))
 
 
 def _data(before: Iterable[InputRead], now: Iterable[InputRead]) -> Cause | None:
@@ -116,6 +117,6 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 _WITHOUT_COMPARISON = {
-    Work.DELIVER: Cause(Kind.DATA, ("its target holds something else",), ("its target holds something else",)),
-    Work.RETRACT: Cause(Kind.DATA, ("nothing to compute it from any more",), ("nothing to compute it from any more",)),
+    Work.DELIVER: Cause(Kind.DATA, ("its target holds something else",)),
+    Work.RETRACT: Cause(Kind.DATA, ("nothing to compute it from any more",)),
 }

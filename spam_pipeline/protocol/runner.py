@@ -31,7 +31,6 @@ from spam_pipeline.protocol.records import (
     Audit,
     Observation,
     Occasion,
-    Position,
     Publication,
     Published,
     Verdict,
@@ -191,10 +190,6 @@ class Runner:
         assessment, need = self.need(name, partition)
         why = self.causes(assessment, name, [need])[partition] if need.can_run else ""
         return self.run(assessment, need, Occasion(run, cause=str(why)))
-
-    def position(self) -> Position:
-        """How far the ledger goes at this moment."""
-        return self._state.position()
 
     def snapshot(self, stages: Collection[AnyStage]) -> Snapshot:
         """The state of the ledger and of the stages' targets at this moment."""

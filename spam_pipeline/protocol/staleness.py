@@ -42,7 +42,7 @@ class Work(Enum):
     MAKE = "make"
     """The wanted version: computed, or taken from the ledger if it is there."""
     AUDIT = "audit"
-    """An audit: its contract has changed since the last one."""
+    """An audit by the contract of now, which has not judged the version yet, or refuses what is read all the same."""
     DELIVER = "deliver"
     """A delivery: its target holds something else."""
     RETRACT = "retract"
@@ -54,8 +54,8 @@ class Snapshot:
     """The state of the ledger that staleness is a function of.
 
     `refused` has the recipes whose version is quarantined, `overdue` those whose version the contract of now has not judged
-    yet, `delivered` the recipe that each target holds. The marks of stages,
-    and of what has landed, differ from an earlier snapshot's when anything else about them does.
+    yet, `delivered` the recipe that each target holds. The marks of stages, and of what has landed, differ from an earlier
+    snapshot's when anything else about them does.
     """
 
     landed: Mapping[str, Mapping[str, tuple[Observation, ...]]]

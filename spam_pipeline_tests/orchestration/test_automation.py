@@ -171,7 +171,7 @@ def test_one_convergence_at_a_time_is_requested(home: Path, instance: dg.Dagster
 
 def begin_and_die(runner: Runner) -> None:
     """What a convergence leaves behind that died before it came to any stage."""
-    runner.ledger.begin(convergence_key(runner), CONVERGENCE, WHOLE, "a run that died")
+    runner.ledger.begin(convergence_key(runner, runner.needs()), CONVERGENCE, WHOLE, "a run that died")
 
 
 def test_a_convergence_that_got_nowhere_is_tried_again_after_a_while(home: Path, instance: dg.DagsterInstance) -> None:

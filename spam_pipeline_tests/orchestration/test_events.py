@@ -45,7 +45,7 @@ def landed(tmp_path: Path) -> Runner:
 
 
 def report(instance: dg.DagsterInstance, runner: Runner, environment: str = PRODUCTION) -> int:
-    teller = Teller(instance, runner.ledger, environment, "here")
+    teller = Teller(instance, runner.ledger, environment)
     count = teller.tell()
     teller.close()
     return count

@@ -18,7 +18,6 @@ from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.orchestration.toy_location import (
-    PLACE,
     last_check,
     materialize,
     observed,
@@ -64,7 +63,7 @@ def seen(result: dg.SensorResult) -> Mapping[tuple[str, str | None], Mapping[str
 
 def tell(runner: Runner, instance: dg.DagsterInstance) -> str:
     """A tick of the publications sensor."""
-    result = publications_sensor(lambda: runner, PLACE)(dg.build_sensor_context(instance=instance))
+    result = publications_sensor(lambda: runner)(dg.build_sensor_context(instance=instance))
     assert isinstance(result, dg.SkipReason)
     return str(result.skip_message)
 

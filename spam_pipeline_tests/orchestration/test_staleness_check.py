@@ -32,7 +32,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def check(runner: Runner, stage: str) -> dg.AssetCheckEvaluation:
-    return evaluation(runner, stage, runner.needs([stage])[stage].values())
+    return evaluation(runner, runner.assess([stage]), stage)
 
 
 def rows(found: dg.AssetCheckEvaluation) -> list[Row]:

@@ -24,7 +24,6 @@ from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, nu
 
 START = date(2026, 1, 1)
 DAYS = ("2026-01-01", "2026-01-02")
-PLACE = "the toy ledger"
 UNASKED = {"dagster/from_automation_condition": "true"}
 """The tag of a run that a condition asked for."""
 
@@ -61,7 +60,7 @@ def toy_location(runner: Runner, start: date = START) -> dg.Definitions:
         assets=[
             source_asset(landed_numbers, start),
             *(stage_asset(stage, runner.graph, start, condition) for stage in runner.graph.stages.values()),
-            convergence_asset(open_runner, PLACE),
+            convergence_asset(open_runner),
         ],
         asset_checks=[staleness_check(name) for name in runner.graph.stages],
         sensors=automation_sensors(list(runner.graph.stages)),

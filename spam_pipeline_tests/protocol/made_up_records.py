@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import PRODUCTION, Audit, Observation, Part, StoredFile, Verdict, Version
+from spam_pipeline.protocol.records import PRODUCTION, Audit, Observation, Part, Position, StoredFile, Verdict, Version
 
 PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, ("number: below 0",))
 NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
@@ -43,3 +43,8 @@ def recorded(ledger: Ledger, recipe: str) -> Version:
     found = ledger.version(recipe)
     assert found is not None
     return found[0]
+
+
+def landed(ledger: Ledger) -> list[Observation]:
+    """The last observation of every path, gone files included, ordered by path."""
+    return ledger.changes([], Position(), []).observations

@@ -17,6 +17,7 @@ from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import Claimed
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline_tests.protocol.made_up_records import landed
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def held_elsewhere(url: str, recipe: str) -> Iterator["subprocess.Popen[str]"]:
 @pytest.fixture
 def claims(ledger: Ledger, ledger_url: str) -> Claims:
     """Claims beside a ledger that is there, on each database."""
-    assert ledger.landed() == []
+    assert landed(ledger) == []
     return Claims(ledger_url)
 
 

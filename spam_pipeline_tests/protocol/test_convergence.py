@@ -21,6 +21,7 @@ from spam_pipeline.protocol.runner import Action
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.protocol.staleness import State
+from spam_pipeline_tests.protocol.made_up_records import landed
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Catalogue, Numbers, deliver_lines, land, toy_runner
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total
 
@@ -75,7 +76,7 @@ def test_a_landed_file_is_decoded_once(home: Path) -> None:
     land(home, "2026-01-01", "b", "2026-01-01 3")
     if os.getuid() == 0:
         (home / "landing" / "2026-01-01" / "a.txt").write_text("2026-01-01 9\n", encoding="utf-8")
-        state = runner.ledger.landed()[0]
+        state = landed(runner.ledger)[0]
         os.truncate(home / "landing" / "2026-01-01" / "a.txt", state.size)
         os.utime(home / "landing" / "2026-01-01" / "a.txt", ns=(int(state.marker), int(state.marker)))
     done, _ = run(runner)

@@ -15,6 +15,7 @@ from spam_pipeline.protocol.errors import LandingVanished
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.stage import stage
+from spam_pipeline_tests.protocol.made_up_records import landed
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers, toy_runner
 
 
@@ -58,11 +59,11 @@ def test_a_bucket_that_vanished_changes_nothing_and_comes_back(bucket: UPath, tm
     runner = toy_runner(tmp_path, landing_url=str(bucket))
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
     run(runner)
-    known = runner.ledger.landed()
+    known = landed(runner.ledger)
     (bucket / "2026-01-01" / "a.txt").unlink()
     with pytest.raises(LandingVanished, match="where 1 were known"):
         runner.observe()
-    assert runner.ledger.landed() == known
+    assert landed(runner.ledger) == known
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
     assert run(runner).computed == 0, "the same bytes are the same input, whenever they were written"
 
@@ -103,4 +104,4 @@ def test_a_large_landing_is_observed_in_turns(bucket: UPath, tmp_path: Path) -> 
     for number in range(250):
         land(bucket, f"2026-01-01/{number:03}.txt", f"2026-01-01 {number}")
     assert [len(runner.observe(seconds=0)) for _ in range(3)] == [200, 50, 0]
-    assert len(runner.ledger.landed()) == 250
+    assert len(landed(runner.ledger)) == 250

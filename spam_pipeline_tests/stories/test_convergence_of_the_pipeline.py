@@ -11,7 +11,7 @@ import pytest
 
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline_tests.stories.conftest import open_pipeline
+from spam_pipeline_tests.stories.conftest import land_play, open_pipeline
 
 LATE = "2026-01-02"
 """A day long past for the landing zone, which ends on the eighth."""
@@ -38,29 +38,6 @@ def rebuilt(home: Path, elsewhere: Path) -> dict[tuple[str, str], str]:
     pipeline = open_pipeline(elsewhere)
     run(pipeline)
     return digests(pipeline)
-
-
-def land_play(home: Path, arrival: str, name: str, **changes: object) -> None:
-    """Land one more file with one play."""
-    play = {
-        "event_id": f"event of {name}",
-        "occurred_at": f"{LATE}T12:00:00Z",
-        "track_id": pl.read_csv(home / "landing/reference/tracks.csv")["track_id"][-1],
-        "user_id": None,
-        "device_id": f"device of {name}",
-        "ip": "192.0.2.7",
-        "country": "SE",
-        "user_agent": "story",
-        "client": "web",
-        "source": "direct",
-        "ms_played": 90_000,
-        **changes,
-    }
-    folder = home / "landing" / "plays" / arrival / "23"
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{name}"
-    unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
-    unfinished.replace(folder / f"{name}.jsonl")
 
 
 def plays_of(pipeline: Pipeline, day: str) -> pl.DataFrame:
@@ -102,7 +79,7 @@ def test_a_second_convergence_computes_nothing_and_changes_nothing(home: Path) -
 def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: Path, tmp_path: Path) -> None:
     pipeline = open_pipeline(home)
     before = plays_of(pipeline, LATE).height
-    land_play(home, "2026-01-07", "late")
+    land_play(home, "2026-01-07", "late", LATE)
     _, did = run(pipeline)
     days = {stage: {key for name, key in did if name == stage} for stage, _ in did}
     assert plays_of(pipeline, LATE).height == before + 1
@@ -114,9 +91,9 @@ def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: P
 
 def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path) -> None:
     pipeline = open_pipeline(home)
-    land_play(home, "2026-01-07", "first")
+    land_play(home, "2026-01-07", "first", LATE)
     run(pipeline)
-    land_play(home, "2026-01-08", "again", event_id="event of first", ms_played=1)
+    land_play(home, "2026-01-08", "again", LATE, event_id="event of first", ms_played=1)
     _, did = run(pipeline)
     assert did == {("received_plays", "2026-01-08"), ("plays", LATE), ("warehouse", "all")}
     kept = plays_of(pipeline, LATE).filter(pl.col("event_id") == "event of first")
@@ -126,7 +103,7 @@ def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path
 def test_only_the_new_file_of_an_old_arrival_day_is_decoded(home: Path) -> None:
     pipeline = open_pipeline(home)
     before = _stored_files(home, "2026-01-02")
-    land_play(home, "2026-01-02", "one-more")
+    land_play(home, "2026-01-02", "one-more", LATE)
     run(pipeline)
     after = _stored_files(home, "2026-01-02")
     assert len(after) == len(before) + 1

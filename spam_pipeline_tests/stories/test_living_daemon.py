@@ -32,7 +32,7 @@ from spam_pipeline.protocol.records import PRODUCTION, Publication, Version
 from spam_pipeline.protocol.staleness import State
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.orchestration.toy_location import last_check
-from spam_pipeline_tests.stories.conftest import KEY, START, open_pipeline
+from spam_pipeline_tests.stories.conftest import KEY, START, land_play, open_pipeline
 
 ROOT = Path(__file__).parents[2]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -214,27 +214,6 @@ def started(
         say(log.read_text(encoding="utf-8", errors="replace")[-20_000:])
 
 
-def land_play(home: Path, arrival: str, name: str) -> None:
-    """Land one more file with one play of the day `LATE`."""
-    play = {
-        "event_id": f"event of {name}",
-        "occurred_at": f"{LATE}T12:00:00Z",
-        "track_id": pl.read_csv(home / "landing/reference/tracks.csv")["track_id"][-1],
-        "device_id": f"device of {name}",
-        "ip": "192.0.2.7",
-        "country": "SE",
-        "user_agent": "story",
-        "client": "web",
-        "source": "direct",
-        "ms_played": 90_000,
-    }
-    folder = home / "landing" / "plays" / arrival / "23"
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{name}"
-    unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
-    unfinished.replace(folder / f"{name}.jsonl")
-
-
 def plays_in_the_report(daemon: Daemon) -> int:
     return int(daemon.pipeline.read("daily_plays", LATE).select(pl.col("plays").sum()).collect().item())
 
@@ -261,7 +240,7 @@ def converges_by_itself(daemon: Daemon) -> None:
 def takes_in_what_lands_late(daemon: Daemon) -> None:
     before = plays_in_the_report(daemon)
     daemon.mark()
-    land_play(daemon.home, DAYS[-1], "late")
+    land_play(daemon.home, DAYS[-1], "late", LATE)
     daemon.wait(lambda: "all" in daemon.partitions("warehouse"), "the warehouse is delivered again")
     daemon.wait(daemon.is_told_of_all, "the instance shows what the late file led to")
     landed = f"plays/{DAYS[-1]}/23/late.jsonl"
@@ -305,7 +284,7 @@ HANGING = "    import threading\n    threading.Event().wait()\n"
 
 def shows_a_broken_stage_and_goes_on_with_the_others(daemon: Daemon) -> None:
     before = plays_in_the_report(daemon)
-    land_play(daemon.home, DAYS[-1], "while-broken")
+    land_play(daemon.home, DAYS[-1], "while-broken", LATE)
     daemon.edit("reporting/assets.py", WHOLE_STAGE, BROKEN)
     daemon.wait(lambda: daemon.failed("track_play_counts") == set(DAYS), "the partitions are shown as failed")
     daemon.wait_until_fresh(but={"track_play_counts", "widget_counts", "warehouse"})

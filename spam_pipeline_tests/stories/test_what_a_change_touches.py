@@ -12,7 +12,7 @@ import pytest
 import spam_pipeline
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import converge
-from spam_pipeline_tests.stories.conftest import KEY, START, open_pipeline
+from spam_pipeline_tests.stories.conftest import KEY, START, a_play, land, open_pipeline
 
 Ran = set[tuple[str, str]]
 
@@ -33,30 +33,28 @@ print(json.dumps([did, done.computed, done.reused]))
 """
 
 
-def land(home: Path, arrival: str, name: str, day: str, count: int, **changes: object) -> None:
+def land_plays(home: Path, arrival: str, name: str, day: str, count: int, **said: object) -> None:
     """Land one file with some plays of one day, each by a listener of its own."""
-    folder = home / "landing" / "plays" / arrival / "13"
-    folder.mkdir(parents=True, exist_ok=True)
-    plays = [
-        {
-            "event_id": f"{name} {number}",
-            "occurred_at": f"{day}T12:{number % 60:02d}:00Z",
-            "track_id": f"track {number % 5}",
-            "user_id": f"listener {name} {number}",
-            "device_id": f"device {name} {number}",
-            "ip": f"192.0.2.{number % 250}",
-            "country": "SE",
-            "user_agent": "story",
-            "client": "web",
-            "source": "search",
-            "ms_played": 90_000,
-            **changes,
-        }
-        for number in range(count)
-    ]
-    unfinished = folder / f".{name}"
-    unfinished.write_text("".join(json.dumps(play) + "\n" for play in plays), encoding="utf-8")
-    unfinished.replace(folder / f"{name}.jsonl")
+    usual = {"source": "search", **said}
+    land(
+        home,
+        arrival,
+        name,
+        (
+            a_play(
+                day,
+                **{
+                    "event_id": f"{name} {number}",
+                    "track_id": f"track {number % 5}",
+                    "user_id": f"listener {name} {number}",
+                    "device_id": f"device {name} {number}",
+                    "ip": f"192.0.2.{number % 250}",
+                    **usual,
+                },
+            )
+            for number in range(count)
+        ),
+    )
 
 
 def run(pipeline: Pipeline) -> Ran:
@@ -72,8 +70,8 @@ def home(tmp_path: Path) -> Path:
     """Four days of a year with plays; on one of them, half of the plays are barely long enough to earn, all from one address."""
     home = tmp_path / "home"
     for day in DAYS:
-        land(home, day, "usual", day, 40)
-    land(home, ATTACKED, "bots", ATTACKED, 40, ip="198.51.100.7", ms_played=31_000)
+        land_plays(home, day, "usual", day, 40)
+    land_plays(home, ATTACKED, "bots", ATTACKED, 40, ip="198.51.100.7", ms_played=31_000)
     reference = home / "landing" / "reference"
     reference.mkdir()
     (reference / "revenue.csv").write_text(
@@ -85,7 +83,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> None:
-    land(home, LAST_ARRIVAL, "late", FAR_DAY, 1)
+    land_plays(home, LAST_ARRIVAL, "late", FAR_DAY, 1)
     assert run(open_pipeline(home)) == {
         ("received_plays", LAST_ARRIVAL),
         *((stage, FAR_DAY) for stage in DAILY_STAGES),

@@ -1,4 +1,4 @@
-"""The ledger: what was observed, computed, audited and published, and which data came from which.
+"""The ledger: what was observed, tried, computed, audited and published, and which data came from which.
 
 Rows are only added. What is current is the last one: the last observation of a path, the last audit of a version, the last
 publication of (environment, stage, partition); so every past state can be read. Whatever is recorded together is recorded
@@ -89,11 +89,6 @@ class Ledger:
         self._engine.dispose()
 
     # Observations and shards
-
-    def landed(self) -> list[Observation]:
-        """The last observation of every path, gone files included, ordered by path."""
-        with self._engine.connect() as connection:
-            return last_observations(connection)
 
     def observed(self, ids: Collection[int]) -> dict[int, Observation]:
         """Observations by id, whatever was observed of their paths since."""
@@ -254,7 +249,7 @@ class Ledger:
             return found[0], last_audits(connection, [found[0].id], contract).get(found[0].id)
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
-        """The versions that were ever published where an environment's readers look, the last one first."""
+        """The versions that a partition's readers were pointed at since it was last retracted; see `pointed_at`."""
         with self._engine.connect() as connection:
             ids = pointed_at(connection, Place(environment, stage, partition))
             by_id = {version.id: version for version in versions_where(connection, versions.c.id.in_(ids))}

@@ -53,12 +53,6 @@ class LedgerState:
             self._refresh()
             return dict(self._observations)
 
-    def position(self) -> Position:
-        """How far the ledger goes."""
-        with self._lock:
-            self._refresh()
-            return self._position
-
     def snapshot(self, delivered: Mapping[str, str | None]) -> Snapshot:
         """The state at this moment; what the targets hold is told by the caller."""
         with self._lock:

@@ -18,13 +18,14 @@ from spam_pipeline_tests.protocol.made_up_records import (
     REFUSED,
     a_version,
     an_observation,
+    landed,
     recipes_told,
     recorded,
 )
 
 
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
-    assert ledger.landed() == []
+    assert landed(ledger) == []
     assert ledger.published(PRODUCTION, ["numbers"]) == {"numbers": {}}
     assert ledger.published_version(PRODUCTION, "numbers", "2026-01-05") is None
     assert ledger.version("r1") is None
@@ -35,24 +36,24 @@ def test_the_last_observation_of_a_path_counts(ledger: Ledger) -> None:
     ledger.record_observations([an_observation(), an_observation("2026-01-05/b.txt")])
     ledger.record_observations([an_observation(digest="d2")])
     ledger.record_observations([an_observation("2026-01-05/b.txt", digest=None)])
-    assert [(seen.path, seen.digest) for seen in ledger.landed()] == [
+    assert [(seen.path, seen.digest) for seen in landed(ledger)] == [
         ("2026-01-05/a.txt", "d2"),
         ("2026-01-05/b.txt", None),
     ]
-    assert ledger.landed()[0].marker == "1000000000000000001"
-    assert ledger.landed()[0].observed_at == NOON
+    assert landed(ledger)[0].marker == "1000000000000000001"
+    assert landed(ledger)[0].observed_at == NOON
 
 
 def test_the_same_observation_of_two_processes_is_one(ledger: Ledger) -> None:
     ledger.record_observations([an_observation()])
-    first = ledger.landed()
+    first = landed(ledger)
     ledger.record_observations([an_observation()])
-    assert ledger.landed() == first
+    assert landed(ledger) == first
 
 
 def test_an_earlier_observation_can_still_be_asked_for(ledger: Ledger) -> None:
     ledger.record_observations([an_observation()])
-    (first,) = ledger.landed()
+    (first,) = landed(ledger)
     ledger.record_observations([an_observation(digest="d2")])
     assert ledger.observed([first.id]) == {first.id: first}
 
@@ -149,7 +150,7 @@ def test_a_version_remembers_which_versions_and_files_it_was_computed_from(ledge
             "2026-01-05",
             "2026-01-05/a.txt",
             "d1",
-            ledger.landed()[0].id,
+            landed(ledger)[0].id,
             is_file=True,
         ),
     )
@@ -206,7 +207,7 @@ def test_files_of_any_number_of_versions_can_be_asked_for(ledger: Ledger, count:
 def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
     def open_and_close(number: int) -> list[Observation]:
         ledger = Ledger(f"sqlite:///{tmp_path / str(number // 6)}.db")
-        seen = ledger.landed()
+        seen = landed(ledger)
         ledger.close()
         return seen
 

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from spam_pipeline.protocol.errors import WrongLedger
 from spam_pipeline.protocol.ledger import Ledger, tables
+from spam_pipeline_tests.protocol.made_up_records import landed
 
 
 def test_a_ledger_of_an_earlier_layout_is_refused_and_left_as_it_is(ledger_url: str) -> None:
@@ -34,5 +35,5 @@ def test_tables_of_somebody_else_beside_the_ledger_are_nobodys_business(ledger_u
         connection.execute(sa.text("create table recipes_of_a_kitchen (id integer primary key)"))
     engine.dispose()
     ledger = Ledger(ledger_url)
-    assert ledger.landed() == []
+    assert landed(ledger) == []
     ledger.close()
