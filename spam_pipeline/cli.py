@@ -3,52 +3,45 @@
 Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 when `converge` left something held.
 """
 
-import json
 import logging
-import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import sqlalchemy.exc
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from spam_pipeline.comparison_page import page_of
 from spam_pipeline.demonstration import demonstrate
 from spam_pipeline.headless import InstanceNotTold, converge_headless
 from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
+from spam_pipeline.protocol.comparison.text import as_json as as_json_of
+from spam_pipeline.protocol.comparison.text import lines_of
+from spam_pipeline.protocol.comparison.versions import NEWEST, PUBLISHED
 from spam_pipeline.protocol.convergence import Converged
+from spam_pipeline.protocol.decision import Decided
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.finding import as_json as finding_as_json
+from spam_pipeline.protocol.finding import told
+from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import Planned, grouped
-from spam_pipeline.protocol.records import Audit, Version
+from spam_pipeline.protocol.records import Audit, DecisionKind, Version
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import Answer, ask
 from spam_pipeline.settings import settings_from_environment
 from spam_pipeline.simulation import SCENARIOS, simulate
+from spam_pipeline.terminal import err, out, print_json, print_record, print_table, progress
 
 FAILED, HELD = 1, 3
 """Exit status of a failure, and of a convergence that left something held."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_WIDE = 240
-
-
-def _console(*, stderr: bool, width: int | None = None) -> Console:
-    """A console for data and messages: square brackets and colons in them stand for themselves."""
-    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=stderr)
-
-
-_out = _console(stderr=False, width=None if sys.stdout.isatty() else _WIDE)
-_err = _console(stderr=True)
-
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Stages = Annotated[
     list[str] | None, typer.Argument(metavar="[STAGE]...", help="Stages; all of them when none is named.")
@@ -67,7 +60,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of th
     """Write a landing zone of simulated plays, and the truth of every attack to truth.parquet beside it."""
     settings = settings_from_environment()
     settings.require_landing_below_home()
-    with _progress() as tell:
+    with progress() as tell:
         made = simulate(
             settings.home,
             days=days,
@@ -77,7 +70,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of th
             scenarios=_known(scenario),
             on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
         )
-    _print_record(asdict(made), as_json=as_json)
+    print_record(asdict(made), as_json=as_json)
 
 
 @app.command("converge")
@@ -86,7 +79,7 @@ def converge_command(stages: Stages = None, as_json: Json = False) -> None:
     pipeline = Pipeline()
     pipeline.graph.find(stages or ())  # a wrong name is told before anything starts
     try:
-        with _progress() as tell:
+        with progress() as tell:
             done = converge_headless(pipeline, stages, tell)
     except InstanceNotTold as problem:
         _print_converged(problem.done, as_json=as_json)
@@ -104,11 +97,11 @@ def status_command(stages: Stages = None, as_json: Json = False) -> None:
     found = Pipeline().status(stages)
     converged = not any(counts["stale"] or counts["missing"] for counts in found.values())
     if as_json:
-        _print_json({"converged": converged, "stages": found})
+        print_json({"converged": converged, "stages": found})
         return
     rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
-    _print_table(("stage", "fresh", "stale", "held", "missing"), rows)
-    _out.print("converged" if converged else "not converged: run spam-pipeline converge")
+    print_table(("stage", "fresh", "stale", "held", "missing"), rows)
+    out.print("converged" if converged else "not converged: run spam-pipeline converge")
 
 
 @app.command("plan")
@@ -117,7 +110,7 @@ def plan_command(stages: Stages = None, as_json: Json = False) -> None:
     pipeline = Pipeline()
     found = pipeline.plan(stages)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "stage": item.stage,
@@ -133,8 +126,8 @@ def plan_command(stages: Stages = None, as_json: Json = False) -> None:
         (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
         for group in grouped(found, pipeline.runner.ledger.seconds_by_stage())
     ]
-    _print_table(("stage", "partitions", "which", "action", "cause", "work"), rows)
-    _out.print(_planned(found))
+    print_table(("stage", "partitions", "which", "action", "cause", "work"), rows)
+    out.print(_planned(found))
 
 
 @app.command("versions")
@@ -145,12 +138,92 @@ def versions_command(stage: str, partition: Annotated[str, typer.Argument()] = W
     published = pipeline.published_at(found)
     described = [_described(version, audit, published.get(version.id)) for version, audit in found]
     if as_json:
-        _print_json(described)
+        print_json(described)
         return
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
-    _print_table(columns, [[str(item[name])[:19] for name in columns] for item in described])
-    for item in described:
-        _out.print(f"{item['recipe'][:19]} fingerprint: {item['fingerprint']}")
+    print_table(columns, [[str(item[name])[:19] for name in columns] for item in described])
+    for version, audit in found:
+        out.print(f"{version.recipe[:19]} fingerprint: {numbers(version.fingerprint)}")
+        for line in (line for finding in audit.findings for line in told(finding)):
+            out.print(f"  {line}")
+
+
+@app.command("diff")
+def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
+    stage: Annotated[str, typer.Argument(help="A stage; or an environment, to compare all that differs from it.")],
+    partition: Annotated[str, typer.Argument(help="A partition, or a range of them: 2026-01-01..2026-01-31.")] = WHOLE,
+    old: Annotated[str, typer.Argument(help="First digits of a recipe (range: code version), or a word.")] = PUBLISHED,
+    new: Annotated[str, typer.Argument(help="The same; the words are published and newest.")] = NEWEST,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures into this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Two versions side by side: figures with the significance of each move, rows, and why they differ."""
+    pipeline = Pipeline()
+    is_environment = stage not in pipeline.graph.stages and partition == WHOLE and (old, new) == (PUBLISHED, NEWEST)
+    compared = pipeline.diff_environment(stage) if is_environment else [pipeline.diff(stage, partition, old, new)]
+    if html:
+        html.write_text(page_of(compared), encoding="utf-8")
+    if as_json:
+        found = [as_json_of(item) for item in compared]
+        print_json(found if is_environment else found[0])
+        return
+    for item in compared:
+        for line in lines_of(item):
+            out.print(line, soft_wrap=True)
+    if not compared:
+        out.print(f"{pipeline.settings.environment} publishes what {stage} does")
+
+
+@app.command("decide")
+def decide_command(  # noqa: PLR0913 - one parameter per argument and option of the command
+    action: Annotated[DecisionKind, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
+    version: Annotated[str, typer.Argument(help="The recipe of the version, or its first digits; see versions.")],
+    *,
+    by: Annotated[str, typer.Option(help="Who decides.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    alike: Annotated[
+        bool, typer.Option(help="Accept as well what the same code made and is quarantined for the same.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Accept a quarantined version or reject a published one; what follows from it converges by itself."""
+    decided = Pipeline().decide(action, version, by=by, reason=reason, alike=alike)
+    if as_json:
+        print_json([_decision(item) for item in decided] if alike else _decision(decided[0]))
+        return
+    for item in decided:
+        out.print(
+            f"{action.value}ed {item.version.stage} {item.version.partition} {item.version.recipe[:16]}: {_led_to(item)}"
+        )
+    out.print("what follows converges: by the daemon, or with spam-pipeline converge")
+
+
+@app.command("promote")
+def promote_command(
+    by: Annotated[str, typer.Option(help="Who promotes.")],
+    as_json: Json = False,
+) -> None:
+    """Let production read what SPAM_PIPELINE_ENVIRONMENT publishes, in one transaction; nothing is computed."""
+    pipeline = Pipeline()
+    promoted = pipeline.promote(by)
+    if as_json:
+        moved = [{"stage": item.stage, "partition": item.partition} for item in promoted.publications]
+        print_json({"promoted": moved, "held": list(promoted.held)})
+        return
+    out.print(f"promoted {len(promoted.publications)} partitions of {pipeline.settings.environment} to production")
+    for place in promoted.held:
+        out.print(f"held, and not promoted: {place}")
+
+
+@app.command("drop")
+def drop_command(as_json: Json = False) -> None:
+    """Give up what SPAM_PIPELINE_ENVIRONMENT publishes itself: it reads through to production again."""
+    pipeline = Pipeline()
+    dropped = pipeline.drop()
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        out.print(f"{pipeline.settings.environment} gave up {dropped} partitions and reads production")
 
 
 @app.command("query")
@@ -163,17 +236,17 @@ def query_command(
     with Pipeline().query(_moment(as_of)) as connection:
         answer = ask(connection, sql)
     if as_json:
-        _print_json(_objects(answer))
+        print_json(_objects(answer))
     else:
-        _print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
+        print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
 
 
 @app.command("demo")
 def demo_command() -> None:
     """Simulate ten days, converge, and show what happened."""
-    with _progress() as tell:
+    with progress() as tell:
         for line in demonstrate(Pipeline(), tell):
-            _out.print(line, soft_wrap=True)
+            out.print(line, soft_wrap=True)
 
 
 def main() -> None:
@@ -182,20 +255,31 @@ def main() -> None:
     try:
         app()
     except (PipelineError, OSError, ValueError, duckdb.Error, sqlalchemy.exc.SQLAlchemyError) as error:
-        _err.print(f"error: {error}", style="red")
+        err.print(f"error: {error}", style="red")
         sys.exit(FAILED)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Tells what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
-    if not _err.is_terminal:
-        yield _err.print
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=_err, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-        yield lambda text: progress.update(task, description=text)
+def _decision(decided: Decided) -> dict[str, Any]:
+    decision = decided.decision
+    return {
+        "stage": decision.stage,
+        "partition": decision.partition,
+        "version": decided.version.recipe,
+        "action": decision.kind.value,
+        "by": decision.by,
+        "reason": decision.reason,
+        "decided_at": decision.decided_at.isoformat(),
+        "led_to": _led_to(decided),
+    }
+
+
+def _led_to(decided: Decided) -> str:
+    """What a decision has changed for readers so far."""
+    if decided.outcome is None:
+        return "recorded; it is not what readers are to see now"
+    if decided.outcome.refused:
+        return "readers see the last accepted version before it, if there is one"
+    return "published"
 
 
 def _described(version: Version, audit: Audit, published_at: Any) -> dict[str, Any]:
@@ -206,9 +290,10 @@ def _described(version: Version, audit: Audit, published_at: Any) -> dict[str, A
         "rows": version.rows,
         "rows_read": version.rows_read,
         "bytes": version.bytes,
-        "fingerprint": dict(version.fingerprint),
+        "fingerprint": numbers(version.fingerprint),
         "audit": audit.verdict.value,
-        "findings": list(audit.findings),
+        "findings": [f"{finding.severity.value}: {finding}" for finding in audit.findings],
+        "evidence": [finding_as_json(finding) for finding in audit.findings if finding.evidence],
         "inputs": [
             {"from": item.upstream, "partition": item.partition, "part": item.part, "content": item.content}
             for item in version.inputs
@@ -221,7 +306,7 @@ def _described(version: Version, audit: Audit, published_at: Any) -> dict[str, A
 def _print_converged(done: Converged, *, as_json: bool) -> None:
     if as_json:
         failed = [{"stage": item.stage, "partition": item.partition, "error": item.error} for item in done.failed]
-        _print_json(
+        print_json(
             {
                 "converged": done.converged,
                 "computed": done.computed,
@@ -234,11 +319,13 @@ def _print_converged(done: Converged, *, as_json: bool) -> None:
         )
         return
     audited = f", audited {done.audited}" if done.audited else ""
-    _out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
+    out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
     for line in done.held:
-        _out.print(f"held: {line}")
+        out.print(f"held: {line}")
+    if done.held:
+        out.print("why, and the evidence: spam-pipeline diff STAGE PARTITION; to overrule it: spam-pipeline decide")
     for item in done.failed:
-        _err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
+        err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
 
 
 def _planned(found: Sequence[Planned]) -> str:
@@ -253,41 +340,12 @@ def _duration(seconds: float) -> str:
     return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"
 
 
-def _print_record(record: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        _print_json(record)
-    else:
-        _print_table(
-            ("", ""), [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()]
-        )
-
-
 def _objects(answer: Answer) -> list[dict[str, Any]]:
     """Rows as JSON objects, which cannot hold two columns of one name."""
     twice = sorted({name for name in answer.columns if answer.columns.count(name) > 1})
     if twice:
         raise QueryRefused(f"two columns are called {', '.join(twice)}: name them apart with AS")
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it: keys are text, and a float that is no number is null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_plain(value), default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*columns, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    _out.print(table)
 
 
 def _day(text: str) -> date:

@@ -9,7 +9,9 @@ from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import OpenRunner, stale
+from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
+from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
@@ -36,7 +38,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *(stage_asset(stage, graph, settings.start_date, condition) for stage in graph.stages.values()),
             convergence_asset(open_runner),
         ],
-        asset_checks=[staleness_check(name) for name in graph.stages],
+        asset_checks=[
+            *(stage_checks(stage, graph, settings.start_date) for stage in graph.stages.values()),
+            *(staleness_check(name) for name in graph.stages),
+        ],
         sensors=[
             landing_sensor(open_runner),
             publications_sensor(open_runner),
@@ -47,7 +52,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 "one_day",
                 selection=dg.AssetSelection.assets(*days) - dg.AssetSelection.checks(*about_all_days),
                 description="One day through all its stages, with the reference data and the model they rest on.",
-            )
+            ),
+            decision_job(),
         ],
         resources={
             RUNNER: _runner_resource(open_runner),

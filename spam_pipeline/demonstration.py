@@ -4,7 +4,7 @@ Everything it tells is asked from what was published. It can be run again on the
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -13,12 +13,17 @@ from spam_pipeline.headless import converge_headless
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import Converged
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.finding import Finding, told
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM
 
 DAYS = 10
 PLAYS_PER_DAY = 20_000
+_SHOWN = 3
+"""Partitions that are held and shown; most only wait for others."""
+
 TRUTH = "truth.parquet"
 """What a simulation leaves beside the landing zone, below home."""
 
@@ -41,6 +46,7 @@ _MONEY = """
     on line in ('payout', 'withheld', 'escrow', 'unclaimed') using coalesce(sum(amount_minor), 0)::bigint
     group by currency, rule order by currency desc, rule
 """
+_VERDICTS, _TRACK = "classified_plays", "track "
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
@@ -58,6 +64,11 @@ def demonstrate(
     """
     yield from _landing_zone(pipeline, tell, days, plays_per_day)
     yield _converged("converged", converge_headless(pipeline, None, tell))
+    quarantined = _quarantined(pipeline)
+    if quarantined:
+        yield from _shown(quarantined)
+        yield _declare_incidents(pipeline, quarantined)
+        yield _converged("  converged", converge_headless(pipeline, None, tell))
     yield from _tour(pipeline)
     yield ""
     yield _land_late_play(pipeline)
@@ -87,6 +98,60 @@ def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None], days: int, pl
         on_day=lambda day, plays: tell(f"simulated {day}: {plays:,} plays"),
     )
     yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
+
+
+def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
+    """The days whose verdicts are quarantined for something that looks like an attack, each with the finding that says so."""
+    needs = pipeline.runner.needs([_VERDICTS])[_VERDICTS]
+    refused = {
+        day: pipeline.versions(_VERDICTS, day)[-1][1].refusing for day in needs if needs[day].state is State.HELD
+    }
+    return {
+        day: finding for day, findings in refused.items() for finding in findings[:1] if finding.evidence is not None
+    }
+
+
+def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
+    """What people see who have to decide: every finding with its evidence."""
+    yield ""
+    yield "Quarantined, because they look like attacks that the verdicts let through; nobody reads these days:"
+    for day, finding in quarantined.items():
+        sentence, *evidence = told(finding)
+        yield f"  {day} {sentence}"
+        yield from (f"  {line}" for line in evidence)
+
+
+def _declare_incidents(pipeline: Pipeline, quarantined: Mapping[str, Finding]) -> str:
+    """Declare the tracks behind each finding, for its day, the way an expert does: in a line of `incidents.csv` each."""
+    tracks = [
+        (day, name.removeprefix(_TRACK))
+        for day, finding in quarantined.items()
+        if finding.evidence
+        for name in finding.evidence.behind
+        if name.startswith(_TRACK)
+    ]
+    rows = [
+        [
+            f"demo-{day}",
+            "confirmed",
+            "paid_plays",
+            "track",
+            track,
+            f"{day}T00:00:00Z",
+            f"{day}T23:59:59Z",
+            "demo",
+            None,
+            "demo",
+        ]
+        for day, track in tracks
+    ]
+    file = pipeline.settings.landing / "incidents.csv"
+    known = pl.read_csv(file, infer_schema=False)
+    declared = pl.DataFrame(rows, schema=known.schema, orient="row").with_columns(decided_at="ends_at")
+    unfinished = file.with_name(".incidents.csv")
+    pl.concat([known, declared]).write_csv(unfinished)
+    unfinished.replace(file)
+    return f"An expert confirms an incident for each, {len(rows)} lines in {file.name}; exactly these days are judged again:"
 
 
 def _tour(pipeline: Pipeline) -> Iterator[str]:
@@ -127,7 +192,8 @@ def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
 
 def _converged(what: str, done: Converged) -> str:
     problems = [
-        *(f"held: {line}" for line in done.held),
+        *(f"held: {line}" for line in done.held[:_SHOWN]),
+        *([f"and {len(done.held) - _SHOWN} more are held"] if len(done.held) > _SHOWN else []),
         *(f"failed: {item.stage} {item.partition}: {item.error}" for item in done.failed),
     ]
     counts = f"{what} in {done.seconds:.1f} s: {done.computed} partitions computed, {done.reused} reused"

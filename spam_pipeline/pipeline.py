@@ -4,6 +4,7 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 """
 
 import logging
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
@@ -15,15 +16,26 @@ import duckdb
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import SOURCES, classify
 from spam_pipeline.protocol.claims import Claims
+from spam_pipeline.protocol.comparison import Comparison, compare
+from spam_pipeline.protocol.comparison.versions import (
+    NEWEST,
+    PUBLISHED,
+    Pair,
+    pairs_of_code,
+    pairs_of_environments,
+    resolve,
+)
+from spam_pipeline.protocol.decision import Decided, decide, decide_alike
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import Planned, plan
-from spam_pipeline.protocol.records import Audit, Version
+from spam_pipeline.protocol.promotion import Promoted, drop, promote
+from spam_pipeline.protocol.records import PRODUCTION, Audit, DecisionKind, Version
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import State
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
 from spam_pipeline.reporting.query import connect
@@ -78,11 +90,65 @@ class Pipeline:
     def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
         """Every version of a partition ever computed, oldest first, each with its last audit."""
         found = self.graph.find([stage])[0]
-        return self.runner.ledger.versions(stage, found.partitions.check(partition))
+        return self.runner.ledger.versions(stage, found.partitions.check(partition), self.settings.environment)
 
     def published_at(self, versions: Sequence[tuple[Version, Audit]]) -> dict[int, datetime]:
         """When each of these versions was last published in this environment, by version id."""
         return self.runner.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
+
+    def diff(self, stage: str, partition: str = WHOLE, old: str = PUBLISHED, new: str = NEWEST) -> Comparison:
+        """What differs between two versions of a partition, each named by its recipe's first digits, `published` or `newest`.
+
+        Where nothing is published, there is one side only, with what its audit found. A range of partitions, `2026-01-01..2026-01-31`, compares versions by the first digits of their code versions. Raises
+        `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
+        """
+        found = self.graph.find([stage])[0]
+        ledger, environment = self.runner.ledger, self.settings.environment
+        first, is_range, last = partition.partition("..")
+        for key in (first, last) if is_range else (first,):
+            found.partitions.check(key)
+        if is_range:
+            within = sorted(key for key in self.runner.needs([stage])[stage] if first <= key <= last)
+            pairs = pairs_of_code(ledger, environment, stage, old, new, within)
+        else:
+            is_first = old == PUBLISHED and ledger.published_version(environment, stage, partition) is None
+            before = None if is_first else resolve(ledger, environment, stage, partition, old)
+            pairs = [Pair(partition, before, resolve(ledger, environment, stage, partition, new))]
+        return compare(ledger, self.runner.reader, found, pairs)
+
+    def diff_environment(self, base: str = PRODUCTION) -> list[Comparison]:
+        """What this environment publishes that readers of another one see differently, stage by stage."""
+        ledger = self.runner.ledger
+        by_stage = pairs_of_environments(ledger, list(self.graph.stages), self.settings.environment, base)
+        return [
+            compare(ledger, self.runner.reader, self.graph.stages[stage], pairs) for stage, pairs in by_stage.items()
+        ]
+
+    def decide(
+        self, kind: DecisionKind | str, version: str, *, by: str, reason: str, alike: bool = False
+    ) -> list[Decided]:
+        """Accept a quarantined version or reject a published one, named by its recipe or the first digits of it.
+
+        With `alike`, also accept whatever else of its stage the same code made and is quarantined for the same. Raises
+        `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
+        """
+        decided = decide(self.runner, version, DecisionKind(kind), by, reason)
+        return [decided, *(decide_alike(self.runner, decided) if alike else ())]
+
+    def promote(self, by: str) -> Promoted:
+        """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""
+        self.runner.observe()
+        return promote(self.runner, by)
+
+    def drop(self) -> int:
+        """Give up all that this environment publishes itself, with what was delivered for it; return how many partitions.
+
+        Its versions stay in the ledger. Raises `NotPromoted` in production.
+        """
+        dropped = drop(self.runner)
+        if self.settings.own_place.exists():
+            shutil.rmtree(self.settings.own_place)
+        return dropped
 
     def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""

@@ -154,15 +154,15 @@ class Settings(BaseSettings):
     @property
     def warehouse(self) -> Path:
         """The DuckDB file over everything published in the environment."""
-        return self._own_place / "warehouse.duckdb"
+        return self.own_place / "warehouse.duckdb"
 
     @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
-        return self.widget_url or str(self._own_place / "widgets.db")
+        return self.widget_url or str(self.own_place / "widgets.db")
 
     @property
-    def _own_place(self) -> Path:
+    def own_place(self) -> Path:
         """Where an environment's deliveries lie, so that no other one replaces those of production."""
         home = self.home.absolute()
         return home if self.environment == PRODUCTION else home / "environments" / self.environment

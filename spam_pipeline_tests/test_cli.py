@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.records import Audit, Verdict
 from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, Ended, open_home
+
+REASON = Finding("rows", "all: reason", Severity.REFUSE, "another", "one")
 
 STAGES = {
     *(
@@ -193,7 +196,7 @@ def test_converge_exits_with_3_when_everything_else_is_done(spam_pipeline: Comma
     (version, _), *_ = pipeline.versions("rejected", DAYS[-1])
     refused = replace(version, recipe=need.recipe, id=0)
     runner.ledger.record(
-        refused, Audit(Verdict.REFUSED, ("all: one reason",), runner.graph.contract_digests["rejected"]), "production"
+        refused, Audit(Verdict.REFUSED, (REASON,), runner.graph.contract_digests["rejected"]), "production"
     )
     ended = spam_pipeline("converge", "--json", home=own_home)
     printed = json.loads(ended.out)
@@ -230,11 +233,22 @@ def test_versions_as_json_say_what_a_partition_rests_on(spam_pipeline: CommandLi
     [version] = json.loads(ended.out)
     assert ended.status == 0
     assert list(version) == [
-        *("recipe", "content", "code_version", "rows", "rows_read", "bytes", "fingerprint", "audit", "findings"),
+        *(
+            "recipe",
+            "content",
+            "code_version",
+            "rows",
+            "rows_read",
+            "bytes",
+            "fingerprint",
+            "audit",
+            "findings",
+            "evidence",
+        ),
         *("inputs", "computed_at", "published_at"),
     ]
     assert version["audit"] == "passed"
-    assert version["findings"] == []
+    assert (version["findings"], version["evidence"]) == ([], [])
     assert version["fingerprint"]["plays"] == version["rows"]
     assert {(item["from"], item["part"]) for item in version["inputs"]} == {("received_plays", "2026-01-05")}
     assert datetime.fromisoformat(version["computed_at"]) <= datetime.fromisoformat(version["published_at"])

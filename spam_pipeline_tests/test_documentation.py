@@ -104,6 +104,7 @@ def test_pages_with_python_are_the_ones_that_are_run() -> None:
         "README.md",
         "docs/add-or-edit-a-stage.md",
         "docs/operations.md",
+        "docs/refusals-and-decisions.md",
     }
 
 
@@ -134,6 +135,19 @@ def test_the_stage_of_the_documentation_is_a_function_and_a_stage(
 def test_the_condition_of_the_documentation_is_one_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = run_python("docs/operations.md", tmp_path, monkeypatch)
     assert isinstance(module.condition, module.dg.AutomationCondition)
+
+
+def test_the_schemas_of_the_documentation_can_be_read_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = run_python("docs/refusals-and-decisions.md", tmp_path, monkeypatch)
+    listens = pl.LazyFrame({"country": ["SE"], "long_plays": [2], "short_plays": [3]})
+    before, now = (
+        reads["listens"].of(listens, module.Listens).collect() for reads in (module.not_moved_yet, module.moved)
+    )
+    assert before.rows(named=True) == [{"country": "SE", "plays": 5}]
+    assert now.rows(named=True) == [{"country": "SE", "long_plays": 2}]
+    assert module.confident_enough["classified_plays"][0].at_most == 0.1
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
@@ -225,7 +239,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 def test_every_word_of_the_protocol_is_a_word_of_its_code() -> None:
     words = [word.strip("*") for word, _ in tables("docs/protocol.md")[0][1:]]
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spam_pipeline" / "protocol").rglob("*.py"))
-    assert len(words) == len(set(words)) == 17
+    assert len(words) == len(set(words)) == 19
     assert [word for word in words if not re.search(rf"\b{word}", code, re.IGNORECASE)] == []
 
 

@@ -9,6 +9,7 @@ from spam_pipeline.ingestion import contracts, reference
 from spam_pipeline.ingestion.plays import distinct_plays
 from spam_pipeline.ingestion.received_plays import received_batches
 from spam_pipeline.partitions import arrival_days, event_days, unpartitioned
+from spam_pipeline.protocol.contract import Reads, column_types
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.selection import PartNamedAlike, SamePartition
 from spam_pipeline.protocol.stage import stage
@@ -60,6 +61,7 @@ def rejected(received_plays: pl.LazyFrame) -> pl.LazyFrame:
     owner=_OWNER,
     libraries=("polars", "polars-hash"),
     selections={"received_plays": PartNamedAlike()},
+    reads={"received_plays": Reads(tuple(column_types(contracts.Plays)))},
 )
 def plays(received_plays: pl.LazyFrame) -> pl.LazyFrame:
     """The plays of a day, one row each, however often and however late they were delivered: what everybody builds on.

@@ -8,6 +8,23 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.fingerprint import (
+    Count,
+    Drift,
+    Figure,
+    Keys,
+    Measure,
+    Quantiles,
+    Share,
+    Spread,
+    Totals,
+)
+
+TOLERATED_REJECTED_SHARE = 0.01
+"""Up to one record in a hundred may be broken: clients in the field are never all sound. With more, the sending side is."""
+
+REFUSED_WHEN_MOST_MOVED = Drift(refuse_above=0.5)
+"""For what no campaign moves so far: when more than half of the rows moved, whoever sends or decodes them made an error."""
 
 
 class Plays(Contract):
@@ -30,16 +47,17 @@ class Plays(Contract):
     ms_played = dy.Int64()
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Volume, and the spread over users, tracks, networks and countries that should not change from day to day."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, which may vary; and how plays spread over who, what, from where, when and how long, which should not."""
         return {
-            "plays": pl.len(),
-            "logged_out_share": pl.col("user_key").is_null().mean(),
-            "users": pl.col("user_key").approx_n_unique(),
-            "tracks": pl.col("track_key").approx_n_unique(),
-            "networks": pl.col("network_key").approx_n_unique(),
-            "countries": pl.col("country").n_unique(),
-            "mean_ms_played": pl.col("ms_played").mean(),
+            "plays": Count(),
+            **_listening(),
+            "users": Keys(pl.col("user_key")),
+            "devices": Keys(pl.col("device_key")),
+            "networks": Keys(pl.col("network_key")),
+            "user_agents": Keys(pl.col("user_agent_key")),
+            "tracks": Keys(pl.col("track_key"), name=pl.col("track_id")),
+            "hours": Spread(pl.col("occurred_at").dt.hour()),
         }
 
 
@@ -66,10 +84,22 @@ class ReceivedPlays(Contract):
     ms_played = dy.Int64()
     unknown_fields = dy.Int64()
 
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Volume, and how much of what clients send this version of the event ignores."""
-        return {"records": pl.len(), "unknown_fields": pl.col("unknown_fields").sum()}
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, what clients say and leave out, and how much of it this version of the event ignores.
+
+        A wrong unit or a field that is no longer filled shows here first, and is refused here.
+        """
+        return {
+            "records": Count(),
+            "unknown_fields_share": Share(pl.col("unknown_fields") > 0),
+            **_listening(),
+            "without_address_share": _null_share("ip_key"),
+            "without_country_share": _null_share("country"),
+            "without_user_agent_share": _null_share("user_agent_key"),
+        }
 
 
 class Rejected(Contract):
@@ -81,9 +111,13 @@ class Rejected(Contract):
     reason = dy.String()
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Volume, and in how many ways records are broken."""
-        return {"rejected": pl.len(), "reasons": pl.col("reason").n_unique()}
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, and in which ways records are broken. Faults come in bursts, so neither is held against other days."""
+        return {
+            "rejected": Count(),
+            "reasons": Spread(pl.col("reason"), drift=None),
+            "fields": Spread(pl.col("field"), drift=None),
+        }
 
 
 class Tracks(Contract):
@@ -97,6 +131,17 @@ class Tracks(Contract):
     duration_ms = dy.Int64()
     uploaded_on = dy.Date()
 
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How large the catalogue is, and how long tracks are. It grows, which is no drift."""
+        return {
+            "tracks": Count(),
+            "artists": Figure(pl.col("artist_id").n_unique()),
+            "duration_ms": Quantiles(pl.col("duration_ms"), drift=None),
+        }
+
 
 class Rights(Contract):
     """Who is paid for a track: shares in parts per million, valid from a day up to and including another."""
@@ -107,6 +152,17 @@ class Rights(Contract):
     valid_to = dy.Date(nullable=True)
     share_ppm = dy.Int64()
 
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many claims there are, by how many payees and about how many tracks."""
+        return {
+            "claims": Count(),
+            "payees": Figure(pl.col("payee_id").n_unique()),
+            "tracks": Figure(pl.col("track_id").n_unique()),
+        }
+
 
 class Accounts(Contract):
     """One row per account; one part per month of creation."""
@@ -115,6 +171,17 @@ class Accounts(Contract):
     country = dy.String()
     tier = dy.String()
     created_on = dy.Date()
+
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many accounts there are, and in which tiers and countries."""
+        return {
+            "accounts": Count(),
+            "tiers": Spread(pl.col("tier"), drift=None),
+            "countries": Spread(pl.col("country"), drift=None),
+        }
 
 
 class Revenue(Contract):
@@ -125,6 +192,16 @@ class Revenue(Contract):
     tier = dy.String(primary_key=True)
     currency = dy.String(primary_key=True)
     net_revenue_minor = dy.Int64()
+
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many pools there are, and exactly how much money is in them, by currency."""
+        return {
+            "pools": Count(),
+            "net_revenue_minor": Totals(pl.col("net_revenue_minor"), by="currency"),
+        }
 
 
 class Incidents(Contract):
@@ -143,3 +220,33 @@ class Incidents(Contract):
     attack_type = dy.String()
     decided_by = dy.String(nullable=True)
     decided_at = dy.Datetime(nullable=True, time_unit="ms", time_zone="UTC")
+
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How much is declared (one row per incident, entity and day), and how it was decided."""
+        return {
+            "declarations": Count(),
+            "incidents": Figure(pl.col("incident_id").n_unique()),
+            "statuses": Spread(pl.col("status"), drift=None),
+            "attack_types": Spread(pl.col("attack_type"), drift=None),
+        }
+
+
+def _listening() -> dict[str, Measure]:
+    """How people listen, the same for records as they came and for plays.
+
+    No release and no attack changes how long most plays are, or makes most listeners log in or out: such a move is refused.
+    """
+    return {
+        "ms_played": Quantiles(pl.col("ms_played"), drift=REFUSED_WHEN_MOST_MOVED),
+        "logged_out_share": _null_share("user_key"),
+        "clients": Spread(pl.col("client")),
+        "sources": Spread(pl.col("source")),
+        "countries": Spread(pl.col("country")),
+    }
+
+
+def _null_share(column: str) -> Share:
+    return Share(pl.col(column).is_null(), drift=REFUSED_WHEN_MOST_MOVED)

@@ -1,23 +1,24 @@
-"""Stages and sources as Dagster assets: names, groups, owners, dependencies, checks, and a body that runs the stage.
+"""Stages and sources as Dagster assets: names, groups, owners, dependencies, and a body that runs the stage.
 
-Everything an asset shows is taken from its stage; what to do in a run is decided by the protocol.
+Everything an asset shows is taken from its stage; what to do in a run is decided by the protocol. A version that is published
+is materialized, and its checks follow; what is refused, or cannot be made, is shown by its checks alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.metadata import (
-    CONTRACT_CHECK,
-    audit_metadata,
-    column_schema,
-    occasion_metadata,
-    version_metadata,
+from spam_pipeline.orchestration.evaluations import (
+    Expected,
+    beside_latest,
+    evaluations,
+    expected_of,
+    nothing_to_audit,
 )
-from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
+from spam_pipeline.orchestration.metadata import column_schema, occasion_metadata, version_metadata
 from spam_pipeline.protocol.contract import ArtifactContract, column_types
 from spam_pipeline.protocol.errors import Held
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
@@ -45,8 +46,8 @@ def source_asset(source: Source, start: date) -> dg.AssetSpec:
 def stage_asset(
     stage: AnyStage, graph: StageGraph, start: date, condition: dg.AutomationCondition[dg.AssetKey] | None = None
 ) -> dg.AssetsDefinition:
-    """One stage as a partitioned asset with its contract as a check; `condition` says when a partition runs by itself."""
-    grid = partitions_definition(stage.partitions, start)
+    """One stage as a partitioned asset; `condition` says when a partition runs by itself."""
+    grid, expected = partitions_definition(stage.partitions, start), expected_of(graph)
 
     @dg.asset(
         name=stage.name,
@@ -62,30 +63,19 @@ def stage_asset(
         required_resource_keys={RUNNER},
         output_required=False,
         automation_condition=condition,
-        check_specs=[_contract_check(stage, grid)],
     )
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
         runner: Runner = context.resources.runner
+        partition = context.partition_key if grid else WHOLE
         try:
-            outcome = _run(runner, stage.name, context.partition_key if grid else WHOLE, context.run.run_id)
+            outcome = _run(runner, stage.name, partition, context.run.run_id)
         except Held as held:
             context.log.warning("nothing done: %s", held)
-            yield _nothing_to_audit(str(held))
+            _show(context, [nothing_to_audit(stage.name, partition, str(held), dg.AssetCheckSeverity.WARN)])
             return
-        yield from _results(stage, outcome)
+        yield from _results(context, expected, outcome)
 
     return compute
-
-
-def _contract_check(stage: AnyStage, grid: dg.PartitionsDefinition[str] | None) -> dg.AssetCheckSpec:
-    with knowingly():
-        return dg.AssetCheckSpec(
-            CONTRACT_CHECK,
-            asset=stage.name,
-            description="The audit of the version against the stage's contract; a refused version is not published.",
-            partitions_def=grid,
-            blocking=True,
-        )
 
 
 def _run(runner: Runner, name: str, partition: str, run_id: str) -> Outcome:
@@ -93,36 +83,32 @@ def _run(runner: Runner, name: str, partition: str, run_id: str) -> Outcome:
     return runner.run_partition(name, partition, run_id)
 
 
-def _results(stage: AnyStage, outcome: Outcome) -> Iterator[Any]:
-    check = dg.AssetCheckResult(
-        check_name=CONTRACT_CHECK, passed=not outcome.refused, metadata=audit_metadata(outcome.audit, outcome.version)
-    )
+def _results(
+    context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome
+) -> Iterator[dg.MaterializeResult[Any]]:
+    version = outcome.version
     if outcome.refused:
-        yield check
+        _show(context, evaluations(expected, version, outcome.audit))
         raise dg.Failure(
-            f"{stage.name} {outcome.version.partition} was refused and is quarantined: {'; '.join(outcome.audit.findings)}",
-            metadata=version_metadata(outcome.version),
+            f"{version.stage} {version.partition} was refused and is quarantined: "
+            + "; ".join(map(str, outcome.audit.refusing)),
+            metadata=version_metadata(version),
             allow_retries=False,
         )
     if outcome.action is Action.RETRACTED:
-        yield _nothing_to_audit("there is nothing to compute it from any more, so it is no longer published")
+        why = "there is nothing to compute it from any more, so it is no longer published"
+        _show(context, [nothing_to_audit(version.stage, version.partition, why, dg.AssetCheckSeverity.WARN)])
         return
     said = occasion_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
     yield dg.MaterializeResult(
-        metadata={**said, **version_metadata(outcome.version)},
-        data_version=dg.DataVersion(outcome.version.content),
-        check_results=[check],
+        metadata={**said, **version_metadata(version)}, data_version=dg.DataVersion(version.content)
     )
 
 
-def _nothing_to_audit(why: str) -> dg.AssetCheckResult:
-    """A warning instead of an audit: the step ends well, nothing is materialized, and the UI says what is waited for."""
-    return dg.AssetCheckResult(
-        check_name=CONTRACT_CHECK,
-        passed=False,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"nothing to audit: {why}",
-    )
+def _show(context: dg.AssetExecutionContext, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+    """Show the outcome of checks in a step that materializes nothing, so that the checks' own step is left out."""
+    for evaluation in beside_latest(context.instance, found):
+        context.log_event(evaluation)
 
 
 def _dependencies(stage: AnyStage, graph: StageGraph) -> list[dg.AssetDep]:

@@ -12,10 +12,10 @@ import dagster as dg
 from typing_extensions import override
 
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.needs import Needs
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.retry import Retry
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Needs
 
 CONVERGENCE = "convergence"
 """The asset whose materialization is one convergence of all stages."""

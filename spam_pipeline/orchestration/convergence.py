@@ -5,7 +5,7 @@ publishes are materializations of the stages, told in this run.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,17 +20,20 @@ from spam_pipeline.orchestration.automation import (
     convergence_key,
     convergence_tags,
 )
+from spam_pipeline.orchestration.evaluations import beside_latest, expected_of, nothing_to_audit
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
-from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, audit_metadata, table
+from spam_pipeline.orchestration.metadata import table
+from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol.causes import Cause
 from spam_pipeline.protocol.convergence import Converged, Failure, converge
 from spam_pipeline.protocol.errors import Claimed
+from spam_pipeline.protocol.needs import Need
 from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.quarantine import quarantine
 from spam_pipeline.protocol.runner import Action, Outcome, Runner
-from spam_pipeline.protocol.staleness import Need
 
 _BY_AUTOMATION = "dagster/from_automation_condition"
 """The tag of runs that a person did not ask for."""
@@ -71,7 +74,8 @@ class _Wave:
     def __init__(self, context: dg.AssetExecutionContext, runner: Runner) -> None:
         self._context = context
         self._runner = runner
-        self._teller = Teller(context.instance, runner.ledger, runner.environment)
+        whom = (context.instance, runner.ledger, runner.environment, expected_of(runner.graph))
+        self._teller, self._refusals = Teller(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
 
@@ -96,6 +100,8 @@ class _Wave:
         for failure in done.failed:
             self._report(failure)
         assessment = self._runner.assess()
+        quarantined = quarantine(assessment, self._runner.snapshot([]))
+        self._refusals.tell(quarantined, self._show, _SHOWN)
         for stage in assessment.needs:
             self._context.log_event(evaluation(self._runner, assessment, stage))
         metadata = self._metadata(done)
@@ -111,17 +117,6 @@ class _Wave:
 
     def _on_outcome(self, need: Need, why: Cause, outcome: Outcome | Failure) -> None:
         self._touched[need.stage, _said(need, outcome), why.in_general] += 1
-        if isinstance(outcome, Outcome) and outcome.refused:
-            self._context.log_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=dg.AssetKey(need.stage),
-                    check_name=CONTRACT_CHECK,
-                    passed=False,
-                    partition=key_in_dagster(need.partition),
-                    metadata=audit_metadata(outcome.audit, outcome.version),
-                    description="refused and quarantined: consumers keep what they had",
-                )
-            )
 
     def _report(self, failure: Failure) -> None:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
@@ -130,15 +125,11 @@ class _Wave:
             run.job_name, CONVERGENCE, AssetMaterializationPlannedData(dg.AssetKey(failure.stage), partition=partition)
         )
         self._context.instance.report_dagster_event(planned, run_id=run.run_id)
-        self._context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(failure.stage),
-                check_name=CONTRACT_CHECK,
-                passed=False,
-                partition=partition,
-                description=f"nothing to audit: {failure.error}",
-            )
-        )
+        self._show([nothing_to_audit(failure.stage, failure.partition, failure.error, dg.AssetCheckSeverity.ERROR)])
+
+    def _show(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+        for item in beside_latest(self._context.instance, found):
+            self._context.log_event(item)
 
     def _metadata(self, done: Converged) -> dict[str, Any]:
         rows = [

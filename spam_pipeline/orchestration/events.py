@@ -7,6 +7,7 @@ materialization only when both are of one run.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,13 @@ import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.evaluations import Expected, beside_latest, evaluations
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
-from spam_pipeline.orchestration.metadata import (
-    CONTRACT_CHECK,
-    audit_metadata,
-    occasion_metadata,
-    version_metadata,
-    version_tags,
-)
+from spam_pipeline.orchestration.metadata import occasion_metadata, version_metadata, version_tags
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import Audit, Publication, Verdict, Version
+from spam_pipeline.protocol.records import Audit, Publication, Version
 
 _JOB = "converge"
 _CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})
@@ -35,12 +31,13 @@ _OWN_EVENT_SECONDS = 60
 
 
 class Teller:
-    """Tells one Dagster instance what is published in one environment of one ledger."""
+    """Tells one Dagster instance what is published in one environment of one ledger; `expected` says what consumers need."""
 
-    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str) -> None:
+    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
         self._instance = instance
         self._ledger = ledger
         self._environment = environment
+        self._expected = expected
         self._cursor = f"spam_pipeline/{digest((ledger.identity, environment))}"
         self._own_run: dg.DagsterRun | None = None
 
@@ -67,9 +64,9 @@ class Teller:
         if found is not None:
             self._report(self._start_own_run(), *found)
 
-    def tell_check(self, evaluation: dg.AssetCheckEvaluation) -> None:
-        """Tell the outcome of a check."""
-        self._event(self._start_own_run(), dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
+    def tell_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+        """Tell the outcome of checks of one partition."""
+        self._checks(self._start_own_run(), found)
 
     def close(self) -> None:
         """End the teller's own run, if there was anything to tell in one."""
@@ -116,15 +113,12 @@ class Teller:
             metadata={**occasion_metadata(publication), **version_metadata(version)},
             tags=version_tags(version),
         )
-        evaluation = dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(publication.stage),
-            check_name=CONTRACT_CHECK,
-            passed=audit.verdict is Verdict.PASSED,
-            metadata=audit_metadata(audit, version),
-            partition=partition,
-        )
         self._event(run, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
-        self._event(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
+        self._checks(run, evaluations(self._expected, version, audit))
+
+    def _checks(self, run: dg.DagsterRun, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+        for evaluation in beside_latest(self._instance, found):
+            self._event(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
 
     def _start_own_run(self) -> dg.DagsterRun:
         if self._own_run is None:

@@ -14,7 +14,7 @@ import dagster as dg
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.staleness import Needs, State
+from spam_pipeline.protocol.needs import Needs, State
 
 Partition = tuple[str, str]
 """A stage and one of its partitions."""

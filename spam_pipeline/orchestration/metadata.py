@@ -3,19 +3,24 @@
 Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import Audit, Publication, Version
+from spam_pipeline.protocol.records import Publication, Version
 
 CONTRACT_CHECK = "contract"
-"""Name of the check that shows a version's audit."""
+"""Name of the check that shows what a version's own contract and people's decisions say of it."""
 
 _INPUTS_SHOWN = 20
+
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#!|~&$]")
+"""What a picture, a link, emphasis, code or a tag begins with."""
 
 
 def occasion_metadata(publication: Publication) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def version_metadata(version: Version) -> dict[str, Any]:
         "size_bytes": version.bytes,
         "computed_in_seconds": version.seconds,
         "computed_at": dg.MetadataValue.timestamp(version.computed_at),
-        **{f"fingerprint/{name}": value for name, value in sorted(version.fingerprint.items())},
+        **fingerprint_metadata(version),
     }
     if version.columns:
         described["dagster/column_schema"] = column_schema(version.columns)
@@ -56,14 +61,18 @@ def version_tags(version: Version) -> dict[str, str]:
     return {"dagster/data_version": version.content}
 
 
-def audit_metadata(audit: Audit, version: Version) -> dict[str, dg.MetadataValue[Any]]:
-    """The findings of an audit, one sentence a line, and the fingerprint it was about.
+def fingerprint_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
+    """The numbers of a fingerprint by name.
 
     The UI plots an asset's numbers over its latest partitions only, and a check's over every evaluation.
     """
-    findings = "\n".join(f"- {finding}" for finding in audit.findings)
-    numbers = {name: dg.MetadataValue.float(float(value)) for name, value in sorted(version.fingerprint.items())}
-    return {"findings": dg.MetadataValue.md(findings or "none"), **numbers}
+    found = sorted(numbers(version.fingerprint).items())
+    return {f"fingerprint/{name}": dg.MetadataValue.float(float(value)) for name, value in found}
+
+
+def as_text(words: str) -> str:
+    """Words that the UI would take for Markdown, such that it shows them as they are: descriptions can hold what people wrote."""
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(words.split()))
 
 
 def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner, convergence_tags
+from spam_pipeline.orchestration.evaluations import expected_of
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import Claimed
+from spam_pipeline.protocol.quarantine import quarantine
 from spam_pipeline.protocol.records import Observation
 from spam_pipeline.protocol.runner import Runner
 
@@ -28,6 +31,7 @@ _SECONDS = 10
 _OBSERVING_SECONDS = 20
 _OBSERVATIONS_TOLD = 500
 _PUBLICATIONS_TOLD = 500
+_REFUSALS_TOLD = 50
 """A tick ends long before the 60 seconds that Dagster gives a sensor; the next one goes on where it ended."""
 
 _STARTING_SECONDS = 30
@@ -61,7 +65,7 @@ def publications_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="publications",
-        description="Shows here what was published elsewhere, such as by spam-pipeline converge.",
+        description="Shows here what was published or refused elsewhere, such as by spam-pipeline converge.",
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -70,16 +74,19 @@ def publications_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
         _end_dead_runs(context.instance, runner)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
-        teller = Teller(context.instance, runner.ledger, runner.environment)
+        whom = (context.instance, runner.ledger, runner.environment, expected_of(runner.graph))
+        teller = Teller(*whom)
         told = teller.tell(_PUBLICATIONS_TOLD)
+        assessment = runner.assess()
+        quarantined = quarantine(assessment, runner.snapshot([]))
+        refused = Refusals(*whom).tell(quarantined, teller.tell_checks, _REFUSALS_TOLD)
         failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
         if not failures.is_empty():
-            assessment = runner.assess()
             for stage, partition in failures.take_recovered(assessment.needs):
                 teller.tell_again(stage, partition)
-                teller.tell_check(evaluation(runner, assessment, stage))
+                teller.tell_checks([evaluation(runner, assessment, stage)])
         teller.close()
-        return dg.SkipReason(f"told of {told} publications" if told else "nothing was published elsewhere")
+        return dg.SkipReason(_said(told, refused))
 
     return publications
 
@@ -103,6 +110,12 @@ def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSens
                 use_user_code_server=True,
             ),
         ]
+
+
+def _said(told: int, refused: int) -> str:
+    found = {"publications": told, "refusals": refused}
+    said = " and ".join(f"{count} {what}" for what, count in found.items() if count)
+    return f"told of {said}" if said else "nothing was published elsewhere"
 
 
 def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:

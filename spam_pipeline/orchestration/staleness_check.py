@@ -10,9 +10,10 @@ import dagster as dg
 
 from spam_pipeline.orchestration.assets import RUNNER
 from spam_pipeline.orchestration.metadata import table
+from spam_pipeline.protocol.needs import Need, State
 from spam_pipeline.protocol.records import Attempts
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Assessment, Need, State
+from spam_pipeline.protocol.staleness import Assessment
 
 CONVERGED_CHECK = "converged"
 

@@ -1,40 +1,72 @@
 """A process that tells a Dagster instance about publications while another one publishes them.
 
-It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home) and goes on until that
-input ends: when its starter has finished, or has died. Telling takes Dagster longer per version than publishing takes the
-ledger, which is why it is done beside the stages and not between them.
+It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home, and what consumers
+expect) and goes on until that input ends: when its starter has finished, or has died. A line before that end says what is
+quarantined. Telling takes Dagster longer per version than publishing takes the ledger, which is why it is done beside the
+stages and not between them.
 """
 
 import json
 import sys
 import threading
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
+from spam_pipeline.orchestration.evaluations import Expected
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.orchestration.instance import open_instance
+from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.limit import Limit
+from spam_pipeline.protocol.quarantine import Quarantine, Quarantined
 
 _LOOK_SECONDS = 0.5
 
+_REFUSALS_TOLD = 100
+"""More than anybody looks at; the daemon's sensor tells of the others."""
+
 
 def main() -> None:
-    """Tell until standard input ends, then once more about what was published last."""
+    """Tell until standard input ends, then once more about what was published last, and about what is quarantined."""
     what = json.loads(sys.stdin.readline())
-    is_done = threading.Event()
-    threading.Thread(target=_wait_for_the_end, args=(is_done,), daemon=True).start()
+    ending: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
     ledger = Ledger(what["ledger"])
     with open_instance(Path(what["dagster_home"])) as instance:
-        teller = Teller(instance, ledger, what["environment"])
-        while not is_done.wait(_LOOK_SECONDS):
-            teller.tell()
-        teller.tell()
+        whom = (instance, ledger, what["environment"], _expected(what["expected"]))
+        teller = Teller(*whom)
+        last = _telling_until_the_end(teller, ending)
+        if last:
+            Refusals(*whom).tell(_quarantine(json.loads(last)), teller.tell_checks, _REFUSALS_TOLD)
         teller.close()
     ledger.close()
 
 
-def _wait_for_the_end(is_done: threading.Event) -> None:
-    sys.stdin.read()
-    is_done.set()
+def _telling_until_the_end(teller: Teller, ending: "SimpleQueue[str]") -> str:
+    """Tell what is published until `ending` has something, and once more then; return that."""
+    while True:
+        try:
+            last = ending.get(timeout=_LOOK_SECONDS)
+        except Empty:
+            teller.tell()
+        else:
+            teller.tell()
+            return last
+
+
+def _quarantine(listed: Iterable[tuple[str, str, str, str]]) -> Quarantine:
+    """What is quarantined, from a listing by stage and partition."""
+    return {(stage, partition): Quarantined(*what) for stage, partition, *what in listed}
+
+
+def _expected(listed: Iterable[tuple[str, str, list[tuple[str, float | None, float | None]]]]) -> Expected:
+    """What consumers expect, from a listing by upstream stage and consumer."""
+    found: dict[str, dict[str, tuple[Limit, ...]]] = defaultdict(dict)
+    for upstream, consumer, limits in listed:
+        found[upstream][consumer] = tuple(Limit(*limit) for limit in limits)
+    return found
 
 
 if __name__ == "__main__":

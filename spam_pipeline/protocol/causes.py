@@ -1,7 +1,7 @@
-"""Causes: why a partition is not fresh, in the words of people who have to decide whether they expected it.
+"""Causes: why a partition is not fresh, or two versions differ, in the words of people who have to decide whether they expected it.
 
-Compares what is published with the recipe that is wanted now. A pure function of the two and of what the ledger remembers
-of the published version.
+Compares what is published with the recipe that is wanted now, or what two versions were made from. A pure function of the two
+and of what the ledger remembers of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from spam_pipeline.protocol.code_version import CodeVersion, changed
+from spam_pipeline.protocol.needs import RULES, Need, Work
 from spam_pipeline.protocol.recipe import InputRead, Recipe
-from spam_pipeline.protocol.staleness import Need, Work
 
 UNKNOWN = "not known yet"
 """Stands before the content of an input that is planned and not computed."""
@@ -72,23 +72,43 @@ def cause(need: Need, code: CodeVersion, published: MadeFrom | None, wanted: Cal
     """
     if need.work in _WITHOUT_COMPARISON:
         return _WITHOUT_COMPARISON[need.work]
-    if need.work is Work.AUDIT and (need.published is None or need.published.recipe == need.recipe):
-        return Cause(Kind.CONTRACT, ("its rules",))
+    is_read = need.published is None or need.published.recipe == need.recipe
+    if need.work is Work.AUDIT and (is_read or need.reason != RULES):
+        return Cause(Kind.CONTRACT, (need.reason,))
     if need.published is None or published is None:
         rests_on_plans = any(item.content.startswith(UNKNOWN) for item in wanted().inputs)
         return Cause(Kind.MISSING, is_certain=not rests_on_plans)
     if need.published.code_version != code.digest:
-        names = changed(published.code, code) if published.code else ["code that is not remembered"]
-        return Cause(Kind.CODE, tuple(names))
+        return _cause_in_code(published.code, code)
     recipe = wanted()
-    settings = _different(published.configuration, recipe.configuration)
-    if settings:
-        names = [f"setting {name}" for name in settings]
-        return Cause(Kind.CODE, tuple(names))
-    return _data(published.inputs, recipe.inputs) or Cause(Kind.CODE, ("hash scheme",))
+    return (
+        _cause_in_settings(published.configuration, recipe.configuration)
+        or _cause_in_data(published.inputs, recipe.inputs)
+        or Cause(Kind.CODE, ("hash scheme",))
+    )
 
 
-def _data(before: Iterable[InputRead], now: Iterable[InputRead]) -> Cause | None:
+def differences(old: MadeFrom, new: MadeFrom, *, is_same_code: bool) -> list[Cause]:
+    """All that differs in what two versions were made from: code, settings, data; empty when nothing does."""
+    found = (
+        None if is_same_code else _cause_in_code(old.code, new.code),
+        _cause_in_settings(old.configuration, new.configuration),
+        _cause_in_data(old.inputs, new.inputs),
+    )
+    return [item for item in found if item]
+
+
+def _cause_in_code(old: CodeVersion | None, new: CodeVersion | None) -> Cause:
+    names = changed(old, new) if old and new else ["code that is not remembered"]
+    return Cause(Kind.CODE, tuple(names))
+
+
+def _cause_in_settings(old: Mapping[str, str], new: Mapping[str, str]) -> Cause | None:
+    names = [f"setting {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return Cause(Kind.CODE, tuple(names)) if names else None
+
+
+def _cause_in_data(before: Iterable[InputRead], now: Iterable[InputRead]) -> Cause | None:
     old, new = _contents(before), _contents(now)
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     if not keys:
@@ -105,10 +125,6 @@ def _contents(inputs: Iterable[InputRead]) -> dict[tuple[str, str, str, bool], s
 
 def _name(upstream: str, partition: str, part: str, is_file: bool) -> str:  # noqa: FBT001 - a field of a key
     return part if is_file else f"{upstream} {partition}"
-
-
-def _different(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    return [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -42,16 +42,23 @@ class CodeVersion:
 
 
 def code_version(
-    function: Callable[..., Any], *, libraries: Iterable[str] = (), opaque: tuple[str, ...] = OPAQUE
+    function: Callable[..., Any],
+    *,
+    libraries: Iterable[str] = (),
+    shown_by: Iterable[Callable[..., Any]] = (),
+    opaque: tuple[str, ...] = OPAQUE,
 ) -> CodeVersion:
     """The code version of a function defined at the top level of a module, with the distributions it declares.
+
+    `shown_by` are functions, of the same package, that what it reads has passed through.
 
     Modules named in `opaque` count by the qualified names used of them, not by their bodies. Nothing is imported or run.
     Raises `WrongDefinition` when something that is reached cannot be read from the source, or a library isn't installed.
     """
     sources = _Sources.around(function)
     reach = _Reach(sources, opaque)
-    reach.follow(sources.start, function.__qualname__)
+    for reached in (function, *shown_by):
+        reach.follow(reached.__module__, reached.__qualname__)
     definitions = dict(sorted(reach.digests.items()))
     versions = {name: _installed(name) for name in sorted(set(libraries))}
     return CodeVersion(digest(("code version", definitions, versions)), definitions, versions)

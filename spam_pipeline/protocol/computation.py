@@ -1,4 +1,4 @@
-"""Computing a version: the only place where the pipeline calls a stage's function. And holding it against its contract.
+"""Computing a version: the only place where the pipeline calls a stage's function. And measuring what is in one.
 
 What is computed is a pure function of the recipe. Whether it has to be, and what follows, is decided in `runner`.
 """
@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from spam_pipeline.protocol.contract import ArtifactContract, Contract, Fingerprint, audit, column_types
+from spam_pipeline.protocol.audit import findings_on_data
+from spam_pipeline.protocol.contract import ArtifactContract, Contract, column_types
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint, measure
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.recipe import InputRead, Recipe
-from spam_pipeline.protocol.records import Audit, Part, Verdict, Version
+from spam_pipeline.protocol.records import Part, Version
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import OWN_PARTITION
 from spam_pipeline.protocol.store import Store
@@ -56,18 +59,24 @@ class Computation:
         started = time.perf_counter()
         return self._described(stage, recipe, self._files(stage, recipe), started)
 
-    def audit(self, stage: AnyStage, version: Version) -> Audit:
-        """Hold a version against the contracts of its parts."""
-        findings = [
-            f"{part.name}: is no part of this stage" for part in version.side_parts if part.name not in stage.side_parts
+    def findings(self, stage: AnyStage, version: Version) -> list[Finding]:
+        """What speaks against a version in its data, by the contracts of its parts."""
+        unknown = [part for part in version.side_parts if part.name not in stage.side_parts]
+        found = [
+            Finding("columns", part.name, Severity.REFUSE, "no such part", f"{part.rows} rows", size=1)
+            for part in unknown
         ]
-        findings += [
-            f"{part.name}: {finding}"
-            for part, contract in _contracts(stage, version)
-            for finding in audit(contract, self._reader.scan((part,), contract))
-        ]
-        verdict = Verdict.REFUSED if findings else Verdict.PASSED
-        return Audit(verdict, tuple(findings), self._graph.contract_digests[stage.name])
+        for part, contract in _contracts(stage, version):
+            found += findings_on_data(contract, self._reader.scan((part,), contract), part.name)
+        return found
+
+    def fingerprint(self, stage: AnyStage, parts: tuple[Part, ...], side_parts: tuple[Part, ...]) -> Fingerprint:
+        """What is measured of a version's data, and how many records each of its side parts has."""
+        aside = {f"{part.name}_records": Counted(part.rows) for part in side_parts}
+        if isinstance(stage.contract, ArtifactContract):
+            value = stage.contract.read(self._store.locate(parts[0].files[0].path))
+            return {**{name: Figured(figure) for name, figure in stage.contract.fingerprint(value).items()}, **aside}
+        return {**measure(stage.contract.fingerprint(), self._reader.scan(parts, stage.contract)), **aside}
 
     def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
         folder = f"{stage.context}/{stage.name}/{recipe.partition}"
@@ -113,7 +122,7 @@ class Computation:
             elif isinstance(stage.selections[name], EveryStage):
                 values[name] = self._reader.catalogue(read)
             elif name not in values:
-                values[name] = self._reader.load(name, stage.selections[name].side_part, read)
+                values[name] = self._reader.load(name, stage.selections[name].side_part, read, stage.reads.get(name))
         return values
 
     def _landed_files(self, inputs: tuple[InputRead, ...]) -> dict[int, LandedFile]:
@@ -139,24 +148,14 @@ class Computation:
             content=digest({part.name: part.content for part in listed}),
             parts=own,
             side_parts=side,
-            fingerprint=self._fingerprint(stage, own, side),
+            fingerprint=self.fingerprint(stage, own, side),
+            schema_version=1 if isinstance(stage.contract, ArtifactContract) else stage.contract.schema_version,
             columns=_columns(stage),
             rows_read=self._reader.rows_of(recipe.inputs),
             seconds=round(time.perf_counter() - started, 3),
             computed_at=datetime.now(UTC),
             inputs=recipe.inputs,
         )
-
-    def _fingerprint(self, stage: AnyStage, own: tuple[Part, ...], side: tuple[Part, ...]) -> Fingerprint:
-        aside = {f"{part.name}_records": part.rows for part in side}
-        if isinstance(stage.contract, ArtifactContract):
-            value = stage.contract.read(self._store.locate(own[0].files[0].path))
-            return {**stage.contract.fingerprint(value), **aside}
-        expressions = stage.contract.fingerprint()
-        if not expressions:
-            return aside
-        frame = self._reader.scan(own, stage.contract).select(**expressions)
-        return {**_numbers(frame.collect(engine="streaming").row(0, named=True)), **aside}
 
 
 def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
@@ -173,8 +172,3 @@ def _columns(stage: AnyStage) -> Mapping[str, str]:
     if isinstance(stage.contract, ArtifactContract):
         return {}
     return {name: str(dtype) for name, dtype in column_types(stage.contract).items()}
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, int | float]:
-    """The numbers of a fingerprint; a statistic of no rows is absent rather than zero."""
-    return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124 - NaN

@@ -1,30 +1,58 @@
-"""Contracts: what a stage promises about its data, and how a version is held against it.
+"""Contracts: what a stage promises about its data.
 
-A contract of frames is a `Contract` class: columns, types, nullability, key (a dataframely schema), and the fingerprint,
-the statistics of the domain that every version carries. A stage whose result is no frame (a model) has an `ArtifactContract`.
+A contract of frames is a `Contract` class: columns, types, nullability, key (a dataframely schema), the fingerprint that every
+version carries, bounds on its numbers, the tolerated share of rejected records, and which earlier schemas can still be read. A
+stage whose result is no frame (a model) has an `ArtifactContract`. How a version is held against it is in `audit`.
 Nothing here knows any stage.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dataframely as dy
 import polars as pl
 
-Fingerprint = Mapping[str, int | float]
-"""Statistics of one version by name; the unit is the name's last word where it is no plain count."""
+from spam_pipeline.protocol.drift import Past
+from spam_pipeline.protocol.finding import Finding
+from spam_pipeline.protocol.fingerprint import Fingerprint, Measure
+from spam_pipeline.protocol.limit import Limit
 
 FRAME_SUFFIX = ".parquet"
+
+ShowAsEarlier = Callable[[pl.LazyFrame], pl.LazyFrame]
+"""Shows data of a contract in the columns of an earlier schema; a function at the top level of a module."""
 
 
 class Contract(dy.Schema):
     """The promise of a stage that publishes frames. Subclass it with `dataframely` columns and a `fingerprint`."""
 
+    tolerated_rejected_share: ClassVar[float | None] = None
+    """The share of records that may be rejected before nobody should use the rest; None where nothing is rejected."""
+
+    schema_version: ClassVar[int] = 1
+    """Number of the schema; raised together with any change of columns that breaks a consumer."""
+
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Aggregations over the published frame, one number each; computed for every version in a single scan."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """What is measured of every version, by name, in the terms of the domain."""
+        return {}
+
+    @classmethod
+    def limits(cls) -> tuple[Limit, ...]:
+        """Bounds on numbers of the fingerprint."""
+        return ()
+
+    @classmethod
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+        """What the domain itself has to say of a version, given the fingerprints of its recent accepted history."""
+        del fingerprint, history
+        return ()
+
+    @classmethod
+    def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
+        """The earlier schemas in which consumers that have not moved yet can still read this data."""
         return {}
 
     @classmethod
@@ -39,33 +67,36 @@ def column_types(contract: type[Contract]) -> dict[str, pl.DataType]:
 
 
 @dataclass(frozen=True)
+class Reads:
+    """What a consumer reads of an upstream: these columns of this schema, or all columns where none is named.
+
+    It is given these and no others, so that what is declared is what is used; a producer that takes one of them away learns
+    whom that breaks.
+    """
+
+    columns: tuple[str, ...] = ()
+    schema: int = 1
+
+    def of(self, frame: pl.LazyFrame, contract: type[Contract]) -> pl.LazyFrame:
+        """What the consumer is given of a frame that keeps `contract`."""
+        show = contract.earlier_schemas().get(self.schema)
+        shown = show(frame) if show and self.schema != contract.schema_version else frame
+        return shown.select(self.columns) if self.columns else shown
+
+
+@dataclass(frozen=True)
 class ArtifactContract:
     """The promise of a stage whose result is one file that is no frame, such as a trained model.
 
     `write` puts the value into a file whose bytes depend on the value alone; `read` refuses what it cannot trust;
-    `fingerprint` describes the value in the numbers of its domain.
+    `fingerprint` describes the value in the numbers of its domain, and `limits` are bounds on them.
     """
 
     suffix: str
     write: Callable[[Any, Path], None]
     read: Callable[[Path], Any]
-    fingerprint: Callable[[Any], Fingerprint] = field(default=lambda _: {})
+    fingerprint: Callable[[Any], Mapping[str, float]] = field(default=lambda _: {})
+    limits: tuple[Limit, ...] = ()
 
 
 AnyContract = type[Contract] | ArtifactContract
-
-
-def audit(contract: type[Contract], frame: pl.LazyFrame) -> list[str]:
-    """Findings that speak against `frame`, one sentence each; none when it keeps the contract."""
-    expected, seen = column_types(contract), dict(frame.collect_schema())
-    findings = [
-        f"column {name}: expected {expected.get(name, 'no such column')}, got {seen.get(name, 'no such column')}"
-        for name in sorted(expected.keys() | seen.keys())
-        if expected.get(name) != seen.get(name)
-    ]
-    if not findings and list(expected) != list(seen):
-        findings = [f"columns: expected the order {', '.join(expected)}, got {', '.join(seen)}"]
-    if findings or contract.is_valid(frame):
-        return findings
-    counts = contract.filter(frame.collect()).failure.counts()
-    return [f"{rule}: {rows} rows break it" for rule, rows in sorted(counts.items())]

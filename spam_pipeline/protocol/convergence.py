@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from spam_pipeline.protocol.causes import Cause
 from spam_pipeline.protocol.errors import Claimed
 from spam_pipeline.protocol.graph import AnyStage
+from spam_pipeline.protocol.needs import HISTORY, Need, State, Work
 from spam_pipeline.protocol.records import Occasion
 from spam_pipeline.protocol.runner import Action, Outcome, Runner, told
-from spam_pipeline.protocol.staleness import Assessment, Need, State
+from spam_pipeline.protocol.staleness import Assessment
 
 _logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class _Wave:
     on_outcome: OnOutcome
     done: Counter[Action] = field(default_factory=Counter)
     failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
-    tried: set[tuple[str, str, str]] = field(default_factory=set)
+    tried: set[tuple[str, str, str, str]] = field(default_factory=set)
 
     def look(self, stage: AnyStage) -> tuple[Assessment, list[Need]]:
         """What is to be run of a stage now."""
@@ -143,12 +144,13 @@ class _Wave:
             self.failed[need.stage, need.partition] = failure
             self.on_outcome(need, why, failure)
             return False
-        self.tried.add(_key(need))
+        if need.reason != HISTORY:  # that can change with each publication, and ends when those do
+            self.tried.add(_key(need))
         self.failed.pop((need.stage, need.partition), None)
         self.done[outcome.action] += 1
         self.on_outcome(need, why, outcome)
         return outcome.action is not Action.NOTHING
 
 
-def _key(need: Need) -> tuple[str, str, str]:
-    return need.stage, need.partition, need.recipe
+def _key(need: Need) -> tuple[str, str, str, str]:
+    return need.stage, need.partition, need.recipe, need.reason if need.work is Work.AUDIT else ""

@@ -9,7 +9,9 @@
     ├── StoreDamaged        a file of the store is missing, or its bytes differ from the digest in its name
     ├── LandingChanged      a landed file changed while it was being read
     ├── LandingVanished     no landed file is to be found where some were known
-    └── WrongLedger         the ledger was laid out by another release
+    ├── WrongLedger         the ledger was laid out by another release
+    ├── AlreadyDecided      somebody else decided about the same partition meanwhile
+    └── UnknownVersion      no version is meant by what was given as one
 
 Errors of a context's own domain live in that context.
 """
@@ -53,3 +55,11 @@ class LandingVanished(PipelineError):
 
 class WrongLedger(PipelineError):
     """The ledger was laid out by another release."""
+
+
+class AlreadyDecided(PipelineError):
+    """Somebody else decided about the same partition meanwhile; nothing was recorded."""
+
+
+class UnknownVersion(PipelineError):
+    """No version is meant by what was given as one."""

@@ -4,13 +4,14 @@ Built once from the stages, the sources and the names of the configuration; ever
 error here. It holds no data and knows no partition.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
+from spam_pipeline.protocol.audit import judges_history
 from spam_pipeline.protocol.code_version import CodeVersion, code_version, rules_version
-from spam_pipeline.protocol.contract import ArtifactContract
+from spam_pipeline.protocol.contract import ArtifactContract, Contract, Reads, column_types
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.partition import WHOLE
@@ -36,8 +37,19 @@ class StageGraph:
             by_name[stage.name] = stage
         self._check_parameters(by_name)
         self.stages: Mapping[str, AnyStage] = MappingProxyType(_in_order(by_name))
+        for stage in self.stages.values():
+            for upstream in stage.reads:
+                _check_reads(stage, self.stages[upstream])
+            for upstream in stage.expectations:
+                _check_expectations(stage, self.stages[upstream])
         self.code_versions: Mapping[str, CodeVersion] = MappingProxyType(
-            {name: code_version(stage.function, libraries=stage.libraries) for name, stage in self.stages.items()}
+            {
+                name: code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))
+                for name, stage in self.stages.items()
+            }
+        )
+        self.judged_by_history: frozenset[str] = frozenset(
+            name for name, stage in self.stages.items() if judges_history(stage.contract)
         )
         self.contract_digests: Mapping[str, str] = MappingProxyType(
             {name: _contract_digest(stage) for name, stage in self.stages.items()}
@@ -69,6 +81,18 @@ class StageGraph:
             raise WrongDefinition(f"no stage is called {', '.join(unknown)}; there are {', '.join(self.stages)}")
         return [stage for stage in self.stages.values() if stage.name in names]
 
+    def readers(self, stage: AnyStage) -> dict[str, Reads]:
+        """Who reads a stage's data by its columns, and which of them."""
+        return {
+            consumer.name: consumer.reads.get(stage.name, Reads())
+            for consumer in self.stages.values()
+            if stage.name in consumer.selections and consumer.selections[stage.name].side_part is None
+        }
+
+    def expected(self) -> set[str]:
+        """The stages of whose versions some consumer expects something."""
+        return {upstream for stage in self.stages.values() for upstream in stage.expectations}
+
     def configuration_of(self, stage: AnyStage) -> dict[str, Any]:
         """The configuration entries that the stage takes as parameters."""
         return {name: self.configuration[name] for name in stage.parameters if name in self.configuration}
@@ -76,6 +100,15 @@ class StageGraph:
     def configuration_digests(self, stage: AnyStage) -> dict[str, str]:
         """What the stage's configuration adds to its recipes: the digest of each entry, which need not be shown itself."""
         return {name: digest((name, value)) for name, value in self.configuration_of(stage).items()}
+
+    def _shown_by(self, stage: AnyStage) -> list[Callable[..., Any]]:
+        """The functions that show upstreams to a stage in schemas that those have moved on from."""
+        contracts = {upstream: self.stages[upstream].contract for upstream in stage.reads}
+        return [
+            contract.earlier_schemas()[stage.reads[upstream].schema]
+            for upstream, contract in contracts.items()
+            if not isinstance(contract, ArtifactContract) and stage.reads[upstream].schema != contract.schema_version
+        ]
 
     def _check_parameters(self, stages: Mapping[str, AnyStage]) -> None:
         known = {*stages, *self.sources, *self.configuration, OWN_PARTITION}
@@ -88,13 +121,53 @@ class StageGraph:
                     )
 
 
+def _check_reads(stage: AnyStage, upstream: AnyStage) -> None:
+    """Raise `WrongDefinition` when a stage reads a schema, or columns of it, that its upstream does not offer."""
+    reads, contract = stage.reads[upstream.name], upstream.contract
+    if isinstance(contract, ArtifactContract):
+        raise WrongDefinition(f"stage {stage.name} reads columns of {upstream.name}, which has none")
+    offered = {contract.schema_version, *contract.earlier_schemas()}
+    if reads.schema not in offered:
+        raise WrongDefinition(
+            f"stage {stage.name} reads schema {reads.schema} of {upstream.name}, which offers {sorted(offered)}: "
+            f"let {upstream.name} keep it readable in earlier_schemas, or move {stage.name}"
+        )
+    missing = sorted(set(reads.columns) - set(_columns(contract, reads.schema)))
+    if missing:
+        raise WrongDefinition(
+            f"stage {stage.name} reads {', '.join(missing)} of schema {reads.schema} of {upstream.name}, which has no such columns"
+        )
+
+
+def _columns(contract: type[Contract], schema: int) -> Collection[str]:
+    if schema == contract.schema_version:
+        return column_types(contract)
+    return contract.earlier_schemas()[schema](contract.empty()).collect_schema().names()
+
+
+def _check_expectations(stage: AnyStage, upstream: AnyStage) -> None:
+    """Raise `WrongDefinition` when a stage expects something of a number that its upstream does not measure."""
+    if isinstance(upstream.contract, ArtifactContract):
+        return
+    known = upstream.contract.fingerprint()
+    for limit in stage.expectations[upstream.name]:
+        if not any(name in limit.number for name in known):
+            raise WrongDefinition(
+                f"stage {stage.name} expects something of {limit.number!r}, which {upstream.name} does not measure; "
+                f"it measures {', '.join(known)}"
+            )
+
+
 def _contract_digest(stage: AnyStage) -> str:
-    """What versions of a stage are audited by: the rules of its contracts. A contract of an artifact has none.
+    """What versions of a stage are audited by: the rules of its contracts, and what is measured. An artifact's are its limits.
 
     No two stages share it, so that what one was audited by never passes for what another should have been audited by.
     """
     contracts = {WHOLE: stage.contract, **stage.side_parts}
-    rules = {part: rules_version(contract) for part, contract in contracts.items() if isinstance(contract, type)}
+    rules = {
+        part: rules_version(contract) if isinstance(contract, type) else [repr(limit) for limit in contract.limits]
+        for part, contract in contracts.items()
+    }
     return digest((stage.name, rules))
 
 

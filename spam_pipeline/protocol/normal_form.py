@@ -17,6 +17,11 @@ from typing import Any
 from spam_pipeline.protocol.digest import digest
 
 _STAGE_KEYWORDS_THAT_COUNT = frozenset({"contract", "side_parts", "private_parts", "delivery", "file_by_file"})
+_WHAT_JUDGES = frozenset(
+    {"earlier_schemas", "findings", "fingerprint", "limits", "schema_version", "tolerated_rejected_share"}
+)
+"""What a contract says about data besides columns: it describes and judges data, and does not make it."""
+
 _RESOURCE_SUFFIXES = frozenset({".sql", ".proto", ".json", ".csv"})
 _LONGEST_PATH = 200  # a longer text is none, and asking the file system about it may fail
 _IGNORED_FIELDS = frozenset({"returns", "ctx", "kind", "type_comment", "type_params"})
@@ -143,6 +148,16 @@ def _does_nothing(node: ast.AST) -> bool:
     return is_constant or isinstance(node, ast.Pass) or (isinstance(node, ast.AnnAssign) and node.value is None)
 
 
+def _says_how_to_judge(node: ast.AST) -> bool:
+    """Whether a statement in a class body says how a contract describes and judges data."""
+    match node:
+        case ast.FunctionDef(name=name, decorator_list=[ast.Name(id="classmethod"), *_]):
+            return name in _WHAT_JUDGES
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+            return name in _WHAT_JUDGES
+    return False
+
+
 def _bindings(nodes: Iterable[ast.AST], package: str) -> dict[str, str | None]:
     """The names that statements bind in their own scope, with a reference where an import does."""
     bound: dict[str, str | None] = {}
@@ -217,8 +232,9 @@ class _NormalForm:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in statement.decorator_list:  # such as @registry.add
                 self._note_change(decorator.func if isinstance(decorator, ast.Call) else decorator, "")
-        is_contract = isinstance(statement, ast.ClassDef) and any(
-            self._reference(item) == _CONTRACT for item in statement.bases
+        is_contract = isinstance(statement, ast.ClassDef) and (
+            any(self._reference(item) == _CONTRACT for item in statement.bases)
+            or any(_says_how_to_judge(item) for item in statement.body)
         )
         self._in_contract = is_contract and not self._with_rules
         tree = digest(json.dumps(self._plain(statement)))
@@ -369,6 +385,8 @@ class _NormalForm:
         return ["stage", [[name, self._plain(value)] for name, value in sorted(kept.items())]]
 
     def _is_dropped(self, node: Any) -> bool:
+        if self._in_contract and self._in_class_body and _says_how_to_judge(node):
+            return True
         match node:
             case ast.Import() | ast.ImportFrom():
                 return bool(self._scopes) and not self._in_class_body
@@ -376,8 +394,6 @@ class _NormalForm:
                 return False
             case ast.FunctionDef(decorator_list=[ast.Call(func=ast.Attribute(attr="rule")), *_]) if self._in_contract:
                 return self._in_class_body  # a rule judges data, it does not make it
-            case ast.FunctionDef(name="fingerprint", decorator_list=[ast.Name(id="classmethod"), *_]):
-                return self._in_class_body  # a contract's fingerprint describes data, it does not make it
         return isinstance(node, ast.stmt) and _does_nothing(node)
 
     def _reference(self, node: ast.AST) -> str | None:

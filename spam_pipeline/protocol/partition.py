@@ -41,6 +41,12 @@ class Partitions:
             raise WrongPartition(f"{key!r} is no {self.name}: expected {self.grain.value}")
         return key
 
+    def is_open(self, key: str, watermark: str) -> bool:
+        """Whether a partition can still receive data: the landing zone, whose latest day is the watermark, is not past it."""
+        if self.grain is Grain.NONE:
+            return False
+        return (last_day_of(key) if self.grain is Grain.MONTH else key) >= watermark
+
 
 def month_of(day: str) -> str:
     """The month key that a day key falls into: `2026-01-05` gives `2026-01`."""

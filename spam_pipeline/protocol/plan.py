@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from spam_pipeline.protocol.causes import UNKNOWN, Cause
+from spam_pipeline.protocol.needs import HISTORY, Need, Work
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Published, PublishedPart
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Assessment, Need, Work
+from spam_pipeline.protocol.staleness import Assessment
 
 
 class Doing(Enum):
@@ -100,7 +101,7 @@ class _Assumption:
         return Doing.REUSE if need.recipe in self._known else Doing.COMPUTE
 
     def _after(self, need: Need) -> Published | None:
-        if need.work not in _LEADS_ON:
+        if need.work not in _LEADS_ON or need.reason == HISTORY:  # another history seldom frees what was refused
             return need.published
         return self._known.get(need.recipe) or _computed(need)
 

@@ -4,14 +4,14 @@ A reader sees published versions only, and those of one moment: frames are lazy 
 published later does not change a frame in hand.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import ArtifactContract, Contract
-from spam_pipeline.protocol.errors import NotPublished
+from spam_pipeline.protocol.contract import ArtifactContract, Contract, Reads
+from spam_pipeline.protocol.errors import Held, NotPublished
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.recipe import InputRead
@@ -60,14 +60,38 @@ class Reader:
             raise NotPublished(f"{name} {partition} is not published in {self._environment}{moment}")
         return found
 
-    def load(self, name: str, side_part: str | None, read: Sequence[InputRead]) -> Any:
-        """What an input of a stage holds: exactly the parts in `read`, in their order."""
+    def load(self, name: str, side_part: str | None, read: Sequence[InputRead], reads: Reads | None = None) -> Any:
+        """What an input of a stage holds: exactly the parts in `read`, in their order, and of those what `reads` says.
+
+        Raises `Held` when a part is still published in a schema that cannot be shown in the one that is read.
+        """
         stage = self._graph.stages[name]
         stored = self._ledger.files({item.record for item in read})
-        files = [file for item in read for file in stored[item.record][item.part]]
+        files = {item: stored[item.record][item.part] for item in read}
         if isinstance(stage.contract, ArtifactContract):
-            return self._artifact(stage.contract, files[0])
-        return self._scan_files(files, stage.side_parts[side_part] if side_part else stage.contract)
+            return self._artifact(stage.contract, files[read[0]][0])
+        if side_part or reads is None:
+            contract = stage.side_parts[side_part] if side_part else stage.contract
+            return self._scan_files([file for item in read for file in files[item]], contract)
+        return self._in_schema(stage.contract, files, reads)
+
+    def _in_schema(
+        self, contract: type[Contract], files: Mapping[InputRead, Sequence[StoredFile]], reads: Reads
+    ) -> pl.LazyFrame:
+        """Some parts in the schema that a consumer reads, whichever each of them was written in."""
+        if not contract.earlier_schemas():
+            return reads.of(self._scan_files([file for some in files.values() for file in some], contract), contract)
+        written = self._ledger.schema_versions({item.record for item in files})
+        frames = [reads.of(contract.empty(), contract)]
+        for item, some in files.items():
+            frame, found = self._scan_files(some, contract), written[item.record]
+            if found == contract.schema_version:
+                frames.append(reads.of(frame, contract))
+            elif found == reads.schema:
+                frames.append(frame.select(frames[0].collect_schema().names()))
+            else:
+                raise Held(f"{item.upstream} {item.partition} is still published in schema {found}")
+        return pl.concat(frames)
 
     def rows_of(self, read: Sequence[InputRead]) -> int:
         """Rows in the parts that were read; landed files count nothing."""

@@ -6,12 +6,16 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from spam_pipeline.protocol.contract import Fingerprint
 from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.recipe import InputRead
 
 PRODUCTION = "production"
 """The environment that every other one reads through to."""
+
+DROPPED = "dropped"
+"""The action of a publication by which an environment gives its own pointer up and reads through to production again."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Version:
-    """One immutable result of one stage for one partition. `id` is 0 until the ledger has recorded it."""
+    """One immutable result of one stage for one partition. `id` is 0 until the ledger has recorded it.
+
+    `fingerprint` is what was measured of it last; `schema_version` is that of the contract it was computed under.
+    """
 
     recipe: str
     context: str
@@ -66,6 +73,7 @@ class Version:
     computed_at: datetime
     configuration: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[InputRead, ...] = field(default=(), repr=False)
+    schema_version: int = 1
     id: int = 0
 
     @property
@@ -88,11 +96,50 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Audit:
-    """The outcome of holding a version against the contract of this digest; one sentence per finding."""
+    """The outcome of holding a version against the contract of this digest, and the circumstances of doing so.
+
+    `history` is the digest of what the version was judged against; a provisional audit was made while the partition could
+    still receive data; `decision` is the id of the last decision that it took into account, 0 when there was none.
+    """
 
     verdict: Verdict
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     contract: str = ""
+    history: str = ""
+    is_provisional: bool = False
+    decision: int = 0
+
+    @property
+    def refusing(self) -> tuple[Finding, ...]:
+        """The findings that the version is quarantined for."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSE)
+
+
+class DecisionKind(Enum):
+    """What a person decided about a version."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's decision about a version, for one environment and, if that is production, for those that read through to it.
+
+    Accepting covers `findings`, and whatever has the same `content`. `id` is 0 until the ledger has recorded it.
+    """
+
+    environment: str
+    version_id: int
+    stage: str
+    partition: str
+    content: str
+    kind: DecisionKind
+    by: str
+    reason: str
+    findings: tuple[Finding, ...]
+    decided_at: datetime
+    id: int = 0
 
 
 class Occasion(NamedTuple):
@@ -111,7 +158,8 @@ NO_OCCASION = Occasion()
 class Publication:
     """A pointer of an environment's stage and partition to a version, at a time and on an occasion.
 
-    Without a version it is a retraction: there is nothing to compute the partition from any more.
+    Without a version it is a retraction: there is nothing to compute the partition from any more. If its action is `DROPPED`,
+    the environment reads through to production again.
     """
 
     id: int
@@ -173,6 +221,27 @@ class AuditOf(NamedTuple):
     stage: str
     verdict: Verdict
     contract: str
+    history: str = ""
+    is_provisional: bool = False
+    decision: int = 0
+
+
+class Judged(NamedTuple):
+    """The circumstances of a version's last audit, if it has to be done again when they change; see `Audit`."""
+
+    history: str
+    is_provisional: bool
+    decision: int
+
+
+class DecisionOf(NamedTuple):
+    """A decision about a version, as planning needs it."""
+
+    environment: str
+    stage: str
+    partition: str
+    id: int
+    version_id: int
 
 
 class Position(NamedTuple):
@@ -182,13 +251,20 @@ class Position(NamedTuple):
     version: int = 0
     audit: int = 0
     publication: int = 0
+    decision: int = 0
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What was added to the ledger up to a position; `pointers` by environment, stage and partition, None where retracted."""
+    """What was added to the ledger up to a position.
+
+    `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
+    partition of those that were given up.
+    """
 
     observations: list[Observation]
     pointers: Mapping[str, Mapping[str, Mapping[str, Published | None]]]
+    dropped: list[tuple[str, str, str]]
     audits: list[AuditOf]
+    decisions: list[DecisionOf]
     position: Position

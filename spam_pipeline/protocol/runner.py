@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 from functools import partial
 
+from spam_pipeline.protocol.auditor import Auditor
 from spam_pipeline.protocol.causes import Cause, MadeFrom, cause
 from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.computation import Computation
@@ -22,6 +23,7 @@ from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.state import LedgerState
+from spam_pipeline.protocol.needs import DECISION, Need, Needs, Snapshot, Work
 from spam_pipeline.protocol.observation import Classify, observe
 from spam_pipeline.protocol.reader import CATALOGUE_TYPES, Reader
 from spam_pipeline.protocol.recipe import InputRead, Recipe
@@ -36,7 +38,7 @@ from spam_pipeline.protocol.records import (
     Verdict,
     Version,
 )
-from spam_pipeline.protocol.staleness import Assessment, Need, Needs, Snapshot, Work
+from spam_pipeline.protocol.staleness import Assessment
 from spam_pipeline.protocol.store import Store
 
 _logger = logging.getLogger(__name__)
@@ -98,7 +100,8 @@ class Runner:
         self._computation = Computation(
             graph=graph, ledger=ledger, reader=self.reader, store=store, private_store=private_store, landing=landing
         )
-        self._state = LedgerState(ledger, environment, graph.contract_digests.values())
+        self._state = LedgerState(ledger, environment, graph.contract_digests.values(), graph.expected())
+        self._auditor = Auditor(graph, ledger, self._computation, environment, lambda: self._state.snapshot({}))
         self._assessed: Assessment | None = None
         self._remembered: set[str] = set()
 
@@ -179,7 +182,10 @@ class Runner:
             return self._retract(need, occasion)
         if not need.recipe:
             raise Held(f"{need.stage} {need.partition} {need.reason}")
-        outcome = self._make(stage, assessment.recipe(need), occasion, wait=wait)
+        if need.work is Work.AUDIT:
+            outcome = self._audit_known(stage, need.recipe, occasion, is_decided=need.reason == DECISION)
+        else:
+            outcome = self._make(stage, assessment.recipe(need), occasion, wait=wait)
         delivered = not outcome.refused and self._deliver(stage, outcome.version, occasion)
         if delivered and outcome.action is Action.NOTHING:
             return Outcome(Action.DELIVERED, outcome.version, outcome.audit, None)
@@ -190,6 +196,27 @@ class Runner:
         assessment, need = self.need(name, partition)
         why = self.causes(assessment, name, [need])[partition] if need.can_run else ""
         return self.run(assessment, need, Occasion(run, cause=str(why)))
+
+    def follow(self, version: Version, occasion: Occasion) -> Outcome | None:
+        """Let a decision about a version take effect as far as nothing has to be computed for that; None if that is nowhere."""
+        stage = self.graph.stages[version.stage]
+        assessment = self.assess([version.stage])
+        need = assessment.needs[version.stage].get(version.partition)
+        if need and need.work is Work.AUDIT and need.recipe == version.recipe:
+            return self.run(assessment, need, occasion)
+        if not self._is_read(version):
+            return None
+        return self._audit_known(stage, version.recipe, occasion, is_decided=True)
+
+    def judge(self, name: str, partition: str) -> tuple[Version, Audit] | None:
+        """Audit the version of a partition that is wanted, or else the newest, again; nothing is computed or recorded."""
+        stage = self.graph.find([name])[0]
+        versions = [item for item, _ in self.ledger.versions(name, stage.partitions.check(partition), self.environment)]
+        if not versions:
+            return None
+        need = self.needs([name])[name].get(partition)
+        wanted = next((item for item in versions if need and item.recipe == need.recipe), versions[-1])
+        return self._auditor.by_new_rules(stage, wanted)
 
     def snapshot(self, stages: Collection[AnyStage]) -> Snapshot:
         """The state of the ledger and of the stages' targets at this moment."""
@@ -213,39 +240,61 @@ class Runner:
     def _make(self, stage: AnyStage, recipe: Recipe, occasion: Occasion, *, wait: bool) -> Outcome:
         """The version of a recipe, published if its audit passes: taken from the ledger, or computed."""
         contract = self.graph.contract_digests[stage.name]
-        known = self.ledger.judged(recipe.digest, contract)
+        known = self.ledger.judged(recipe.digest, contract, self.environment)
         if known is None:
             with self.claims.on(recipe.digest, wait=wait):
-                known = self.ledger.judged(recipe.digest, contract)
+                known = self.ledger.judged(recipe.digest, contract, self.environment)
                 if known is None:
                     return self._compute(stage, recipe, _doing(Action.COMPUTED, occasion))
         version, last = known
-        if last is None or (last.verdict is Verdict.REFUSED and self._is_read(version)):
-            return self._audit(stage, version, _doing(Action.AUDITED, occasion))
+        if last is None or self._auditor.has_new_decision(version, last):
+            return self._audit(stage, version, last, _doing(Action.AUDITED, occasion))
         if last.verdict is Verdict.REFUSED:
             return Outcome(Action.NOTHING, version, last, None)
         publication = self.ledger.publish(version, self.environment, _doing(Action.REUSED, occasion))
         return Outcome(Action.REUSED if publication else Action.NOTHING, version, last, publication)
 
+    def _audit_known(self, stage: AnyStage, recipe: str, occasion: Occasion, *, is_decided: bool) -> Outcome:
+        """Audit a version that is there; a decision about one that other rules accepted is followed by what those found."""
+        version, last = self._known(stage, recipe)
+        if last is None and is_decided:
+            recorded = self.ledger.version(recipe, self.environment)
+            last = recorded[1] if recorded else None
+        return self._audit(stage, version, last, _doing(Action.AUDITED, occasion))
+
+    def _known(self, stage: AnyStage, recipe: str) -> tuple[Version, Audit | None]:
+        known = self.ledger.judged(recipe, self.graph.contract_digests[stage.name], self.environment)
+        if known is None:
+            raise NotPublished(f"{stage.name}: the ledger has no version of recipe {recipe}")
+        return known
+
     def _is_read(self, version: Version) -> bool:
         found = self.ledger.published_version(self.environment, version.stage, version.partition)
         return found is not None and found.id == version.id
 
-    def _audit(self, stage: AnyStage, version: Version, occasion: Occasion) -> Outcome:
-        """Hold a version that was computed before against the contract of now. If it is refused, an earlier one is read."""
+    def _audit(self, stage: AnyStage, version: Version, last: Audit | None, occasion: Occasion) -> Outcome:
+        """Audit a version that was computed before, again. If it is refused, an earlier one is read in its place."""
         with self._noting_failure(stage, version, occasion):
-            verdict = self._computation.audit(stage, version)
-            gives_way = verdict.verdict is Verdict.REFUSED and self._is_read(version)
+            if last is None:
+                version, audit = self._auditor.by_new_rules(stage, version)
+            else:
+                audit = self._auditor.again(stage, version, last)
+            gives_way = audit.verdict is Verdict.REFUSED and self._is_read(version)
             instead = self._last_accepted(stage, version) if gives_way else None
-        publication = self.ledger.record_audit(version, verdict, self.environment, occasion, instead)
-        return Outcome(Action.AUDITED, version, verdict, publication)
+        measured = version.fingerprint if last is None else None
+        publication = self.ledger.record_audit(
+            version, audit, self.environment, occasion, instead, fingerprint=measured
+        )
+        return Outcome(Action.AUDITED, version, audit, publication)
 
     def _last_accepted(self, stage: AnyStage, refused: Version) -> int | None:
         """The last version before a refused one that the contract of now accepts; it is audited if it has yet to be."""
         contract = self.graph.contract_digests[stage.name]
         for version in self.ledger.published_before(self.environment, stage.name, refused.partition):
-            _, last = self.ledger.judged(version.recipe, contract) or (version, None)
-            if version.id != refused.id and (last or self._computation.audit(stage, version)).verdict is Verdict.PASSED:
+            _, last = self.ledger.judged(version.recipe, contract, self.environment) or (version, None)
+            if last is None or last.is_provisional:
+                _, last = self._auditor.by_new_rules(stage, version)
+            if version.id != refused.id and last.verdict is Verdict.PASSED:
                 return version.id
         return None
 
@@ -266,18 +315,18 @@ class Runner:
         attempt = self.ledger.begin(recipe.digest, stage.name, recipe.partition, occasion.run)
         try:
             version = self._computation.version(stage, recipe)
-            verdict = self._computation.audit(stage, version)
+            verdict = self._auditor.first(stage, version)
         except Exception as error:
             self.ledger.fail(attempt, told(error))
             raise
         publication = self.ledger.record(version, verdict, self.environment, occasion)
-        recorded = self.ledger.version(recipe.digest)
+        recorded = self.ledger.version(recipe.digest, self.environment)
         if recorded is None:
             raise NotPublished(f"{stage.name} {recipe.partition}: the ledger lost recipe {recipe.digest}")
         return Outcome(Action.COMPUTED, *recorded, publication)
 
     def _retract(self, need: Need, occasion: Occasion) -> Outcome:
-        known = self.ledger.version(need.published.recipe) if need.published else None
+        known = self.ledger.version(need.published.recipe, self.environment) if need.published else None
         if known is None:
             raise NotPublished(f"{need.stage} {need.partition} is not published")
         done = _doing(Action.RETRACTED, occasion)

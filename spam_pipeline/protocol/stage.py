@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
-from spam_pipeline.protocol.contract import AnyContract, Contract
+from spam_pipeline.protocol.contract import AnyContract, Contract, Reads
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import WrongDefinition
+from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import Partitions
 from spam_pipeline.protocol.retry import DELIVERIES, Retry
 from spam_pipeline.protocol.selection import SamePartition, Selection
@@ -49,6 +50,8 @@ class Stage(Generic[P, R]):
     contract: AnyContract
     owner: str
     selections: Mapping[str, Selection]
+    reads: Mapping[str, Reads] = field(default_factory=dict)
+    expectations: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     side_parts: Mapping[str, type[Contract]] = field(default_factory=dict)
     private_parts: frozenset[str] = frozenset()
@@ -78,6 +81,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     contract: AnyContract,
     owner: str,
     selections: Mapping[str, Selection] | None = None,
+    reads: Mapping[str, Reads] | None = None,
+    expectations: Mapping[str, tuple[Limit, ...]] | None = None,
     libraries: Iterable[str] = (),
     side_parts: Mapping[str, type[Contract]] | None = None,
     private_parts: Iterable[str] = (),
@@ -90,18 +95,21 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     """Turn a pure function into a stage of the context whose package it is defined in.
 
     `selections` says for a parameter which partitions it reads where that is not simply the same one; the first parameter
-    drives: a partition is wanted when it selects something there. `libraries` are the distributions whose release can
+    drives: a partition is wanted when it selects something there. `reads` says which columns of which schema a parameter
+    reads of its upstream, and `expectations` what its fingerprint has to look like: while an upstream version does not meet
+    them, this stage alone is held and keeps what it had. `libraries` are the distributions whose release can
     change the result. `settled_after_days` waits until the landing zone has moved that far past the day. `delivery`
     carries what was published to a store outside. `retry` says how often a failed recipe is tried again unasked.
 
-    Raises `WrongDefinition` when a selection names no parameter or the function reads nothing.
+    Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
     """
 
     def define(function: Callable[P, R]) -> Stage[P, R]:
         parameters = tuple(inspect.signature(function).parameters)
-        unknown = sorted(set(selections or {}) - set(parameters))
+        declared = {**(selections or {}), **(reads or {}), **(expectations or {})}
+        unknown = sorted(declared.keys() - set(parameters))
         if unknown or not parameters:
-            problem = f"selections for {', '.join(unknown)}" if unknown else "no parameters"
+            problem = f"declarations for {', '.join(unknown)}" if unknown else "no parameters"
             raise WrongDefinition(f"stage {function.__name__} has {problem}: it takes ({', '.join(parameters)})")
         chosen = {name: (selections or {}).get(name, SamePartition()) for name in parameters if name != OWN_PARTITION}
         return Stage(
@@ -112,6 +120,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             contract=contract,
             owner=owner,
             selections=chosen,
+            reads=reads or {},
+            expectations=expectations or {},
             libraries=tuple(sorted(libraries)),
             side_parts=side_parts or {},
             private_parts=frozenset(private_parts),

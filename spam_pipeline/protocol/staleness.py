@@ -4,13 +4,24 @@ A pure function of a snapshot of the ledger: nothing here reads a database, a fi
 was looked at before. Who acts on the answer is `convergence` or the orchestrator; why a partition is stale is told by `plan`.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple
 
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.history import history_digest, nearest
+from spam_pipeline.protocol.limit import Limit, breaches
+from spam_pipeline.protocol.needs import (
+    COMPLETE,
+    DECISION,
+    HISTORY,
+    NOT_REMARKABLE,
+    RULES,
+    Need,
+    Needs,
+    Snapshot,
+    State,
+    Work,
+)
 from spam_pipeline.protocol.partition import Grain, days_before
 from spam_pipeline.protocol.recipe import (
     InputRead,
@@ -21,83 +32,12 @@ from spam_pipeline.protocol.recipe import (
     recipe_digest,
     recipe_head,
 )
-from spam_pipeline.protocol.records import Observation, Published, PublishedPart
+from spam_pipeline.protocol.records import Published, PublishedPart
 from spam_pipeline.protocol.selection import Key, Selection, UpstreamKeys
 from spam_pipeline.protocol.stage import OWN_PARTITION
 
-
-class State(Enum):
-    """How a partition stands."""
-
-    FRESH = "fresh"
-    STALE = "stale"
-    HELD = "held"
-    MISSING = "missing"
-
-
-class Work(Enum):
-    """What a partition that is not fresh waits for."""
-
-    NOTHING = "nothing"
-    MAKE = "make"
-    """The wanted version: computed, or taken from the ledger if it is there."""
-    AUDIT = "audit"
-    """An audit by the contract of now, which has not judged the version yet, or refuses what is read all the same."""
-    DELIVER = "deliver"
-    """A delivery: its target holds something else."""
-    RETRACT = "retract"
-    """A retraction: there is nothing to compute it from any more."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of the ledger that staleness is a function of.
-
-    `refused` has the recipes whose version is quarantined, `overdue` those whose version the contract of now has not judged
-    yet, `delivered` the recipe that each target holds. The marks of stages, and of what has landed, differ from an earlier
-    snapshot's when anything else about them does.
-    """
-
-    landed: Mapping[str, Mapping[str, tuple[Observation, ...]]]
-    published: Mapping[str, Mapping[str, Published]]
-    refused: frozenset[str] = frozenset()
-    overdue: frozenset[str] = frozenset()
-    delivered: Mapping[str, str | None] = field(default_factory=dict)
-    marks: Mapping[str, int] = field(default_factory=dict)
-    landed_mark: int = 0
-
-
-class Need(NamedTuple):
-    """One partition: its state, why, and what is to be done; `recipe` is empty while an input has yet to be published."""
-
-    stage: str
-    partition: str
-    state: State
-    work: Work
-    reason: str
-    recipe: str
-    published: Published | None
-
-    @property
-    def can_run(self) -> bool:
-        """Whether something is to be done, and everything for it is there."""
-        return self.work is not Work.NOTHING
-
-
-Needs = Mapping[str, Mapping[str, Need]]
-"""Needs by stage and partition."""
-
 Assume = Callable[[Mapping[str, Need]], Mapping[str, Published | None]]
 """What consumers are to find published for a stage's needs: what is published, unless one plans ahead."""
-
-
-def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tuple[Observation, ...]]]:
-    """Files that are there now, by source and partition, each group ordered by path."""
-    grouped: dict[str, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
-    for item in sorted(observed, key=lambda item: item.path):
-        if item.digest is not None:
-            grouped[item.source][item.partition].append(item)
-    return {source: {key: tuple(files) for key, files in by_key.items()} for source, by_key in grouped.items()}
 
 
 def as_published(needs: Mapping[str, Need]) -> dict[str, Published | None]:
@@ -163,11 +103,20 @@ class _Input:
     upstream: "_StageAssessment"
     offer: _Offer
     label: str
+    unmet: Mapping[int, str]
 
     def waits_for(self, partition: str) -> list[str]:
         """The partitions of the upstream without which `partition` cannot be computed, and which are not published."""
         wanted = self.offer.selection.waits_for(partition, self.upstream.offers)
         return [key for key in wanted if key in self.upstream.unpublished]
+
+    def does_not_meet(self, partition: str) -> Iterator[str]:
+        """What is expected of the versions that a partition reads and is not so."""
+        if self.unmet:
+            for key in self.offer.selection.keys(partition, self.offer.keys):
+                version = self.offer.contents[key][1]
+                if version in self.unmet:
+                    yield f"{self.upstream.name} {key[0]} {self.unmet[version]}"
 
     def read(self, partition: str) -> Iterator[InputRead]:
         """What a partition reads, part by part."""
@@ -200,17 +149,37 @@ class _StageAssessment:
         self._head = recipe_head(stage.name, self._code_version, self._configuration)
         self._sources = [name for name in stage.parameters if name in graph.sources]
         self._inputs = [
-            _Input(parameter, before[upstream], before[upstream].offer(selection), read_label(parameter, upstream))
+            _Input(
+                parameter,
+                before[upstream],
+                before[upstream].offer(selection),
+                read_label(parameter, upstream),
+                before[upstream].unmet(stage.expectations.get(parameter, ())),
+            )
             for parameter, selection in stage.selections.items()
             for upstream in graph.upstreams_of(stage, parameter)
         ]
         self._offered: dict[Selection, _Offer] = {}
         self._incomplete = [item for item in self._inputs if item.upstream.unpublished]
-        wanted = {partition: self._need(partition) for partition in self._wanted(_watermark(graph, snapshot))}
+        self._demanding = [item for item in self._inputs if item.unmet]
+        self._watermark = watermark(graph, snapshot)
+        self._is_judged_by_history = stage.name in graph.judged_by_history
+        self._history_keys = sorted(self._published)
+        wanted = {partition: self._need(partition) for partition in self._wanted()}
         unwanted = sorted(self._published.keys() - wanted.keys())
         self.needs: dict[str, Need] = {**wanted, **{partition: self._unwanted(partition) for partition in unwanted}}
         self.offers = surroundings.assume(wanted)
         self.unpublished: frozenset[str] = frozenset(key for key, version in self.offers.items() if version is None)
+
+    def unmet(self, limits: tuple[Limit, ...]) -> dict[int, str]:
+        """The published versions that do not keep a consumer's limits, by id, and in what."""
+        numbers = self._snapshot.numbers if limits else {}
+        broken = {
+            item.version_id: breaches(limits, numbers[item.version_id])
+            for item in self.offers.values()
+            if item is not None and item.version_id in numbers
+        }
+        return {version: "; ".join(map(str, found)) for version, found in broken.items() if found}
 
     def offer(self, selection: Selection) -> _Offer:
         """What this stage offers to a selection; the same for all consumers that select alike."""
@@ -245,7 +214,7 @@ class _StageAssessment:
             reads += item.read(partition)
         return Recipe(self._stage.name, partition, self._code_version, self._configuration, tuple(reads))
 
-    def _wanted(self, watermark: str) -> list[str]:
+    def _wanted(self) -> list[str]:
         """The partitions there is something for, as far as the landing zone has moved past them."""
         driver = next(name for name in self._stage.parameters if name != OWN_PARTITION)
         if driver in self._sources:
@@ -257,10 +226,24 @@ class _StageAssessment:
         settled_after = self._stage.settled_after_days
         if settled_after is None:
             return sorted(found)
-        last = days_before(watermark, settled_after)
+        last = days_before(self._watermark, settled_after)
         return sorted(partition for partition in found if partition <= last)
 
     def _need(self, partition: str) -> Need:
+        """What a partition needs; while nothing can be done for it, at least that a decision about what is read is followed.
+
+        Other rules say nothing of what is read in the meantime: it was accepted by those that it was made for.
+        """
+        need = self._need_of_wanted(partition)
+        published = need.published
+        if need.can_run or published is None or published.recipe == need.recipe:
+            return need
+        judged = self._snapshot.judged.get(published.recipe, NOT_REMARKABLE)
+        if self._snapshot.decisions.get((need.stage, partition), 0) == judged.decision:
+            return need
+        return need._replace(work=Work.AUDIT, reason=DECISION, recipe=published.recipe)
+
+    def _need_of_wanted(self, partition: str) -> Need:
         name, published = self._stage.name, self._published.get(partition)
         unsettled = State.STALE if published else State.MISSING
         waiting = self._waiting(partition) if self._incomplete else ()
@@ -268,26 +251,60 @@ class _StageAssessment:
             state = State.HELD if any(held for _, held in waiting) else unsettled
             reason = f"waits for {', '.join(upstream for upstream, _ in waiting)}"
             return Need(name, partition, state, Work.NOTHING, reason, "", published)
+        unmet = [text for item in self._demanding for text in item.does_not_meet(partition)]
+        if unmet:
+            return Need(
+                name, partition, State.HELD, Work.NOTHING, f"waits for better: {'; '.join(unmet)}", "", published
+            )
         recipe = self._recipe_digest(partition)
+        why = self._why_to_audit(partition, recipe)
         if published and published.recipe == recipe:
-            return self._settled(partition, published)
-        if recipe in self._snapshot.refused:
+            return self._settled(partition, published, why)
+        if recipe in self._snapshot.refused and not why:
             return Need(name, partition, State.HELD, Work.NOTHING, "its version was refused", recipe, published)
-        work = Work.AUDIT if recipe in self._snapshot.overdue else Work.MAKE
-        return Need(name, partition, unsettled, work, unsettled.value, recipe, published)
+        work = Work.AUDIT if why else Work.MAKE
+        return Need(name, partition, unsettled, work, why or unsettled.value, recipe, published)
 
-    def _settled(self, partition: str, published: Published) -> Need:
+    def _settled(self, partition: str, published: Published, why: str) -> Need:
         """A partition whose wanted recipe is published: it may still have to be audited or delivered."""
         name, recipe = self._stage.name, published.recipe
         if recipe in self._snapshot.refused:  # here, and then published in production, whose contract accepts it
-            return Need(name, partition, State.STALE, Work.AUDIT, "its contract refuses it", recipe, published)
-        if recipe in self._snapshot.overdue:
-            return Need(name, partition, State.STALE, Work.AUDIT, "its contract has changed", recipe, published)
+            return Need(name, partition, State.STALE, Work.AUDIT, why or RULES, recipe, published)
+        if why:
+            return Need(name, partition, State.STALE, Work.AUDIT, why, recipe, published)
         if self._stage.delivery and self._snapshot.delivered.get(name) != recipe:
             return Need(
                 name, partition, State.STALE, Work.DELIVER, "its target holds something else", recipe, published
             )
         return Need(name, partition, State.FRESH, Work.NOTHING, "", recipe, published)
+
+    def _why_to_audit(self, partition: str, recipe: str) -> str:
+        """Why the version of a recipe is to be audited again, if there is one and it is; empty otherwise.
+
+        Accepted is accepted until the rules change, somebody decides, or a partition that could still grow is complete. Only
+        what is quarantined is judged again when the history that it was judged against has changed.
+        """
+        if recipe in self._snapshot.overdue:
+            return RULES
+        judged = self._snapshot.judged.get(recipe, NOT_REMARKABLE)
+        is_known = judged is not NOT_REMARKABLE or self._is_read(partition, recipe)
+        if is_known and self._snapshot.decisions.get((self._stage.name, partition), 0) != judged.decision:
+            return DECISION
+        if judged.is_provisional and not self._stage.partitions.is_open(partition, self._watermark):
+            return COMPLETE
+        if recipe in self._snapshot.refused and judged.history != self._history(partition, recipe):
+            return HISTORY
+        return ""
+
+    def _is_read(self, partition: str, recipe: str) -> bool:
+        published = self._published.get(partition)
+        return published is not None and published.recipe == recipe
+
+    def _history(self, partition: str, recipe: str) -> str:
+        if not self._is_judged_by_history:
+            return ""
+        found = nearest(self._published, partition, keys=self._history_keys)
+        return history_digest((key, version) for key, version in found if version.recipe != recipe)
 
     def _unwanted(self, partition: str) -> Need:
         reason = "there is nothing to compute it from any more"
@@ -329,10 +346,11 @@ def _basis(
     looks_at_files = stage.settled_after_days is not None or any(name in graph.sources for name in stage.parameters)
     upstreams = [before[name] for name in graph.upstreams(stage)]
     landed = snapshot.landed_mark if looks_at_files else None
-    return (snapshot.marks.get(stage.name), landed, snapshot.delivered.get(stage.name), *upstreams)
+    moved = watermark(graph, snapshot) if stage.name in graph.judged_by_history else None
+    return (snapshot.marks.get(stage.name), landed, moved, snapshot.delivered.get(stage.name), *upstreams)
 
 
-def _watermark(graph: StageGraph, snapshot: Snapshot) -> str:
+def watermark(graph: StageGraph, snapshot: Snapshot) -> str:
     """The latest arrival day: how far the landing zone has moved."""
     arrivals = [
         max(snapshot.landed[name])

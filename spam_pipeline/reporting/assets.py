@@ -1,9 +1,13 @@
-"""Reporting's stages: counts in two truths, and what is carried to the stores that widgets and analysts read."""
+"""Reporting's stages: counts in two truths, and what is carried to the stores that widgets and analysts read.
+
+Reporting expects nothing of the verdicts that it counts by: a count takes anything timely, and is corrected when something
+better is published.
+"""
 
 import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol.contract import Reads, column_types
 from spam_pipeline.protocol.selection import EveryPartition, EveryStage
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.reporting.contracts import Catalogue, DailyPlays, TopCountries, TrackPlayCounts, WidgetCounts
@@ -16,7 +20,17 @@ from spam_pipeline.reporting.widget_store import widget_delivery
 _OWNER = "team:reporting"
 
 
-@stage(partitions=event_days, contract=DailyPlays, owner=_OWNER, libraries=["polars"])
+@stage(
+    partitions=event_days,
+    contract=DailyPlays,
+    owner=_OWNER,
+    libraries=["polars"],
+    reads={
+        "classified_plays": Reads(
+            ("occurred_at", "country", "user_key", "device_key", "ms_played", "spam_probability"),
+        )
+    },
+)
 def daily_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """Plays, listeners and playing time by country, for everybody who asks how a day went.
 
@@ -26,7 +40,13 @@ def daily_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     return plays_by_country(classified_plays)
 
 
-@stage(partitions=event_days, contract=TopCountries, owner=_OWNER, libraries=["polars"])
+@stage(
+    partitions=event_days,
+    contract=TopCountries,
+    owner=_OWNER,
+    libraries=["polars"],
+    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"))},
+)
 def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """The ten countries with the most plays, once with spam and once without: two different truths.
 
@@ -35,7 +55,13 @@ def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     return ranked_countries(classified_plays)
 
 
-@stage(partitions=event_days, contract=TrackPlayCounts, owner=_OWNER, libraries=["polars"])
+@stage(
+    partitions=event_days,
+    contract=TrackPlayCounts,
+    owner=_OWNER,
+    libraries=["polars"],
+    reads={"classified_plays": Reads(("occurred_at", "track_key", "track_id", "spam_probability"))},
+)
 def track_play_counts(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """Plays per track of one day, raw and without spam (a spam probability below 0.8); `widget_counts` adds them up."""
     return plays_by_track(classified_plays)
@@ -47,6 +73,7 @@ def track_play_counts(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     owner=_OWNER,
     libraries=["polars"],
     selections={"track_play_counts": EveryPartition()},
+    reads={"track_play_counts": Reads(("track_id", "plays_without_spam"))},
     delivery=widget_delivery,
 )
 def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:

@@ -6,8 +6,10 @@ of plays add up over days; counts of listeners do not. How anything is counted d
 
 import dataframely as dy
 import polars as pl
+import polars_hash as plh
 
 from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Keys, Measure, Share, Spread, Total
 
 UNKNOWN_COUNTRY = "ZZ"
 """The country of plays whose country nobody knows: the code that ISO 3166-1 leaves to its users."""
@@ -40,18 +42,18 @@ class DailyPlays(Contract):
         return _never_more("plays") & _never_more("listeners") & _never_more("listened_ms")
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
+    def fingerprint(cls) -> dict[str, Measure]:
         """Volume in both truths, and the spread over countries: an attack from few places narrows it."""
-        plays = pl.col("plays").sum()
+        plays, country = pl.col("plays"), pl.col("country")
         return {
-            "plays": plays,
-            "plays_without_spam": pl.col("plays_without_spam").sum(),
+            "plays": Total(plays),
+            "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
-            "countries": pl.col("country").n_unique(),
-            "effective_countries": _effective_number("plays"),
-            "effective_countries_without_spam": _effective_number("plays_without_spam"),
-            "unknown_country_share": pl.col("plays").filter(pl.col("country") == UNKNOWN_COUNTRY).sum() / plays,
-            "listened_hours": pl.col("listened_ms").sum() / 3_600_000,
+            "countries": Spread(country, weight=plays),
+            "countries_without_spam": Spread(country, weight=pl.col("plays_without_spam")),
+            "unknown_country_share": Share(plays * (country == UNKNOWN_COUNTRY), plays, drift=Drift(refuse_above=0.5)),
+            "listened_ms": Total(pl.col("listened_ms")),
+            "listened_ms_without_spam": Total(pl.col("listened_ms_without_spam")),
         }
 
 
@@ -68,14 +70,15 @@ class TopCountries(Contract):
     plays = dy.Int64(min=1)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """How much of the ranking is spam: volume in both truths, and countries that rank only because of spam."""
-        with_spam = pl.col("measure") == WITH_SPAM
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume of the ranking in both truths, how it spreads, and countries that rank only because of spam."""
+        plays, with_spam = pl.col("plays"), pl.col("measure") == WITH_SPAM
         kept = pl.col("country").filter(~with_spam).n_unique()
         return {
-            "plays_of_top_countries": pl.col("plays").filter(with_spam).sum(),
-            "plays_of_top_countries_without_spam": pl.col("plays").filter(~with_spam).sum(),
-            "countries_there_only_with_spam": pl.col("country").n_unique().cast(pl.Int64) - kept.cast(pl.Int64),
+            "plays_of_top_countries": Total(plays * with_spam),
+            "plays_of_top_countries_without_spam": Total(plays * ~with_spam),
+            "top_countries_without_spam": Spread(pl.col("country"), weight=plays * ~with_spam),
+            "countries_there_only_with_spam": Figure(pl.col("country").n_unique().cast(pl.Int64) - kept.cast(pl.Int64)),
         }
 
 
@@ -93,15 +96,14 @@ class TrackPlayCounts(Contract):
         return _never_more("plays")
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
+    def fingerprint(cls) -> dict[str, Measure]:
         """Volume in both truths, and the spread over tracks: an attack on few tracks narrows it."""
         return {
-            "plays": pl.col("plays").sum(),
-            "plays_without_spam": pl.col("plays_without_spam").sum(),
+            "plays": Total(pl.col("plays")),
+            "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
-            "tracks": pl.len(),
-            "effective_tracks": _effective_number("plays"),
-            "effective_tracks_without_spam": _effective_number("plays_without_spam"),
+            "tracks": _tracks_by("plays", Drift()),
+            "tracks_without_spam": _tracks_by("plays_without_spam", Drift()),
         }
 
 
@@ -112,13 +114,13 @@ class WidgetCounts(Contract):
     plays = dy.Int64(min=0)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """What all widgets show together, and how much of that the most played track has."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """What all widgets show together, and how it spreads over tracks. It grows with every day, which is no drift."""
         return {
-            "tracks": pl.len(),
-            "plays": pl.col("plays").sum(),
-            "tracks_with_spam_only": (pl.col("plays") == 0).sum(),
-            "top_track_share": pl.col("plays").max() / pl.col("plays").sum(),
+            "widgets": Count(),
+            "plays": Total(pl.col("plays")),
+            "tracks_with_spam_only": Count(pl.col("plays") == 0),
+            "tracks": _tracks_by("plays", None),
         }
 
 
@@ -138,13 +140,13 @@ class Catalogue(Contract):
     content = dy.String()
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
+    def fingerprint(cls) -> dict[str, Measure]:
         """How much is published."""
         return {
-            "stages": pl.struct("context", "stage").n_unique(),
-            "partitions": pl.struct("context", "stage", "partition").n_unique(),
-            "files": pl.len(),
-            "rows": pl.col("rows").sum(),
+            "stages": Figure(pl.struct("context", "stage").n_unique()),
+            "partitions": Figure(pl.struct("context", "stage", "partition").n_unique()),
+            "files": Count(),
+            "rows": Total(pl.col("rows")),
         }
 
 
@@ -152,14 +154,13 @@ def _never_more(count: str) -> pl.Expr:
     return pl.col(f"{count}_without_spam") <= pl.col(count)
 
 
-def _spam_share() -> pl.Expr:
+def _spam_share() -> Share:
     """The part of all plays that reporting's tolerance drops."""
-    return 1 - pl.col("plays_without_spam").sum() / pl.col("plays").sum()
+    plays = pl.col("plays")
+    return Share(plays - pl.col("plays_without_spam"), whole=plays)
 
 
-def _effective_number(count: str) -> pl.Expr:
-    """2^H with Shannon's entropy H over the rows: how many rows there were if all had equal counts.
-
-    Not corrected for sample size, so compare days of similar volume.
-    """
-    return 2 ** pl.col(count).filter(pl.col(count) > 0).entropy(base=2)
+def _tracks_by(plays: str, drift: Drift | None) -> Keys:
+    """How plays spread over tracks. Reporting counts by the public id, whose hash does here what a keyed one does elsewhere."""
+    key = plh.col("track_id").nchash.xxh3_64()
+    return Keys(key, name=pl.col("track_id"), weight=pl.col(plays), drift=drift)

@@ -8,6 +8,8 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Measure, Share, Spread, Total, Totals
+from spam_pipeline.protocol.limit import Limit
 
 EARNING, WITHHELD, SPAM, SHORT = "earning", "withheld", "spam", "short"
 """What a play is worth: paid now, paid if the suspicion falls, never paid because of what it is, never paid for its length."""
@@ -49,11 +51,19 @@ class RoyaltyUsage(Contract):
     ms_played = dy.Int64(min=0)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Plays of the day, all and by what they are worth."""
-        return {"plays": pl.col("plays").sum()} | {
-            f"{status}_plays": pl.col("plays").filter(pl.col("status") == status).sum()
-            for status in (EARNING, WITHHELD, SPAM, SHORT)
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Plays of the day by what they are worth, and how many are of known accounts.
+
+        No campaign takes most plays from what is paid or from accounts: only a wrong unit, verdict or table does.
+        """
+        plays, status = pl.col("plays"), pl.col("status")
+        return {
+            "plays": Total(plays),
+            **{
+                f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in (EARNING, WITHHELD, SPAM, SHORT)
+            },
+            "statuses": Spread(status, weight=plays, drift=Drift(refuse_above=0.5)),
+            "account_share": Share(plays * pl.col("is_account"), whole=plays, drift=Drift(refuse_above=0.5)),
         }
 
 
@@ -85,17 +95,30 @@ class RoyaltyStatements(Contract):
         return _line_is_balanced()
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """Pools, and what stands on their lines. Money is not summed, because currencies differ."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Pools, what stands on their lines, and exactly how much, by rule, line and currency, such as `pro_rata_payout`.
+
+        A month's money follows from its revenue, so that no other month says what it should be.
+        """
         pool, line = pl.struct(POOL), pl.col("line")
         return {
-            "pools": pool.filter(pl.col("currency") != NO_CURRENCY).n_unique(),
-            "pools_without_revenue": pool.filter(pl.col("currency") == NO_CURRENCY).n_unique(),
-            "unbalanced_pools": pool.filter(~_line_is_balanced()).n_unique(),
-            "payees": pl.col("payee_id").filter(line == PAYOUT).n_unique(),
-            "escrow_tracks": pl.col("track_id").filter(line == ESCROW).n_unique(),
-            "incidents_withheld": pl.col("incident_id").filter(line == WITHHELD).n_unique(),
+            "pools": Figure(pool.filter(pl.col("currency") != NO_CURRENCY).n_unique()),
+            "pools_without_revenue": Figure(pool.filter(pl.col("currency") == NO_CURRENCY).n_unique()),
+            "unbalanced_pools": Figure(pool.filter(~_line_is_balanced()).n_unique()),
+            "payees": Figure(pl.col("payee_id").filter(line == PAYOUT).n_unique()),
+            "escrow_tracks": Figure(pl.col("track_id").filter(line == ESCROW).n_unique()),
+            "incidents_withheld": Figure(pl.col("incident_id").filter(line == WITHHELD).n_unique()),
+            **{
+                f"{rule}_{name}": _money((pl.col("rule") == rule) & (line == name))
+                for rule in (PRO_RATA, USER_CENTRIC)
+                for name in (PAYOUT, WITHHELD, ESCROW, UNCLAIMED)
+            },
         }
+
+    @classmethod
+    def limits(cls) -> tuple[Limit, ...]:
+        """Money is conserved in every pool."""
+        return (Limit("unbalanced_pools", at_most=0),)
 
 
 class RoyaltyAdjustments(Contract):
@@ -118,17 +141,32 @@ class RoyaltyAdjustments(Contract):
     reason = dy.String()
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """How much of the statement changes."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How much of the statement changes, and exactly how much money moves, by rule and currency."""
         raised = pl.col("amount_minor") > 0
         return {
-            "adjusted_lines": pl.len(),
-            "adjusted_payees": pl.col("payee_id").filter(pl.col("line") == PAYOUT).n_unique(),
-            "adjusted_pools": pl.struct(POOL).n_unique(),
-            "raised_lines": raised.sum(),
+            "adjusted_lines": Count(),
+            "adjusted_payees": Figure(pl.col("payee_id").filter(pl.col("line") == PAYOUT).n_unique()),
+            "adjusted_pools": Figure(pl.struct(POOL).n_unique()),
+            "unbalanced_pools": Figure(pl.struct(POOL).filter(~_adjustment_is_balanced()).n_unique()),
+            "raised_lines": Count(raised),
+            **{f"{rule}_raised": _money((pl.col("rule") == rule) & raised) for rule in (PRO_RATA, USER_CENTRIC)},
         }
+
+    @classmethod
+    def limits(cls) -> tuple[Limit, ...]:
+        """What one line of a pool gains, another loses."""
+        return (Limit("unbalanced_pools", at_most=0),)
 
 
 def _line_is_balanced() -> pl.Expr:
     paid = pl.col("amount_minor").sum().over("month", *POOL, "rule")
     return paid == pl.col("pool_minor")
+
+
+def _adjustment_is_balanced() -> pl.Expr:
+    return pl.col("amount_minor").sum().over("month", *POOL, "rule") == 0
+
+
+def _money(lines: pl.Expr) -> Totals:
+    return Totals(pl.when(lines).then("amount_minor"), by="currency")

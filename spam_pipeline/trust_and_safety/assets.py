@@ -3,6 +3,7 @@
 import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
+from spam_pipeline.protocol.contract import Reads
 from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, TrailingDays
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.trust_and_safety.classification import classify
@@ -15,12 +16,24 @@ from spam_pipeline.trust_and_safety.training import train
 
 OWNER = "team:trust-and-safety"
 
+_ENTITIES = ("user_key", "device_key", "network_key", "track_key")
+_DECLARED = ("ip_key", "user_agent_key")
+"""What plays name beside the entities that carry signals, and incidents may name too."""
+
+_PLAYS_FOR_SIGNALS = Reads((*_ENTITIES, "user_agent_key", "country", "client", "source", "occurred_at", "ms_played"))
+_PLAYS_FOR_EXAMPLES = Reads((*_ENTITIES, *_DECLARED, "occurred_at"))
+_PLAYS_FOR_VERDICTS = Reads(
+    (*_PLAYS_FOR_EXAMPLES.columns, "event_id", "arrival_hour", "track_id", "country", "client", "source", "ms_played")
+)
+_INCIDENTS = Reads(("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status"))
+
 
 @stage(
     partitions=event_days,
     contract=PlaySignals,
     owner=OWNER,
     selections={"plays": TrailingDays(7)},
+    reads={"plays": _PLAYS_FOR_SIGNALS},
     libraries=["polars"],
 )
 def play_signals(plays: pl.LazyFrame, partition: str) -> pl.LazyFrame:
@@ -37,6 +50,7 @@ def play_signals(plays: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     contract=LabelledExamples,
     owner=OWNER,
     selections={"incidents": PartNamedAlike()},
+    reads={"plays": _PLAYS_FOR_EXAMPLES, "incidents": _INCIDENTS},
     libraries=["polars"],
 )
 def labelled_examples(play_signals: pl.LazyFrame, plays: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
@@ -69,6 +83,7 @@ def spam_model(labelled_examples: pl.LazyFrame) -> SpamModel:
     contract=ClassifiedPlays,
     owner=OWNER,
     selections={"incidents": PartNamedAlike()},
+    reads={"plays": _PLAYS_FOR_VERDICTS, "incidents": _INCIDENTS},
     libraries=["numpy", "polars", "scikit-learn"],
 )
 def classified_plays(

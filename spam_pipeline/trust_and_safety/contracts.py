@@ -4,12 +4,30 @@ A consumer chooses a tolerance and filters by it; nobody outside this context in
 is in `signals`, how they become a probability in `model`.
 """
 
-import math
+from collections.abc import Iterable, Sequence
 
 import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.drift import Past
+from spam_pipeline.protocol.finding import Finding
+from spam_pipeline.protocol.fingerprint import (
+    Count,
+    Drift,
+    Figure,
+    Fingerprint,
+    Keys,
+    Mean,
+    Measure,
+    Quantiles,
+    Records,
+    Share,
+    Spread,
+)
+from spam_pipeline.protocol.limit import Limit
+from spam_pipeline.trust_and_safety.spikes import spike_findings
+from spam_pipeline.trust_and_safety.spikes.evidence import evidence_of_tracks
 
 LEGITIMATE, SPAM, UNKNOWN = "legitimate", "spam", "unknown"
 """The classes of a play. `unknown` says that the evidence decides nothing."""
@@ -23,23 +41,14 @@ ROYALTY_TOLERANCE = 0.2
 REPORTING_TOLERANCE = 0.8
 """Reports drop a play only when its spam probability is at least this: they tolerate spam and want every listener."""
 
+MOST_SPAM = 0.8
+"""An attack can outnumber the listeners, but verdicts that call more of a day spam are kept back until a person has looked."""
+
 HEURISTIC, DECLARED = "heuristic", "declared"
 """Reasons that are no signals: no labels stand behind the verdict, or experts decided it."""
 
 ACTOR, DEVICE, NETWORK, TRACK = "actor", "device", "network", "track"
 """The kinds of entities that carry signals. An actor is an account, or the device of a play that is logged out."""
-
-
-def effective_number(counts: pl.Expr) -> pl.Expr:
-    """How many equally busy members would be as mixed as these: 2^H, with the Miller-Madow correction of the entropy H.
-
-    The plug-in entropy of a small sample is too low; the correction adds (members - 1) / (2 * plays * ln 2) bits. Null
-    when there is nothing to count.
-    """
-    plays, members = counts.sum(), counts.count()
-    plug_in = plays.log(2) - (counts * counts.log(2)).sum() / plays
-    corrected = plug_in + (members - 1) / (2 * math.log(2) * plays)
-    return pl.when(plays > 0).then((2**corrected).round(6))
 
 
 class PlaySignals(Contract):
@@ -74,20 +83,15 @@ class PlaySignals(Contract):
     spike = dy.Float64(nullable=True)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """How many entities of each kind, and how plays spread over networks and tracks: chaos is organic, structure is not."""
-
-        def plays_of(kind: str) -> pl.Expr:
-            return pl.col("plays").filter(pl.col("entity_kind") == kind)
-
-        kinds = (ACTOR, DEVICE, NETWORK, TRACK)
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many entities of each kind, and how plays spread over them: chaos is organic, structure is not."""
         return {
-            **{f"{kind}s": plays_of(kind).count() for kind in kinds},
-            "plays_per_actor": plays_of(ACTOR).mean(),
-            "effective_networks": effective_number(plays_of(NETWORK)),
-            "effective_tracks": effective_number(plays_of(TRACK)),
-            "busiest_network_share": plays_of(NETWORK).max() / plays_of(NETWORK).sum(),
-            "median_short_share": pl.col("short_share").filter(pl.col("entity_kind") == ACTOR).median(),
+            "actors": _entities(ACTOR),
+            "devices": _entities(DEVICE),
+            "networks": _entities(NETWORK),
+            "tracks": _entities(TRACK),
+            "plays_per_actor": Mean(_of_kind(ACTOR, "plays")),
+            "actor_short_share": Quantiles(_of_kind(ACTOR, "short_share")),
         }
 
 
@@ -139,14 +143,14 @@ class LabelledExamples(Contract):
     track_spike = dy.Float64(nullable=True)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """How much is labelled, by how many incidents, and which way."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How much is labelled, by how many incidents, and which way. What experts look into is no drift."""
         return {
-            "examples": pl.len(),
-            "incidents": pl.col("incident_id").drop_nulls().n_unique(),
-            "spam_examples": pl.col("is_spam").sum(),
-            "cleared_examples": (~pl.col("is_spam") & ~pl.col("is_weak")).sum(),
-            "weak_examples": pl.col("is_weak").sum(),
+            "examples": Count(),
+            "incidents": Figure(pl.col("incident_id").drop_nulls().n_unique()),
+            "spam_examples": Count(pl.col("is_spam")),
+            "cleared_examples": Count(~pl.col("is_spam") & ~pl.col("is_weak")),
+            "weak_examples": Count(pl.col("is_weak")),
         }
 
 
@@ -165,6 +169,8 @@ class ClassifiedPlays(Contract):
     track_key = dy.UInt64()
     user_key = dy.UInt64(nullable=True)
     device_key = dy.UInt64()
+    network_key = dy.UInt64(nullable=True)
+    user_agent_key = dy.UInt64(nullable=True)
     country = dy.String(nullable=True)
     client = dy.String()
     source = dy.String()
@@ -176,12 +182,47 @@ class ClassifiedPlays(Contract):
     incident_status = dy.String(nullable=True)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        """How much of the day is called spam or left open, and how much of it experts declared."""
+    def fingerprint(cls) -> dict[str, Measure]:
+        """What the verdicts are and why, how much experts declared, and evidence about the most played tracks.
+
+        An attack, or a better model, moves the mix of classes; only an error moves the class of most plays. How plays
+        spread over tracks and countries is held against other days where they come from, in `Plays`.
+        """
         return {
-            "plays": pl.len(),
-            "spam_share": (pl.col("class") == SPAM).mean(),
-            "unknown_share": (pl.col("class") == UNKNOWN).mean(),
-            "mean_spam_probability": pl.col("spam_probability").mean(),
-            "incident_plays": pl.col("incident_id").count(),
+            "plays": Count(),
+            "classes": Spread(pl.col("class"), drift=Drift(refuse_above=0.5)),
+            "spam_share": Share(pl.col("class") == SPAM),
+            "unknown_share": Share(pl.col("class") == UNKNOWN),
+            "spam_expected_in_10000": Mean(_probability_in_10000(), drift=None),
+            "reasons": Spread(pl.col("reasons").list.first(), drift=None),
+            "incident_plays": Count(pl.col("incident_id").is_not_null()),
+            "tracks": Keys(pl.col("track_key"), name=pl.col("track_id"), drift=None),
+            "countries": Spread(pl.col("country"), drift=None),
+            "suspects": Records(evidence_of_tracks),
         }
+
+    @classmethod
+    def limits(cls) -> tuple[Limit, ...]:
+        """A day is not nearly all spam."""
+        return (Limit("spam_share", at_most=MOST_SPAM),)
+
+    @classmethod
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+        """Tracks that are suddenly played far more than before, and whether that looks like a release or an attack."""
+        return spike_findings(fingerprint, history)
+
+
+def _entities(kind: str) -> Keys:
+    return Keys(_of_kind(kind, "entity_key"), weight=pl.col("plays"))
+
+
+def _of_kind(kind: str, column: str) -> pl.Expr:
+    return pl.when(pl.col("entity_kind") == kind).then(column)
+
+
+def _probability_in_10000() -> pl.Expr:
+    """The spam probability in whole steps of 1/10,000, which is how finely it is given; summed, it is exact.
+
+    Its mean is the number of spam plays to expect among ten thousand.
+    """
+    return (pl.col("spam_probability") * 10_000).round().cast(pl.Int64, strict=False)

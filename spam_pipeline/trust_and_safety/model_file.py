@@ -8,15 +8,18 @@ where they are used, because that takes seconds and most commands of the pipelin
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spam_pipeline.protocol.contract import ArtifactContract, Fingerprint
+from spam_pipeline.protocol.contract import ArtifactContract
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_signals import NAMES
+from spam_pipeline.trust_and_safety.training import SPAM_PRIOR
 
 TRUSTED_TYPES: tuple[str, ...] = ()
 """Types that a model file may name beyond those skops knows to be harmless (plain values, arrays, estimators): none."""
@@ -48,7 +51,7 @@ def read_model(path: Path) -> SpamModel:
     return _checked(value, path)
 
 
-def quality_of(model: SpamModel) -> Fingerprint:
+def quality_of(model: SpamModel) -> Mapping[str, float]:
     """The figures that came out of training, the same for the same examples."""
     return dict(model.quality)
 
@@ -114,5 +117,14 @@ def _member(name: str) -> zipfile.ZipInfo:
     return zipfile.ZipInfo(name, date_time=_NO_TIME)
 
 
-SPAM_MODEL = ArtifactContract(suffix=".skops", write=write_model, read=read_model, fingerprint=quality_of)
-"""The promise of the stage `spam_model`."""
+BRIER_OF_KNOWING_NOTHING = SPAM_PRIOR * (1 - SPAM_PRIOR)
+"""The Brier score of whoever gives every play the prior: p (1 - p)."""
+
+SPAM_MODEL = ArtifactContract(
+    suffix=".skops",
+    write=write_model,
+    read=read_model,
+    fingerprint=quality_of,
+    limits=(Limit("held_out_brier", at_most=BRIER_OF_KNOWING_NOTHING),),
+)
+"""The promise of the stage `spam_model`: probabilities that say more than the prior does, wherever that could be measured."""

@@ -166,7 +166,10 @@ def _top_share() -> pl.Expr:
 
 
 def _effective_members() -> pl.Expr:
-    """The effective number of a `_mixture`, with the Miller-Madow correction (see `contracts.effective_number`)."""
+    """The effective number of a `_mixture`: how many equally busy members would be as mixed.
+
+    The plug-in entropy of a small sample is too low; Miller and Madow add (members - 1) / (2 * plays * ln 2) bits.
+    """
     total = pl.col("total")
     plug_in = total.log(2) - pl.col("microbits") / MICROBITS / total
     corrected = plug_in + (pl.col("members") - 1) / (2 * math.log(2) * total)

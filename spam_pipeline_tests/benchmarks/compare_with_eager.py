@@ -33,9 +33,9 @@ import polars as pl
 from spam_pipeline.protocol.convergence import Failure, converge
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.needs import Need
 from spam_pipeline.protocol.partition import days_before
 from spam_pipeline.protocol.runner import Action, Outcome, Runner
-from spam_pipeline.protocol.staleness import Need
 from spam_pipeline_tests.benchmarks.toy_in_dagster import CONDITIONS, ROUNDS, PlainDagster
 from spam_pipeline_tests.benchmarks.toy_rebuild import Hand, Place, Rebuilt, content_of
 from spam_pipeline_tests.protocol import toy_pipeline

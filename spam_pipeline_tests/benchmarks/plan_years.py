@@ -21,12 +21,12 @@ import sqlalchemy as sa
 
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.ledger.tables import audits, connect, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.tables import audits, connect, fingerprints, parts, publications, versions, writing
+from spam_pipeline.protocol.needs import Need
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import plan
 from spam_pipeline.protocol.records import PRODUCTION, Observation
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Need
 from spam_pipeline.settings import Settings
 
 FIRST_DAY = date(2016, 1, 1)
@@ -59,8 +59,8 @@ def rows_of(stage: AnyStage, need: Need, version_id: int, months: list[str]) -> 
         "content": f"{version_id:064x}",
         "code_version": "made up",
         "configuration": {},
-        "fingerprint": {},
         "columns": {},
+        "schema_version": 1,
     }
     place = {"stage": stage.name, "partition": need.partition}
     counts = {"rows_read": 1, "seconds": 0.1, "computed_at": 0}
@@ -77,7 +77,26 @@ def rows_of(stage: AnyStage, need: Need, version_id: int, months: list[str]) -> 
             }
             for name in names
         ],
-        "audits": [{"version_id": version_id, "verdict": "passed", "findings": [], "audited_at": 0}],
+        "audits": [
+            {
+                "version_id": version_id,
+                "verdict": "passed",
+                "findings": [],
+                "history": "",
+                "is_provisional": False,
+                "decision": 0,
+                "audited_at": 0,
+            }
+        ],
+        "fingerprints": [
+            {
+                "version_id": version_id,
+                "contract": "made up",
+                "numbers": {f"number_{at}": at / 7 for at in range(20)},
+                "measures": {f"number_{at}": list(range(300)) for at in range(20)},
+                "measured_at": 0,
+            }
+        ],
         "publications": [
             {"environment": PRODUCTION, **place, "version_id": version_id, "action": "", "cause": "", "published_at": 0}
         ],
@@ -88,7 +107,7 @@ def publish_everything(home: Path, months: list[str]) -> int:
     """Publish every partition that is wanted, stage after stage; return how many that are."""
     runner = open_pipeline(home).runner
     engine = connect(f"sqlite:///{home / 'ledger.db'}")
-    tables = {table.name: table for table in (versions, parts, audits, publications)}
+    tables = {table.name: table for table in (versions, parts, fingerprints, audits, publications)}
     count = 0
     for stage in runner.graph.stages.values():
         with writing(engine) as connection:

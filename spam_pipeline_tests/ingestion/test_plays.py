@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Plays, ReceivedPlays
 from spam_pipeline.ingestion.plays import distinct_plays
-from spam_pipeline.protocol.contract import audit, column_types
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline_tests.kept_promises import findings_about
 
 Row = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ def test_each_event_stays_once_by_earliest_arrival_then_smallest_content_in_any_
     for received in (frame(rows), halves):
         plays = distinct_plays(received).collect(engine="streaming")
         assert plays.rows() == naive(rows)
-        assert audit(Plays, plays.lazy()) == []
+        assert findings_about(Plays, plays.lazy()) == []
 
 
 def test_many_plays_with_few_copies_are_told_apart() -> None:

@@ -18,8 +18,8 @@ from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_protobuf import play_event
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import KEPT_BYTES
-from spam_pipeline.protocol.contract import audit
 from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, landed, plays_of, received
+from spam_pipeline_tests.kept_promises import findings_about
 
 ABSENT = ...  # prints alike in every process, as the names of parametrized tests must
 
@@ -89,7 +89,7 @@ def test_a_play_is_received_with_keys_in_the_place_of_identifiers(tmp_path: Path
         "ms_played": 31000,
         "unknown_fields": 0,
     }
-    assert audit(ReceivedPlays, parts["2026-01-05"].lazy()) == []
+    assert findings_about(ReceivedPlays, parts["2026-01-05"].lazy()) == []
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_every_allowed_value_is_accepted(tmp_path: Path, changes: dict[str, Any]
     parts = received_lines(tmp_path, line(**changes))
     assert (accepted(parts), reasons(parts)) == (1, [])
     for frame in plays_of(parts):
-        assert audit(ReceivedPlays, frame.lazy()) == []
+        assert findings_about(ReceivedPlays, frame.lazy()) == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_every_rule_rejects_its_record_and_names_the_field(
     for _, named, reason in found:
         assert named == field
         assert reason.startswith(f"{field}: {problem}")
-    assert audit(Rejected, parts["rejected"].lazy()) == []
+    assert findings_about(Rejected, parts["rejected"].lazy()) == []
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from spam_pipeline.ingestion.reference import (
     revenue_by_month,
     tracks_by_month,
 )
-from spam_pipeline.protocol.contract import Contract, audit
+from spam_pipeline.protocol.contract import Contract
 from spam_pipeline_tests.ingestion.landing import KEY, landed
+from spam_pipeline_tests.kept_promises import findings_about
 
 TRACKS = "track_id,artist_id,title,isrc,duration_ms,uploaded_at\n"
 RIGHTS = "track_id,payee_id,share_ppm,valid_from,valid_to\n"
@@ -50,7 +51,7 @@ def rows(parts: Parts, part: str) -> list[tuple[Any, ...]]:
 
 def rejected(parts: Parts) -> list[tuple[int, str | None, str]]:
     frame = parts["rejected"].collect()
-    assert audit(Rejected, frame.lazy()) == []
+    assert findings_about(Rejected, frame.lazy()) == []
     return frame.select("line", "field", "reason").rows()
 
 
@@ -286,4 +287,4 @@ def test_every_part_keeps_its_contract(
     parts = read(table)(text)
     assert len(parts) == 2
     for part, frame in parts.items():
-        assert audit(Rejected if part == "rejected" else contract, frame) == []
+        assert findings_about(Rejected if part == "rejected" else contract, frame) == []

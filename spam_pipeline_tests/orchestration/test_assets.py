@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
+from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_graph, toy_runner
 
 START = date(2026, 1, 1)
@@ -57,6 +59,7 @@ def definitions(runner: Runner, home: Path) -> dg.Definitions:
             other_teams_asset,
             other_teams_total,
         ],
+        asset_checks=[stage_checks(stage, graph, START) for stage in STAGES],
         jobs=[dg.define_asset_job("one_day", dg.AssetSelection.assets("received_numbers", "numbers", "two_day_total"))],
         resources={RUNNER: runner, READER: published_versions},
         executor=dg.in_process_executor,
@@ -136,7 +139,9 @@ def test_a_partition_that_there_is_nothing_for_any_more_is_retracted_with_a_warn
     result = materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
     assert result.success
     assert result.asset_materializations_for_node("received_numbers") == []
-    assert "no longer published" in str(result.get_asset_check_evaluations()[0].description)
+    told = last_check(instance, "received_numbers", "contract", "2026-01-01")
+    assert told is not None
+    assert "no longer published" in str(told.description)
     assert runner.ledger.published(PRODUCTION, ["received_numbers"]) == {"received_numbers": {}}
 
 
@@ -167,9 +172,10 @@ def test_a_refused_version_fails_its_check_and_is_not_materialized(
     result = materialize(runner, home, instance, "received_numbers", partition="2026-01-02")
     assert not result.success
     assert result.asset_materializations_for_node("received_numbers") == []
-    evaluation = result.get_asset_check_evaluations()[0]
-    assert not evaluation.passed
-    assert "number" in str(evaluation.metadata["findings"].value)
+    told = last_check(instance, "received_numbers", "contract", "2026-01-02")
+    assert told is not None
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "number" in str(told.metadata["findings"].value)
     assert instance.get_latest_materialization_event(dg.AssetKey("received_numbers")) is None
 
 
@@ -179,7 +185,8 @@ def test_a_partition_that_is_held_is_skipped_and_says_why(
     result = materialize(runner, home, instance, "numbers", partition="2026-01-09")
     assert result.success
     assert result.asset_materializations_for_node("numbers") == []
-    warning = result.get_asset_check_evaluations()[0]
+    warning = last_check(instance, "numbers", "contract", "2026-01-09")
+    assert warning is not None
     assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "nothing to compute it from has landed" in str(warning.description)
 

@@ -9,10 +9,10 @@ import pytest
 
 from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_key
 from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.retry import Retry
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import State
 from spam_pipeline_tests.orchestration.toy_location import (
     DAYS,
     UNASKED,

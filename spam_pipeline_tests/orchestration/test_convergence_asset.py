@@ -15,11 +15,11 @@ from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
 from spam_pipeline.partitions import event_days
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.retry import Retry
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import State
 from spam_pipeline_tests.orchestration.toy_location import (
     DAYS,
     START,

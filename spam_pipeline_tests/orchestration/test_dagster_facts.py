@@ -3,26 +3,22 @@
 import sqlite3
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy.exc
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
 from typing_extensions import override
 
+from spam_pipeline.orchestration.evaluations import beside_latest
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
+from spam_pipeline.orchestration.new_features import knowingly
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
 from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, SamePartition, TrailingDays
 
 START = date(2026, 1, 15)
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
-        yield local
 
 
 def test_a_second_check_without_a_run_collides_with_the_first_one(instance: dg.DagsterInstance) -> None:
@@ -151,3 +147,114 @@ def test_an_observation_without_a_run_is_kept_with_its_partition_and_data_versio
     asked = dg.AssetRecordsFilter(dg.AssetKey("landed_plays"), asset_partitions=["2026-01-16"])
     seen = [record.asset_observation for record in instance.fetch_observations(asked, 10).records]
     assert [item.tags for item in seen if item] == [tags]
+
+
+DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-15")
+
+
+@dg.asset(partitions_def=DAYS, output_required=False)
+def audited() -> Iterator[dg.MaterializeResult[None]]:
+    yield dg.MaterializeResult()
+
+
+with knowingly():
+    SPECS = [
+        dg.AssetCheckSpec(name, asset="audited", partitions_def=DAYS, blocking=True) for name in ("contract", "history")
+    ]
+
+
+@dg.multi_asset_check(name="audits", specs=SPECS, can_subset=True)
+def audits(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation]:
+    if not context.has_partition_key:
+        for partition in ("2026-01-15", "2026-01-16"):
+            yield dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey("audited"), check_name="contract", passed=False, partition=partition
+            )
+        return
+    for key in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(check_name=key.name, passed=key.name == "contract")
+
+
+def checks_alone(instance: dg.DagsterInstance, tags: dict[str, str], *names: str) -> dg.ExecuteInProcessResult:
+    keys = [dg.AssetCheckKey(audited.key, name) for name in names]
+    look = dg.define_asset_job("look", dg.AssetSelection.checks(*keys))
+    job = dg.Definitions([audited], asset_checks=[audits], jobs=[look]).resolve_job_def("look")
+    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def evaluated(result: dg.ExecuteInProcessResult) -> set[tuple[str, str | None, bool]]:
+    return {(item.check_name, item.partition, item.passed) for item in result.get_asset_check_evaluations()}
+
+
+def test_checks_in_one_step_are_about_the_runs_partition_and_a_blocking_one_fails_the_run(
+    instance: dg.DagsterInstance,
+) -> None:
+    result = checks_alone(instance, {"dagster/partition": "2026-01-16"}, "contract", "history")
+    assert evaluated(result) == {("contract", "2026-01-16", True), ("history", "2026-01-16", False)}
+    assert not result.success
+
+
+def test_one_of_several_checks_in_a_step_can_be_executed_alone(instance: dg.DagsterInstance) -> None:
+    result = checks_alone(instance, {"dagster/partition": "2026-01-16"}, "contract")
+    assert evaluated(result) == {("contract", "2026-01-16", True)}
+
+
+def test_without_a_partition_a_step_of_several_checks_may_evaluate_any_and_need_not_evaluate_its_own(
+    instance: dg.DagsterInstance,
+) -> None:
+    """The UI executes checks of a partitioned asset without asking for a partition."""
+    result = checks_alone(instance, {}, "contract", "history")
+    assert result.success
+    assert evaluated(result) == {("contract", "2026-01-15", False), ("contract", "2026-01-16", False)}
+
+
+def test_an_evaluation_that_is_logged_before_a_step_fails_is_kept(instance: dg.DagsterInstance) -> None:
+    @dg.asset(name="refused", partitions_def=DAYS)
+    def refused(context: dg.AssetExecutionContext) -> None:
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=context.asset_key, check_name="contract", passed=False, partition=context.partition_key
+            )
+        )
+        raise dg.Failure("refused")
+
+    job = dg.Definitions([refused]).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(partition_key="2026-01-16", instance=instance, raise_on_error=False)
+    assert not result.success
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(refused.key, "contract"), limit=5
+    )
+    assert [(item.status.value, item.partition) for item in history] == [("FAILED", "2026-01-16")]
+
+
+def test_two_evaluations_of_a_partition_in_one_run_leave_the_later_one(instance: dg.DagsterInstance) -> None:
+    run = instance.add_run(dg.DagsterRun(job_name="converge"))
+    for passed in (True, False):
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("plays"), check_name="contract", passed=passed, partition="2026-01-16"
+        )
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=run.job_name,
+            event_specific_data=evaluation,
+        )
+        instance.report_dagster_event(event, run_id=run.run_id)
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("plays"), "contract"), limit=5
+    )
+    assert [item.status.value for item in history] == ["FAILED"]
+
+
+@pytest.mark.parametrize(("is_aimed", "shown"), [(False, set()), (True, {"2026-01-16"})])
+def test_a_check_counts_for_its_partition_only_if_it_is_of_the_latest_materialization(
+    instance: dg.DagsterInstance, *, is_aimed: bool, shown: set[str]
+) -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("plays"), "contract")
+    instance.report_runless_asset_event(dg.AssetMaterialization("plays", partition="2026-01-16"))
+    refused = dg.AssetCheckEvaluation(
+        asset_key=key.asset_key, check_name=key.name, passed=False, partition="2026-01-16"
+    )
+    instance.report_runless_asset_event(beside_latest(instance, [refused])[0] if is_aimed else refused)
+    state = instance.event_log_storage.get_asset_check_state([(key, DAYS)])[key]
+    failed = state.subsets[AssetCheckExecutionResolvedStatus.FAILED].subset_value
+    assert set(failed.get_partition_keys()) == shown

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration import events
+from spam_pipeline.orchestration.evaluations import expected_of
 from spam_pipeline.orchestration.events import Teller
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.records import PRODUCTION
@@ -31,12 +31,6 @@ def runner(tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
-        yield local
-
-
-@pytest.fixture
 def landed(tmp_path: Path) -> Runner:
     """A runner of a home on which something landed and nothing ran."""
     home = tmp_path / "landed"
@@ -45,7 +39,7 @@ def landed(tmp_path: Path) -> Runner:
 
 
 def report(instance: dg.DagsterInstance, runner: Runner, environment: str = PRODUCTION) -> int:
-    teller = Teller(instance, runner.ledger, environment)
+    teller = Teller(instance, runner.ledger, environment, expected_of(runner.graph))
     count = teller.tell()
     teller.close()
     return count

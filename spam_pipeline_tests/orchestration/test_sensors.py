@@ -1,7 +1,7 @@
 """What looks around while the daemon runs: each tick by itself, over a real ledger and a real instance."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
@@ -35,12 +35,6 @@ def home(tmp_path: Path) -> Path:
     land(home, "2026-01-02", "a", "2026-01-02 10")
     land(home, "2026-01-02", "b", "2026-01-02 11")
     return home
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
-        yield local
 
 
 def look(runner: Runner, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:

@@ -13,7 +13,9 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
+from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
+from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import automation_sensors
 from spam_pipeline.orchestration.staleness_check import staleness_check
@@ -62,7 +64,11 @@ def toy_location(runner: Runner, start: date = START) -> dg.Definitions:
             *(stage_asset(stage, runner.graph, start, condition) for stage in runner.graph.stages.values()),
             convergence_asset(open_runner),
         ],
-        asset_checks=[staleness_check(name) for name in runner.graph.stages],
+        asset_checks=[
+            *(stage_checks(stage, runner.graph, start) for stage in runner.graph.stages.values()),
+            *(staleness_check(name) for name in runner.graph.stages),
+        ],
+        jobs=[decision_job()],
         sensors=automation_sensors(list(runner.graph.stages)),
         resources={RUNNER: runner, READER: published_versions},
         executor=dg.in_process_executor,

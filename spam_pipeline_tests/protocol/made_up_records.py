@@ -2,11 +2,26 @@
 
 from datetime import UTC, datetime
 
+from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import PRODUCTION, Audit, Observation, Part, Position, StoredFile, Verdict, Version
+from spam_pipeline.protocol.records import (
+    PRODUCTION,
+    Audit,
+    Decision,
+    DecisionKind,
+    Observation,
+    Part,
+    Position,
+    StoredFile,
+    Verdict,
+    Version,
+)
 
-PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, ("number: below 0",))
+BELOW_ZERO = Finding("limit", "number", Severity.REFUSE, "at least 0", "-1")
+PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, (BELOW_ZERO,))
+FINGERPRINT: Fingerprint = {"total": Counted(7), "mean": Figured(0.5)}
 NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -22,7 +37,7 @@ def a_version(
         content=content,
         parts=(Part.of("all", (StoredFile(f"toys/numbers/{partition}/{content}.parquet", 3, 99),)),),
         side_parts=(Part.of("rejected", (StoredFile("toys/numbers/rejected.parquet", 1, 9),)),),
-        fingerprint={"total": 7, "mean": 0.5},
+        fingerprint=FINGERPRINT,
         columns={"number": "Int64"},
         rows_read=4,
         seconds=0.25,
@@ -33,6 +48,21 @@ def a_version(
 
 def an_observation(path: str = "2026-01-05/a.txt", digest: str | None = "d1") -> Observation:
     return Observation("landed_numbers", "2026-01-05", path, digest, 10, "1000000000000000001", NOON)
+
+
+def a_decision(version: Version, by: str = "anna", environment: str = PRODUCTION) -> Decision:
+    return Decision(
+        environment=environment,
+        version_id=version.id,
+        stage=version.stage,
+        partition=version.partition,
+        content=version.content,
+        kind=DecisionKind.ACCEPT,
+        by=by,
+        reason="a release that everybody waited for",
+        findings=(BELOW_ZERO,),
+        decided_at=NOON,
+    )
 
 
 def recipes_told(ledger: Ledger, after: int = 0) -> list[str]:

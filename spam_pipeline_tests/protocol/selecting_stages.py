@@ -14,6 +14,7 @@ from spam_pipeline.partitions import arrival_days, event_days, statement_months,
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.needs import Need, Snapshot, Work, landed_by_source
 from spam_pipeline.protocol.partition import WHOLE, Partitions
 from spam_pipeline.protocol.records import Observation, Published, PublishedPart
 from spam_pipeline.protocol.selection import (
@@ -27,7 +28,7 @@ from spam_pipeline.protocol.selection import (
     TrailingDays,
 )
 from spam_pipeline.protocol.stage import Source, stage
-from spam_pipeline.protocol.staleness import Assessment, Need, Snapshot, Work, landed_by_source
+from spam_pipeline.protocol.staleness import Assessment
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Catalogue,
     Rejected,

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from spam_pipeline.protocol.causes import UNKNOWN, Cause, Kind, MadeFrom, cause
+from spam_pipeline.protocol.causes import UNKNOWN, Cause, Kind, MadeFrom, cause, differences
 from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.needs import RULES, Need, State, Work
 from spam_pipeline.protocol.recipe import InputRead, Recipe
 from spam_pipeline.protocol.records import Published
-from spam_pipeline.protocol.staleness import Need, State, Work
 
 CODE = CodeVersion("code 2", {"toys.numbers": "d1", "toys.half": "d2"}, {"polars": "2.1"})
 PUBLISHED = Published(7, "r1", "code 2", "c1", ())
@@ -156,15 +156,34 @@ def test_what_needs_no_comparison_says_what_is_the_matter(work: Work, sentence: 
 def test_an_audit_of_what_is_published_or_to_be_published_first_is_due_to_the_rules(
     published: Published | None,
 ) -> None:
-    need = NEED._replace(work=Work.AUDIT, recipe=PUBLISHED.recipe, published=published)
+    need = NEED._replace(work=Work.AUDIT, reason=RULES, recipe=PUBLISHED.recipe, published=published)
     found = because(wanted(numbers("2026-01-05", "c2")), made_from(numbers("2026-01-05")) if published else None, need)
     assert (found.kind, str(found), found.in_general) == (Kind.CONTRACT, "contract: its rules", "contract: its rules")
 
 
 def test_an_audit_of_another_version_than_the_published_one_is_due_to_what_differs_between_them() -> None:
-    need, before = NEED._replace(work=Work.AUDIT), made_from(numbers("2026-01-05"))
+    need, before = NEED._replace(work=Work.AUDIT, reason=RULES), made_from(numbers("2026-01-05"))
     assert told(wanted(numbers("2026-01-05", "c2")), before, need) == "data: numbers 2026-01-05"
     assert told(wanted(numbers("2026-01-05"), factor="f2"), before, need) == "code: setting factor"
     old = replace(CODE, digest="code 1", definitions={**CODE.definitions, "toys.half": "d0"})
     other = need._replace(published=PUBLISHED._replace(code_version="code 1"))
     assert told(wanted(numbers("2026-01-05")), replace(before, code=old), other) == "code: toys.half"
+
+
+def test_all_that_differs_between_two_versions_is_told_code_first() -> None:
+    old = made_from(numbers("2026-01-05"), code=replace(CODE, definitions={"toys.numbers": "d0"}), factor="f1")
+    new = made_from(numbers("2026-01-05", "c2"), factor="f2")
+    assert [str(item) for item in differences(old, new, is_same_code=False)] == [
+        "code: toys.half (added), toys.numbers",
+        "code: setting factor",
+        "data: numbers 2026-01-05",
+    ]
+    assert differences(old, old, is_same_code=True) == []
+
+
+def test_code_that_is_not_remembered_differs_only_where_its_digest_does() -> None:
+    unknown = made_from(code=None)
+    assert [str(item) for item in differences(unknown, unknown, is_same_code=False)] == [
+        "code: code that is not remembered"
+    ]
+    assert differences(unknown, unknown, is_same_code=True) == []

@@ -1,9 +1,11 @@
-"""Contracts and what an audit finds."""
+"""Contracts: the columns they promise, and the schemas in which consumers read them."""
+
+from typing import ClassVar
 
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract, audit, column_types
+from spam_pipeline.protocol.contract import Contract, Reads, ShowAsEarlier, column_types
 
 
 class Countries(Contract):
@@ -13,37 +15,37 @@ class Countries(Contract):
     plays = dy.Int64(min=1)
 
 
-GOOD = pl.LazyFrame({"country": ["SE", "NO"], "plays": [2, 1]})
+def with_plays_by_their_old_name(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.select("country", number_of_plays="plays")
 
 
-def test_a_frame_that_keeps_its_contract_has_no_findings() -> None:
-    assert audit(Countries, GOOD) == []
-    assert audit(Countries, Countries.empty()) == []
+class RenamedCountries(Countries):
+    """Plays by country, whose number had another name once."""
+
+    schema_version: ClassVar[int] = 2
+
+    @classmethod
+    def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
+        return {1: with_plays_by_their_old_name}
 
 
-def test_a_missing_a_surplus_and_a_wrongly_typed_column_are_each_named() -> None:
-    frame = pl.LazyFrame({"country": ["SE"], "play": [1]})
-    assert audit(Countries, frame) == [
-        "column play: expected no such column, got Int64",
-        "column plays: expected Int64, got no such column",
-    ]
-    assert audit(Countries, GOOD.cast({"plays": pl.Float64})) == ["column plays: expected Int64, got Float64"]
-
-
-def test_columns_in_another_order_are_found() -> None:
-    assert audit(Countries, GOOD.select("plays", "country")) == [
-        "columns: expected the order country, plays, got plays, country"
-    ]
-
-
-def test_rows_that_break_a_rule_are_counted() -> None:
-    twice = pl.LazyFrame({"country": ["SE", "SE", None], "plays": [1, 0, 1]})
-    assert audit(Countries, twice) == [
-        "country|nullability: 1 rows break it",
-        "plays|min: 1 rows break it",
-        "primary_key: 2 rows break it",
-    ]
+FRAME = pl.LazyFrame({"country": ["SE", "NO"], "plays": [2, 1]})
 
 
 def test_column_types_are_those_that_are_written() -> None:
     assert column_types(Countries) == {"country": pl.String(), "plays": pl.Int64()}
+
+
+def test_an_empty_frame_keeps_the_contract() -> None:
+    assert Countries.is_valid(Countries.empty())
+
+
+def test_a_consumer_is_given_the_columns_it_reads_and_no_others() -> None:
+    assert Reads(("plays",)).of(FRAME, Countries).collect().to_dict(as_series=False) == {"plays": [2, 1]}
+    assert Reads().of(FRAME, Countries).collect_schema().names() == ["country", "plays"]
+
+
+def test_a_consumer_that_has_not_moved_reads_the_earlier_schema() -> None:
+    old = Reads(("number_of_plays",), schema=1).of(FRAME, RenamedCountries)
+    assert old.collect().to_dict(as_series=False) == {"number_of_plays": [2, 1]}
+    assert Reads(("plays",), schema=2).of(FRAME, RenamedCountries).collect_schema().names() == ["plays"]

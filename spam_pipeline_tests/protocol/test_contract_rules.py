@@ -23,10 +23,13 @@ from spam_pipeline_tests.protocol.toy_variants import FewNumbers
 _NUMBERS = count()
 
 CONTRACTS = """
+from typing import ClassVar
+
 import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.fingerprint import Count
 from PACKAGE.limits import LARGEST, is_even
 
 
@@ -43,7 +46,7 @@ class Verdicts(Contract):
 
     @classmethod
     def fingerprint(cls):
-        return {"plays": pl.len()}
+        return {"plays": Count()}
 
 
 class Derived(Verdicts):
@@ -130,6 +133,10 @@ RULES = {
     "metadata": ("none", "some"),
     "the body of a rule": ('pl.col("play") <= LARGEST', 'pl.col("play") < LARGEST'),
     "the name of a rule": ("is_not_too_large", "is_small"),
+    "the fingerprint": ('{"plays": Count()}', '{"rows": Count()}'),
+    "a limit": ("    @classmethod", "    @classmethod\n    def limits(cls):\n        return ()\n\n    @classmethod"),
+    "the tolerated share of rejected records": ("    @classmethod", "    tolerated_rejected_share: ClassVar[float] = 0.01\n\n    @classmethod"),
+    "the number of the schema": ("    @classmethod", "    schema_version = 2\n\n    @classmethod"),
     "another rule": ("    @classmethod", '    @dy.rule()\n    def is_odd(cls):\n        return pl.col("play") % 2 == 1\n\n    @classmethod'),
 }  # fmt: skip
 
@@ -146,7 +153,6 @@ COLUMNS = {
 NEITHER = {
     "a comment": ("    score =", "    # how sure\n    score ="),
     "formatting": ("min=0.0, max=1.0", "min=0.0,  max=1.0"),
-    "the fingerprint": ('{"plays": pl.len()}', '{"rows": pl.len()}'),
 }
 
 

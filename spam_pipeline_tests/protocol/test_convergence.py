@@ -16,11 +16,11 @@ import sqlalchemy
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongPartition
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Action
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import stage
-from spam_pipeline.protocol.staleness import State
 from spam_pipeline_tests.protocol.made_up_records import landed
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Catalogue, Numbers, deliver_lines, land, toy_runner
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total

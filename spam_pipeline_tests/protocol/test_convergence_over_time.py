@@ -12,11 +12,11 @@ import pytest
 from spam_pipeline.partitions import arrival_days
 from spam_pipeline.protocol.convergence import Converged, converge
 from spam_pipeline.protocol.errors import NotPublished
+from spam_pipeline.protocol.needs import Need
 from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication
 from spam_pipeline.protocol.retry import Retry
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.stage import stage
-from spam_pipeline.protocol.staleness import Need
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Numbers,
     land,

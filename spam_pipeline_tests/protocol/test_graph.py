@@ -71,7 +71,7 @@ def test_an_unknown_stage_is_answered_with_the_ones_there_are(tmp_path: Path) ->
 
 def test_a_selection_for_no_parameter_is_refused() -> None:
     define = stage(partitions=event_days, contract=Numbers, owner="team:toys", selections={"other": SamePartition()})
-    with pytest.raises(WrongDefinition, match=r"selections for other: it takes \(numbers\)"):
+    with pytest.raises(WrongDefinition, match=r"declarations for other: it takes \(numbers\)"):
         define(lambda numbers: numbers)
 
 

@@ -18,11 +18,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from spam_pipeline.protocol.convergence import Failure, converge
+from spam_pipeline.protocol.decision import WrongDecision, decide
+from spam_pipeline.protocol.needs import Need, State
 from spam_pipeline.protocol.partition import days_before, month_of
 from spam_pipeline.protocol.plan import Doing, Planned, plan
-from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.records import PRODUCTION, DecisionKind
 from spam_pipeline.protocol.runner import Action, Outcome, Runner
-from spam_pipeline.protocol.staleness import Need, State
 from spam_pipeline_tests.protocol.toy_home import Fuse, Home, Key, Killed, Landed
 from spam_pipeline_tests.protocol.toy_variants import CONTRACTS, EDITS, Code
 
@@ -109,6 +110,7 @@ class Histories(RuleBasedStateMachine):
         self.code = {PRODUCTION: Code(), BRANCH: Code()}
         self.days_of: dict[str, set[str]] = {}
         self.past: list[Landed] = []
+        self.decided: set[Key] = set()
 
     def teardown(self) -> None:
         for environment in self.code:
@@ -158,6 +160,25 @@ class Histories(RuleBasedStateMachine):
     @rule(edit=st.sampled_from(CONTRACTS), environment=st.sampled_from((PRODUCTION, BRANCH)))
     def change_rules(self, edit: tuple[str, int], environment: str) -> None:
         self.code[environment] = replace(self.code[environment], **dict([edit]))
+
+    @rule(
+        data=st.data(),
+        environment=st.sampled_from((PRODUCTION, PRODUCTION, BRANCH)),
+        kind=st.sampled_from(DecisionKind),
+    )
+    def decide(self, data: st.DataObject, environment: str, kind: DecisionKind) -> None:
+        """Accept something that is quarantined, or reject something that is published."""
+        runner = self.home.daemon(self.code[environment], environment)
+        runner.observe()
+        needs = [need for by_partition in runner.needs().values() for need in by_partition.values()]
+        if kind is DecisionKind.ACCEPT:
+            recipes = {need.recipe for need in needs if need.state is State.HELD and need.recipe}
+        else:
+            recipes = {need.published.recipe for need in needs if need.published}
+        if recipes:
+            with suppress(WrongDecision):  # an audit that is overdue may leave nothing to decide
+                decided = decide(runner, data.draw(st.sampled_from(sorted(recipes))), kind, "somebody", "drawn")
+                self.decided.add((decided.version.stage, decided.version.partition))
 
     # Convergences that do not come to their end, or do more than one thing
 
@@ -247,15 +268,20 @@ class Histories(RuleBasedStateMachine):
             assert other.needs() == runner.needs()
 
     def _check_rebuilt(self, runner: Runner) -> None:
-        """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild."""
+        """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild.
+
+        Nobody has decided anything there, so what somebody decided about here counts as if it were held.
+        """
         expected, is_held = rebuilt(self.home.files, self.code[runner.environment]), held(runner)
-        either = expected.held | is_held
+        either = expected.held | is_held | self.decided
         arrivals = {key for name, key in either if name == "received_numbers"}
         unclear = set[str]().union(*(self.days_of[key] for key in arrivals))
         days = unclear | {key for name, key in either if name == "numbers"}
 
         def is_clear(key: Key) -> bool:
             name, partition = key
+            if key in self.decided or (name == "share" and ("model", "all") in self.decided):
+                return False
             if name in {"numbers", "rejected_numbers"}:
                 return partition not in (unclear if name == "numbers" else arrivals)
             return not rests_on(key, days) and not (name == "board" and either)

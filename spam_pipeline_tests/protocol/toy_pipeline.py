@@ -16,6 +16,8 @@ from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.fingerprint import Count, Measure
+from spam_pipeline.protocol.fingerprint import Total as Sum
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.landing_zone import LandingZone
@@ -43,8 +45,8 @@ class Numbers(Contract):
     number = dy.Int64(min=0)
 
     @classmethod
-    def fingerprint(cls) -> dict[str, pl.Expr]:
-        return {"numbers": pl.len(), "total": pl.col("number").sum()}
+    def fingerprint(cls) -> dict[str, Measure]:
+        return {"numbers": Count(), "total": Sum(pl.col("number"))}
 
 
 class Rejected(Contract):

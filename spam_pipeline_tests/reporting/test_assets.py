@@ -1,9 +1,13 @@
 """What reporting's stages declare."""
 
+from typing import Any
+
 import pytest
 
 from spam_pipeline.protocol.selection import EveryPartition, EveryStage, SamePartition
-from spam_pipeline.reporting.assets import STAGES, warehouse, widget_counts
+from spam_pipeline.reporting.assets import STAGES, track_play_counts, warehouse, widget_counts
+from spam_pipeline_tests.kept_promises import as_declared, needless_columns
+from spam_pipeline_tests.reporting.conftest import PlaysOf
 
 
 def test_reporting_owns_its_stages() -> None:
@@ -32,3 +36,18 @@ def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> Non
 def test_two_stages_are_delivered_to_the_places_that_the_settings_name() -> None:
     assert [stage for stage in STAGES if stage.delivery] == [widget_counts, warehouse]
     assert [stage.delivery.target for stage in STAGES if stage.delivery] == ["widget_store", "warehouse_file"]
+
+
+@pytest.mark.parametrize("stage", STAGES[:4], ids=lambda stage: stage.name)
+def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, plays_of: PlaysOf) -> None:
+    classified = plays_of([{"track_key": key, "spam_probability": key / 3} for key in range(4)])
+    inputs = {"classified_plays": classified}
+    if stage is widget_counts:
+        inputs = {"track_play_counts": track_play_counts(classified)}
+    assert stage.reads.keys() == inputs.keys()
+    assert stage(**as_declared(stage, inputs)).collect().equals(stage(**inputs).collect())
+    assert needless_columns(stage, inputs) == []
+
+
+def test_counts_take_anything_timely() -> None:
+    assert not any(stage.expectations or stage.settled_after_days for stage in STAGES)

@@ -12,11 +12,12 @@ import duckdb
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.contract import audit, column_types
+from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.reporting import assets
 from spam_pipeline.reporting.contracts import Catalogue
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.warehouse import deliver, delivered
+from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 
 Publish = Callable[[str, str, str, pl.DataFrame], dict[str, Any]]
 
@@ -225,7 +226,6 @@ def test_a_target_that_cannot_be_read_is_an_error_and_not_a_missing_file(tmp_pat
 
 def test_the_published_catalogue_names_no_place_of_this_machine(files: list[dict[str, Any]]) -> None:
     published = assets.warehouse(catalogue_of(*reversed(files)))
-    assert audit(Catalogue, published) == []
+    assert findings_about(Catalogue, published) == []
     assert published.collect().rows() == sorted(published.collect().rows())
-    numbers = published.select(**Catalogue.fingerprint()).collect().row(0, named=True)
-    assert numbers == {"stages": 2, "partitions": 4, "files": 4, "rows": 5}
+    assert numbers_of(Catalogue, published) == {"stages": 2, "partitions": 4, "files": 4, "rows": 5}

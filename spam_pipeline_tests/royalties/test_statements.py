@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Accounts, Revenue, Rights
-from spam_pipeline.protocol.contract import Contract, audit, column_types
+from spam_pipeline.protocol.contract import Contract, column_types
+from spam_pipeline.protocol.limit import breaches
 from spam_pipeline.royalties.assets import royalty_adjustments, royalty_statements
 from spam_pipeline.royalties.contracts import LINE, RoyaltyAdjustments, RoyaltyStatements, RoyaltyUsage
 from spam_pipeline.royalties.statements import statement
+from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 
 MONTH = "2026-01"
 IN_TIME, LAST_IN_TIME, LATE = date(2026, 1, 20), date(2026, 2, 5), date(2026, 2, 6)
@@ -214,7 +216,7 @@ def test_amounts_that_are_equal_in_truth_are_tied_however_they_were_summed() -> 
 @settings(max_examples=100, deadline=None)
 def test_every_line_of_every_pool_is_what_exact_fractions_give(case: Month) -> None:
     lines = case.statement()
-    assert audit(RoyaltyStatements, lines.lazy()) == []
+    assert findings_about(RoyaltyStatements, lines.lazy()) == []
     for (country, tier, currency), pool in case.pools.items():
         of_pool = lines.filter(pl.col("tier") == tier, pl.col("currency") == currency)
         for rule in ("pro_rata", "user_centric"):
@@ -327,8 +329,8 @@ def test_listening_time_beyond_any_plausible_value_does_not_overflow() -> None:
 
 def test_nothing_landed_gives_an_empty_statement_and_no_adjustments() -> None:
     nothing = Month((), (), {})
-    assert audit(RoyaltyStatements, nothing.issued().lazy()) == []
-    assert audit(RoyaltyAdjustments, nothing.adjustments().lazy()) == []
+    assert findings_about(RoyaltyStatements, nothing.issued().lazy()) == []
+    assert findings_about(RoyaltyAdjustments, nothing.adjustments().lazy()) == []
     assert nothing.issued().is_empty()
     assert nothing.adjustments().is_empty()
 
@@ -349,7 +351,7 @@ def test_a_late_play_leaves_the_statement_and_adjusts_it() -> None:
 @settings(max_examples=60, deadline=None)
 def test_statement_and_adjustments_are_the_statement_over_everything_known(case: Month) -> None:
     issued, changes, known = case.issued(), case.adjustments(), case.statement()
-    assert audit(RoyaltyAdjustments, changes.lazy()) == []
+    assert findings_about(RoyaltyAdjustments, changes.lazy()) == []
     together = pl.concat([lines.select(*LINE, "amount_minor") for lines in (issued, changes)])
     paid = pl.col("amount_minor")
 
@@ -363,7 +365,7 @@ def test_the_fingerprints_count_and_never_add_currencies() -> None:
     case = month(
         Heard(1, "X", 1), Heard(1, "Q", 1), Heard(2, "X", 9, arrival=LATE), rights=own("X"), accounts=[1], pool=100
     )
-    issued = case.issued().select(**RoyaltyStatements.fingerprint()).row(0, named=True)
+    issued = numbers_of(RoyaltyStatements, case.issued().lazy())
     assert issued == {
         "pools": 1,
         "pools_without_revenue": 0,
@@ -371,13 +373,36 @@ def test_the_fingerprints_count_and_never_add_currencies() -> None:
         "payees": 1,
         "escrow_tracks": 1,
         "incidents_withheld": 0,
+        **{f"{rule}_{line}_EUR": 50 for rule in ("pro_rata", "user_centric") for line in ("payout", "escrow")},
+        **{f"{rule}_{line}_EUR": 0 for rule in ("pro_rata", "user_centric") for line in ("withheld", "unclaimed")},
     }
-    changes = case.adjustments().select(**RoyaltyAdjustments.fingerprint()).row(0, named=True)
-    assert changes == {"adjusted_lines": 4, "adjusted_payees": 1, "adjusted_pools": 1, "raised_lines": 2}
+    changes = numbers_of(RoyaltyAdjustments, case.adjustments().lazy())
+    assert changes == {
+        "adjusted_lines": 4,
+        "adjusted_payees": 1,
+        "adjusted_pools": 1,
+        "unbalanced_pools": 0,
+        "raised_lines": 2,
+        "pro_rata_raised_EUR": 41,
+        "user_centric_raised_EUR": 25,
+    }
+    dollars = {"pro_rata_payout_USD": 7, "pro_rata_payout_EUR": 50}
+    both = replace(case, pools=case.pools | {("DE", "premium", "USD"): 13}).issued().lazy()
+    assert {name: numbers_of(RoyaltyStatements, both)[name] for name in dollars} == dollars
 
 
 def test_a_statement_that_loses_a_minor_unit_breaks_its_contract() -> None:
     lines = month(Heard(1, "X", 1), rights=own("X"), accounts=[1]).statement()
     short = lines.with_columns(pl.col("amount_minor") - 1)
-    assert audit(RoyaltyStatements, short.lazy()) == ["lines_sum_to_their_pool: 2 rows break it"]
-    assert short.select(**RoyaltyStatements.fingerprint())["unbalanced_pools"].item() == 1
+    (finding,) = findings_about(RoyaltyStatements, short.lazy())
+    assert (finding.about, finding.size) == ("all: lines_sum_to_their_pool", 2)
+    (breach,) = breaches(RoyaltyStatements.limits(), numbers_of(RoyaltyStatements, short.lazy()))
+    assert (breach.about, breach.size) == ("unbalanced_pools", 1)
+
+
+def test_adjustments_that_do_not_cancel_out_break_their_promise() -> None:
+    sound = month(Heard(1, "X", 1), Heard(1, "Y", 1, arrival=LATE), rights=own("X", "Y"), accounts=[1]).adjustments()
+    assert breaches(RoyaltyAdjustments.limits(), numbers_of(RoyaltyAdjustments, sound.lazy())) == []
+    raised = sound.filter(pl.col("amount_minor") > 0)
+    (breach,) = breaches(RoyaltyAdjustments.limits(), numbers_of(RoyaltyAdjustments, raised.lazy()))
+    assert breach.about == "unbalanced_pools"

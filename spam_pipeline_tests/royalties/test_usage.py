@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Accounts
-from spam_pipeline.protocol.contract import audit, column_types
+from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.assets import royalty_usage
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
 from spam_pipeline.royalties.usage import usage_of
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ClassifiedPlays
+from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 A_PLAY = {
@@ -139,16 +140,18 @@ def test_usage_reconciles_to_the_plays_it_comes_from_in_any_order(listened: list
     assert usage["plays"].sum() == len(listened)
     assert usage["ms_played"].sum() == sum(play["ms_played"] for play in listened)
     assert usage.equals(royalty_usage(plays(*reversed(listened)), members).collect())
-    assert audit(RoyaltyUsage, usage.lazy()) == []
+    assert findings_about(RoyaltyUsage, usage.lazy()) == []
 
 
 def test_the_fingerprint_counts_plays_by_what_they_are_worth() -> None:
     usage = usage_of(plays({}, {}, {"ms_played": 1}, {"class": "spam"}, {"spam_probability": 0.5}), accounts())
-    fingerprint = usage.select(**RoyaltyUsage.fingerprint()).collect().row(0, named=True)
-    assert fingerprint == {"plays": 5, "earning_plays": 2, "withheld_plays": 1, "spam_plays": 1, "short_plays": 1}
+    fingerprint = numbers_of(RoyaltyUsage, usage)
+    counted = {"plays": 5, "earning_plays": 2, "withheld_plays": 1, "spam_plays": 1, "short_plays": 1}
+    assert {name: fingerprint[name] for name in counted} == counted
+    assert (fingerprint["statuses"], fingerprint["account_share"]) == (4, 0)
 
 
 def test_a_day_without_plays_has_no_usage() -> None:
     usage = royalty_usage(ClassifiedPlays.empty(), Accounts.empty()).collect()
     assert usage.is_empty()
-    assert audit(RoyaltyUsage, usage.lazy()) == []
+    assert findings_about(RoyaltyUsage, usage.lazy()) == []

@@ -28,8 +28,8 @@ from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.records import PRODUCTION, Publication, Version
-from spam_pipeline.protocol.staleness import State
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.stories.conftest import KEY, START, land_play, open_pipeline

@@ -67,10 +67,10 @@ def run(pipeline: Pipeline) -> Ran:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Four days of a year with plays; on one of them, half of the plays are barely long enough to earn, all from one address."""
+    """Four days of a year with plays; on one of them, a fifth of the plays are barely long enough to earn, all from one address."""
     home = tmp_path / "home"
     for day in DAYS:
-        land_plays(home, day, "usual", day, 40)
+        land_plays(home, day, "usual", day, 160 if day == ATTACKED else 40)
     land_plays(home, ATTACKED, "bots", ATTACKED, 40, ip="198.51.100.7", ms_played=31_000)
     reference = home / "landing" / "reference"
     reference.mkdir()

@@ -1,11 +1,15 @@
+from typing import Any
+
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents
 from spam_pipeline.protocol.code_version import code_version
-from spam_pipeline.protocol.contract import Contract, audit
+from spam_pipeline.protocol.contract import Contract
 from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, SamePartition, TrailingDays
 from spam_pipeline.trust_and_safety.assets import STAGES, classified_plays, labelled_examples, play_signals, spam_model
+from spam_pipeline_tests.kept_promises import as_declared, findings_about, needless_columns
 from spam_pipeline_tests.trust_and_safety.play_generator import bot_farm, day, farm_incident, organic, together
 
 
@@ -19,8 +23,20 @@ def test_the_stages_run_after_one_another_as_plain_functions() -> None:
         if stage.name in frames:
             assert isinstance(stage.contract, type)
             assert issubclass(stage.contract, Contract)
-            assert audit(stage.contract, frames[stage.name]) == []
+            assert findings_about(stage.contract, frames[stage.name]) == []
     assert verdicts.select(pl.col("class").eq("spam").any()).collect().item()
+
+
+@pytest.mark.parametrize("stage", [play_signals, labelled_examples, classified_plays], ids=lambda stage: stage.name)
+def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any) -> None:
+    plays, incidents = together(organic(1), bot_farm(1)), farm_incident()
+    signals = play_signals(plays, day(1))
+    known = {"plays": plays, "play_signals": signals, "incidents": incidents, "partition": day(1)}
+    known["spam_model"] = spam_model(labelled_examples(signals, plays, incidents))
+    inputs = {name: known[name] for name in stage.parameters}
+    assert stage.reads.keys() == {"plays", "incidents"} & inputs.keys()
+    assert_frame_equal(stage(**as_declared(stage, inputs)).collect(), stage(**inputs).collect(), check_exact=True)
+    assert needless_columns(stage, inputs) == []
 
 
 def test_the_same_inputs_give_the_same_rows() -> None:

@@ -6,16 +6,20 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol.contract import audit
+from spam_pipeline.protocol.drift import Past
+from spam_pipeline.protocol.finding import Severity
+from spam_pipeline.protocol.limit import breaches
 from spam_pipeline.trust_and_safety.classification import classify
 from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays, PlaySignals
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_signals import NAMES
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKER,
     FAN,
+    RELEASE,
     bot_farm,
     day,
     fan_of_one_track,
@@ -60,7 +64,7 @@ def test_every_play_is_kept_in_its_order_with_its_own_values() -> None:
     found = verdicts(heuristic())
     shared = [name for name in found.columns if name in Plays.columns()]
     assert_frame_equal(found.select(shared), PLAYS.select(shared).collect())
-    assert audit(ClassifiedPlays, found.lazy()) == []
+    assert findings_about(ClassifiedPlays, found.lazy()) == []
 
 
 def test_the_class_follows_from_the_probability_and_the_consumers_tolerances(trained: SpamModel) -> None:
@@ -116,7 +120,7 @@ def test_a_suspected_incident_is_named_and_leaves_the_verdict_to_the_model() -> 
 
 def test_a_day_without_plays_has_no_verdicts() -> None:
     found = classify(Plays.empty(), PlaySignals.empty(), heuristic(), incident(FAN, "confirmed"))
-    assert audit(ClassifiedPlays, found) == []
+    assert findings_about(ClassifiedPlays, found) == []
     assert found.collect().is_empty()
 
 
@@ -124,15 +128,43 @@ def test_plays_without_signals_account_network_or_country_still_get_a_verdict(tr
     plays = plays_of([{"occurred_at": moment(LAST, hour)} for hour in (1, 2, 3)])
     for model in (heuristic(), trained):
         found = classify(plays, PlaySignals.empty(), model, Incidents.empty())
-        assert audit(ClassifiedPlays, found) == []
+        assert findings_about(ClassifiedPlays, found) == []
         assert found.collect().get_column("spam_probability").is_between(0, 1).all()
 
 
 def test_the_fingerprint_tells_an_attacked_day_from_a_calm_one(trained: SpamModel) -> None:
     calm = classify(organic(LAST), signals_of_day(organic(LAST), day(LAST)), trained, Incidents.empty())
-    shares = [
-        frame.lazy().select(**ClassifiedPlays.fingerprint()).collect().row(0, named=True)["spam_share"]
-        for frame in (calm, verdicts(trained))
-    ]
+    shares = [numbers_of(ClassifiedPlays, frame.lazy())["spam_share"] for frame in (calm, verdicts(trained))]
     assert shares[0] < 0.02
     assert shares[1] > 0.4
+
+
+def test_verdicts_that_call_nearly_all_plays_spam_are_kept_back(trained: SpamModel) -> None:
+    found = verdicts(trained).lazy()
+    assert breaches(ClassifiedPlays.limits(), numbers_of(ClassifiedPlays, found)) == []
+    (finding,) = breaches(
+        ClassifiedPlays.limits(), numbers_of(ClassifiedPlays, found.with_columns(pl.lit("spam").alias("class")))
+    )
+    assert (finding.about, finding.severity) == ("spam_share", Severity.REFUSE)
+
+
+def test_the_fingerprint_expects_as_much_spam_as_the_probabilities_say(trained: SpamModel) -> None:
+    found = verdicts(trained)
+    measured = numbers_of(ClassifiedPlays, found.lazy())
+    mean = found.get_column("spam_probability").cast(pl.Float64).mean()
+    assert measured["spam_expected_in_10000"] == pytest.approx(10_000 * mean, abs=1e-3)
+    assert measured["classes"] == found.get_column("class").n_unique()
+
+
+def test_a_track_that_is_suddenly_everywhere_is_a_finding_with_evidence() -> None:
+    days = [
+        classify(plays, signals_of_day(plays, day(number)), heuristic(), Incidents.empty())
+        for number in range(LAST)
+        for plays in [organic(number)]
+    ]
+    history = [Past(day(number), fingerprint_of(ClassifiedPlays, frame)) for number, frame in enumerate(days)]
+    assert list(ClassifiedPlays.findings(history[-1].fingerprint, history[:-1])) == []
+    (finding,) = ClassifiedPlays.findings(fingerprint_of(ClassifiedPlays, verdicts(heuristic()).lazy()), history)
+    assert (finding.rule, finding.about) == ("spike", f"track t{RELEASE}")
+    assert finding.evidence is not None
+    assert finding.evidence.clues

@@ -3,11 +3,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol.contract import audit, column_types
+from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.trust_and_safety.contracts import LabelledExamples, PlaySignals
 from spam_pipeline.trust_and_safety.labelled_examples import MAX_EXAMPLES_OF_INCIDENT, WEAK_EXAMPLES, examples_of_day
 from spam_pipeline.trust_and_safety.model_signals import NAMES
 from spam_pipeline.trust_and_safety.signals import signals_of_day
+from spam_pipeline_tests.kept_promises import findings_about
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKER,
     FAN,
@@ -67,7 +68,7 @@ def test_unlabelled_plays_join_a_labelled_day_as_weak_examples() -> None:
 )
 def test_a_day_on_which_nothing_is_labelled_has_no_examples(incidents: pl.LazyFrame) -> None:
     found = examples_of_day(PLAYS, SIGNALS, incidents)
-    assert audit(LabelledExamples, found) == []
+    assert findings_about(LabelledExamples, found) == []
     assert found.collect().is_empty()
 
 
@@ -97,7 +98,7 @@ def test_examples_carry_the_signals_of_all_their_entities() -> None:
     actor = SIGNALS.filter(entity_kind="actor", entity_key=key(ATTACKER).item()).collect().row(0, named=True)
     assert found.item(0, "actor_short_share") == actor["short_share"] == 1.0
     assert found.item(0, "actor_hours") == actor["hours"] == 24
-    assert audit(LabelledExamples, found.lazy()) == []
+    assert findings_about(LabelledExamples, found.lazy()) == []
 
 
 def test_a_combination_takes_the_most_decided_of_its_plays_labels() -> None:

@@ -12,10 +12,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression, SGDClassifier  # type: ignore[import-untyped]  # no types shipped
 from skops import io as skops_io  # type: ignore[import-untyped]  # no types shipped
 
+from spam_pipeline.protocol.finding import Severity
+from spam_pipeline.protocol.limit import breaches
 from spam_pipeline.trust_and_safety.model import SpamModel, spam_probability
 from spam_pipeline.trust_and_safety.model_file import SPAM_MODEL, UntrustedModel
 from spam_pipeline.trust_and_safety.model_signals import NAMES, SIGNALS
-from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline.trust_and_safety.training import SPAM_PRIOR, train
 from spam_pipeline_tests.trust_and_safety.play_generator import farm_examples, heuristic, written_model
 
 
@@ -75,6 +77,13 @@ def test_another_model_gives_other_bytes(tmp_path: Path, trained: SpamModel) -> 
 def test_the_fingerprint_is_the_quality(trained: SpamModel) -> None:
     assert SPAM_MODEL.fingerprint(trained) == trained.quality
     assert SPAM_MODEL.fingerprint(heuristic())["is_heuristic"] == 1
+
+
+def test_a_model_that_says_less_than_the_prior_is_refused_and_the_heuristic_is_not(trained: SpamModel) -> None:
+    for sound in (trained.quality, heuristic().quality, {"held_out_brier": 0.02}):
+        assert breaches(SPAM_MODEL.limits, sound) == []
+    (finding,) = breaches(SPAM_MODEL.limits, {"held_out_brier": SPAM_PRIOR})
+    assert (finding.about, finding.severity) == ("held_out_brier", Severity.REFUSE)
 
 
 def test_a_pickle_is_refused(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Plays
-from spam_pipeline.protocol.contract import audit
 from spam_pipeline.trust_and_safety.contracts import PlaySignals
 from spam_pipeline.trust_and_safety.signals import MIN_ACTORS, MIN_PLAYS, signals_of_day
+from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import bot_farm, day, moment, organic, plays_of, together
 
 Row = dict[str, Any]
@@ -182,7 +182,7 @@ def test_the_order_of_plays_does_not_matter(rows: list[Row], random: Any) -> Non
 def test_a_day_keeps_its_contract_in_canonical_order() -> None:
     plays = together(organic(0), organic(1), bot_farm(1))
     signals = signals_of_day(plays, day(1))
-    assert audit(PlaySignals, signals) == []
+    assert findings_about(PlaySignals, signals) == []
     assert_frame_equal(signals.collect(), signals.collect().sort("entity_kind", "entity_key"))
 
 
@@ -195,22 +195,20 @@ def test_what_happened_after_the_day_is_not_read() -> None:
 @pytest.mark.parametrize("plays", [Plays.empty(), organic(0)], ids=["no plays at all", "plays of days before only"])
 def test_a_day_without_plays_has_no_signals(plays: pl.LazyFrame) -> None:
     signals = signals_of_day(plays, day(1))
-    assert audit(PlaySignals, signals) == []
+    assert findings_about(PlaySignals, signals) == []
     assert signals.collect().is_empty()
 
 
 def test_the_fingerprint_counts_entities_and_tells_chaos_from_structure() -> None:
     calm, attacked = (
-        signals_of_day(plays, day(0)).select(**PlaySignals.fingerprint()).collect().row(0, named=True)
+        numbers_of(PlaySignals, signals_of_day(plays, day(0)))
         for plays in (organic(0), together(organic(0), bot_farm(0)))
     )
     assert calm["actors"] == 300
     assert calm["networks"] == 100
     assert attacked["effective_networks"] < calm["effective_networks"] / 2
-    assert attacked["busiest_network_share"] > 0.5
+    assert attacked["top_share_of_networks"] > 0.5
 
 
 def test_the_fingerprint_of_a_day_without_plays_claims_nothing() -> None:
-    fingerprint = PlaySignals.empty().select(**PlaySignals.fingerprint()).collect().row(0, named=True)
-    assert fingerprint["actors"] == 0
-    assert fingerprint["effective_networks"] is None
+    assert numbers_of(PlaySignals, PlaySignals.empty()) == {}

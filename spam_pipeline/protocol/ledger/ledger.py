@@ -5,15 +5,22 @@ publication of (environment, stage, partition); so every past state can be read.
 in one transaction, and writers never overlap. Decisions about what to compute are in `staleness`.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.errors import UnknownVersion
+from spam_pipeline.protocol.fingerprint import Fingerprint
+from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
+from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
+from spam_pipeline.protocol.ledger.environments import drop, own, promote
+from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
+    dropped,
     give_way,
     made_of,
     pointed_at,
@@ -23,49 +30,24 @@ from spam_pipeline.protocol.ledger.pointers import (
     published_of,
 )
 from spam_pipeline.protocol.ledger.rows import (
-    add_audit,
-    add_version,
-    attempts_of,
-    audits_after,
     files_of,
-    id_of,
     in_batches,
-    inputs_of,
-    last_audits,
     last_observations,
     last_position,
-    listed,
     moment,
-    now,
-    observation_of,
     publication_of,
-    row_of_observation,
-    ticks,
-    versions_where,
-    with_last_audit,
 )
-from spam_pipeline.protocol.ledger.tables import (
-    attempts,
-    code_versions,
-    completions,
-    connect,
-    failures,
-    layout,
-    observations,
-    parts,
-    publications,
-    shards,
-    versions,
-    writing,
-)
+from spam_pipeline.protocol.ledger.seen_and_tried import SeenAndTried
+from spam_pipeline.protocol.ledger.tables import parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, versions_where
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import (
+    DROPPED,
     NO_OCCASION,
     PRODUCTION,
-    Attempts,
     Audit,
     Changes,
-    Observation,
+    Decision,
     Occasion,
     Position,
     Publication,
@@ -76,146 +58,48 @@ from spam_pipeline.protocol.records import (
 )
 
 
-class Ledger:
+class Ledger(SeenAndTried):
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = connect(url)
-        with self._engine.connect() as connection:
-            self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
-
-    def close(self) -> None:
-        """Give up all connections."""
-        self._engine.dispose()
-
-    # Observations and shards
-
-    def observed(self, ids: Collection[int]) -> dict[int, Observation]:
-        """Observations by id, whatever was observed of their paths since."""
-        with self._engine.connect() as connection:
-            return {
-                row.id: observation_of(row)
-                for some in in_batches(ids)
-                for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
-            }
-
-    def record_observations(self, seen: Sequence[Observation]) -> None:
-        """Add a batch of what was seen, except what another process has seen meanwhile."""
-        with writing(self._engine) as connection:
-            before = last_observations(connection, [item.path for item in seen])
-            known = {(item.path, item.digest, item.size, item.marker) for item in before}
-            new = [item for item in seen if (item.path, item.digest, item.size, item.marker) not in known]
-            if new:
-                connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
-
-    def observations_after(self, observation_id: int, limit: int) -> list[Observation]:
-        """What was observed after an observation, oldest first."""
-        query = sa.select(observations).where(observations.c.id > observation_id).order_by(observations.c.id)
-        with self._engine.connect() as connection:
-            return [observation_of(row) for row in connection.execute(query.limit(limit))]
-
-    def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
-        """The files, by part, that one landed file was decoded into under this recipe."""
-        with self._engine.connect() as connection:
-            files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
-        return None if files is None else {part: files_of(items) for part, items in files.items()}
-
-    def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
-        """Remember what a landed file was decoded into; the same shard again changes nothing."""
-        row = {
-            "recipe": recipe,
-            "stage": stage,
-            "path": path,
-            "files": {part: listed(made) for part, made in files.items()},
-            "decoded_at": ticks(now()),
-        }
-        with writing(self._engine) as connection:
-            if connection.scalar(sa.select(shards.c.recipe).where(shards.c.recipe == recipe)) is None:
-                connection.execute(sa.insert(shards), row)
-
-    # Attempts
-
-    def begin(self, recipe: str, stage: str, partition: str, run: str | None = None) -> int:
-        """Note that a recipe is being tried, and return the attempt's id. A process that dies leaves nothing but this."""
-        row = {"recipe": recipe, "stage": stage, "partition": partition, "run": run, "began_at": ticks(now())}
-        with writing(self._engine) as connection:
-            return int(connection.execute(sa.insert(attempts).returning(attempts.c.id), row).scalar_one())
-
-    def fail(self, attempt_id: int, error: str) -> None:
-        """Note what an attempt failed with."""
-        with writing(self._engine) as connection:
-            connection.execute(
-                sa.insert(failures), {"attempt_id": attempt_id, "error": error, "failed_at": ticks(now())}
-            )
-
-    def complete(self, attempt_id: int) -> None:
-        """Note that an attempt that makes no version ended well."""
-        with writing(self._engine) as connection:
-            connection.execute(sa.insert(completions), {"attempt_id": attempt_id, "completed_at": ticks(now())})
-
-    def attempts(self, recipes: Collection[str]) -> dict[str, Attempts]:
-        """How often each of these recipes was tried; absent if never."""
-        with self._engine.connect() as connection:
-            return {recipe: found for some in in_batches(recipes) for recipe, found in attempts_of(connection, some)}
-
-    # Code
-
-    def remember_code(self, code: CodeVersion) -> None:
-        """Keep what a code version consists of, so that a later one can be compared with it."""
-        row = {
-            "digest": code.digest,
-            "definitions": dict(code.definitions),
-            "libraries": dict(code.libraries),
-            "recorded_at": ticks(now()),
-        }
-        with writing(self._engine) as connection:
-            if (
-                connection.scalar(sa.select(code_versions.c.digest).where(code_versions.c.digest == code.digest))
-                is None
-            ):
-                connection.execute(sa.insert(code_versions), row)
-
-    def code(self, digests: Collection[str]) -> dict[str, CodeVersion]:
-        """What these code versions consist of; absent if nothing was ever computed by them."""
-        with self._engine.connect() as connection:
-            return {
-                row.digest: CodeVersion(row.digest, row.definitions, row.libraries)
-                for some in in_batches(digests)
-                for row in connection.execute(sa.select(code_versions).where(code_versions.c.digest.in_(some)))
-            }
 
     # Versions
 
     def record(
         self, version: Version, audit: Audit, environment: str, occasion: Occasion = NO_OCCASION
     ) -> Publication | None:
-        """Add a version with its audit and, if it passed, publish it: all of it in one transaction.
+        """Add a version with its fingerprint and its audit and, if it passed, publish it: all of it in one transaction.
 
         A version of the same recipe that is there already is kept and takes this one's place. Returns the publication, or
         None when the version was refused or is what is published already.
         """
         with writing(self._engine) as connection:
             version_id = id_of(connection, version.recipe) or add_version(connection, version)
+            add_fingerprint(connection, version_id, audit.contract, version.fingerprint)
             add_audit(connection, version_id, audit)
             if audit.verdict is not Verdict.PASSED:
                 return None
             return publish(connection, Place(environment, version.stage, version.partition), version_id, occasion)
 
-    def record_audit(
+    def record_audit(  # noqa: PLR0913 - all of it belongs into one transaction
         self,
         version: Version,
         audit: Audit,
         environment: str,
         occasion: Occasion = NO_OCCASION,
         instead: int | None = None,
+        *,
+        fingerprint: Fingerprint | None = None,
     ) -> Publication | None:
-        """Add another audit of a version. If it passed, it is published; otherwise the environment no longer reads it.
+        """Add another audit of a version, with what its contract has measured, if it has measured again.
+
+        If the version passed, it is published; otherwise the environment no longer reads it.
 
         Where it was read, the version with the id `instead` is read from then on, or none. What another environment reads is
         up to its own contract.
         """
         place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
+            if fingerprint is not None:
+                add_fingerprint(connection, version.id, audit.contract, fingerprint)
             add_audit(connection, version.id, audit)
             if audit.verdict is Verdict.PASSED:
                 return publish(connection, place, version.id, occasion)
@@ -234,19 +118,23 @@ class Ledger:
         with writing(self._engine) as connection:
             return publish(connection, Place(environment, stage, partition), None, occasion)
 
-    def version(self, recipe: str) -> tuple[Version, Audit] | None:
-        """The version of a recipe with its last audit."""
+    def version(self, recipe: str, environment: str = PRODUCTION) -> tuple[Version, Audit] | None:
+        """The version of a recipe with its last audit, as an environment sees it."""
         with self._engine.connect() as connection:
             found = versions_where(connection, versions.c.recipe == recipe)
-            return with_last_audit(connection, found)[0] if found else None
+            return with_last_audit(connection, found, {environment, PRODUCTION})[0] if found else None
 
-    def judged(self, recipe: str, contract: str) -> tuple[Version, Audit | None] | None:
-        """The version of a recipe with its last audit by one contract, which may be none."""
+    def judged(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
+        """The version of a recipe, as one contract measured it, with its last audit by that contract, which may be none.
+
+        Audits that took decisions for other environments into account don't count.
+        """
         with self._engine.connect() as connection:
-            found = versions_where(connection, versions.c.recipe == recipe)
+            found = versions_where(connection, versions.c.recipe == recipe, [contract])
             if not found:
                 return None
-            return found[0], last_audits(connection, [found[0].id], contract).get(found[0].id)
+            judged = last_audits(connection, [found[0].id], contract, {environment, PRODUCTION})
+            return found[0], judged.get(found[0].id)
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
         """The versions that a partition's readers were pointed at since it was last retracted; see `pointed_at`."""
@@ -260,13 +148,11 @@ class Ledger:
         with self._engine.connect() as connection:
             return {version.recipe: version for some in in_batches(recipes) for version in made_of(connection, some)}
 
-    def versions(self, stage: str, partition: str) -> list[tuple[Version, Audit]]:
-        """Every version of a partition ever computed, oldest first, each with its last audit."""
+    def versions(self, stage: str, partition: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
+        """Every version of a partition ever computed, oldest first, each with its last audit, as an environment sees it."""
+        of_partition = (versions.c.stage == stage) & (versions.c.partition == partition)
         with self._engine.connect() as connection:
-            return with_last_audit(
-                connection,
-                versions_where(connection, (versions.c.stage == stage) & (versions.c.partition == partition)),
-            )
+            return with_last_audit(connection, versions_where(connection, of_partition), {environment, PRODUCTION})
 
     def made_from(self, version_ids: Collection[int]) -> dict[int, tuple[Mapping[str, str], list[InputRead]]]:
         """What versions were computed from, by id: the digest of each setting, and every input part read."""
@@ -280,11 +166,90 @@ class Ledger:
                 }
         return found
 
+    def schema_versions(self, version_ids: Collection[int]) -> dict[int, int]:
+        """The schema version that each of these versions was computed under, by id."""
+        with self._engine.connect() as connection:
+            return {
+                version_id: schema_version
+                for some in in_batches(version_ids)
+                for version_id, schema_version in connection.execute(
+                    sa.select(versions.c.id, versions.c.schema_version).where(versions.c.id.in_(some))
+                )
+            }
+
     def seconds_by_stage(self) -> dict[str, float]:
         """How long computing one version of each stage took on average."""
         query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
         with self._engine.connect() as connection:
             return {stage: float(seconds) for stage, seconds in connection.execute(query)}
+
+    def find(self, recipe_prefix: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
+        """The versions whose recipe begins with 4 to 64 hex digits, at most ten, each with its last audit.
+
+        Raises `UnknownVersion` for anything else than hex digits.
+        """
+        if not re.fullmatch("[0-9a-f]{4,64}", recipe_prefix):
+            raise UnknownVersion(f"expected the first 4 to 64 hex digits of a version's recipe, got {recipe_prefix!r}")
+        query = sa.select(versions.c.id).where(versions.c.recipe.startswith(recipe_prefix)).order_by(versions.c.id)
+        with self._engine.connect() as connection:
+            found = connection.scalars(query.limit(_MOST_FOUND)).all()
+            same = versions_where(connection, versions.c.id.in_(found))
+            return with_last_audit(connection, same, {environment, PRODUCTION})
+
+    def fingerprints(self, version_ids: Collection[int], contracts: Collection[str] = ()) -> dict[int, Fingerprint]:
+        """The fingerprint of each version: what one of `contracts` measured, otherwise what was measured last."""
+        with self._engine.connect() as connection:
+            return fingerprints_of(connection, version_ids, contracts)
+
+    def numbers(self, version_ids: Collection[int], contracts: Collection[str] = ()) -> dict[int, Mapping[str, float]]:
+        """The numbers of each version's fingerprint, chosen as in `fingerprints`."""
+        with self._engine.connect() as connection:
+            return numbers_of(connection, version_ids, contracts)
+
+    # Decisions
+
+    def decisions(self, environment: str, stage: str, partition: str) -> list[Decision]:
+        """The decisions about a partition that an environment goes by, its own and production's, oldest first."""
+        with self._engine.connect() as connection:
+            return decisions_about(connection, environment, stage, partition)
+
+    def all_decisions(self, environment: str) -> list[Decision]:
+        """All decisions that an environment goes by, its own and production's, oldest first."""
+        with self._engine.connect() as connection:
+            return decisions_of(connection, environment)
+
+    def decide(self, decision: Decision, last: int) -> Decision:
+        """Add a decision of somebody who knew of the one with the id `last`, or of none if that is 0; return it with its id.
+
+        Raises `AlreadyDecided` when the environment goes by a later one already.
+        """
+        with writing(self._engine) as connection:
+            return add_decision(connection, decision, last)
+
+    # Environments
+
+    def own(self, environment: str) -> dict[tuple[str, str], int | None]:
+        """The version that an environment points at itself, by stage and partition; None where it has retracted it."""
+        with self._engine.connect() as connection:
+            return own(connection, environment)
+
+    def promote(
+        self, environment: str, promoted: Mapping[tuple[str, str], int | None], occasion: Occasion = NO_OCCASION
+    ) -> list[Publication]:
+        """Point production at versions of an environment, by stage and partition, in one transaction; None is a retraction.
+
+        Where production points already nothing is published. The environment reads through to production again where these
+        are what it points at itself.
+        """
+        _check_is_not_production(environment)
+        with writing(self._engine) as connection:
+            return promote(connection, environment, promoted, occasion)
+
+    def drop(self, environment: str, occasion: Occasion = NO_OCCASION) -> int:
+        """Let an environment read through to production everywhere; return how many pointers it gave up."""
+        _check_is_not_production(environment)
+        with writing(self._engine) as connection:
+            return drop(connection, environment, own(connection, environment), occasion)
 
     # Publications
 
@@ -293,13 +258,15 @@ class Ledger:
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that what is added meanwhile is told the next time
             if position == after:
-                return Changes([], {name: {} for name in environments}, [], position)
+                return Changes([], {name: {} for name in environments}, [], [], [], position)
             return Changes(
                 observations=last_observations(connection, after=after.observation),
                 pointers={
                     name: published_of(connection, pointers(name, after=after.publication)) for name in environments
                 },
-                audits=audits_after(connection, after, contracts),
+                dropped=[place for name in environments for place in dropped(connection, name, after.publication)],
+                audits=audits_after(connection, after, contracts, environments),
+                decisions=decisions_after(connection, environments, after.decision),
                 position=position,
             )
 
@@ -342,10 +309,12 @@ class Ledger:
     ) -> list[tuple[Publication, tuple[Version, Audit] | None]]:
         """What was published in an environment after a publication, oldest first, each with its version and last audit.
 
-        A retraction has none.
+        A retraction has none; that an environment reads through to production again is no publication.
         """
         query = sa.select(publications).where(
-            publications.c.id > publication_id, publications.c.environment == environment
+            publications.c.id > publication_id,
+            publications.c.environment == environment,
+            publications.c.action != DROPPED,
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(publications.c.id).limit(limit))
@@ -354,7 +323,9 @@ class Ledger:
             by_id = {
                 version.id: (version, audit)
                 for some in in_batches(wanted)
-                for version, audit in with_last_audit(connection, versions_where(connection, versions.c.id.in_(some)))
+                for version, audit in with_last_audit(
+                    connection, versions_where(connection, versions.c.id.in_(some)), {environment, PRODUCTION}
+                )
             }
             return [(item, by_id.get(item.version_id or 0)) for item in found]
 
@@ -367,7 +338,7 @@ class Ledger:
             if found is None:
                 return None
             version = versions_where(connection, versions.c.id == found.version_id)
-            return found, with_last_audit(connection, version)[0] if version else None
+            return found, with_last_audit(connection, version, {environment, PRODUCTION})[0] if version else None
 
     def published_at(self, environment: str, version_ids: Collection[int]) -> dict[int, datetime]:
         """When each of these versions was last published where an environment's readers look; absent if it never was."""
@@ -380,3 +351,12 @@ class Ledger:
         )
         with self._engine.connect() as connection:
             return {version_id: moment(at) for version_id, at in connection.execute(query)}
+
+
+def _check_is_not_production(environment: str) -> None:
+    if environment == PRODUCTION:
+        raise ValueError(f"{PRODUCTION} reads through to nothing, so it can be neither promoted nor dropped")
+
+
+_MOST_FOUND = 10
+"""Versions that a beginning of a recipe may mean; whoever gets so many has to give more digits."""

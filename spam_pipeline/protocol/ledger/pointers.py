@@ -14,14 +14,25 @@ from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import parts, publications, versions
-from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication, Published, PublishedPart
+from spam_pipeline.protocol.records import DROPPED, PRODUCTION, Occasion, Publication, Published, PublishedPart
 
 
 def pointers(environment: str, as_of: datetime | None = None, after: int = 0) -> Any:
-    """The last publication of every stage and partition of one environment, as a query to narrow down.
+    """The last publication of every stage and partition that one environment points somewhere itself, as a query.
 
     With `after`, only where that is later than the publication of this id.
     """
+    return _last(environment, as_of, after).where(publications.c.action != DROPPED)
+
+
+def dropped(connection: Connection, environment: str, after: int) -> list[tuple[str, str, str]]:
+    """The environment, stage and partition of the pointers that were given up after a publication, and not set again."""
+    current = _last(environment, None, after).where(publications.c.action == DROPPED).subquery()
+    query = sa.select(current.c.environment, current.c.stage, current.c.partition)
+    return [(name, stage, partition) for name, stage, partition in connection.execute(query)]
+
+
+def _last(environment: str, as_of: datetime | None, after: int) -> Any:
     latest = sa.select(sa.func.max(publications.c.id)).where(
         publications.c.environment == environment, publications.c.id > after
     )
@@ -93,7 +104,7 @@ def pointer(connection: Connection, place: Place, as_of: datetime | None = None)
         if as_of is not None:
             query = query.where(publications.c.published_at <= ticks(as_of))
         found = connection.execute(query.order_by(publications.c.id.desc()).limit(1)).first()
-        if found is not None:
+        if found is not None and found.action != DROPPED:
             return publication_of(found)
     return None
 
@@ -116,16 +127,16 @@ def give_way(connection: Connection, place: Place, version_id: int, instead: int
 def pointed_at(connection: Connection, place: Place) -> list[int]:
     """The ids of the versions that a place was pointed at since it was last retracted, the last one first.
 
-    What is its environment's own comes before what is production's.
+    What is its environment's own, since it was given up the last time, comes before what is production's.
     """
     found: list[int] = []
     for name in dict.fromkeys((place.environment, PRODUCTION)):
         own = (publications.c.environment == name) & _of(place.stage, place.partition)
-        query = sa.select(publications.c.version_id).where(own).order_by(publications.c.id.desc())
-        ids = connection.scalars(query).all()
-        since = list(takewhile(lambda version_id: version_id is not None, ids))
-        found += since
-        if len(since) < len(ids):
+        query = sa.select(publications.c.version_id, publications.c.action).where(own)
+        rows = connection.execute(query.order_by(publications.c.id.desc())).all()
+        since = list(takewhile(lambda row: row.version_id is not None, rows))
+        found += [row.version_id for row in since]
+        if len(since) < len(rows) and rows[len(since)].action != DROPPED:
             break
     return list(dict.fromkeys(found))
 

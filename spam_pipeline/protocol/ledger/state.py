@@ -9,9 +9,19 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from threading import Lock
 
+from spam_pipeline.protocol.history import LENGTH, nearest
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Changes, Observation, Position, Published, Verdict
-from spam_pipeline.protocol.staleness import Snapshot, landed_by_source
+from spam_pipeline.protocol.needs import Snapshot, landed_by_source
+from spam_pipeline.protocol.records import (
+    PRODUCTION,
+    AuditOf,
+    Changes,
+    Judged,
+    Observation,
+    Position,
+    Published,
+    Verdict,
+)
 
 
 @contextmanager
@@ -29,20 +39,30 @@ def _keeping_everything() -> Iterator[None]:
 class LedgerState:
     """What one environment of a ledger says now; `contracts` are those that it judges by.
 
-    Several threads may ask at once.
+    The fingerprints' numbers are read for the `expected` stages, those that some consumer expects something of. Several
+    threads may ask at once.
     """
 
-    def __init__(self, ledger: Ledger, environment: str, contracts: Collection[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, environment: str, contracts: Collection[str], expected: Collection[str] = ()
+    ) -> None:
         self._ledger = ledger
         self._environments = tuple(dict.fromkeys((PRODUCTION, environment)))
         self._contracts = frozenset(contracts)
+        self._expected = frozenset(expected)
         self._position = Position()
         self._observations: dict[str, Observation] = {}
         self._landed = landed_by_source(())
         self._pointers: dict[tuple[str, str], dict[str, Published | None]] = {}
         self._published: dict[str, dict[str, Published]] = {}
+        self._keys: dict[str, list[str]] = {}
         self._refused: set[str] = set()
         self._overdue: set[str] = set()
+        self._judged: dict[str, Judged] = {}
+        self._decisions: dict[tuple[str, str], int] = {}
+        self._known_decisions = {0}
+        self._numbers: dict[int, Mapping[str, float]] = {}
+        self._lacks_numbers = False
         self._marks: dict[str, int] = {}
         self._looks = 0
         self._lock = Lock()
@@ -53,6 +73,12 @@ class LedgerState:
             self._refresh()
             return dict(self._observations)
 
+    def history(self, stage: str, partition: str, count: int = LENGTH) -> list[tuple[str, Published]]:
+        """What is published of a partition and of the `count` nearest to it, in the order of their keys; see `nearest`."""
+        with self._lock:
+            self._refresh()
+            return nearest(self._published.get(stage, {}), partition, count, self._keys.get(stage))
+
     def snapshot(self, delivered: Mapping[str, str | None]) -> Snapshot:
         """The state at this moment; what the targets hold is told by the caller."""
         with self._lock:
@@ -62,6 +88,9 @@ class LedgerState:
                 published=dict(self._published),
                 refused=frozenset(self._refused),
                 overdue=frozenset(self._overdue),
+                judged=dict(self._judged),
+                decisions=dict(self._decisions),
+                numbers=self._numbers,
                 delivered=delivered,
                 marks=dict(self._marks),
                 landed_mark=self._position.observation,
@@ -80,29 +109,65 @@ class LedgerState:
         if not before.audit:  # the first look, or another one after nothing was there: it says everything
             self._overdue.clear()
             self._refused.clear()
+            self._judged.clear()
+        self._take_decisions(changes)
         self._take_audits(changes, before.version)
+        self._take_numbers(changes)
 
     def _take_pointers(self, changes: Changes) -> None:
         for environment, by_stage in changes.pointers.items():
             for stage, pointers in by_stage.items():
                 self._pointers.setdefault((environment, stage), {}).update(pointers)
-                self._marks[stage] = self._looks
-        for stage in {stage for by_stage in changes.pointers.values() for stage in by_stage}:
+        for environment, stage, partition in changes.dropped:
+            self._pointers.setdefault((environment, stage), {}).pop(partition, None)
+        moved = {stage for by_stage in changes.pointers.values() for stage in by_stage}
+        for stage in moved | {stage for _, stage, _ in changes.dropped}:
+            self._marks[stage] = self._looks
             merged: dict[str, Published | None] = {}
             for environment in self._environments:
                 merged |= self._pointers.get((environment, stage), {})
             self._published[stage] = {key: version for key, version in merged.items() if version is not None}
+            self._keys[stage] = sorted(self._published[stage])
+            self._lacks_numbers |= stage in self._expected
 
     def _take_audits(self, changes: Changes, last_known: int) -> None:
-        """What somebody else's contract says of a version tells only that there is one; ours has yet to judge it."""
+        """What others say of a version, by their contracts or decisions, tells only that there is one; we have yet to judge it."""
         judged: set[str] = set()
         for audit in changes.audits:
             self._marks[audit.stage] = self._looks
-            if audit.contract in self._contracts:
+            if audit.contract in self._contracts and audit.decision in self._known_decisions:
                 judged.add(audit.recipe)
                 self._overdue.discard(audit.recipe)
-                self._refused.discard(audit.recipe)
-                if audit.verdict is Verdict.REFUSED:
-                    self._refused.add(audit.recipe)
+                self._take_judgement(audit)
             elif audit.version_id > last_known and audit.recipe not in judged:
                 self._overdue.add(audit.recipe)
+
+    def _take_judgement(self, audit: AuditOf) -> None:
+        is_refused = audit.verdict is Verdict.REFUSED
+        self._refused.discard(audit.recipe)
+        self._judged.pop(audit.recipe, None)
+        if is_refused:
+            self._refused.add(audit.recipe)
+        if is_refused or audit.is_provisional or audit.decision:
+            self._judged[audit.recipe] = Judged(audit.history, audit.is_provisional, audit.decision)
+
+    def _take_decisions(self, changes: Changes) -> None:
+        for decision in changes.decisions:
+            self._decisions[decision.stage, decision.partition] = decision.id
+            self._known_decisions.add(decision.id)
+            self._marks[decision.stage] = self._looks
+
+    def _take_numbers(self, changes: Changes) -> None:
+        """Read the numbers of what is newly published, and of what was audited again, which may have measured it again.
+
+        If they cannot be read, the next look reads them.
+        """
+        again = {audit.version_id for audit in changes.audits if audit.stage in self._expected}
+        self._lacks_numbers |= bool(again)
+        if self._lacks_numbers:
+            read = [version for stage in self._expected for version in self._published.get(stage, {}).values()]
+            wanted = {version.version_id for version in read}
+            kept = wanted - again
+            self._numbers = {key: known for key, known in self._numbers.items() if key in kept}
+            self._numbers |= self._ledger.numbers(wanted - self._numbers.keys(), self._contracts)
+            self._lacks_numbers = False

@@ -44,8 +44,8 @@ versions = sa.Table(
     sa.Column("code_version", sa.String, nullable=False),
     sa.Column("configuration", sa.JSON, nullable=False),
     sa.Column("content", sa.String, nullable=False),
-    sa.Column("fingerprint", sa.JSON, nullable=False),
     sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("rows_read", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("computed_at", sa.BigInteger, nullable=False),
@@ -74,6 +74,18 @@ inputs = sa.Table(
     sa.Column("observation_id", sa.ForeignKey("observations.id")),
 )
 
+fingerprints = sa.Table(
+    "fingerprints",
+    metadata,
+    _id(),
+    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("contract", sa.String, nullable=False),
+    sa.Column("numbers", sa.JSON, nullable=False),
+    sa.Column("measures", sa.JSON, nullable=False),
+    sa.Column("measured_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("version_id", "contract"),
+)
+
 shards = sa.Table(
     "shards",
     metadata,
@@ -92,7 +104,27 @@ audits = sa.Table(
     sa.Column("contract", sa.String, nullable=False),
     sa.Column("verdict", sa.String, nullable=False),
     sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("history", sa.String, nullable=False),
+    sa.Column("is_provisional", sa.Boolean, nullable=False),
+    sa.Column("decision", sa.BigInteger, nullable=False),
     sa.Column("audited_at", sa.BigInteger, nullable=False),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    _id(),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("partition", sa.String, nullable=False),
+    sa.Column("content", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("decided_at", sa.BigInteger, nullable=False),
+    sa.Index("decisions_by_partition", "stage", "partition", "id"),
 )
 
 publications = sa.Table(
@@ -151,7 +183,7 @@ layout = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("identity", sa.String, nullable=False),
 )
-LAYOUT = 2
+LAYOUT = 3
 """Number of the tables' layout, kept in the ledger; raised whenever a table changes."""
 
 

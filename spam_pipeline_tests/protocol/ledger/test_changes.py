@@ -1,11 +1,19 @@
 """What was added to the ledger since somebody last looked, over SQLite and over PostgreSQL."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from spam_pipeline.protocol.code_version import CodeVersion
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Audit, AuditOf, Changes, Position, Verdict
-from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_version, an_observation, recorded
+from spam_pipeline.protocol.records import PRODUCTION, Audit, AuditOf, Changes, DecisionOf, Position, Verdict
+from spam_pipeline_tests.protocol.made_up_records import (
+    PASSED,
+    REFUSED,
+    a_decision,
+    a_version,
+    an_observation,
+    recorded,
+)
 
 
 def changed(ledger: Ledger, after: Position, *environments: str, contracts: tuple[str, ...] = ()) -> Changes:
@@ -15,6 +23,7 @@ def changed(ledger: Ledger, after: Position, *environments: str, contracts: tupl
 def test_of_an_empty_ledger_nothing_is_told(ledger: Ledger) -> None:
     found = changed(ledger, Position())
     assert (found.observations, found.pointers, found.audits) == ([], {PRODUCTION: {}}, [])
+    assert (found.dropped, found.decisions) == ([], [])
     assert found.position == Position()
 
 
@@ -102,6 +111,78 @@ JUDGEMENTS = {
     "another of today passed, past refused": "",
 }
 """What contracts have said of a version, in their order, and what it is then to somebody who judges by those of today."""
+
+
+REMARKABLE = {
+    "refused": Audit(Verdict.REFUSED, (), "today", "h1"),
+    "provisional": Audit(Verdict.PASSED, (), "today", "h2", is_provisional=True),
+    "after a decision": Audit(Verdict.PASSED, (), "today", "h3", decision=1),
+}
+"""Audits whose circumstances planning has to know of."""
+
+
+def test_from_the_start_audits_that_may_have_to_be_done_again_are_told_with_their_circumstances(ledger: Ledger) -> None:
+    ledger.record(a_version(), replace(PASSED, contract="today"), PRODUCTION)
+    assert ledger.decide(a_decision(recorded(ledger, "r1")), last=0).id == REMARKABLE["after a decision"].decision
+    for recipe, audit in REMARKABLE.items():
+        ledger.record(a_version(recipe, recipe), audit, PRODUCTION)
+        ledger.record(a_version(f"no longer {recipe}", recipe), audit, PRODUCTION)
+        ledger.record_audit(recorded(ledger, f"no longer {recipe}"), Audit(Verdict.PASSED, (), "today"), PRODUCTION)
+    assert changed(ledger, Position(), contracts=("today",)).audits == [
+        AuditOf(
+            version_id=recorded(ledger, recipe).id,
+            recipe=recipe,
+            stage="numbers",
+            verdict=audit.verdict,
+            contract="today",
+            history=audit.history,
+            is_provisional=audit.is_provisional,
+            decision=audit.decision,
+        )
+        for recipe, audit in REMARKABLE.items()
+    ]
+
+
+def test_later_audits_are_told_with_their_circumstances(ledger: Ledger) -> None:
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    start = changed(ledger, Position(), contracts=("today",)).position
+    for audit in REMARKABLE.values():
+        ledger.record_audit(recorded(ledger, "r1"), audit, PRODUCTION)
+    told = changed(ledger, start, contracts=("today",)).audits
+    assert [(item.history, item.is_provisional, item.decision) for item in told] == [
+        ("h1", False, 0),
+        ("h2", True, 0),
+        ("h3", False, 1),
+    ]
+
+
+def test_a_pointer_that_is_given_up_is_told_unless_it_is_set_again(ledger: Ledger) -> None:
+    for recipe, day in (("r5", "2026-01-05"), ("r6", "2026-01-06")):
+        ledger.record(a_version(recipe, day), PASSED, "branch")
+    start = changed(ledger, Position(), "branch").position
+    ledger.drop("branch")
+    ledger.publish(recorded(ledger, "r6"), "branch")
+    found = changed(ledger, start, PRODUCTION, "branch")
+    assert found.dropped == [("branch", "numbers", "2026-01-05")]
+    assert found.pointers["branch"]["numbers"].keys() == {"2026-01-06"}
+    assert found.pointers[PRODUCTION] == {}
+    from_the_start = changed(ledger, Position(), "branch")
+    assert from_the_start.pointers["branch"]["numbers"].keys() == {"2026-01-06"}
+    assert changed(ledger, found.position, "branch").dropped == []
+    assert changed(ledger, start, "another").dropped == []
+
+
+def test_decisions_for_the_environments_asked_for_are_told_once(ledger: Ledger) -> None:
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    version = recorded(ledger, "r1")
+    first = ledger.decide(a_decision(version), last=0)
+    start = changed(ledger, Position())
+    assert start.decisions == [DecisionOf(PRODUCTION, "numbers", "2026-01-05", first.id, version.id)]
+    ledger.decide(a_decision(version, environment="another"), last=first.id)
+    second = ledger.decide(a_decision(version, environment="branch"), last=first.id)
+    found = changed(ledger, start.position, PRODUCTION, "branch")
+    assert found.decisions == [DecisionOf("branch", "numbers", "2026-01-05", second.id, version.id)]
+    assert changed(ledger, found.position, PRODUCTION, "branch").decisions == []
 
 
 def an_audit(said: str) -> Audit:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.errors import UnknownVersion
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import PRODUCTION, Observation, Occasion, PublishedPart, StoredFile
@@ -301,3 +302,37 @@ def test_what_versions_were_made_from_is_told_by_id(ledger: Ledger) -> None:
     first, second = recorded(ledger, "r1").id, recorded(ledger, "r2").id
     assert ledger.made_from([first, second]) == {first: ({}, []), second: ({"factor": "d1"}, [read])}
     assert ledger.made_from([]) == {}
+
+
+def test_a_version_remembers_the_schema_it_was_computed_under(ledger: Ledger) -> None:
+    ledger.record(replace(a_version(), schema_version=3), PASSED, PRODUCTION)
+    ledger.record(a_version("r2", "2026-01-06"), PASSED, PRODUCTION)
+    first, second = (recorded(ledger, recipe) for recipe in ("r1", "r2"))
+    assert (first.schema_version, second.schema_version) == (3, 1)
+    assert ledger.schema_versions([first.id, second.id]) == {first.id: 3, second.id: 1}
+    assert ledger.schema_versions([]) == {}
+
+
+# Finding a version by the beginning of its recipe
+
+
+def test_a_version_is_found_by_the_beginning_of_its_recipe(ledger: Ledger) -> None:
+    one, two = f"{'ab12':0<64}", f"{'ab13':0<64}"
+    ledger.record(a_version(one), PASSED, PRODUCTION)
+    ledger.record(a_version(two, content="c2"), REFUSED, PRODUCTION)
+    assert ledger.find("ab12") == [(recorded(ledger, one), PASSED)]
+    assert ledger.find(two) == [(recorded(ledger, two), REFUSED)]
+    assert ledger.find("ab14") == []
+
+
+def test_of_versions_that_a_beginning_may_mean_ten_are_found(ledger: Ledger) -> None:
+    recipes = [f"ab12{number:060x}" for number in range(12)]
+    for recipe in recipes:
+        ledger.record(a_version(recipe), PASSED, PRODUCTION)
+    assert [version.recipe for version, _ in ledger.find("ab12")] == recipes[:10]
+
+
+@pytest.mark.parametrize("given", ["", "ab1", "AB12", "ab1%", "ab12_", "ab12\n", "xyzw", "0" * 65])
+def test_what_is_no_beginning_of_a_recipe_finds_nothing(ledger: Ledger, given: str) -> None:
+    with pytest.raises(UnknownVersion, match="expected the first 4 to 64 hex digits of a version's recipe, got"):
+        ledger.find(given)

@@ -1,159 +1,32 @@
-"""The ledger's state, kept up to date by what was added: never another one than a look at the whole ledger gives."""
+"""The ledger's state, kept up to date by what was added."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
 
+from spam_pipeline.protocol.fingerprint import Counted
+from spam_pipeline.protocol.history import nearest
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.state import LedgerState
-from spam_pipeline.protocol.records import (
-    PRODUCTION,
-    Audit,
-    Observation,
-    Occasion,
-    Part,
-    StoredFile,
-    Verdict,
-    Version,
+from spam_pipeline.protocol.records import PRODUCTION, Audit, Judged
+from spam_pipeline_tests.protocol.ledger.made_up_state import (
+    BRANCH,
+    DAYS,
+    DECIDED,
+    NOW,
+    PAST,
+    PROVISIONAL,
+    STAGES,
+    a_look,
+    a_version,
+    an_observation,
+    passed,
+    recorded,
+    refused,
+    without_marks,
 )
-from spam_pipeline.protocol.staleness import Snapshot
-
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-NOW, PAST = "the contract of today", "a contract of the past"
-BRANCH = "branch"
-DAYS = ("2026-01-05", "2026-01-06")
-STAGES = ("numbers", "totals")
-
-
-def a_version(stage: str, partition: str, number: int) -> Version:
-    recipe = f"{stage} {partition} {number}"
-    return Version(
-        recipe=recipe,
-        context="toys",
-        stage=stage,
-        partition=partition,
-        code_version="code",
-        content=recipe,
-        parts=(Part.of("all", (StoredFile(f"{recipe}.parquet", 3, 99),)),),
-        side_parts=(),
-        fingerprint={},
-        columns={},
-        rows_read=4,
-        seconds=0.25,
-        computed_at=NOON,
-    )
-
-
-def an_observation(partition: str, digest: str | None) -> Observation:
-    return Observation("landed_numbers", partition, f"{partition}/a.txt", digest, 10, "1", NOON)
-
-
-def passed(contract: str = NOW) -> Audit:
-    return Audit(Verdict.PASSED, (), contract)
-
-
-def refused(contract: str = NOW) -> Audit:
-    return Audit(Verdict.REFUSED, ("number: below 0",), contract)
-
-
-def recorded(ledger: Ledger, version: Version) -> Version:
-    found = ledger.version(version.recipe)
-    assert found is not None
-    return found[0]
-
-
-@contextmanager
-def in_memory() -> Iterator[Ledger]:
-    ledger = Ledger("sqlite://")
-    try:
-        yield ledger
-    finally:
-        ledger.close()
-
-
-def without_marks(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, marks={}, landed_mark=0)
-
-
-STEPS = st.tuples(
-    st.sampled_from(("observe", "record", "record", "audit", "publish", "retract")),
-    st.sampled_from(STAGES),
-    st.sampled_from(DAYS),
-    st.integers(0, 2),
-    st.sampled_from((passed(), refused(), passed(PAST), refused(PAST))),
-    st.sampled_from((PRODUCTION, BRANCH)),
-)
-
-
-def take(ledger: Ledger, step: tuple[str, str, str, int, Audit, str]) -> None:
-    """One addition to the ledger; what needs a version that is not there records it."""
-    what, stage, day, number, audit, environment = step
-    version = a_version(stage, day, number)
-    if what == "observe":
-        ledger.record_observations([an_observation(day, (None, "d1", "d2")[number])])
-    elif what == "retract":
-        ledger.retract(stage, day, environment)
-    elif what == "record" or ledger.version(version.recipe) is None:
-        ledger.record(version, audit, environment)
-    elif what == "audit":
-        made = recorded(ledger, version)
-        others = (item.id for item in ledger.published_before(environment, stage, day) if item.id != made.id)
-        ledger.record_audit(made, audit, environment, instead=next(others, None))
-    else:
-        ledger.publish(recorded(ledger, version), environment, Occasion(action="reused"))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    steps=st.lists(st.tuples(STEPS, st.booleans()), min_size=1, max_size=15),
-    environment=st.sampled_from((PRODUCTION, BRANCH)),
-)
-def test_whatever_is_added_the_state_is_what_a_first_look_gives(
-    steps: list[tuple[tuple[str, str, str, int, Audit, str], bool]], environment: str
-) -> None:
-    with in_memory() as ledger:
-        state = LedgerState(ledger, environment, {NOW})
-        before = state.snapshot({})
-        for step, looks in steps:
-            take(ledger, step)
-            if looks:
-                after = state.snapshot({})
-                first_look = LedgerState(ledger, environment, {NOW}).snapshot({})
-                assert without_marks(after) == without_marks(first_look)
-                assert after.published == {
-                    stage: by_partition
-                    for stage, by_partition in ledger.published(environment, STAGES).items()
-                    if stage in after.published
-                }
-                check_marks(ledger, before, after)
-                check_judgements(ledger, after)
-                before = after
-        assert without_marks(state.snapshot({})) == without_marks(LedgerState(ledger, environment, {NOW}).snapshot({}))
-
-
-def check_marks(ledger: Ledger, before: Snapshot, after: Snapshot) -> None:
-    """Whatever has changed about a stage, or about what has landed, its mark tells."""
-    assert before.landed_mark != after.landed_mark or before.landed == after.landed
-    for stage in STAGES:
-        if before.marks.get(stage) == after.marks.get(stage):
-            known = {version.recipe for day in DAYS for version, _ in ledger.versions(stage, day)}
-            assert before.published.get(stage) == after.published.get(stage)
-            assert before.refused & known == after.refused & known
-            assert before.overdue & known == after.overdue & known
-
-
-def check_judgements(ledger: Ledger, snapshot: Snapshot) -> None:
-    """Every version is what the last audit by the contract of today makes it, whatever another contract says."""
-    made = [version.recipe for stage in STAGES for day in DAYS for version, _ in ledger.versions(stage, day)]
-    judged = {recipe: found[1] for recipe in made if (found := ledger.judged(recipe, NOW))}
-    assert snapshot.overdue == {recipe for recipe in made if judged[recipe] is None}
-    assert snapshot.refused == {recipe for recipe, last in judged.items() if last and last.verdict is Verdict.REFUSED}
+from spam_pipeline_tests.protocol.made_up_records import a_decision
 
 
 def test_the_last_of_everything_counts(ledger: Ledger) -> None:
@@ -264,6 +137,95 @@ def test_an_environment_reads_through_to_production_where_it_has_published_nothi
     assert read() == ({"5": "1", "6": "3"}, {"5": "2"}), "what is retracted in an environment stays so there"
     ledger.retract("numbers", DAYS[0], PRODUCTION)
     assert read() == ({"6": "3"}, {"5": "2"})
+
+
+def test_the_circumstances_of_an_audit_are_known_while_they_may_ask_for_another_one(ledger: Ledger) -> None:
+    state, version = LedgerState(ledger, PRODUCTION, {NOW}), a_version("numbers", DAYS[0], 1)
+    ledger.record(version, PROVISIONAL, PRODUCTION)
+    assert state.snapshot({}).judged == {version.recipe: Judged("h1", is_provisional=True, decision=0)}
+    decision = ledger.decide(a_decision(recorded(ledger, version)), 0).id
+    ledger.record_audit(recorded(ledger, version), replace(DECIDED, decision=decision), PRODUCTION)
+    assert state.snapshot({}).judged == {version.recipe: Judged("h2", is_provisional=False, decision=decision)}
+    ledger.record_audit(recorded(ledger, version), replace(refused(), history="h3"), PRODUCTION)
+    assert state.snapshot({}).judged == {version.recipe: Judged("h3", is_provisional=False, decision=0)}
+    ledger.record_audit(recorded(ledger, version), replace(passed(PAST), is_provisional=True), "another")
+    assert state.snapshot({}).judged == {version.recipe: Judged("h3", is_provisional=False, decision=0)}
+    ledger.record_audit(recorded(ledger, version), passed(), PRODUCTION)
+    assert state.snapshot({}).judged == {}
+
+
+def test_what_follows_from_a_decision_for_another_environment_is_nobody_elses_business(ledger: Ledger) -> None:
+    production, branch = (LedgerState(ledger, name, {NOW}) for name in (PRODUCTION, BRANCH))
+    ledger.record(a_version("numbers", DAYS[0], 1), refused(), PRODUCTION)
+    version = recorded(ledger, a_version("numbers", DAYS[0], 1))
+    looks = [production, branch]
+    assert [look.snapshot({}).refused for look in looks] == [{version.recipe}] * 2
+    decision = ledger.decide(a_decision(version, environment=BRANCH), 0).id
+    ledger.record_audit(version, replace(DECIDED, decision=decision), BRANCH)
+    for look in (production, LedgerState(ledger, PRODUCTION, {NOW})):
+        assert look.snapshot({}).refused == {version.recipe}
+        assert look.snapshot({}).judged == {version.recipe: Judged("", is_provisional=False, decision=0)}
+    for look in (branch, LedgerState(ledger, BRANCH, {NOW})):
+        assert look.snapshot({}).refused == frozenset()
+        assert look.snapshot({}).judged == {version.recipe: Judged("h2", is_provisional=False, decision=decision)}
+
+
+def test_the_last_decision_of_an_environment_or_production_is_known(ledger: Ledger) -> None:
+    production, branch = (LedgerState(ledger, name, {NOW}) for name in (PRODUCTION, BRANCH))
+    ledger.record(a_version("numbers", DAYS[0], 1), refused(), PRODUCTION)
+    version = recorded(ledger, a_version("numbers", DAYS[0], 1))
+    assert branch.snapshot({}).decisions == {}
+    first = ledger.decide(a_decision(version), 0).id
+    second = ledger.decide(a_decision(version, environment=BRANCH), first).id
+    place = ("numbers", DAYS[0])
+    assert (production.snapshot({}).decisions, branch.snapshot({}).decisions) == ({place: first}, {place: second})
+    third = ledger.decide(a_decision(version), first).id
+    assert (production.snapshot({}).decisions, branch.snapshot({}).decisions) == ({place: third}, {place: third})
+
+
+def test_numbers_are_known_of_what_is_published_of_expected_stages(ledger: Ledger) -> None:
+    state = a_look(ledger, PRODUCTION)
+    for stage in STAGES:
+        ledger.record(a_version(stage, DAYS[0], 1), passed(), PRODUCTION)
+    first = recorded(ledger, a_version("numbers", DAYS[0], 1))
+    assert state.snapshot({}).numbers == {first.id: {"rows": 3}}
+    ledger.record_audit(first, passed(PAST), "another", fingerprint={"rows": Counted(1)})
+    assert state.snapshot({}).numbers == {first.id: {"rows": 3}}, "our own contract's count"
+    ledger.record(a_version("numbers", DAYS[0], 2), passed(PAST), PRODUCTION)
+    second = recorded(ledger, a_version("numbers", DAYS[0], 2))
+    assert state.snapshot({}).numbers == {second.id: {"rows": 3}}
+    ledger.record_audit(second, passed(), PRODUCTION, fingerprint={"rows": Counted(2)})
+    assert state.snapshot({}).numbers == {second.id: {"rows": 2}}
+    ledger.retract("numbers", DAYS[0], PRODUCTION)
+    assert state.snapshot({}).numbers == {}
+
+
+def test_a_dropped_pointer_lets_production_through_again(ledger: Ledger) -> None:
+    state = LedgerState(ledger, BRANCH, {NOW})
+    ledger.record(a_version("numbers", DAYS[0], 1), passed(), PRODUCTION)
+    ledger.record(a_version("numbers", DAYS[0], 2), passed(), BRANCH)
+    ledger.record(a_version("totals", DAYS[0], 2), passed(), BRANCH)
+    assert state.snapshot({}).published["numbers"][DAYS[0]].recipe == "numbers 2026-01-05 2"
+    before = state.snapshot({}).marks
+    ledger.drop(BRANCH)
+    after = state.snapshot({})
+    assert after.published["numbers"][DAYS[0]].recipe == "numbers 2026-01-05 1"
+    assert after.published["totals"] == {}
+    assert all(after.marks[stage] != before[stage] for stage in STAGES)
+
+
+def test_the_history_of_a_partition_is_what_is_published_nearest_to_it_now(ledger: Ledger) -> None:
+    state = LedgerState(ledger, PRODUCTION, {NOW})
+    assert state.history("numbers", "2026-01-05") == []
+    days = [f"2026-01-{day:02d}" for day in range(1, 10)]
+    for day in days:
+        ledger.record(a_version("numbers", day, 1), passed(), PRODUCTION)
+    assert [key for key, _ in state.history("numbers", "2026-01-05", 2)] == days[3:6]
+    ledger.retract("numbers", "2026-01-04", PRODUCTION)
+    found = state.history("numbers", "2026-01-05", 2)
+    assert [key for key, _ in found] == ["2026-01-03", "2026-01-05", "2026-01-06"]
+    assert found == nearest(state.snapshot({}).published["numbers"], "2026-01-05", 2)
+    assert state.history("totals", "2026-01-05") == []
 
 
 def test_a_snapshot_stays_what_it_was_when_more_is_added(ledger: Ledger) -> None:

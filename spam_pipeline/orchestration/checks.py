@@ -1,0 +1,124 @@
+"""The checks of a stage: what audits say of its versions, partition by partition, and whether they are what consumers need.
+
+In a run that publishes a version they show its audit. Executed by themselves they audit what is there once more: nothing is
+computed and nothing is recorded.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.evaluations import (
+    EXPECTED_BY,
+    HISTORY_CHECK,
+    Expected,
+    beside_latest,
+    evaluations,
+    expected_of,
+    nothing_to_audit,
+)
+from spam_pipeline.orchestration.grids import partitions_definition
+from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
+from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.protocol.audit import judges_history
+from spam_pipeline.protocol.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.needs import State
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.runner import Runner
+
+_NEWEST = 7
+"""How many of the newest partitions are audited when nobody says which, besides all that are quarantined."""
+
+
+def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChecksDefinition:
+    """All checks of one stage, in one step, because one audit answers them all."""
+    expected, grid = expected_of(graph), partitions_definition(stage.partitions, start)
+
+    @dg.multi_asset_check(
+        name=f"audit_of_{stage.name}",
+        specs=_specs(stage, expected, grid),
+        can_subset=True,
+        required_resource_keys={RUNNER},
+        description="Shows the audit of a version, or audits it again.",
+    )
+    def audit(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        runner: Runner = context.resources.runner
+        selected = {key.name for key in context.selected_asset_check_keys}
+        is_made_here = _is_made_in(context, stage.name)
+
+        def found(partition: str) -> list[dg.AssetCheckEvaluation]:
+            said = _published(runner, expected, stage.name, partition) if is_made_here else None
+            said = said or _judged(runner, expected, stage.name, partition)
+            return [item for item in said if item.check_name in selected]
+
+        if grid and not context.has_partition_key:  # executed in the UI, which does not ask for one
+            for partition in _worth_a_look(runner, stage.name):
+                yield from beside_latest(context.instance, found(partition))
+        else:
+            yield from map(_result, found(context.partition_key if grid else WHOLE))
+
+    return audit
+
+
+def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
+    told = {
+        CONTRACT_CHECK: "What the stage's contract and people's decisions say of a version; if refused, it is not published."
+    }
+    if judges_history(stage.contract):
+        told[HISTORY_CHECK] = (
+            "How a version compares with its stage's accepted history; if refused, it is not published."
+        )
+    consumers = {
+        f"{EXPECTED_BY}{consumer}": f"Whether a version is what {consumer} needs: "
+        + ", ".join(f"{limit.number} {limit}" for limit in limits)
+        for consumer, limits in expected.get(stage.name, {}).items()
+    }
+    with knowingly():
+        return [
+            dg.AssetCheckSpec(name, asset=stage.name, description=text, partitions_def=grid, blocking=name in told)
+            for name, text in {**told, **consumers}.items()
+        ]
+
+
+def _is_made_in(context: dg.AssetCheckExecutionContext, stage: str) -> bool:
+    """Whether the run has published what it checks, so that the ledger has an audit that was just made."""
+    made = context.instance.get_records_for_run(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [record.event_log_entry.dagster_event for record in made.records]
+    return any(event is not None and event.asset_key == dg.AssetKey(stage) for event in events)
+
+
+def _result(said: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+    """An evaluation of the run's own partition, to which Dagster adds what it was of."""
+    return dg.AssetCheckResult(
+        check_name=said.check_name,
+        passed=said.passed,
+        severity=said.severity,
+        description=said.description,
+        metadata=said.metadata,
+    )
+
+
+def _worth_a_look(runner: Runner, stage: str) -> list[str]:
+    """The newest partitions that there is a version of, and those whose version is quarantined, in their order."""
+    needs = runner.needs([stage])[stage]
+    quarantined = {key for key, need in needs.items() if need.state is State.HELD and need.recipe}
+    newest = sorted(key for key, need in needs.items() if need.published or key in quarantined)[-_NEWEST:]
+    return sorted(quarantined | set(newest))
+
+
+def _published(runner: Runner, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+    """What the last audit of the published version says; nothing where none is published."""
+    found = runner.ledger.publication(runner.environment, stage, partition)
+    return evaluations(expected, *found[1]) if found and found[1] else []
+
+
+def _judged(runner: Runner, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+    """What another audit says of what is there."""
+    found = runner.judge(stage, partition)
+    if found is None:
+        why = "there is no version of it yet"
+        return [nothing_to_audit(stage, partition, why, dg.AssetCheckSeverity.WARN)]
+    return evaluations(expected, *found)

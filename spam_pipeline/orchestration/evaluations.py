@@ -1,0 +1,197 @@
+"""What an audit found as evaluations of asset checks: which check says what, how severe it is, and the evidence beside it.
+
+A pure function of a version and its audit, whoever made it and wherever it is shown, which the instance is asked about last.
+The checks themselves are in `checks`. What people wrote or landed is shown as text: tables and texts are that in the UI, while
+descriptions are Markdown.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster_shared.record import copy
+
+from spam_pipeline.orchestration.grids import key_in_dagster
+from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, as_text, fingerprint_metadata, table
+from spam_pipeline.pictures import as_data_uri, picture_of
+from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.limit import Limit, breaches
+from spam_pipeline.protocol.records import Audit, Verdict, Version
+
+HISTORY_CHECK = "history"
+"""Name of the check that shows what the stage's own history, and what the domain knows of it, say of a version."""
+
+EXPECTED_BY = "expected_by_"
+"""What the name of a check begins with that shows whether a version is what a consumer needs; the consumer's name follows."""
+
+Expected = Mapping[str, Mapping[str, tuple[Limit, ...]]]
+"""What is expected of the versions of a stage, by stage and consumer."""
+
+_CONTRACT_RULES = frozenset({"columns", "rows", "rejected", "limit", "schema", "decision"})
+"""Rules that need no other version to judge by."""
+
+_SHOWN = 50
+_DRAWN = 5
+"""Rows of a table, and pictures of findings, that one evaluation has at most."""
+
+_FINDINGS = dict.fromkeys(("severity", "about", "expected", "got"), "string")
+_MOVED = {"about": "string", "value": "string", "expected share": "float", "seen share": "float"}
+_EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "float", "speaks for": "string"}
+
+
+def expected_of(graph: StageGraph) -> Expected:
+    """What consumers expect of each stage that any expects something of."""
+    return {
+        name: {stage.name: stage.expectations[name] for stage in graph.stages.values() if name in stage.expectations}
+        for name in graph.expected()
+    }
+
+
+def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.AssetCheckEvaluation]:
+    """One evaluation for each check that has something to say of a version: refusals fail, warnings warn, notes pass."""
+    by_contract = [finding for finding in audit.findings if finding.rule in _CONTRACT_RULES]
+    by_history = [finding for finding in audit.findings if finding.rule not in _CONTRACT_RULES]
+    is_refused = audit.verdict is Verdict.REFUSED
+    found = [_evaluation(CONTRACT_CHECK, version, by_contract, is_refused=is_refused)]
+    if audit.history or by_history:
+        found.append(_evaluation(HISTORY_CHECK, version, by_history, is_refused=is_refused))
+    seen = numbers(version.fingerprint)
+    for consumer, limits in expected.get(version.stage, {}).items():
+        unmet = [replace(finding, severity=Severity.WARN) for finding in breaches(limits, seen)]
+        found.append(_meets(version, consumer, unmet))
+    return found
+
+
+def nothing_to_audit(stage: str, partition: str, why: str, severity: dg.AssetCheckSeverity) -> dg.AssetCheckEvaluation:
+    """That there is no version of a partition that an audit could be about, and why."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(stage),
+        check_name=CONTRACT_CHECK,
+        passed=False,
+        severity=severity,
+        partition=key_in_dagster(partition),
+        description=f"nothing to audit: {as_text(why)}",
+    )
+
+
+def beside_latest(
+    instance: dg.DagsterInstance, found: Sequence[dg.AssetCheckEvaluation]
+) -> list[dg.AssetCheckEvaluation]:
+    """Evaluations of one partition as such that are about what is materialized of it now; others don't count in the UI.
+
+    Also those of a refused version, which is not materialized: what is shown of a partition has to be that it was refused.
+    """
+    if not found:
+        return []
+    partitions = None if found[0].partition is None else [found[0].partition]
+    asked = dg.AssetRecordsFilter(found[0].asset_key, asset_partitions=partitions)
+    records = instance.fetch_materializations(asked, 1).records
+    if not records:
+        return list(found)
+    latest = records[0]
+    target = AssetCheckEvaluationTargetMaterializationData(
+        storage_id=latest.storage_id, run_id=latest.event_log_entry.run_id, timestamp=latest.timestamp
+    )
+    return [copy(evaluation, target_materialization_data=target) for evaluation in found]
+
+
+def _evaluation(
+    check: str, version: Version, findings: Sequence[Finding], *, is_refused: bool
+) -> dg.AssetCheckEvaluation:
+    refusing = sum(finding.severity is Severity.REFUSE for finding in findings)
+    warning = sum(finding.severity is Severity.WARN for finding in findings)
+    what = "accept" if is_refused else "reject"
+    command = f"spam-pipeline decide {what} {version.recipe[:16]} --by WHO --reason TEXT"
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(version.stage),
+        check_name=check,
+        passed=not refusing and not warning,
+        severity=dg.AssetCheckSeverity.ERROR if refusing else dg.AssetCheckSeverity.WARN,
+        partition=key_in_dagster(version.partition),
+        description=_told(refusing, warning, is_refused=is_refused),
+        metadata={
+            **_metadata(findings),
+            "recipe": version.recipe,
+            **({"decide": command} if findings else {}),
+            **fingerprint_metadata(version),
+        },
+    )
+
+
+def _meets(version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.AssetCheckEvaluation:
+    """Whether a version is what a consumer needs: a warning where it is not, since that holds nobody but the consumer."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(version.stage),
+        check_name=f"{EXPECTED_BY}{consumer}",
+        passed=not unmet,
+        severity=dg.AssetCheckSeverity.WARN,
+        partition=key_in_dagster(version.partition),
+        description="held until there is a better version; keeps what it had" if unmet else None,
+        metadata={**_metadata(unmet), "recipe": version.recipe},
+    )
+
+
+def _told(refusing: int, warning: int, *, is_refused: bool) -> str | None:
+    if refusing:
+        return f"refused by {_counted(refusing, 'finding')} and quarantined: consumers keep what they had"
+    if warning and not is_refused:
+        return f"published with {_counted(warning, 'warning')}: somebody should look"
+    return None
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _metadata(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Findings, the evidence and what moved, each as a table where there is any; pictures where there is something to draw.
+
+    The UI shows entries by name: these stand before the numbers of the fingerprint.
+    """
+    found = {
+        "findings": (_rows(findings), _FINDINGS),
+        "evidence": (list(islice(_clues(findings), _SHOWN)), _EVIDENCE),
+        "expected and seen": (list(islice(_moved(findings), _SHOWN)), _MOVED),
+    }
+    tables = {name: table(rows, columns) for name, (rows, columns) in found.items() if rows}
+    behind = [item for finding in findings if finding.evidence for item in finding.evidence.behind]
+    pictures = "\n\n".join(islice(_pictures(findings), _DRAWN))
+    return {
+        "findings": "none",
+        **tables,
+        **({"behind": "; ".join(behind)} if behind else {}),
+        **({"drawn": dg.MetadataValue.md(pictures)} if pictures else {}),
+    }
+
+
+def _rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The findings, the gravest first."""
+    order = [Severity.REFUSE, Severity.WARN, Severity.NOTE]
+    gravest = sorted(findings, key=lambda item: order.index(item.severity))[:_SHOWN]
+    cells = [(finding.severity.value, finding.about, finding.expected, finding.seen) for finding in gravest]
+    return [dict(zip(_FINDINGS, row, strict=True)) for row in cells]
+
+
+def _moved(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    for finding in findings:
+        for moved in finding.moved:
+            yield dict(zip(_MOVED, (finding.about, *moved), strict=True))
+
+
+def _clues(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    for finding in findings:
+        for clue in finding.evidence.clues if finding.evidence else ():
+            yield dict(zip(_EVIDENCE, (finding.about, *clue), strict=True))
+
+
+def _pictures(findings: Sequence[Finding]) -> Iterator[str]:
+    """Pictures of the findings that have something to draw, in Markdown."""
+    for finding in findings:
+        picture = picture_of(finding)
+        if picture:
+            yield f"![{as_text(finding.about)}]({as_data_uri(picture)})"

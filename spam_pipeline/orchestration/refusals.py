@@ -1,0 +1,84 @@
+"""Refusals in a Dagster instance: what is quarantined appears there as failed checks, wherever it was refused.
+
+Level-triggered, like everything that is told: the quarantine is compared with what the instance was told of it. Once a
+partition is not in it any more, and nothing new was published in its place, the checks show again what readers have. A
+publication is told by `events`, with checks of its own.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+
+from spam_pipeline.orchestration.evaluations import Expected, evaluations
+from spam_pipeline.orchestration.instance import only_one_at
+from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.quarantine import Quarantine, Quarantined
+
+Partition = tuple[str, str]
+"""A stage and one of its partitions."""
+
+Tell = Callable[[list[dg.AssetCheckEvaluation]], None]
+"""Tells the instance the outcome of checks of one partition."""
+
+
+class _Told(NamedTuple):
+    """What was told of a partition: the mark of the refusal, and the publication that readers went by then, 0 for none."""
+
+    mark: str
+    publication: int
+
+
+class Refusals:
+    """The refusals that one instance was told of, in one environment of a ledger."""
+
+    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
+        self._instance = instance
+        self._ledger = ledger
+        self._environment = environment
+        self._expected = expected
+        self._key = f"spam_pipeline/refused/{digest((ledger.identity, environment))}"
+
+    def tell(self, quarantine: Quarantine, tell: Tell, limit: int) -> int:
+        """Tell what is refused and not told yet, and what is refused no more, `limit` partitions at most; return how many."""
+        with only_one_at(Path(self._instance.root_directory)):
+            told = self._all()
+            over = [place for place in told if place not in quarantine]
+            news = [place for place, item in quarantine.items() if place not in told or told[place].mark != item.mark]
+            for place in [*over, *news][:limit]:
+                before = told.pop(place, None)
+                found = self._evaluations(place, quarantine.get(place), before)
+                if found:
+                    tell(found)
+                if place in quarantine:
+                    told[place] = _Told(quarantine[place].mark, self._publication(place))
+            if over or news:
+                self._keep(told)
+        return min(limit, len(over) + len(news))
+
+    def _evaluations(
+        self, place: Partition, refused: Quarantined | None, before: _Told | None
+    ) -> list[dg.AssetCheckEvaluation]:
+        """What the checks of a partition say now; nothing where a publication has said it since."""
+        found = None
+        if refused:
+            found = self._ledger.version(refused.recipe, self._environment)
+        elif before and before.publication == self._publication(place):
+            published = self._ledger.publication(self._environment, *place)
+            found = published[1] if published else None
+        return evaluations(self._expected, *found) if found else []
+
+    def _publication(self, place: Partition) -> int:
+        found = self._ledger.publication(self._environment, *place)
+        return found[0].id if found else 0
+
+    def _all(self) -> dict[Partition, _Told]:
+        kept = self._instance.run_storage.get_cursor_values({self._key}).get(self._key, "[]")
+        return {(stage, partition): _Told(*told) for stage, partition, *told in json.loads(kept)}
+
+    def _keep(self, told: dict[Partition, _Told]) -> None:
+        listed = [(*place, *what) for place, what in sorted(told.items())]
+        self._instance.run_storage.set_cursor_values({self._key: json.dumps(listed)})

@@ -1,0 +1,126 @@
+"""Deciding: a person accepts a quarantined version or rejects a published one, once and with a reason.
+
+The decision is recorded and takes effect at once where nothing has to be computed for it; what follows downstream is stale then,
+and converges like any other change. What a decision covers is said in `audit`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from spam_pipeline.protocol.errors import AlreadyDecided, PipelineError, UnknownVersion
+from spam_pipeline.protocol.finding import Finding
+from spam_pipeline.protocol.records import Audit, Decision, DecisionKind, Occasion, Verdict, Version
+from spam_pipeline.protocol.runner import Outcome, Runner
+
+_LONGEST_NAME, _LONGEST_REASON = 100, 2000
+
+
+class WrongDecision(PipelineError):
+    """A decision that says nothing, or that the version leaves nothing to decide about."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision as it was recorded, the version it is about, and what it led to at once, if anything."""
+
+    decision: Decision
+    version: Version
+    outcome: Outcome | None
+
+
+def decide(runner: Runner, version: str, kind: DecisionKind, by: str, reason: str) -> Decided:
+    """Record who decided what about a version, which its recipe or the first digits of it name, and why.
+
+    Raises `UnknownVersion` when that names none or several, `WrongDecision` when there is nothing to decide or the decision
+    does not say by whom and why, and `AlreadyDecided` when somebody else has decided about the partition in the meantime.
+    """
+    who, why = _text(by, "by whom", _LONGEST_NAME), _text(reason, "why", _LONGEST_REASON)
+    found, last = _only(runner, version)
+    before = runner.ledger.decisions(runner.environment, found.stage, found.partition)
+    about_it = next((item for item in reversed(before) if item.content == found.content), None)
+    if (
+        about_it and about_it.kind is kind and about_it.id > last.decision
+    ):  # and the audit has yet to take it into account
+        raise AlreadyDecided(
+            f"{found.stage} {found.partition} {found.recipe[:16]}: {about_it.by} decided to {kind.value} it already: {about_it.reason}"
+        )
+    _check_is_open(found, last, kind, about_it)
+    decision = runner.ledger.decide(
+        Decision(
+            environment=runner.environment,
+            version_id=found.id,
+            stage=found.stage,
+            partition=found.partition,
+            content=found.content,
+            kind=kind,
+            by=who,
+            reason=why,
+            findings=last.refusing,
+            decided_at=datetime.now(UTC),
+        ),
+        before[-1].id if before else 0,
+    )
+    occasion = Occasion(cause=f"decision: {kind.value} by {who}: {why}")
+    return Decided(decision, found, runner.follow(found, occasion))
+
+
+def decide_alike(runner: Runner, first: Decided) -> list[Decided]:
+    """Accept what else of its stage is quarantined, by the same code and for the same, as a version that was just accepted."""
+    accepted = _subjects(first.decision.findings)
+    contract = runner.graph.contract_digests[first.version.stage]
+    found = []
+    for need in runner.needs([first.version.stage])[first.version.stage].values():
+        version, last = (need.recipe and runner.ledger.judged(need.recipe, contract, runner.environment)) or (
+            None,
+            None,
+        )
+        if (
+            version is not None
+            and last is not None
+            and last.verdict is Verdict.REFUSED
+            and version.code_version == first.version.code_version
+            and _subjects(last.refusing) <= accepted
+        ):
+            found.append(decide(runner, version.recipe, DecisionKind.ACCEPT, first.decision.by, first.decision.reason))
+    return found
+
+
+def _subjects(findings: Iterable[Finding]) -> set[tuple[str, str]]:
+    return {(finding.rule, finding.about) for finding in findings}
+
+
+def _only(runner: Runner, version: str) -> tuple[Version, Audit]:
+    """The version that is named, with its last audit by the contract of now, or else by an earlier one."""
+    found = runner.ledger.find(version, runner.environment)
+    if len(found) != 1:
+        several = ", ".join(f"{item.stage} {item.partition} {item.recipe[:16]}" for item, _ in found)
+        raise UnknownVersion(
+            f"{version!r} names {f'several versions: {several}; give more digits' if found else 'no version'}: "
+            "spam-pipeline versions STAGE PARTITION lists their recipes"
+        )
+    item, last = found[0]
+    if item.stage not in runner.graph.stages:
+        raise UnknownVersion(f"{version!r} is a version of {item.stage}, which is no stage any more")
+    known = runner.ledger.judged(item.recipe, runner.graph.contract_digests[item.stage], runner.environment)
+    return item, (known[1] if known else None) or last
+
+
+def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: Decision | None) -> None:
+    """Only what is quarantined can be accepted, and only what is not can be rejected; an audit may have yet to follow a decision."""
+    is_refused = last.verdict is Verdict.REFUSED
+    if before and before.id > last.decision:
+        is_refused = before.kind is DecisionKind.REJECT
+    if is_refused == (kind is DecisionKind.ACCEPT):
+        return
+    what = f"{version.stage} {version.partition} {version.recipe[:16]}"
+    said = f"; {before.by} decided to {before.kind.value} it: {before.reason}" if before else ""
+    state = "is quarantined already" if is_refused else "passed its audit, so that there is nothing to accept"
+    raise WrongDecision(f"{what} {state}{said}")
+
+
+def _text(text: str, what: str, longest: int) -> str:
+    stripped = " ".join(text.split())
+    if not stripped or len(stripped) > longest or not stripped.isprintable():
+        raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")
+    return stripped

@@ -1,0 +1,74 @@
+"""Fingerprints: the domain statistics that every version carries.
+
+A contract declares measures (`measures`); measuring a frame gives what was measured (`measured`, `distributions`,
+`key_sample`), which merges over versions without reading their rows again. Nothing here knows a domain or judges anything.
+"""
+
+from spam_pipeline.protocol.fingerprint.distributions import NULL, REST, Distribution, Histogram, Spreading
+from spam_pipeline.protocol.fingerprint.estimate import Estimate, Scale
+from spam_pipeline.protocol.fingerprint.grouped_measures import Keys, Quantiles, Spread, Totals
+from spam_pipeline.protocol.fingerprint.key_sample import KeySample, Top
+from spam_pipeline.protocol.fingerprint.measured import (
+    Averaged,
+    Counted,
+    Figured,
+    Measured,
+    Proportion,
+    Recorded,
+    Summed,
+)
+from spam_pipeline.protocol.fingerprint.measures import (
+    Count,
+    Drift,
+    Figure,
+    Mean,
+    Measure,
+    Records,
+    Share,
+    Total,
+)
+from spam_pipeline.protocol.fingerprint.measuring import measure
+from spam_pipeline.protocol.fingerprint.values import (
+    Fingerprint,
+    fingerprint_from_json,
+    fingerprint_to_json,
+    merged,
+    numbers,
+)
+
+__all__ = [
+    "NULL",
+    "REST",
+    "Averaged",
+    "Count",
+    "Counted",
+    "Distribution",
+    "Drift",
+    "Estimate",
+    "Figure",
+    "Figured",
+    "Fingerprint",
+    "Histogram",
+    "KeySample",
+    "Keys",
+    "Mean",
+    "Measure",
+    "Measured",
+    "Proportion",
+    "Quantiles",
+    "Recorded",
+    "Records",
+    "Scale",
+    "Share",
+    "Spread",
+    "Spreading",
+    "Summed",
+    "Top",
+    "Total",
+    "Totals",
+    "fingerprint_from_json",
+    "fingerprint_to_json",
+    "measure",
+    "merged",
+    "numbers",
+]

@@ -1,0 +1,98 @@
+"""Audits: adding one, the last one of a version, and those that planning has to know of. The caller has begun the transaction."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spam_pipeline.protocol.finding import as_json, from_json
+from spam_pipeline.protocol.ledger.rows import now, ticks
+from spam_pipeline.protocol.ledger.tables import audits, decisions, versions
+from spam_pipeline.protocol.records import Audit, AuditOf, Position, Verdict, Version
+
+
+def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
+    """Add an audit of a version."""
+    row = {
+        "version_id": version_id,
+        "contract": audit.contract,
+        "verdict": audit.verdict.value,
+        "findings": [as_json(finding) for finding in audit.findings],
+        "history": audit.history,
+        "is_provisional": audit.is_provisional,
+        "decision": audit.decision,
+        "audited_at": ticks(now()),
+    }
+    connection.execute(sa.insert(audits), row)
+
+
+def with_last_audit(
+    connection: Connection, found: Sequence[Version], environments: Collection[str]
+) -> list[tuple[Version, Audit]]:
+    """Each version with its last audit; those that followed decisions for other environments count where there is no other."""
+    ids = [version.id for version in found]
+    last = last_audits(connection, ids) | last_audits(connection, ids, environments=environments)
+    return [(version, last[version.id]) for version in found]
+
+
+def last_audits(
+    connection: Connection, version_ids: Collection[int], contract: str = "", environments: Collection[str] = ()
+) -> dict[int, Audit]:
+    """The last audit of each version: by any contract, or by one; with any decision, or with none but those for some environments."""
+    query = sa.select(sa.func.max(audits.c.id)).where(audits.c.version_id.in_(version_ids))
+    if contract:
+        query = query.where(audits.c.contract == contract)
+    if environments:
+        query = query.where(_counts_for(environments))
+    last = sa.select(audits).where(audits.c.id.in_(query.group_by(audits.c.version_id)))
+    return {row.version_id: _audit_of(row) for row in connection.execute(last)}
+
+
+def _audit_of(row: Any) -> Audit:
+    return Audit(
+        verdict=Verdict(row.verdict),
+        findings=tuple(from_json(finding) for finding in row.findings),
+        contract=row.contract,
+        history=row.history,
+        is_provisional=row.is_provisional,
+        decision=row.decision,
+    )
+
+
+def _counts_for(environments: Collection[str]) -> sa.ColumnElement[bool]:
+    """That an audit took no decision into account, or one for these environments: what people of another decided is theirs."""
+    known = sa.select(decisions.c.id).where(decisions.c.environment.in_(environments))
+    return (audits.c.decision == 0) | audits.c.decision.in_(known)
+
+
+def audits_after(
+    connection: Connection, after: Position, contracts: Collection[str], environments: Collection[str]
+) -> list[AuditOf]:
+    """The audits after a position, in their order.
+
+    From the start it is only what somebody who judges by `contracts` in these environments has to know of: the last audit of
+    a version by one of them, if it refused the version, was provisional or took a decision into account; and, without a
+    contract, the versions that none of them has judged.
+    """
+    circumstances = (audits.c.contract, audits.c.history, audits.c.is_provisional, audits.c.decision)
+    columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, *circumstances)
+    query = sa.select(*columns).join(versions, versions.c.id == audits.c.version_id).order_by(audits.c.id)
+    if after.audit:
+        return _audits_of(connection.execute(query.where(audits.c.id > after.audit)))
+    own = audits.c.contract.in_(contracts) & _counts_for(environments)
+    last = sa.select(sa.func.max(audits.c.id)).where(own).group_by(audits.c.version_id)
+    is_open = (audits.c.verdict == Verdict.REFUSED.value) | audits.c.is_provisional | (audits.c.decision > 0)
+    judged = sa.select(audits.c.version_id).where(own)
+    unjudged = sa.select(versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value))
+    return [
+        *_audits_of(connection.execute(query.where(audits.c.id.in_(last), is_open))),
+        *_audits_of(connection.execute(unjudged.add_columns(sa.literal("")).where(versions.c.id.not_in(judged)))),
+    ]
+
+
+def _audits_of(rows: Iterable[Any]) -> list[AuditOf]:
+    return [
+        AuditOf(version_id, recipe, stage, Verdict(verdict), *circumstances)
+        for version_id, recipe, stage, verdict, *circumstances in rows
+    ]

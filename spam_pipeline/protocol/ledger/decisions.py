@@ -1,0 +1,95 @@
+"""Decisions of people about versions: adding one, and those that an environment goes by. The caller has begun the transaction.
+
+An environment goes by its own decisions and by those for production, which it reads through to.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spam_pipeline.protocol.errors import AlreadyDecided
+from spam_pipeline.protocol.finding import as_json, from_json
+from spam_pipeline.protocol.ledger.rows import moment, ticks
+from spam_pipeline.protocol.ledger.tables import decisions
+from spam_pipeline.protocol.records import PRODUCTION, Decision, DecisionKind, DecisionOf
+
+
+def decisions_of(connection: Connection, environment: str) -> list[Decision]:
+    """The decisions that an environment goes by, oldest first."""
+    return _where(connection, environment, sa.true())
+
+
+def decisions_about(connection: Connection, environment: str, stage: str, partition: str) -> list[Decision]:
+    """The decisions about a partition that an environment goes by, oldest first."""
+    return _where(connection, environment, (decisions.c.stage == stage) & (decisions.c.partition == partition))
+
+
+def add_decision(connection: Connection, decision: Decision, last: int) -> Decision:
+    """Add a decision of somebody who knew of the one with the id `last`, or of none if that is 0; return it with its id.
+
+    Raises `AlreadyDecided` when there is a later one.
+    """
+    before = decisions_about(connection, decision.environment, decision.stage, decision.partition)
+    if before and before[-1].id != last:
+        raise AlreadyDecided(_told(before[-1]))
+    added = connection.execute(sa.insert(decisions).returning(decisions), _row_of(decision)).one()
+    return _decision_of(added)
+
+
+def decisions_after(connection: Connection, environments: Collection[str], after: int) -> list[DecisionOf]:
+    """The decisions for some environments after the one of this id, in their order."""
+    columns = (
+        decisions.c.environment,
+        decisions.c.stage,
+        decisions.c.partition,
+        decisions.c.id,
+        decisions.c.version_id,
+    )
+    query = sa.select(*columns).where(decisions.c.id > after, decisions.c.environment.in_(environments))
+    return [DecisionOf(*row) for row in connection.execute(query.order_by(decisions.c.id))]
+
+
+def _where(connection: Connection, environment: str, condition: sa.ColumnElement[bool]) -> list[Decision]:
+    query = sa.select(decisions).where(decisions.c.environment.in_({environment, PRODUCTION}), condition)
+    return [_decision_of(row) for row in connection.execute(query.order_by(decisions.c.id))]
+
+
+def _told(decision: Decision) -> str:
+    return (
+        f"{decision.stage} {decision.partition}: {decision.by} {decision.kind.value}ed it in {decision.environment} at "
+        f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC, because: {decision.reason}; your decision was made without knowing of "
+        "that and was not recorded: look at the partition again, then decide again"
+    )
+
+
+def _row_of(decision: Decision) -> dict[str, Any]:
+    return {
+        "environment": decision.environment,
+        "version_id": decision.version_id,
+        "stage": decision.stage,
+        "partition": decision.partition,
+        "content": decision.content,
+        "kind": decision.kind.value,
+        "by": decision.by,
+        "reason": decision.reason,
+        "findings": [as_json(finding) for finding in decision.findings],
+        "decided_at": ticks(decision.decided_at),
+    }
+
+
+def _decision_of(row: Any) -> Decision:
+    return Decision(
+        id=row.id,
+        environment=row.environment,
+        version_id=row.version_id,
+        stage=row.stage,
+        partition=row.partition,
+        content=row.content,
+        kind=DecisionKind(row.kind),
+        by=row.by,
+        reason=row.reason,
+        findings=tuple(from_json(finding) for finding in row.findings),
+        decided_at=moment(row.decided_at),
+    )

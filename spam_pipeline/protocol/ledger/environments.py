@@ -1,0 +1,53 @@
+"""Environments as a whole: what one points at itself, carrying that over to production, and giving it up.
+
+The caller has begun the transaction.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spam_pipeline.protocol.ledger.pointers import pointers
+from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
+from spam_pipeline.protocol.ledger.tables import publications
+from spam_pipeline.protocol.records import DROPPED, PRODUCTION, Occasion, Publication
+
+Pointers = Mapping[tuple[str, str], int | None]
+"""Version ids by stage and partition, None for a retraction."""
+
+
+def own(connection: Connection, environment: str) -> dict[tuple[str, str], int | None]:
+    """Where an environment points itself, rather than reading through to production."""
+    current = pointers(environment).subquery()
+    rows = connection.execute(sa.select(current.c.stage, current.c.partition, current.c.version_id))
+    return {(stage, partition): version_id for stage, partition, version_id in rows}
+
+
+def promote(connection: Connection, environment: str, promoted: Pointers, occasion: Occasion) -> list[Publication]:
+    """Point production where it does not point yet; the environment gives up the pointers that are the same."""
+    current, given_up = own(connection, PRODUCTION), own(connection, environment).items() & promoted.items()
+    moved = {place: version_id for place, version_id in promoted.items() if current.get(place) != version_id}
+    added = _add(connection, PRODUCTION, moved, occasion)
+    drop(connection, environment, (place for place, _ in given_up), occasion)
+    return added
+
+
+def drop(connection: Connection, environment: str, places: Iterable[tuple[str, str]], occasion: Occasion) -> int:
+    """Give some of an environment's own pointers up; return how many."""
+    given_up = dict.fromkeys(sorted(places))
+    return len(_add(connection, environment, given_up, occasion._replace(action=DROPPED)))
+
+
+def _add(connection: Connection, environment: str, moved: Pointers, occasion: Occasion) -> list[Publication]:
+    told = {"environment": environment, **occasion._asdict(), "published_at": ticks(now())}
+    rows = [
+        {"stage": stage, "partition": partition, "version_id": version_id, **told}
+        for (stage, partition), version_id in moved.items()
+    ]
+    if not rows:
+        return []
+    last = connection.scalar(sa.select(sa.func.max(publications.c.id))) or 0
+    connection.execute(sa.insert(publications), rows)
+    added = sa.select(publications).where(publications.c.id > last).order_by(publications.c.id)
+    return [publication_of(row) for row in connection.execute(added)]

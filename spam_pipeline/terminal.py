@@ -1,0 +1,69 @@
+"""The terminal: how results, progress and messages are printed. What they say is told by the command line.
+
+Results go to standard output, everything else to standard error, so that a result can be piped.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+_WIDE = 240
+
+
+def _console(*, stderr: bool, width: int | None = None) -> Console:
+    """A console for data and messages: square brackets and colons in them stand for themselves."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=stderr)
+
+
+out = _console(stderr=False, width=None if sys.stdout.isatty() else _WIDE)
+err = _console(stderr=True)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Tells what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
+    if not err.is_terminal:
+        yield err.print
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as shown:
+        task = shown.add_task("starting", total=None)
+        yield lambda text: shown.update(task, description=text)
+
+
+def print_record(record: dict[str, Any], *, as_json: bool) -> None:
+    """Print names and values, one a line."""
+    if as_json:
+        print_json(record)
+    else:
+        rows = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in record.items()]
+        print_table(("", ""), rows)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(_plain(value), default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under the names of their columns."""
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: keys are text, and a float that is no number is null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

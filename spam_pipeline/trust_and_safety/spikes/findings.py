@@ -1,0 +1,152 @@
+"""Spikes: a track has far more plays than it ever had, because it was released, or because it is attacked.
+
+What counts as a spike, how severe it is, and how a finding words it belongs here. The evidence is gathered in
+`evidence` while the day is measured, and weighed in `clues`. All of it is pure. An attack that spreads over a whole
+catalogue makes no spike of any track: the classifier and the drift of the fingerprint look out for those.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from spam_pipeline.protocol.drift import Past
+from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, KeySample
+from spam_pipeline.trust_and_safety.spikes.clues import (
+    ATTACK,
+    RELEASE,
+    UNDECIDED,
+    Row,
+    Spike,
+    Weighed,
+    evidence,
+    is_material,
+    rows_of,
+    weighed,
+)
+from spam_pipeline.trust_and_safety.spikes.groups import group_findings
+
+LEAST_PAST_DAYS: Final = 3
+"""With fewer days nobody knows what is usual, and nothing is said."""
+
+LEAST_RISE: Final = 1.25
+"""A track with less than so many times its usual plays had a good day: too little is new to tell what the new plays are like."""
+
+DEVIATIONS: Final = 3.5
+"""How many standard deviations above its past, on a log scale, a track has a spike: about one in 4000 tracks by chance."""
+
+_SEVERITIES: Final = {ATTACK: Severity.REFUSE, RELEASE: Severity.NOTE, UNDECIDED: Severity.WARN}
+
+
+class _DayOfTracks(NamedTuple):
+    """What a past day tells: its plays, those of its most played tracks, and how many another track had at most."""
+
+    plays: int
+    by_track: dict[int, int]
+    unlisted: int
+
+    def plays_of(self, track: int) -> int:
+        """The track's plays, or the most that it can have had; at least one, because the logarithm is taken."""
+        return max(self.by_track.get(track, self.unlisted), 1)
+
+
+class _Usual(NamedTuple):
+    """What a track gets on a day as big as the one that is judged, and the most that chance makes of it."""
+
+    plays: float
+    most: float
+    days: int
+
+
+def spike_findings(fingerprint: Fingerprint, history: Sequence[Past]) -> list[Finding]:
+    """A finding for each track with a spike among the most played ones, the most played first.
+
+    It refuses what looks like an attack, notes what looks like a release or is made by a handful of listeners, and warns of what
+    it cannot tell. Then one for tracks that are attacked together. Reads `suspects`, the rows of `evidence_of_tracks`, of the day
+    and of its history, and the history's `tracks` and `plays`.
+    """
+    days = [day for past in history if (day := _day_of_tracks(past.fingerprint)) is not None]
+    suspects = rows_of(fingerprint)
+    if len(days) < LEAST_PAST_DAYS or not suspects:
+        return []
+    spikes = _spikes(suspects, days)
+    found = [
+        _finding(spike, usual, weighed(spike, [other for other in suspects if other is not spike.track]))
+        for spike, usual in spikes
+    ]
+    known = {spike.track["track_key"] for spike, _ in spikes}
+    rest = [suspect for suspect in suspects if suspect["track_key"] not in known]
+    past = [rows for past in history if (rows := rows_of(past.fingerprint))]
+    return [*found, *(group_findings(rest, past) if len(past) >= LEAST_PAST_DAYS else [])]
+
+
+def _spikes(suspects: Sequence[Row], days: Sequence[_DayOfTracks]) -> list[tuple[Spike, _Usual]]:
+    overdispersion = _overdispersion(days)
+    judged = [(suspect, _usual(suspect, days, overdispersion)) for suspect in suspects]
+    return [(Spike(suspect, usual.plays), usual) for suspect, usual in judged if _is_spike(suspect, usual)]
+
+
+def _day_of_tracks(fingerprint: Fingerprint) -> _DayOfTracks | None:
+    plays, tracks = fingerprint.get("plays"), fingerprint.get("tracks")
+    if not (isinstance(plays, Counted) and isinstance(tracks, KeySample) and plays.count):
+        return None
+    return _DayOfTracks(plays.count, {top.key: top.count for top in tracks.top}, tracks.unlisted)
+
+
+def _overdispersion(days: Sequence[_DayOfTracks]) -> float:
+    """The variance of the logarithm of a track's share from day to day, beyond that of a Poisson count (1 / count).
+
+    It is the median over the tracks that every past day lists, so that a release among them does not hide the next one.
+    """
+    tracks = set[int].intersection(*(set(day.by_track) for day in days))
+    beyond = [
+        statistics.variance(math.log(day.plays_of(track) / day.plays) for day in days)
+        - statistics.fmean(1 / day.plays_of(track) for day in days)
+        for track in tracks
+    ]
+    return max(0.0, statistics.median(beyond)) if beyond else 0.0
+
+
+def _usual(suspect: Row, days: Sequence[_DayOfTracks], overdispersion: float) -> _Usual:
+    """By the median of past shares: one past day with a spike, accepted or not, does not make spikes usual."""
+    share = statistics.median(day.plays_of(suspect["track_key"]) / day.plays for day in days)
+    plays = share * suspect["day_plays"]
+    deviation = math.sqrt((1 / plays + overdispersion) * (1 + 1 / len(days)))
+    return _Usual(plays, plays * max(LEAST_RISE, math.exp(DEVIATIONS * deviation)), len(days))
+
+
+def _is_spike(suspect: Row, usual: _Usual) -> bool:
+    return bool(suspect["plays"] > usual.most) and is_material(suspect["plays"] - usual.plays, suspect["day_plays"])
+
+
+def _finding(spike: Spike, usual: _Usual, judged: Weighed) -> Finding:
+    track = spike.track
+    share = track["plays"] / track["day_plays"]
+    return Finding(
+        rule="spike",
+        about=f"track {track['track_id']}",
+        severity=_SEVERITIES[judged.verdict],
+        expected=f"at most about {usual.most:,.0f} plays judging by {usual.days} days",
+        seen=f"{track['plays']:,} plays, {share:.1%} of the day, {_in_words(spike, judged)}",
+        size=share,
+        evidence=evidence(f"track {track['track_id']}", [track], judged.clues),
+    )
+
+
+def _in_words(spike: Spike, judged: Weighed) -> str:
+    sides = [clue.speaks_for for clue in judged.clues]
+    attack, release = sides.count(ATTACK), sides.count(RELEASE)
+    if judged.verdict == ATTACK:
+        return f"which looks like an attack: {_clues(attack)} against {release}"
+    if spike.is_of_few:
+        return (
+            f"of which {spike.track['few_listeners_plays']:,} by a handful of listeners who do not stop at what is paid"
+        )
+    if judged.verdict == RELEASE:
+        return f"which looks like a release: {_clues(release)} against {attack}"
+    return f"which may be either: {_clues(attack)} for an attack, {release} for a release"
+
+
+def _clues(count: int) -> str:
+    return f"{count} clue" if count == 1 else f"{count} clues"

@@ -1,0 +1,87 @@
+"""Tracks that are played for the money together: an attack that spreads over a few tracks, so that none needs to have a spike.
+
+A track counts here when a decisive rule of `clues` speaks against it: its plays stop as soon as they are paid. Single tracks
+with a spike are the matter of `findings`.
+"""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from spam_pipeline.protocol.finding import Clue, Finding, Severity
+from spam_pipeline.trust_and_safety.spikes.clues import (
+    ATTACK,
+    Row,
+    Spike,
+    decisive_clues,
+    evidence,
+    is_material,
+    weighed,
+)
+
+LEAST_RISE: Final = 2.0
+"""So many times the usual plays of such tracks are a spike of them."""
+
+LEAST_TRACK_PLAYS: Final = 5
+"""Of fewer plays, several can stop early by chance."""
+
+
+def group_findings(suspects: Sequence[Row], past: Sequence[Sequence[Row]]) -> list[Finding]:
+    """The finding that refuses a day on which such tracks have far more plays than usual, together.
+
+    `suspects` are rows of `evidence_of_tracks`, and `past` those of past days, of which the median says what is usual.
+    """
+    group = [row for row in suspects if _is_played_for_money(row)]
+    if not group or not past:
+        return []
+    plays, day_plays = _plays(group), group[0]["day_plays"]
+    shares = [_plays([row for row in rows if _is_played_for_money(row)]) / rows[0]["day_plays"] for rows in past]
+    usual = statistics.median(shares) * day_plays
+    if plays < LEAST_RISE * usual or not is_material(plays - usual, day_plays):
+        return []
+    name = "tracks cut off as soon as they are paid"
+    seen = (
+        f"{plays:,} plays, {plays / day_plays:.1%} of the day, of {len(group)} such tracks, which looks like one attack"
+    )
+    return [
+        Finding(
+            rule="spike",
+            about=name,
+            severity=Severity.REFUSE,
+            expected=f"about {usual:,.0f} plays judging by {len(past)} days",
+            seen=seen,
+            size=plays / day_plays,
+            evidence=evidence(name, group, _pooled_clues(group, [row for row in suspects if row not in group])),
+        )
+    ]
+
+
+def _is_played_for_money(track: Row) -> bool:
+    return track["plays"] >= LEAST_TRACK_PLAYS and any(clue.speaks_for == ATTACK for clue in decisive_clues(track))
+
+
+def _plays(tracks: Sequence[Row]) -> int:
+    return sum(track["plays"] for track in tracks)
+
+
+def _pooled_clues(tracks: Sequence[Row], others: Sequence[Row]) -> tuple[Clue, ...]:
+    """The clues of some tracks as if they were one, each weighing as much as it has plays."""
+    by_rule = defaultdict[str, list[tuple[int, Clue]]](list)
+    for track in tracks:
+        for clue in weighed(Spike(track, 0.0), others).clues:
+            by_rule[clue.what].append((track["plays"], clue))
+    return tuple(_pooled(what, clues) for what, clues in by_rule.items())
+
+
+def _pooled(what: str, clues: Sequence[tuple[int, Clue]]) -> Clue:
+    weights = [plays for plays, _ in clues]
+    sides = Counter[str]()
+    for plays, clue in clues:
+        sides[clue.speaks_for] += plays
+    return Clue(
+        what,
+        statistics.fmean((clue.seen for _, clue in clues), weights),
+        statistics.fmean((clue.usual for _, clue in clues), weights),
+        sides.most_common(1)[0][0],
+    )

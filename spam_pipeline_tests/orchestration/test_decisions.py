@@ -1,0 +1,161 @@
+"""The job `decide`: what a person does in the launchpad, and what the instance and another team see of it."""
+
+from pathlib import Path
+from threading import Thread
+
+import dagster as dg
+import pytest
+
+from spam_pipeline.orchestration.decisions import decision_job
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline_tests.orchestration.toy_location import last_check, observed, told, toy_location
+from spam_pipeline_tests.orchestration.watched_numbers import watched
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+
+DAY, HUGE = "2026-01-02", "2026-01-03"
+REASON = "a **release** that <b>everybody</b> waited for; drop table versions"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    land(home, DAY, "a", f"{DAY} 50")
+    land(home, HUGE, "a", f"{HUGE} 5000")
+    return home
+
+
+@pytest.fixture
+def runner(home: Path) -> Runner:
+    """A runner for which everything has converged; of the second day nothing is published of `numbers`."""
+    runner = observed(home, stages=watched())
+    converge(runner)
+    return runner
+
+
+def decide(
+    runner: Runner, instance: dg.DagsterInstance, action: str, version: str, by: str = "anna"
+) -> dg.ExecuteInProcessResult:
+    """Launch the job with what a person enters."""
+    entered = {"action": action, "version": version, "by": by, "reason": REASON}
+    job = toy_location(runner).resolve_job_def("decide")
+    return job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
+
+
+def newest(runner: Runner, partition: str) -> str:
+    """The recipe of the newest version of a partition of `numbers`."""
+    return runner.ledger.versions("numbers", partition)[-1][0].recipe
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    found = result.get_step_failure_events()[0].step_failure_data.user_failure_data
+    assert found is not None
+    return str(found.description)
+
+
+def test_accepting_publishes_what_was_quarantined_and_what_rests_on_it_follows(
+    runner: Runner, instance: dg.DagsterInstance
+) -> None:
+    assert HUGE not in runner.ledger.published(PRODUCTION, ["numbers"])["numbers"]
+    recipe = newest(runner, HUGE)
+    assert decide(runner, instance, "accept", recipe[:16]).success
+    assert runner.ledger.published(PRODUCTION, ["numbers"])["numbers"][HUGE].recipe == recipe
+    converge(runner)
+    assert HUGE in runner.ledger.published(PRODUCTION, ["two_day_total"])["two_day_total"]
+
+
+def test_the_instance_shows_at_once_what_was_accepted_by_whom_and_why(
+    runner: Runner, instance: dg.DagsterInstance
+) -> None:
+    decide(runner, instance, "accept", newest(runner, HUGE))
+    assert len(told(instance, "numbers", HUGE)) == 1
+    check = last_check(instance, "numbers", "history", HUGE)
+    assert check is not None
+    assert check.passed
+    assert f"accepted by anna: {REASON}" in str(check.metadata["findings"].value)
+
+
+def test_rejecting_falls_back_to_the_version_before(home: Path, runner: Runner, instance: dg.DagsterInstance) -> None:
+    before = newest(runner, DAY)
+    land(home, DAY, "late", f"{DAY} 7")
+    runner.observe()
+    converge(runner)
+    rejected = newest(runner, DAY)
+    assert decide(runner, instance, "reject", rejected).success
+    assert runner.ledger.published(PRODUCTION, ["numbers"])["numbers"][DAY].recipe == before
+    assert told(instance, "numbers", DAY)[0]["recipe"] == before
+    check = last_check(instance, "numbers", "contract", DAY)
+    assert check is not None
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR), "what is wanted is quarantined"
+    assert "one that anna rejected" in str(check.metadata["findings"].value)
+
+
+def test_what_was_decided_is_shown_as_text(runner: Runner, instance: dg.DagsterInstance) -> None:
+    result = decide(runner, instance, "accept", newest(runner, HUGE))
+    outputs = [event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_OUTPUT]
+    shown = outputs[0].step_output_data.metadata
+    assert all(isinstance(value, dg.TextMetadataValue) for value in shown.values())
+    assert (shown["by"].value, shown["reason"].value) == ("anna", REASON)
+    assert (
+        shown["what followed"].value
+        == f"numbers {HUGE} {newest(runner, HUGE)[:16]} is published; what rests on it follows"
+    )
+
+
+def test_everything_has_to_be_said(runner: Runner, instance: dg.DagsterInstance) -> None:
+    job = decision_job()
+    with pytest.raises(dg.DagsterInvalidConfigError, match=r"action.*by.*reason.*version"):
+        job.execute_in_process(run_config={}, instance=instance, resources={"runner": runner})
+    assert "by whom" in failure(decide(runner, instance, "accept", newest(runner, HUGE), by=" "))
+
+
+@pytest.mark.parametrize(
+    ("action", "partition", "why"), [("accept", DAY, "nothing to accept"), ("reject", HUGE, "quarantined already")]
+)
+def test_a_decision_that_cannot_be_made_fails_with_the_reason(
+    runner: Runner, instance: dg.DagsterInstance, action: str, partition: str, why: str
+) -> None:
+    assert why in failure(decide(runner, instance, action, newest(runner, partition)))
+    assert "names no version" in failure(decide(runner, instance, action, "0123456789abcdef"))
+    assert runner.ledger.all_decisions(PRODUCTION) == []
+
+
+def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
+    home: Path, runner: Runner, instance: dg.DagsterInstance
+) -> None:
+    recipe, people = newest(runner, HUGE), ("anna", "ben")
+    found: dict[str, dg.ExecuteInProcessResult] = {}
+
+    def click(by: str) -> None:
+        found[by] = decide(toy_runner(home, stages=watched()), instance, "accept", recipe, by)
+
+    clicks = [Thread(target=click, args=(by,)) for by in people]
+    for thread in clicks:
+        thread.start()
+    for thread in clicks:
+        thread.join()
+    (winner,) = (by for by in people if found[by].success)
+    (other,) = (by for by in people if by != winner)
+    assert f"{winner} " in failure(found[other])
+    assert REASON in failure(found[other])
+    assert [item.by for item in runner.ledger.all_decisions(PRODUCTION)] == [winner]
+
+
+def test_a_decision_made_without_knowing_of_another_one_is_not_recorded(
+    runner: Runner, instance: dg.DagsterInstance
+) -> None:
+    recipe = newest(runner, HUGE)
+    assert decide(runner, instance, "accept", recipe, by="anna").success
+    second = decide(runner, instance, "accept", recipe, by="ben")
+    assert "anna decided to accept it" in failure(second)
+    assert [item.by for item in runner.ledger.all_decisions(PRODUCTION)] == ["anna"]
+
+
+def test_nobody_reads_the_servers_environment_through_a_reason(
+    runner: Runner, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "the key of the tests")
+    entered = {"action": "accept", "version": newest(runner, HUGE), "by": "anna", "reason": {"env": "SECRET"}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="reason"):
+        toy_location(runner).resolve_job_def("decide").execute_in_process(run_config=entered, instance=instance)

@@ -1,0 +1,95 @@
+"""What royalties' stages declare, of which data they are made, and when they wait."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from spam_pipeline.ingestion.contracts import Accounts, Revenue, Rights
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.royalties.assets import MOST_UNKNOWN, STAGES, royalty_adjustments, royalty_statements, royalty_usage
+from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays
+from spam_pipeline_tests.kept_promises import as_declared, needless_columns, numbers_of
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MONTH = "2026-01"
+
+
+def classified(classes: Mapping[str, int]) -> pl.LazyFrame:
+    """So many plays of each class, half of them too late for the statement of their month."""
+    play = {"track_id": "t", "track_key": 1, "user_key": 7, "device_key": 8, "client": "web", "source": "feed"}
+    rows = [
+        {
+            **play,
+            "event_id": f"{name}-{number}",
+            "occurred_at": NOON,
+            "arrival_hour": NOON.replace(month=1 + 3 * (number % 2)),
+            "ms_played": 40_000,
+            "class": name,
+            "spam_probability": 0.1,
+            "reasons": [],
+        }
+        for name, count in classes.items()
+        for number in range(count)
+    ]
+    return pl.LazyFrame(rows, schema=column_types(ClassifiedPlays))
+
+
+def one_row(contract: Any, *values: object) -> pl.LazyFrame:
+    return pl.LazyFrame([values], schema=column_types(contract), orient="row")
+
+
+ACCOUNTS = one_row(Accounts, 7, "DE", "premium", date(2025, 1, 1))
+
+
+def inputs_of(stage: Any) -> dict[str, Any]:
+    plays = classified({"legitimate": 2})
+    if stage is royalty_usage:
+        return {"classified_plays": plays, "accounts": ACCOUNTS}
+    return {
+        "royalty_usage": royalty_usage(plays, ACCOUNTS),
+        "revenue": one_row(Revenue, MONTH, "DE", "premium", "EUR", 1000),
+        "rights": one_row(Rights, "t", "payee", date(2025, 1, 1), None, 1_000_000),
+        "accounts": ACCOUNTS,
+        "partition": MONTH,
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any) -> None:
+    inputs = inputs_of(stage)
+    assert stage(**as_declared(stage, inputs)).collect().equals(stage(**inputs).collect())
+    assert needless_columns(stage, inputs) == []
+
+
+def test_money_is_made_of_declared_columns_alone() -> None:
+    assert royalty_usage.reads.keys() == royalty_usage.selections.keys()
+    for stage in (royalty_statements, royalty_adjustments):
+        assert stage.reads.keys() == stage.selections.keys() - {"royalty_usage"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "is_held"),
+    [
+        ({}, False),
+        ({"legitimate": 90, "spam": 6, "unknown": 4}, False),
+        ({"legitimate": 82, "unknown": 18}, False),
+        ({"legitimate": 60, "unknown": 40}, True),
+        ({"unknown": 10}, True),
+    ],
+    ids=["no plays", "an ordinary day", "doubt about one large account", "doubt about many plays", "no opinion at all"],
+)
+def test_royalties_wait_while_the_verdicts_leave_much_of_a_day_open(classes: dict[str, int], *, is_held: bool) -> None:
+    (limit,) = royalty_usage.expectations["classified_plays"]
+    assert limit.at_most == MOST_UNKNOWN
+    assert bool(breaches([limit], numbers_of(ClassifiedPlays, classified(classes)))) is is_held
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_limits_bound_what_is_measured(stage: Any) -> None:
+    measured = numbers_of(stage.contract, stage(**inputs_of(stage)))
+    assert measured
+    assert {limit.number for limit in stage.contract.limits()} <= measured.keys()
