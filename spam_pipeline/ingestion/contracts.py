@@ -23,6 +23,8 @@ from spam_pipeline.protocol.fingerprint import (
 TOLERATED_REJECTED_SHARE = 0.01
 """Up to one record in a hundred may be broken: clients in the field are never all sound. With more, the sending side is."""
 
+_HOUR_MS = 3_600_000
+
 REFUSED_WHEN_MOST_MOVED = Drift(refuse_above=0.5)
 """For what no campaign moves so far: when more than half of the rows moved, whoever sends or decodes them made an error."""
 
@@ -53,11 +55,10 @@ class Plays(Contract):
             "plays": Count(),
             **_listening(),
             "users": Keys(pl.col("user_key")),
-            "devices": Keys(pl.col("device_key")),
             "networks": Keys(pl.col("network_key")),
             "user_agents": Keys(pl.col("user_agent_key")),
             "tracks": Keys(pl.col("track_key"), name=pl.col("track_id")),
-            "hours": Spread(pl.col("occurred_at").dt.hour()),
+            "hours": Spread(pl.col("occurred_at").to_physical() // _HOUR_MS % 24),
         }
 
 

@@ -85,7 +85,7 @@ def evidence_of_tracks(classified: pl.LazyFrame) -> pl.LazyFrame:
         _cut_off(suspects),
         _mixtures(compared.lazy()),
         _hour_counts(suspects).rename({"counts": "hour_counts"}),
-        _hour_counts(usual.join(tracks.select("track_key"), how="cross")).rename({"counts": "usual_hour_counts"}),
+        _usual_hour_counts(usual, tracks),
         _top_networks(compared),
     ).lazy()
 
@@ -231,6 +231,12 @@ def _hour_counts(plays: pl.DataFrame) -> pl.DataFrame:
     by_hour = [pl.col("count").filter(pl.col("hour") == hour).sum().alias(str(hour)) for hour in range(HOURS)]
     counts = _counted(plays, "track_key", "hour").group_by("track_key").agg(by_hour)
     return counts.select("track_key", counts=pl.concat_list(str(hour) for hour in range(HOURS)))
+
+
+def _usual_hour_counts(usual: pl.DataFrame, tracks: pl.DataFrame) -> pl.DataFrame:
+    """The same of the other plays, which every track is compared with."""
+    together = _hour_counts(usual.with_columns(track_key=pl.lit(0, pl.UInt64))).select(usual_hour_counts="counts")
+    return tracks.select("track_key").join(together, how="cross")
 
 
 def _top_networks(compared: pl.DataFrame) -> pl.DataFrame:
