@@ -27,6 +27,7 @@ from spam_pipeline.protocol.comparison.versions import (
 )
 from spam_pipeline.protocol.decision import Decided, decide, decide_alike
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
@@ -86,6 +87,14 @@ class Pipeline:
         """
         partitions = [partition] if isinstance(partition, str) else list(partition)
         return self.runner.reader.read(stage, partitions, moment(as_of))
+
+    def fingerprint(self, stage: str, partition: str | Sequence[str] = WHOLE) -> Fingerprint:
+        """What is known of the published data of one partition, or of several together, without reading it.
+
+        `protocol.fingerprint.numbers` gives its numbers by name. Raises like `read`.
+        """
+        partitions = [partition] if isinstance(partition, str) else list(partition)
+        return merged(self.runner.reader.version(stage, key).fingerprint for key in partitions)
 
     def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
         """Every version of a partition ever computed, oldest first, each with its last audit."""

@@ -137,10 +137,12 @@ def test_the_condition_of_the_documentation_is_one_of_dagster(tmp_path: Path, mo
     assert isinstance(module.condition, module.dg.AutomationCondition)
 
 
-def test_the_schemas_of_the_documentation_can_be_read_both_ways(
+@pytest.mark.usefixtures("in_documented_home")
+def test_the_schemas_of_the_documentation_can_be_read_both_ways_and_days_add_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = run_python("docs/refusals-and-decisions.md", tmp_path, monkeypatch)
+    assert module.together["plays"] == module.pipeline.read("plays", module.days).collect().height
     listens = pl.LazyFrame({"country": ["SE"], "long_plays": [2], "short_plays": [3]})
     before, now = (
         reads["listens"].of(listens, module.Listens).collect() for reads in (module.not_moved_yet, module.moved)

@@ -15,11 +15,14 @@ from spam_pipeline.ingestion.contracts import Plays
 from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.protocol.errors import NotPublished, WrongDefinition, WrongPartition
+from spam_pipeline.protocol.fingerprint import measure, numbers
 from spam_pipeline.protocol.records import Verdict
 from spam_pipeline_tests.conftest import DAYS, START, open_home
 from spam_pipeline_tests.simulation.landing_reader import Read, read_landing
 
 DAY = "2026-01-05"
+IDENTIFIERS = {"users", "networks", "user_agents", "tracks"}
+"""What is measured by a sample of keys, and so merges by estimates."""
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +254,21 @@ def test_every_record_of_an_arrival_day_is_received_or_rejected(
     received = rows(pipeline.read("received_plays", day))
     assert sorted(received["event_id"]) == sorted(event["event_id"] for event in arrived.events)
     assert rows(pipeline.read("rejected", day)).height == arrived.broken
+
+
+def test_the_fingerprints_of_days_add_up_to_that_of_all_of_them(converged_home: Path) -> None:
+    pipeline = open_home(converged_home)
+    together = numbers(pipeline.fingerprint("plays", DAYS))
+    whole = numbers(measure(Plays.fingerprint(), pipeline.read("plays", DAYS)))
+    estimated = {name for name in whole if name.removeprefix("effective_").removeprefix("top_share_of_") in IDENTIFIERS}
+    assert together.keys() == whole.keys()
+    assert {name: together[name] for name in whole.keys() - estimated} == {
+        name: whole[name] for name in whole.keys() - estimated
+    }
+    for name in estimated:
+        assert together[name] == pytest.approx(whole[name], rel=0.25), name
+
+
+def test_the_fingerprint_of_what_is_not_published_is_asked_for_in_vain(converged_home: Path) -> None:
+    with pytest.raises(NotPublished):
+        open_home(converged_home).fingerprint("plays", "2025-01-01")

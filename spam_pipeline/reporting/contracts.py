@@ -9,7 +9,7 @@ import polars as pl
 import polars_hash as plh
 
 from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Keys, Measure, Share, Spread, Total
+from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Keys, Measure, Quantiles, Share, Spread, Total
 
 UNKNOWN_COUNTRY = "ZZ"
 """The country of plays whose country nobody knows: the code that ISO 3166-1 leaves to its users."""
@@ -43,7 +43,10 @@ class DailyPlays(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume in both truths, and the spread over countries: an attack from few places narrows it."""
+        """Volume in both truths, the spread over countries, which an attack from few places narrows, and how long plays are.
+
+        The latter is one number for each country: no campaign changes most of them, and a wrong unit changes all.
+        """
         plays, country = pl.col("plays"), pl.col("country")
         return {
             "plays": Total(plays),
@@ -52,6 +55,7 @@ class DailyPlays(Contract):
             "countries": Spread(country, weight=plays),
             "countries_without_spam": Spread(country, weight=pl.col("plays_without_spam")),
             "unknown_country_share": Share(plays * (country == UNKNOWN_COUNTRY), plays, drift=Drift(refuse_above=0.5)),
+            "ms_per_play": Quantiles(pl.col("listened_ms") // plays, drift=Drift(refuse_above=0.5)),
             "listened_ms": Total(pl.col("listened_ms")),
             "listened_ms_without_spam": Total(pl.col("listened_ms_without_spam")),
         }

@@ -176,7 +176,7 @@ class ClassifiedPlays(Contract):
     source = dy.String()
     ms_played = dy.Int64()
     play_class = dy.String(alias="class")
-    spam_probability = dy.Float32()
+    spam_probability = dy.Float32(min=0.0, max=1.0)
     reasons = dy.List(dy.String())
     incident_id = dy.String(nullable=True)
     incident_status = dy.String(nullable=True)

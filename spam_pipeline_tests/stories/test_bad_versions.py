@@ -18,6 +18,7 @@ from spam_pipeline.protocol.errors import NotPublished
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.reporting.assets import daily_plays
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.stories.conftest import START, a_play, land, open_pipeline
 
@@ -160,3 +161,17 @@ def test_a_quarantined_version_is_found_by_nobody(home: Path) -> None:
         assert connection.sql(asked).fetchall() == [(0,)]
     listed = pipeline.read("warehouse").filter(pl.col("partition") == "2026-01-09").collect()
     assert listed.is_empty()
+
+
+def daily_plays_in_seconds(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+    """The report of a day, with a mistake in the unit of a column."""
+    return daily_plays(classified_plays).with_columns(pl.col("listened_ms", "listened_ms_without_spam") // 1000)
+
+
+def test_a_unit_error_in_a_report_is_refused_there_and_reaches_nobody_else(home: Path) -> None:
+    before = digests(open_pipeline(home))
+    wrong = with_code(home, replace(daily_plays, function=daily_plays_in_seconds))
+    done = run(wrong)
+    assert held(done) == {"daily_plays"}
+    assert len(done.held) == DAYS
+    assert digests(wrong) == before
