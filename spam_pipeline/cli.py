@@ -31,7 +31,7 @@ from spam_pipeline.protocol.finding import told
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import Planned, grouped
-from spam_pipeline.protocol.records import Audit, DecisionKind, Version
+from spam_pipeline.protocol.records import Audit, Decision, DecisionKind, Version
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import Answer, ask
 from spam_pipeline.settings import settings_from_environment
@@ -198,6 +198,17 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
     out.print("what follows converges: by the daemon, or with spam-pipeline converge")
 
 
+@app.command("decisions")
+def decisions_command(as_json: Json = False) -> None:
+    """Who decided what, when and why; oldest first."""
+    found = [_as_record(decision) for decision in Pipeline().decisions()]
+    if as_json:
+        print_json(found)
+        return
+    columns = ("decided_at", "environment", "action", "stage", "partition", "by", "reason")
+    print_table(columns, [[item[name] for name in columns] for item in found])
+
+
 @app.command("promote")
 def promote_command(
     by: Annotated[str, typer.Option(help="Who promotes.")],
@@ -260,16 +271,19 @@ def main() -> None:
 
 
 def _decision(decided: Decided) -> dict[str, Any]:
-    decision = decided.decision
+    return {"version": decided.version.recipe, **_as_record(decided.decision), "led_to": _led_to(decided)}
+
+
+def _as_record(decision: Decision) -> dict[str, Any]:
     return {
+        "environment": decision.environment,
         "stage": decision.stage,
         "partition": decision.partition,
-        "version": decided.version.recipe,
+        "content": decision.content,
         "action": decision.kind.value,
         "by": decision.by,
         "reason": decision.reason,
-        "decided_at": decision.decided_at.isoformat(),
-        "led_to": _led_to(decided),
+        "decided_at": decision.decided_at.isoformat(timespec="seconds"),
     }
 
 

@@ -35,7 +35,7 @@ from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.plan import Planned, plan
 from spam_pipeline.protocol.promotion import Promoted, drop, promote
-from spam_pipeline.protocol.records import PRODUCTION, Audit, DecisionKind, Version
+from spam_pipeline.protocol.records import PRODUCTION, Audit, Decision, DecisionKind, Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
@@ -143,6 +143,10 @@ class Pipeline:
         """
         decided = decide(self.runner, version, DecisionKind(kind), by, reason)
         return [decided, *(decide_alike(self.runner, decided) if alike else ())]
+
+    def decisions(self) -> list[Decision]:
+        """What people decided for this environment and for production, oldest first."""
+        return self.runner.ledger.all_decisions(self.settings.environment)
 
     def promote(self, by: str) -> Promoted:
         """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""

@@ -36,6 +36,14 @@ def test_a_rejected_version_is_gone_and_accepting_it_brings_it_back(spam_pipelin
     assert json.loads(spam_pipeline("query", asked, "--json", home=own_home).out) != [{"n": 0}]
 
 
+def test_who_decided_what_and_why_is_listed(spam_pipeline: CommandLine, own_home: Path) -> None:
+    spam_pipeline("decide", "reject", recipe(own_home), *WHO, home=own_home)
+    (decision,) = json.loads(spam_pipeline("decisions", "--json", home=own_home).out)
+    told = {name: decision[name] for name in ("environment", "stage", "partition", "action", "by", "reason")}
+    assert list(told.values()) == ["production", "daily_plays", DAY, "reject", "Ada", "counted twice"]
+    assert "counted twice" in spam_pipeline("decisions", home=own_home).out
+
+
 def test_rejecting_holds_the_partition_and_status_says_so(spam_pipeline: CommandLine, own_home: Path) -> None:
     spam_pipeline("decide", "reject", recipe(own_home), *WHO, home=own_home)
     status = json.loads(spam_pipeline("status", "daily_plays", "--json", home=own_home).out)

@@ -75,13 +75,16 @@ class TopCountries(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume of the ranking in both truths, how it spreads, and countries that rank only because of spam."""
+        """Volume of the ranking in both truths, how it spreads, and countries that rank only because of spam.
+
+        No drift: a country that leaves a ranking takes all its plays along, and on the last ranks that happens on quiet days.
+        """
         plays, with_spam = pl.col("plays"), pl.col("measure") == WITH_SPAM
         kept = pl.col("country").filter(~with_spam).n_unique()
         return {
             "plays_of_top_countries": Total(plays * with_spam),
             "plays_of_top_countries_without_spam": Total(plays * ~with_spam),
-            "top_countries_without_spam": Spread(pl.col("country"), weight=plays * ~with_spam),
+            "top_countries_without_spam": Spread(pl.col("country"), weight=plays * ~with_spam, drift=None),
             "countries_there_only_with_spam": Figure(pl.col("country").n_unique().cast(pl.Int64) - kept.cast(pl.Int64)),
         }
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from threading import Lock
 
-from spam_pipeline.protocol.history import LENGTH, nearest
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.needs import Snapshot, landed_by_source
 from spam_pipeline.protocol.records import (
@@ -55,7 +54,6 @@ class LedgerState:
         self._landed = landed_by_source(())
         self._pointers: dict[tuple[str, str], dict[str, Published | None]] = {}
         self._published: dict[str, dict[str, Published]] = {}
-        self._keys: dict[str, list[str]] = {}
         self._refused: set[str] = set()
         self._overdue: set[str] = set()
         self._judged: dict[str, Judged] = {}
@@ -72,12 +70,6 @@ class LedgerState:
         with self._lock:
             self._refresh()
             return dict(self._observations)
-
-    def history(self, stage: str, partition: str, count: int = LENGTH) -> list[tuple[str, Published]]:
-        """What is published of a partition and of the `count` nearest to it, in the order of their keys; see `nearest`."""
-        with self._lock:
-            self._refresh()
-            return nearest(self._published.get(stage, {}), partition, count, self._keys.get(stage))
 
     def snapshot(self, delivered: Mapping[str, str | None]) -> Snapshot:
         """The state at this moment; what the targets hold is told by the caller."""
@@ -127,7 +119,6 @@ class LedgerState:
             for environment in self._environments:
                 merged |= self._pointers.get((environment, stage), {})
             self._published[stage] = {key: version for key, version in merged.items() if version is not None}
-            self._keys[stage] = sorted(self._published[stage])
             self._lacks_numbers |= stage in self._expected
 
     def _take_audits(self, changes: Changes, last_known: int) -> None:

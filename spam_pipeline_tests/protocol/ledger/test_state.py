@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from spam_pipeline.protocol.fingerprint import Counted
-from spam_pipeline.protocol.history import nearest
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.state import LedgerState
 from spam_pipeline.protocol.records import PRODUCTION, Audit, Judged
@@ -212,20 +211,6 @@ def test_a_dropped_pointer_lets_production_through_again(ledger: Ledger) -> None
     assert after.published["numbers"][DAYS[0]].recipe == "numbers 2026-01-05 1"
     assert after.published["totals"] == {}
     assert all(after.marks[stage] != before[stage] for stage in STAGES)
-
-
-def test_the_history_of_a_partition_is_what_is_published_nearest_to_it_now(ledger: Ledger) -> None:
-    state = LedgerState(ledger, PRODUCTION, {NOW})
-    assert state.history("numbers", "2026-01-05") == []
-    days = [f"2026-01-{day:02d}" for day in range(1, 10)]
-    for day in days:
-        ledger.record(a_version("numbers", day, 1), passed(), PRODUCTION)
-    assert [key for key, _ in state.history("numbers", "2026-01-05", 2)] == days[3:6]
-    ledger.retract("numbers", "2026-01-04", PRODUCTION)
-    found = state.history("numbers", "2026-01-05", 2)
-    assert [key for key, _ in found] == ["2026-01-03", "2026-01-05", "2026-01-06"]
-    assert found == nearest(state.snapshot({}).published["numbers"], "2026-01-05", 2)
-    assert state.history("totals", "2026-01-05") == []
 
 
 def test_a_snapshot_stays_what_it_was_when_more_is_added(ledger: Ledger) -> None:
