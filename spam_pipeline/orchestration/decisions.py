@@ -10,7 +10,7 @@ import dagster as dg
 from spam_pipeline.orchestration.assets import RUNNER
 from spam_pipeline.orchestration.evaluations import evaluations, expected_of
 from spam_pipeline.orchestration.events import Teller
-from spam_pipeline.protocol.decision import Decided, decide
+from spam_pipeline.protocol.decision import Decided, decide, decide_alike
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.records import DecisionKind
 from spam_pipeline.protocol.runner import Runner
@@ -26,11 +26,14 @@ _ASKED = {
     "version": dg.Field(str, description="the version's recipe or the first 16 digits of it, as its checks show it"),
     "by": dg.Field(str, description="who decides: a name that others know"),
     "reason": dg.Field(str, description="why, in words for whoever asks later; kept in the ledger for ever"),
+    "alike": dg.Field(
+        bool, default_value=False, description="accept as well what the same code made and is quarantined for the same"
+    ),
 }
 """What the launchpad asks for. Not as a class of Dagster's, whose texts may name variables of the server's environment."""
 
 _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"decide_about_version": {"config": asked}}}, config_schema=_ASKED)
-"""The launchpad asks for the four words alone, without the layers that Dagster puts around them."""
+"""The launchpad asks for these words alone, without the layers that Dagster puts around them."""
 
 
 @dg.op(
@@ -42,18 +45,20 @@ _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"decide_about_version": {"config
 def decide_about_version(context: dg.OpExecutionContext) -> None:
     """Record the decision; raise `dagster.Failure` with the reason when it is not recorded."""
     runner: Runner = context.resources.runner
-    asked: dict[str, str] = context.op_config
+    asked: dict[str, Any] = context.op_config
     try:
         decided = decide(runner, asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
+        others = decide_alike(runner, decided) if asked["alike"] else []
     except PipelineError as problem:
         raise dg.Failure(str(problem), allow_retries=False) from problem
     _tell(context.instance, runner, decided)
-    context.log.info("%s", _what_followed(decided))
+    for item in (decided, *others):
+        context.log.info("%s", _what_followed(item))
     context.add_output_metadata(_metadata(decided))
 
 
 def decision_job() -> dg.JobDefinition:
-    """The job, to be launched with the four words that it asks for."""
+    """The job, to be launched with the words that it asks for."""
 
     @dg.job(
         name="decide",

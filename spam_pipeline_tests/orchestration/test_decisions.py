@@ -65,6 +65,19 @@ def test_accepting_publishes_what_was_quarantined_and_what_rests_on_it_follows(
     assert HUGE in runner.ledger.published(PRODUCTION, ["two_day_total"])["two_day_total"]
 
 
+def test_what_is_quarantined_for_the_same_is_accepted_together_when_that_is_asked_for(
+    home: Path, runner: Runner, instance: dg.DagsterInstance
+) -> None:
+    land(home, DAY, "late", f"{DAY} 6000")
+    runner.observe()
+    converge(runner)
+    entered = {"action": "accept", "version": newest(runner, HUGE), "by": "anna", "reason": REASON, "alike": True}
+    job = toy_location(runner).resolve_job_def("decide")
+    assert job.execute_in_process(run_config=entered, instance=instance).success
+    published = runner.ledger.published(PRODUCTION, ["numbers"])["numbers"]
+    assert (published[DAY].recipe, published[HUGE].recipe) == (newest(runner, DAY), newest(runner, HUGE))
+
+
 def test_the_instance_shows_at_once_what_was_accepted_by_whom_and_why(
     runner: Runner, instance: dg.DagsterInstance
 ) -> None:
