@@ -63,7 +63,7 @@ class ClueRule(NamedTuple):
 
 
 def _mixture(name: str, attack: float, release: float, points: int, why: str) -> ClueRule:
-    what = f"effective number of {name.replace('_', ' ')}"
+    what = f"effective {name.replace('_', ' ')}"
     return ClueRule(what, f"effective_{name}", attack, release, points, why, f"usual_effective_{name}", Compared.RATIO)
 
 

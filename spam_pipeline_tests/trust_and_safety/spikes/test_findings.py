@@ -199,7 +199,7 @@ def test_a_finding_names_who_is_behind_an_attack_and_draws_its_day() -> None:
     assert finding.evidence.behind[0] == f"track {track}"
     assert finding.evidence.behind[1].startswith("network ")
     sides = {clue.what: clue.speaks_for for clue in finding.evidence.clues}
-    assert sides["effective number of networks"] == "attack"
+    assert sides["effective networks"] == "attack"
     assert sides["plays per listener"] == "attack"
 
 
