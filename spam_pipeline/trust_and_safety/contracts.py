@@ -196,7 +196,6 @@ class ClassifiedPlays(Contract):
             "spam_expected_in_10000": Mean(_probability_in_10000(), drift=None),
             "reasons": Spread(pl.col("reasons").list.first(), drift=None),
             "incident_plays": Count(pl.col("incident_id").is_not_null()),
-            "tracks": Keys(pl.col("track_key"), drift=None),
             "suspects": Records(evidence_of_tracks),
         }
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from spam_pipeline.protocol.drift import Past
 from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, KeySample
+from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.spikes.clues import (
     ATTACK,
     RELEASE,
@@ -25,6 +25,7 @@ from spam_pipeline.trust_and_safety.spikes.clues import (
     rows_of,
     weighed,
 )
+from spam_pipeline.trust_and_safety.spikes.evidence import MOST_TRACKS
 from spam_pipeline.trust_and_safety.spikes.groups import group_findings
 
 LEAST_PAST_DAYS: Final = 3
@@ -64,7 +65,7 @@ def spike_findings(fingerprint: Fingerprint, history: Sequence[Past]) -> list[Fi
 
     It refuses what looks like an attack, notes what looks like a release or is made by a handful of listeners, and warns of what
     it cannot tell. Then one for tracks that are attacked together. Reads `suspects`, the rows of `evidence_of_tracks`, of the day
-    and of its history, and the history's `tracks` and `plays`.
+    and of its history, and the history's `plays`.
     """
     days = [day for past in history if (day := _day_of_tracks(past.fingerprint)) is not None]
     suspects = rows_of(fingerprint)
@@ -88,10 +89,13 @@ def _spikes(suspects: Sequence[Row], days: Sequence[_DayOfTracks]) -> list[tuple
 
 
 def _day_of_tracks(fingerprint: Fingerprint) -> _DayOfTracks | None:
-    plays, tracks = fingerprint.get("plays"), fingerprint.get("tracks")
-    if not (isinstance(plays, Counted) and isinstance(tracks, KeySample) and plays.count):
+    """What a past day tells; None where it was measured by an earlier contract, or had no plays."""
+    plays, suspects = fingerprint.get("plays"), fingerprint.get("suspects")
+    if not (isinstance(plays, Counted) and isinstance(suspects, Recorded) and plays.count):
         return None
-    return _DayOfTracks(plays.count, {top.key: top.count for top in tracks.top}, tracks.unlisted)
+    by_track = {row["track_key"]: row["plays"] for row in suspects.rows}
+    most = sorted(by_track.values(), reverse=True)[:MOST_TRACKS]
+    return _DayOfTracks(plays.count, by_track, most[-1] if len(most) == MOST_TRACKS else 0)
 
 
 def _overdispersion(days: Sequence[_DayOfTracks]) -> float:

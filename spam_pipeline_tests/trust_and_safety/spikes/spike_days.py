@@ -15,7 +15,7 @@ import polars as pl
 from spam_pipeline.ingestion.addresses import networks_of
 from spam_pipeline.protocol.drift import Past
 from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline.protocol.fingerprint import Count, Fingerprint, Keys, Records, measure
+from spam_pipeline.protocol.fingerprint import Count, Fingerprint, Records, measure
 from spam_pipeline.simulation.attacks import ATTACKS
 from spam_pipeline.simulation.catalogue import catalogue
 from spam_pipeline.simulation.geography import DAY_MS
@@ -143,7 +143,6 @@ def _keys(**columns: str) -> list[pl.Expr]:
 
 MEASURES = {
     "plays": Count(),
-    "tracks": Keys(pl.col("track_key"), name=pl.col("track_id")),
     "suspects": Records(evidence_of_tracks),
 }
 """What `spike_findings` reads of a day and of its history."""
