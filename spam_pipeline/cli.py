@@ -34,15 +34,16 @@ from spam_pipeline.protocol.plan import Planned, grouped
 from spam_pipeline.protocol.records import Audit, Decision, DecisionKind, Version
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import Answer, ask
+from spam_pipeline.royalties_commands import royalties
 from spam_pipeline.settings import settings_from_environment
 from spam_pipeline.simulation import SCENARIOS, simulate
-from spam_pipeline.terminal import err, out, print_json, print_record, print_table, progress
+from spam_pipeline.terminal import Json, err, out, print_json, print_record, print_table, progress
 
 FAILED, HELD = 1, 3
 """Exit status of a failure, and of a convergence that left something held."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+app.add_typer(royalties)
 Stages = Annotated[
     list[str] | None, typer.Argument(metavar="[STAGE]...", help="Stages; all of them when none is named.")
 ]
@@ -250,6 +251,12 @@ def query_command(
         print_json(_objects(answer))
     else:
         print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
+
+
+@app.command("report")
+def report_command(month: str, as_json: Json = False) -> None:
+    """Put the page of a month (YYYY-MM), as it is published, beside the warehouse; any browser opens it."""
+    print_record({"page": str(Pipeline().write_report(month))}, as_json=as_json)
 
 
 @app.command("demo")

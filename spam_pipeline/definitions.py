@@ -13,11 +13,13 @@ from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
+from spam_pipeline.orchestration.issuing import issue_job
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.partition import Grain
 from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.royalties.issuing import told
 from spam_pipeline.settings import Settings, settings_from_environment
 
 
@@ -54,6 +56,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 description="One day through all its stages, with the reference data and the model they rest on.",
             ),
             decision_job(),
+            issue_job(lambda month, by: told(pipeline.issue(month, by=by))),
         ],
         resources={
             RUNNER: _runner_resource(open_runner),

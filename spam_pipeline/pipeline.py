@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
-from spam_pipeline.ingestion.sources import SOURCES, classify
+from spam_pipeline.ingestion.sources import SOURCES as INGESTION_SOURCES
+from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.comparison import Comparison, compare
 from spam_pipeline.protocol.comparison.versions import (
@@ -39,12 +41,19 @@ from spam_pipeline.protocol.records import PRODUCTION, Audit, Decision, Decision
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
+from spam_pipeline.reporting.month_report import write_page
 from spam_pipeline.reporting.query import connect
+from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
+from spam_pipeline.royalties.document import SOURCES as ROYALTIES_SOURCES
+from spam_pipeline.royalties.document import classify as classify_for_royalties
+from spam_pipeline.royalties.explaining import Explained, explain
+from spam_pipeline.royalties.issuing import Issued, issue
 from spam_pipeline.settings import Settings, settings_from_environment
 from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
 
 STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPORTING_STAGES)
+SOURCES = (*INGESTION_SOURCES, *ROYALTIES_SOURCES)
 
 _logger = logging.getLogger(__name__)
 
@@ -148,6 +157,21 @@ class Pipeline:
         """What people decided for this environment and for production, oldest first."""
         return self.runner.ledger.all_decisions(self.settings.environment)
 
+    def issue(self, month: str, *, by: str) -> Issued:
+        """Issue a month's statement as it is published, once and for ever; what changes about it later becomes adjustments.
+
+        What follows from that converges like any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
+        `WrongDecision` when it is not said by whom.
+        """
+        return issue(self.runner, self.landing_zone, month, by)
+
+    def explain(self, payee_id: str, month: str) -> Explained:
+        """What a payee's payment for a month is made of, from the amount to plays and versions, added up again.
+
+        Raises `NotPublished`, `WrongPartition`, and `DoesNotAddUp`.
+        """
+        return explain(self.runner, payee_id, month)
+
     def promote(self, by: str) -> Promoted:
         """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""
         self.runner.observe()
@@ -167,6 +191,14 @@ class Pipeline:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
         reader = self.runner.reader
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
+
+    def write_report(self, month: str) -> Path:
+        """Put the page of a month beside the warehouse, as it is published; return where. Raises like `read`."""
+        place = self.settings.reports / f"{month}.html"
+        page = self.read("month_reports", month)
+        with replaced(place) as building:
+            write_page(page, building)
+        return place
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
         """What converging would do, partition by partition, and why. Observes the landing zone and runs nothing."""
@@ -204,5 +236,5 @@ class WrongMoment(PipelineError):
 
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:
-    found = classify(path)
+    found = classify_for_ingestion(path) or classify_for_royalties(path)
     return None if found is None else (found[0].name, found[1])

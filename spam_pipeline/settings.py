@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         return self.own_place / "warehouse.duckdb"
 
     @property
+    def reports(self) -> Path:
+        """The folder for pages that people asked for."""
+        return self.own_place / "reports"
+
+    @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
         return self.widget_url or str(self.own_place / "widgets.db")

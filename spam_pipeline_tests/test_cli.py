@@ -24,14 +24,24 @@ STAGES = {
         "plays",
         "tracks",
         "rights",
+        "agreements",
         "accounts",
         "revenue",
         "incidents",
         "rejected_reference",
     ),
     *("play_signals", "labelled_examples", "spam_model", "classified_plays"),
-    *("royalty_usage", "royalty_statements", "royalty_adjustments"),
-    *("daily_plays", "top_countries", "track_play_counts", "widget_counts", "warehouse"),
+    *("royalty_usage", "royalty_statements", "royalty_grounds", "royalty_adjustments", "royalty_payments"),
+    *("issued_statements", "issued_payments", "issued_grounds"),
+    *(
+        "daily_plays",
+        "top_countries",
+        "plays_by_spam_probability",
+        "track_play_counts",
+        "widget_counts",
+        "month_reports",
+        "warehouse",
+    ),
 }
 
 

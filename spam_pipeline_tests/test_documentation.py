@@ -1,6 +1,7 @@
 """The documentation: its code runs, its tables are complete, its links lead somewhere, its words are those of the code."""
 
 import importlib.util
+import json
 import re
 import shlex
 import sqlite3
@@ -92,6 +93,16 @@ def run_python(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Modu
     return module
 
 
+def run_commands(page: str, spam_pipeline: CommandLine, home: Path) -> None:
+    """Run the commands of a page one after the other, in one home."""
+    for variables, arguments in commands(page):
+        if arguments != ["demo"]:
+            said = {name.removeprefix(PREFIX): value for name, value in variables.items()}
+            ended = spam_pipeline(*arguments, home=home, **said)
+            assert ended.status == 0, f"{arguments}: {ended.err}"
+            assert ended.out.strip()
+
+
 def has_rows(value: Any) -> bool:
     return isinstance(value, pl.LazyFrame) and value.collect().height > 0
 
@@ -105,6 +116,8 @@ def test_pages_with_python_are_the_ones_that_are_run() -> None:
         "docs/add-or-edit-a-stage.md",
         "docs/operations.md",
         "docs/refusals-and-decisions.md",
+        "docs/reports.md",
+        "docs/royalties.md",
     }
 
 
@@ -152,17 +165,45 @@ def test_the_schemas_of_the_documentation_can_be_read_both_ways_and_days_add_up(
     assert module.confident_enough["classified_plays"][0].at_most == 0.1
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_the_python_about_reports_reads_the_past_and_what_a_widget_shows(
+    in_documented_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = open_home(in_documented_home)
+    pipeline.settings.warehouse.unlink()
+    assert converge(pipeline.runner, ["warehouse"]).failed == ()
+    module = run_python("docs/reports.md", tmp_path, monkeypatch)
+    assert module.then[0][0] > 0
+    assert module.shown[module.track] >= 0
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page) and page != "docs/royalties.md"])
 def test_the_commands_of_a_page_succeed(spam_pipeline: CommandLine, documented_home: Path, page: str) -> None:
-    for variables, arguments in commands(page):
-        if arguments != ["demo"]:
-            ended = spam_pipeline(
-                *arguments,
-                home=documented_home,
-                **{name.removeprefix(PREFIX): value for name, value in variables.items()},
-            )
-            assert ended.status == 0, f"{arguments}: {ended.err}"
-            assert ended.out.strip()
+    run_commands(page, spam_pipeline, documented_home)
+
+
+def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_over(
+    spam_pipeline: CommandLine,
+    in_documented_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    landed = in_documented_home / "landing" / "plays" / "2026-02-02" / "12" / "first.jsonl"
+    landed.parent.mkdir(parents=True)
+    play = {
+        "event_id": "first",
+        "occurred_at": "2026-02-02T12:00:00Z",
+        "track_id": "t",
+        "device_id": "d",
+        "ms_played": 1,
+    }
+    landed.write_text(json.dumps(play), encoding="utf-8")
+    pipeline = open_home(in_documented_home)
+    pipeline.runner.observe()
+    assert converge(pipeline.runner).failed == ()
+    run_commands("docs/royalties.md", spam_pipeline, in_documented_home)
+    module = run_python("docs/royalties.md", tmp_path, monkeypatch)
+    assert module.explained.explanation.is_issued
+    assert pipeline.read("royalty_adjustments", "2026-01").collect().is_empty()
 
 
 def test_commands_are_found_behind_variables_and_folders() -> None:

@@ -89,6 +89,18 @@ def rights(rights_file: LandedFile) -> reference.Parts:
 
 @stage(
     partitions=unpartitioned,
+    contract=contracts.Agreements,
+    owner=_OWNER,
+    libraries=_CSV_LIBRARIES,
+    side_parts=_SIDE_PARTS,
+)
+def agreements(agreements_file: LandedFile) -> reference.Parts:
+    """By which rule a payee agreed to be paid, pro-rata or user-centric, and from when, by the month in which that is."""
+    return reference.agreements_by_month(agreements_file)
+
+
+@stage(
+    partitions=unpartitioned,
     contract=contracts.Accounts,
     owner=_OWNER,
     libraries=_CSV_LIBRARIES,
@@ -124,13 +136,18 @@ def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Part
     contract=contracts.Rejected,
     owner=_OWNER,
     libraries=("polars",),
-    selections=dict.fromkeys(("tracks", "rights", "accounts", "revenue", "incidents"), _REJECTED_ROWS),
+    selections=dict.fromkeys(("tracks", "rights", "agreements", "accounts", "revenue", "incidents"), _REJECTED_ROWS),
 )
-def rejected_reference(
-    tracks: pl.LazyFrame, rights: pl.LazyFrame, accounts: pl.LazyFrame, revenue: pl.LazyFrame, incidents: pl.LazyFrame
+def rejected_reference(  # noqa: PLR0913, PLR0917 - one parameter for every file there is
+    tracks: pl.LazyFrame,
+    rights: pl.LazyFrame,
+    agreements: pl.LazyFrame,
+    accounts: pl.LazyFrame,
+    revenue: pl.LazyFrame,
+    incidents: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """The rows of the reference files that were rejected: file, line, column and reason, for whoever keeps those files."""
-    return pl.concat([tracks, rights, accounts, revenue, incidents]).sort("file", "line")
+    return pl.concat([tracks, rights, agreements, accounts, revenue, incidents]).sort("file", "line")
 
 
 STAGES = (
@@ -139,6 +156,7 @@ STAGES = (
     plays,
     tracks,
     rights,
+    agreements,
     accounts,
     revenue,
     incidents,

@@ -165,6 +165,29 @@ class Rights(Contract):
         }
 
 
+class Agreements(Contract):
+    """By which rule a payee is paid, `pro_rata` or `user_centric`, from the first month that begins on `valid_from` or later.
+
+    One row per payee and change; one part per month in which `valid_from` lies. A payee without a row agreed to nothing else
+    than everybody else.
+    """
+
+    payee_id = dy.String(primary_key=True)
+    valid_from = dy.Date(primary_key=True)
+    rule = dy.String()
+
+    tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many agreements there are, with how many payees and by which rules."""
+        return {
+            "agreements": Count(),
+            "payees": Figure(pl.col("payee_id").n_unique()),
+            "rules": Spread(pl.col("rule"), drift=None),
+        }
+
+
 class Accounts(Contract):
     """One row per account; one part per month of creation."""
 

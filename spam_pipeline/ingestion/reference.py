@@ -10,7 +10,7 @@ import polars as pl
 
 from spam_pipeline.ingestion.addresses import canonical_addresses
 from spam_pipeline.ingestion.codes import country_codes, currency_codes
-from spam_pipeline.ingestion.contracts import Accounts, Incidents, Revenue, Rights, Tracks
+from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Revenue, Rights, Tracks
 from spam_pipeline.ingestion.csv_tables import Column, Table, TableRead, read_table
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
@@ -23,6 +23,7 @@ Parts = dict[str, pl.LazyFrame]
 
 REJECTED = "rejected"
 TIERS = ("free", "premium")
+PAYOUT_RULES = ("pro_rata", "user_centric")
 STATUSES = ("suspected", "confirmed", "cleared")
 ENTITY_TYPES = ("user", "device", "ip", "track", "user_agent")
 
@@ -68,6 +69,20 @@ def all_rights(file: LandedFile) -> Parts:
     return {WHOLE: pl.LazyFrame(schema=column_types(Rights))} | _in_parts(
         read.rows, Rights, pl.lit(WHOLE), read.rejected
     )
+
+
+def agreements_by_month(file: LandedFile) -> Parts:
+    """`Agreements` by the month in which they begin."""
+    table = Table(
+        {
+            "payee_id": _text("payee_id"),
+            "rule": _one_of("rule", PAYOUT_RULES),
+            "valid_from": _date("valid_from"),
+        },
+        key=["payee_id", "valid_from"],
+    )
+    read = _read(file, table)
+    return _in_parts(read.rows, Agreements, pl.col("valid_from").dt.strftime(_MONTH), read.rejected)
 
 
 def accounts_by_month(file: LandedFile, identifier_key: str) -> Parts:

@@ -18,15 +18,19 @@ landed_plays = Source(
 )
 tracks_file = Source("tracks_file", unpartitioned, "The catalogue of tracks, `reference/tracks.csv`.")
 rights_file = Source("rights_file", unpartitioned, "Who is paid for which track, `reference/rights.csv`.")
+agreements_file = Source(
+    "agreements_file", unpartitioned, "By which rule payees are paid, `reference/agreements.csv`; it may be missing."
+)
 accounts_file = Source("accounts_file", unpartitioned, "Listeners' accounts, `reference/accounts.csv`.")
 revenue_file = Source("revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.")
 incidents_file = Source("incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.")
 
-SOURCES = (landed_plays, tracks_file, rights_file, accounts_file, revenue_file, incidents_file)
+SOURCES = (landed_plays, tracks_file, rights_file, agreements_file, accounts_file, revenue_file, incidents_file)
 
 _SINGLE_FILES = {
     "reference/tracks.csv": tracks_file,
     "reference/rights.csv": rights_file,
+    "reference/agreements.csv": agreements_file,
     "reference/accounts.csv": accounts_file,
     "reference/revenue.csv": revenue_file,
     "incidents.csv": incidents_file,

@@ -33,7 +33,10 @@ def occasion_metadata(publication: Publication) -> dict[str, Any]:
 
 
 def version_metadata(version: Version) -> dict[str, Any]:
-    """Recipe, content, code version, inputs, size, columns and fingerprint of a version."""
+    """Recipe, content, code version, inputs, size, columns and fingerprint of a version.
+
+    Where it is no frame, also the `file` that it is, below the store's root: people open a page, or load a model.
+    """
     described: dict[str, Any] = {
         "recipe": version.recipe,
         "content": version.content,
@@ -49,6 +52,8 @@ def version_metadata(version: Version) -> dict[str, Any]:
     }
     if version.columns:
         described["dagster/column_schema"] = column_schema(version.columns)
+    else:
+        described["file"] = dg.MetadataValue.path(version.parts[0].files[0].path)
     return described
 
 

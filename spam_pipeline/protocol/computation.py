@@ -23,7 +23,7 @@ from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.recipe import InputRead, Recipe
 from spam_pipeline.protocol.records import Part, Version
 from spam_pipeline.protocol.selection import EveryStage
-from spam_pipeline.protocol.stage import OWN_PARTITION
+from spam_pipeline.protocol.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.protocol.writer import Files, write_artifact, write_batches, write_result
 
@@ -117,6 +117,8 @@ class Computation:
             read = [item for item in recipe.inputs if item.parameter == name]
             if name == OWN_PARTITION:
                 values[name] = recipe.partition
+            elif name == CONTENTS_READ:
+                values[name] = recipe.contents()
             elif name in self._graph.sources:
                 values[name] = next((landed[item.record] for item in read), None)
             elif isinstance(stage.selections[name], EveryStage):

@@ -35,7 +35,7 @@ def decide(runner: Runner, version: str, kind: DecisionKind, by: str, reason: st
     Raises `UnknownVersion` when that names none or several, `WrongDecision` when there is nothing to decide or the decision
     does not say by whom and why, and `AlreadyDecided` when somebody else has decided about the partition in the meantime.
     """
-    who, why = _text(by, "by whom", _LONGEST_NAME), _text(reason, "why", _LONGEST_REASON)
+    who, why = said(by, "by whom", _LONGEST_NAME), said(reason, "why", _LONGEST_REASON)
     found, last = _only(runner, version)
     before = runner.ledger.decisions(runner.environment, found.stage, found.partition)
     about_it = next((item for item in reversed(before) if item.content == found.content), None)
@@ -119,7 +119,8 @@ def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: De
     raise WrongDecision(f"{what} {state}{said}")
 
 
-def _text(text: str, what: str, longest: int) -> str:
+def said(text: str, what: str, longest: int) -> str:
+    """What somebody says of a decision, without blanks around it. Raises `WrongDecision` when it is nothing, or no text."""
     stripped = " ".join(text.split())
     if not stripped or len(stripped) > longest or not stripped.isprintable():
         raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")

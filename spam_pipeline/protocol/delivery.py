@@ -21,3 +21,19 @@ class Delivery:
     target: str
     delivered: Callable[[str], str | None]
     deliver: Callable[[str, str, pl.LazyFrame], None]
+
+
+@dataclass(frozen=True)
+class CatalogueDelivery:
+    """How the catalogue of everything published reaches its target: with the place of each file, and with the history.
+
+    `deliver` takes the target, the recipe, the version with a column `location`, and what `Reader.history` gives at the time
+    of the delivery. The history is no part of the recipe: when something was published determines no result.
+    """
+
+    target: str
+    delivered: Callable[[str], str | None]
+    deliver: Callable[[str, str, pl.LazyFrame, pl.LazyFrame], None]
+
+
+AnyDelivery = Delivery | CatalogueDelivery

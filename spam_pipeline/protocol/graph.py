@@ -16,7 +16,7 @@ from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.selection import EveryStage
-from spam_pipeline.protocol.stage import OWN_PARTITION, Source, Stage
+from spam_pipeline.protocol.stage import ABOUT_ITSELF, Source, Stage
 
 AnyStage = Stage[Any, Any]
 
@@ -111,7 +111,7 @@ class StageGraph:
         ]
 
     def _check_parameters(self, stages: Mapping[str, AnyStage]) -> None:
-        known = {*stages, *self.sources, *self.configuration, OWN_PARTITION}
+        known = {*stages, *self.sources, *self.configuration, *ABOUT_ITSELF}
         for stage in stages.values():
             for name in stage.parameters:
                 if name not in known and not isinstance(stage.selections.get(name), EveryStage):

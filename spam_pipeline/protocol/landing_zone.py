@@ -1,7 +1,7 @@
 """The landing zone: which files lie there, what tells that one was replaced, and their bytes.
 
-It lies in a local folder or behind any fsspec URL, and nothing here writes to it. Which source a file belongs to, and what
-follows from a change, is not known here.
+It lies in a local folder or behind any fsspec URL. Others land what lies there; the pipeline only ever adds the record of what
+people decided, as a file that appears whole. Which source a file belongs to, and what follows from a change, is not known here.
 """
 
 import hashlib
@@ -95,6 +95,33 @@ class LandingZone:
         with self.open(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def names_in(self, folder: str) -> list[str]:
+        """The names of the files that lie directly in a folder, in order; hidden ones are left out."""
+        location = self._location(folder)
+        self._root.fs.invalidate_cache(location)
+        try:
+            listed = self._root.fs.ls(location, detail=True)
+        except FileNotFoundError:
+            return []
+        names = [info["name"].rpartition("/")[2] for info in listed if info["type"] == "file"]
+        return sorted(name for name in names if name and not name.startswith("."))
+
+    def add(self, path: str, content: bytes) -> None:
+        """Land a file: after a crash at any point it is there as a whole or not at all.
+
+        Raises `FileExistsError` when something lies there already. Of two that add the same path at once, both may succeed
+        where the file system cannot tell: whoever needs to know holds a claim meanwhile.
+        """
+        if self.state(path) is not None:
+            raise FileExistsError(f"{path} has landed already, and is never replaced")
+        if self._is_local:
+            _add_locally(Path(self._location(path)), content)
+            return
+        final, unfinished = self._location(path), self._location(_unfinished(path))
+        self._root.fs.makedirs(final.rpartition("/")[0], exist_ok=True)
+        self._root.fs.pipe_file(unfinished, content)
+        self._root.fs.mv(unfinished, final)
+
     def _location(self, path: str) -> str:
         return f"{self._root.path.rstrip('/')}/{path}"
 
@@ -110,6 +137,35 @@ class LandingZone:
             state = _remote_state(name.removeprefix(start), info)
             if state is not None and name.startswith(start):
                 yield state
+
+
+def _unfinished(path: str) -> str:
+    """Where a file is written until it is whole: a hidden one beside it, which belongs to no source."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{name}"
+
+
+def _add_locally(path: Path, content: bytes) -> None:
+    """Write a file beside its place and flush it; a link, unlike a renaming, does not replace what lies there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(_unfinished(str(path)))
+    unfinished.unlink(missing_ok=True)
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.chmod(0o444)
+    os.link(unfinished, path)
+    unfinished.unlink()
+    _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:

@@ -81,6 +81,9 @@ RULES, DECISION, COMPLETE, HISTORY = (
 )
 """Why a version is audited again."""
 
+DELIVERY = "its target holds something else"
+"""Why a version is delivered again."""
+
 NOT_REMARKABLE = Judged("", is_provisional=False, decision=0)
 """The circumstances of an audit that passed, was not provisional, and took no decision into account."""
 

@@ -4,6 +4,7 @@ A reader sees published versions only, and those of one moment: frames are lazy 
 published later does not change a frame in hand.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,9 @@ from spam_pipeline.protocol.contract import ArtifactContract, Contract, Reads
 from spam_pipeline.protocol.errors import Held, NotPublished
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.publication_spans import spans
 from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import Part, StoredFile, Version
+from spam_pipeline.protocol.records import Part, Publication, StoredFile, Version
 from spam_pipeline.protocol.store import Store
 
 CATALOGUE_TYPES = {
@@ -28,6 +30,13 @@ CATALOGUE_TYPES = {
     "content": pl.String(),
 }
 """Columns of the catalogue: one row per published file; `file` is its path below the store's root."""
+
+HISTORY_TYPES = {
+    **CATALOGUE_TYPES,
+    "published_at": pl.Datetime("us", "UTC"),
+    "superseded_at": pl.Datetime("us", "UTC"),
+}
+"""Columns of the history: one row per file and span of time in which readers saw it; see `publication_spans`."""
 
 
 class Reader:
@@ -127,6 +136,29 @@ class Reader:
             for part in version.parts
         ]
         return self.located(self.catalogue(read)).collect()
+
+    def history(self) -> pl.LazyFrame:
+        """Every file that readers ever saw of the stages that the catalogue has, with from when until when, and its location."""
+        stages = {
+            stage.name: stage
+            for stage in self._graph.stages.values()
+            if stage.delivery is None and not isinstance(stage.contract, ArtifactContract)
+        }
+        by_place: dict[tuple[str, str], list[Publication]] = defaultdict(list)
+        for item in self._ledger.publications(self._environment, list(stages)):
+            by_place[item.stage, item.partition].append(item)
+        seen = {place: list(spans(items, self._environment)) for place, items in by_place.items()}
+        ids = {span.version_id for found in seen.values() for span in found}
+        versions, files = self._ledger.made_by_id(ids), self._ledger.files(ids)
+        rows = [
+            (stages[name].context, name, partition, part.name, file.path, file.rows, part.content, *span[1:])
+            for (name, partition), found in seen.items()
+            for span in found
+            for part in versions[span.version_id].parts
+            for file in files[span.version_id][part.name]
+        ]
+        frame = pl.LazyFrame(rows, schema=HISTORY_TYPES, orient="row")
+        return self.located(frame.sort("context", "stage", "partition", "published_at", "part", "file"))
 
     def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
         """A catalogue with the column `location`: where each file lies on this machine."""

@@ -6,13 +6,14 @@ share a text.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
-from spam_pipeline.protocol.digest import SCHEME
+from spam_pipeline.protocol.digest import SCHEME, digest
 
 
 class InputRead(NamedTuple):
@@ -49,6 +50,17 @@ class Recipe:
             for group, items in groups
         ]
         return recipe_digest(recipe_head(self.stage, self.code_version, self.configuration), self.partition, reads)
+
+    def contents(self) -> dict[tuple[str, str], str]:
+        """The digest of what is read of each version, by upstream stage and partition.
+
+        It is the version's own `content` where all its parts are read, as they are of a stage without named parts.
+        """
+        parts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for item in self.inputs:
+            if not item.is_file:
+                parts[item.upstream, item.partition][item.part] = item.content
+        return {version: digest(contents) for version, contents in parts.items()}
 
 
 def read_line(partition: str, part: str, content: str) -> str:

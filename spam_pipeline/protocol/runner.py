@@ -17,7 +17,8 @@ from spam_pipeline.protocol.auditor import Auditor
 from spam_pipeline.protocol.causes import Cause, MadeFrom, cause
 from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.computation import Computation
-from spam_pipeline.protocol.contract import ArtifactContract, column_types
+from spam_pipeline.protocol.contract import ArtifactContract
+from spam_pipeline.protocol.delivery import CatalogueDelivery
 from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
@@ -25,7 +26,7 @@ from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.state import LedgerState
 from spam_pipeline.protocol.needs import DECISION, Need, Needs, Snapshot, Work
 from spam_pipeline.protocol.observation import Classify, observe
-from spam_pipeline.protocol.reader import CATALOGUE_TYPES, Reader
+from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.recipe import InputRead, Recipe
 from spam_pipeline.protocol.records import (
     NO_OCCASION,
@@ -182,6 +183,10 @@ class Runner:
             return self._retract(need, occasion)
         if not need.recipe:
             raise Held(f"{need.stage} {need.partition} {need.reason}")
+        if need.work is Work.DELIVER:
+            version, audit = self._recorded(stage, need.recipe)
+            is_carried = self._deliver(stage, version, occasion)
+            return Outcome(Action.DELIVERED if is_carried else Action.NOTHING, version, audit, None)
         if need.work is Work.AUDIT:
             outcome = self._audit_known(stage, need.recipe, occasion, is_decided=need.reason == DECISION)
         else:
@@ -198,15 +203,21 @@ class Runner:
         return self.run(assessment, need, Occasion(run, cause=str(why)))
 
     def follow(self, version: Version, occasion: Occasion) -> Outcome | None:
-        """Let a decision about a version take effect as far as nothing has to be computed for that; None if that is nowhere."""
+        """Let a decision about a version take effect as far as nothing has to be computed for that; None if that is nowhere.
+
+        What is read from then on is carried to the stage's target; if that is away, it is once it answers.
+        """
         stage = self.graph.stages[version.stage]
         assessment = self.assess([version.stage])
         need = assessment.needs[version.stage].get(version.partition)
         if need and need.work is Work.AUDIT and need.recipe == version.recipe:
-            return self.run(assessment, need, occasion)
-        if not self._is_read(version):
+            outcome = self.run(assessment, need, occasion)
+        elif self._is_read(version):
+            outcome = self._audit_known(stage, version.recipe, occasion, is_decided=True)
+        else:
             return None
-        return self._audit_known(stage, version.recipe, occasion, is_decided=True)
+        self._deliver_what_is_read(stage, version.partition, occasion)
+        return outcome
 
     def judge(self, name: str, partition: str) -> tuple[Version, Audit] | None:
         """Audit the version of a partition that is wanted, or else the newest, again; nothing is computed or recorded."""
@@ -320,10 +331,14 @@ class Runner:
             self.ledger.fail(attempt, told(error))
             raise
         publication = self.ledger.record(version, verdict, self.environment, occasion)
-        recorded = self.ledger.version(recipe.digest, self.environment)
+        return Outcome(Action.COMPUTED, *self._recorded(stage, recipe.digest), publication)
+
+    def _recorded(self, stage: AnyStage, recipe: str) -> tuple[Version, Audit]:
+        """A version that is in the ledger, with its last audit, whatever contract that was by."""
+        recorded = self.ledger.version(recipe, self.environment)
         if recorded is None:
-            raise NotPublished(f"{stage.name} {recipe.partition}: the ledger lost recipe {recipe.digest}")
-        return Outcome(Action.COMPUTED, *recorded, publication)
+            raise NotPublished(f"{stage.name}: the ledger lost recipe {recipe}")
+        return recorded
 
     def _retract(self, need: Need, occasion: Occasion) -> Outcome:
         known = self.ledger.version(need.published.recipe, self.environment) if need.published else None
@@ -346,6 +361,14 @@ class Runner:
             _logger.warning("%s: %s", stage.name, problem)
             return None
 
+    def _deliver_what_is_read(self, stage: AnyStage, partition: str, occasion: Occasion) -> None:
+        version = self.ledger.published_version(self.environment, stage.name, partition)
+        try:
+            if version is not None:
+                self._deliver(stage, version, occasion)
+        except PipelineError as problem:
+            _logger.warning("%s: %s", stage.name, problem)
+
     def _deliver(self, stage: AnyStage, version: Version, occasion: Occasion) -> bool:
         """Carry a version to its stage's target, if it has one that holds something else; return whether that was so."""
         if stage.delivery is None or isinstance(stage.contract, ArtifactContract):
@@ -353,10 +376,14 @@ class Runner:
         with self._noting_failure(stage, version, occasion):
             if self._delivered(stage) == version.recipe:
                 return False
-            frame = self.reader.scan(version.parts, stage.contract)
-            if set(CATALOGUE_TYPES) <= set(column_types(stage.contract)):
-                frame = self.reader.located(frame)
-            stage.delivery.deliver(self.graph.configuration[stage.delivery.target], version.recipe, frame)
+            target, frame = (
+                self.graph.configuration[stage.delivery.target],
+                self.reader.scan(version.parts, stage.contract),
+            )
+            if isinstance(stage.delivery, CatalogueDelivery):
+                stage.delivery.deliver(target, version.recipe, self.reader.located(frame), self.reader.history())
+            else:
+                stage.delivery.deliver(target, version.recipe, frame)
         return True
 
 

@@ -180,6 +180,19 @@ class PartsUpToMonth(Selection):
 
 
 @dataclass(frozen=True)
+class PartitionsUpTo(Selection):
+    """Every partition of a grid alike, up to and including the consumer's: a month and all months before it."""
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return _all_parts(upstream, [key for key in upstream.parts if key <= partition])
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        return sorted(key for key in partitions if key <= partition)
+
+
+@dataclass(frozen=True)
 class EveryStage(EveryPartition):
     """Not one upstream but the whole catalogue: every published version of every stage of frames that is not delivered."""
 

@@ -1,7 +1,7 @@
 """Stages: what a stage is, and `@stage`, which turns a pure function into one.
 
-A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), or entries of
-the pipeline's configuration. Its return value is the data. How stages are run is in `runner`, when they are stale in
+A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), `contents_read`
+(which versions of the upstream stages it is given), or entries of the pipeline's configuration. Its return value is the data. How stages are run is in `runner`, when they are stale in
 `staleness`; the orchestrator's view of a stage is in `spam_pipeline.orchestration`.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
 from spam_pipeline.protocol.contract import AnyContract, Contract, Reads
-from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.delivery import AnyDelivery
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import Partitions
@@ -23,6 +23,12 @@ R = TypeVar("R")
 
 OWN_PARTITION = "partition"
 """The parameter that receives the key of the partition being computed."""
+
+CONTENTS_READ = "contents_read"
+"""The parameter that receives the content of each version that the other parameters are read from; see `Recipe.contents`."""
+
+ABOUT_ITSELF = frozenset({OWN_PARTITION, CONTENTS_READ})
+"""The parameters that name nothing a stage rests on besides its other parameters."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Stage(Generic[P, R]):
     private_parts: frozenset[str] = frozenset()
     file_by_file: bool = False
     settled_after_days: int | None = None
-    delivery: Delivery | None = None
+    delivery: AnyDelivery | None = None
     retry: Retry = field(default_factory=Retry)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,7 +94,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     private_parts: Iterable[str] = (),
     file_by_file: bool = False,
     settled_after_days: int | None = None,
-    delivery: Delivery | None = None,
+    delivery: AnyDelivery | None = None,
     retry: Retry | None = None,
     context: str | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:
@@ -111,7 +117,9 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
         if unknown or not parameters:
             problem = f"declarations for {', '.join(unknown)}" if unknown else "no parameters"
             raise WrongDefinition(f"stage {function.__name__} has {problem}: it takes ({', '.join(parameters)})")
-        chosen = {name: (selections or {}).get(name, SamePartition()) for name in parameters if name != OWN_PARTITION}
+        chosen = {
+            name: (selections or {}).get(name, SamePartition()) for name in parameters if name not in ABOUT_ITSELF
+        }
         return Stage(
             function=function,
             name=function.__name__,

@@ -13,6 +13,7 @@ from spam_pipeline.protocol.limit import Limit, breaches
 from spam_pipeline.protocol.needs import (
     COMPLETE,
     DECISION,
+    DELIVERY,
     HISTORY,
     NOT_REMARKABLE,
     RULES,
@@ -34,7 +35,7 @@ from spam_pipeline.protocol.recipe import (
 )
 from spam_pipeline.protocol.records import Published, PublishedPart
 from spam_pipeline.protocol.selection import Key, Selection, UpstreamKeys
-from spam_pipeline.protocol.stage import OWN_PARTITION
+from spam_pipeline.protocol.stage import ABOUT_ITSELF
 
 Assume = Callable[[Mapping[str, Need]], Mapping[str, Published | None]]
 """What consumers are to find published for a stage's needs: what is published, unless one plans ahead."""
@@ -216,7 +217,7 @@ class _StageAssessment:
 
     def _wanted(self) -> list[str]:
         """The partitions there is something for, as far as the landing zone has moved past them."""
-        driver = next(name for name in self._stage.parameters if name != OWN_PARTITION)
+        driver = next(name for name in self._stage.parameters if name not in ABOUT_ITSELF)
         if driver in self._sources:
             return sorted(self._snapshot.landed.get(driver, {}))
         found: set[str] = set()
@@ -230,18 +231,23 @@ class _StageAssessment:
         return sorted(partition for partition in found if partition <= last)
 
     def _need(self, partition: str) -> Need:
-        """What a partition needs; while nothing can be done for it, at least that a decision about what is read is followed.
+        """What a partition needs; while nothing can be done for it, what is read needs to be where it was decided to be.
 
-        Other rules say nothing of what is read in the meantime: it was accepted by those that it was made for.
+        A decision about what is read is followed then, and its target holds what is read. Other rules say nothing of what is read in the meantime: it was accepted by those that it was made for.
         """
         need = self._need_of_wanted(partition)
         published = need.published
         if need.can_run or published is None or published.recipe == need.recipe:
             return need
         judged = self._snapshot.judged.get(published.recipe, NOT_REMARKABLE)
-        if self._snapshot.decisions.get((need.stage, partition), 0) == judged.decision:
+        if self._snapshot.decisions.get((need.stage, partition), 0) != judged.decision:
+            return need._replace(work=Work.AUDIT, reason=DECISION, recipe=published.recipe)
+        if self._is_delivered(published):
             return need
-        return need._replace(work=Work.AUDIT, reason=DECISION, recipe=published.recipe)
+        return need._replace(work=Work.DELIVER, reason=DELIVERY, recipe=published.recipe)
+
+    def _is_delivered(self, published: Published) -> bool:
+        return self._stage.delivery is None or self._snapshot.delivered.get(self.name) == published.recipe
 
     def _need_of_wanted(self, partition: str) -> Need:
         name, published = self._stage.name, self._published.get(partition)
@@ -272,10 +278,8 @@ class _StageAssessment:
             return Need(name, partition, State.STALE, Work.AUDIT, why or RULES, recipe, published)
         if why:
             return Need(name, partition, State.STALE, Work.AUDIT, why, recipe, published)
-        if self._stage.delivery and self._snapshot.delivered.get(name) != recipe:
-            return Need(
-                name, partition, State.STALE, Work.DELIVER, "its target holds something else", recipe, published
-            )
+        if not self._is_delivered(published):
+            return Need(name, partition, State.STALE, Work.DELIVER, DELIVERY, recipe, published)
         return Need(name, partition, State.FRESH, Work.NOTHING, "", recipe, published)
 
     def _why_to_audit(self, partition: str, recipe: str) -> str:

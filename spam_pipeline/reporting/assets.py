@@ -6,12 +6,22 @@ better is published.
 
 import polars as pl
 
-from spam_pipeline.partitions import event_days, unpartitioned
+from spam_pipeline.partitions import event_days, statement_months, unpartitioned
 from spam_pipeline.protocol.contract import Reads, column_types
-from spam_pipeline.protocol.selection import EveryPartition, EveryStage
+from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage
 from spam_pipeline.protocol.stage import stage
-from spam_pipeline.reporting.contracts import Catalogue, DailyPlays, TopCountries, TrackPlayCounts, WidgetCounts
+from spam_pipeline.reporting.contracts import (
+    Catalogue,
+    DailyPlays,
+    PlaysBySpamProbability,
+    TopCountries,
+    TrackPlayCounts,
+    WidgetCounts,
+)
 from spam_pipeline.reporting.daily_plays import plays_by_country
+from spam_pipeline.reporting.month_report import MONTH_REPORT
+from spam_pipeline.reporting.pages.month_page import month_page
+from spam_pipeline.reporting.spam_probability import plays_by_country_and_spam_probability
 from spam_pipeline.reporting.top_countries import ranked_countries
 from spam_pipeline.reporting.track_play_counts import plays_by_track, plays_so_far
 from spam_pipeline.reporting.warehouse import warehouse_delivery
@@ -57,6 +67,21 @@ def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
 
 @stage(
     partitions=event_days,
+    contract=PlaysBySpamProbability,
+    owner=_OWNER,
+    libraries=["polars"],
+    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"))},
+)
+def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+    """Plays by country and spam probability in whole percents, for everybody who tolerates more spam than a report, or less.
+
+    In SQL, `reporting.top_countries_at(day, tolerance)` ranks countries by it. `ZZ` is the unknown country.
+    """
+    return plays_by_country_and_spam_probability(classified_plays)
+
+
+@stage(
+    partitions=event_days,
     contract=TrackPlayCounts,
     owner=_OWNER,
     libraries=["polars"],
@@ -85,6 +110,28 @@ def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 @stage(
+    partitions=statement_months,
+    contract=MONTH_REPORT,
+    owner=_OWNER,
+    libraries=["polars"],
+    selections={"daily_plays": DaysOfMonth()},
+    reads={
+        "daily_plays": Reads(("event_day", "country", "plays", "plays_without_spam")),
+        "royalty_statements": Reads(("currency", "rule", "line", "payee_id", "incident_id", "amount_minor")),
+        "royalty_adjustments": Reads(("currency", "reason", "amount_minor")),
+    },
+)
+def month_reports(
+    daily_plays: pl.LazyFrame, royalty_statements: pl.LazyFrame, royalty_adjustments: pl.LazyFrame, partition: str
+) -> str:
+    """The page of a month for people: plays with spam and without, countries, payouts by every rule, what changed and why.
+
+    One HTML file that needs nothing else; `spam-pipeline report MONTH` puts it beside the warehouse.
+    """
+    return month_page(partition, daily_plays.collect(), royalty_statements.collect(), royalty_adjustments.collect())
+
+
+@stage(
     partitions=unpartitioned,
     contract=Catalogue,
     owner=_OWNER,
@@ -101,5 +148,13 @@ def warehouse(catalogue: pl.LazyFrame) -> pl.LazyFrame:
     return catalogue.select(columns).sort(columns)
 
 
-STAGES = (daily_plays, top_countries, track_play_counts, widget_counts, warehouse)
+STAGES = (
+    daily_plays,
+    top_countries,
+    plays_by_spam_probability,
+    track_play_counts,
+    widget_counts,
+    month_reports,
+    warehouse,
+)
 """The stages of this context."""

@@ -10,6 +10,7 @@ import polars_hash as plh
 
 from spam_pipeline.protocol.contract import Contract
 from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Keys, Measure, Quantiles, Share, Spread, Total
+from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
 
 UNKNOWN_COUNTRY = "ZZ"
 """The country of plays whose country nobody knows: the code that ISO 3166-1 leaves to its users."""
@@ -87,6 +88,26 @@ class TopCountries(Contract):
             "top_countries_without_spam": Spread(pl.col("country"), weight=plays * ~with_spam, drift=None),
             "countries_there_only_with_spam": Figure(pl.col("country").n_unique().cast(pl.Int64) - kept.cast(pl.Int64)),
         }
+
+
+class PlaysBySpamProbability(Contract):
+    """One row per day, country and spam probability in whole percents that has a play, ordered by all three.
+
+    A play stands at the last percent that its probability reaches, so that the plays below a tolerance of whole percents are
+    those of the rows below it. `ZZ` is the unknown country.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    country = dy.String(primary_key=True)
+    spam_percent = dy.Int64(primary_key=True, min=0, max=100)
+    plays = dy.Int64(min=1)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, and how much of it reports drop as spam. How probabilities spread is watched where they are made."""
+        plays = pl.col("plays")
+        dropped = plays * (pl.col("spam_percent") >= round(REPORTING_TOLERANCE * 100))
+        return {"plays": Total(plays), "spam_share": Share(dropped, whole=plays)}
 
 
 class TrackPlayCounts(Contract):

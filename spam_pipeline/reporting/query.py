@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from spam_pipeline.reporting.comparisons import create_reports
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
@@ -37,8 +38,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """A database in memory with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
-    Stages that have published nothing get an empty relation with the columns that `empty` knows of. Times show in UTC. The
-    caller closes the connection. Run the SQL of users through `ask`, which also keeps it from writing.
+    Stages that have published nothing get an empty relation with the columns that `empty` knows of. What is asked for so often
+    that it has a name is there too, see `comparisons`. Times show in UTC. The caller closes the connection. Run the SQL of users through `ask`, which also keeps it from writing.
     """
     database = duckdb.connect(config=CONNECTION)
     store_catalogue(database, catalogue)
@@ -48,6 +49,7 @@ def connect(
     missing = (empty or {}).keys() - {(stage.context, stage.name) for stage in stages}
     for name in sorted(missing):
         _create_empty(database, PublishedStage(*name, 0, ()), (empty or {})[name])
+    create_reports(database)
     _lock(database, catalogue)
     return database
 

@@ -1,12 +1,13 @@
 """Published stages as DuckDB relations: one `<context>.<stage>` over the stage's immutable Parquet files.
 
 Shared by the warehouse file and by ad-hoc queries. A catalogue here is a `Catalogue` frame with one more column, `location`:
-the absolute path of each file. Each relation has the columns of its stage after `partition_key`, the key of the partition
-that a row comes from. Paths and names are hostile until quoted.
+the absolute path of each file; a history has all of that and the span of time in which readers saw the file. Each relation has
+the columns of its stage after `partition_key`, the key of the partition that a row comes from. Paths and names are hostile
+until quoted.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -25,6 +26,7 @@ _CATALOGUE_TYPES = {
     "content": "VARCHAR",
     "location": "VARCHAR",
 }
+_HISTORY_TYPES = {**_CATALOGUE_TYPES, "published_at": "TIMESTAMPTZ", "superseded_at": "TIMESTAMPTZ"}
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,56 @@ def published_stages(catalogue: pl.DataFrame) -> Iterator[PublishedStage]:
 
 def store_catalogue(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:
     """Create the schema of every context, and `_pipeline.catalogue`, which the relations look partitions up in."""
-    for context in ("_pipeline", *catalogue["context"].unique().sort()):
+    _store(database, "_pipeline.catalogue", _CATALOGUE_TYPES, catalogue)
+
+
+def store_history(database: duckdb.DuckDBPyConnection, history: pl.DataFrame) -> None:
+    """Create `_pipeline.history`, and for each stage the macro `<context>.<stage>_as_of(moment)`: its rows as they were read then.
+
+    The macro takes a date, which means its end in UTC as it does elsewhere, or a time. Files that were written before a column
+    was there have nulls in it.
+    """
+    _store(database, "_pipeline.history", _HISTORY_TYPES, history)
+    for stage in published_stages(history):
+        macro = f"{identifier(stage.context)}.{identifier(f'{stage.name}_as_of')}"
+        database.execute(f"CREATE MACRO {macro}(moment) AS TABLE {_rows_as_of(stage)}")
+
+
+def _store(database: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, str], files: pl.DataFrame) -> None:
+    for context in ("_pipeline", *files["context"].unique().sort()):
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(context)}")
-    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in _CATALOGUE_TYPES.items())
-    database.execute(f"CREATE TABLE _pipeline.catalogue ({columns})")
-    values = ", ".join(f"unnest(?::{kind}[])" for kind in _CATALOGUE_TYPES.values())
-    database.execute(
-        f"INSERT INTO _pipeline.catalogue SELECT {values}",
-        [catalogue[name].to_list() for name in _CATALOGUE_TYPES],
-    )
+    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in types.items())
+    database.execute(f"CREATE TABLE {table} ({columns})")
+    values = ", ".join(f"unnest(?::{kind}[])" for kind in types.values())
+    database.execute(f"INSERT INTO {table} SELECT {values}", [files[name].to_list() for name in types])
 
 
 def rows_of(database: duckdb.DuckDBPyConnection, stage: PublishedStage) -> str:
     """The SELECT over all files of a stage. `store_catalogue` comes first."""
-    files = _file_list(stage)
     by_name = "false" if _have_same_columns(database, stage) else "true"
+    return _rows_listed_in("_pipeline.catalogue", stage, by_name)
+
+
+_MOMENT = """
+    CASE WHEN length(moment::VARCHAR) = length('YYYY-MM-DD') THEN concat(moment, ' 23:59:59.999999+00')::TIMESTAMPTZ
+         ELSE moment::TIMESTAMPTZ END
+"""
+
+
+def _rows_as_of(stage: PublishedStage) -> str:
+    """The SELECT over the files of a stage that were read at `moment`; DuckDB opens those files and reads no others."""
+    return f"""
+        {_rows_listed_in("_pipeline.history", stage, "true")}
+         AND published.published_at <= {_MOMENT}
+         AND (published.superseded_at IS NULL OR published.superseded_at > {_MOMENT})
+    """
+
+
+def _rows_listed_in(table: str, stage: PublishedStage, by_name: str) -> str:
     return f"""
         SELECT published.partition AS partition_key, data.* EXCLUDE (_location)
-        FROM read_parquet({files}, filename = '_location', union_by_name = {by_name}) AS data
-        JOIN _pipeline.catalogue AS published
+        FROM read_parquet({_file_list(stage)}, filename = '_location', union_by_name = {by_name}) AS data
+        JOIN {table} AS published
           ON published.location = data._location
          AND published.context = {literal(stage.context)} AND published.stage = {literal(stage.name)}
     """  # noqa: S608 - every name and path is quoted

@@ -1,8 +1,8 @@
 """The warehouse: one DuckDB file over everything published, for the questions that scan many days.
 
 Small results of reporting and royalties are tables, so that a copy of the file answers elsewhere too; everything else is a
-view over the store's files. The file is built beside its place and renamed, so it is never open for writing where readers
-look for it. What the relations look like is in `stage_views`.
+view over the store's files, and so is what was published earlier. The file is built beside its place and renamed, so it is
+never open for writing where readers look for it. What the relations look like is in `stage_views` and `comparisons`.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,18 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.delivery import CatalogueDelivery
+from spam_pipeline.reporting.comparisons import create_reports
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
-from spam_pipeline.reporting.stage_views import CONNECTION, literal, published_stages, rows_of, store_catalogue
+from spam_pipeline.reporting.stage_views import (
+    CONNECTION,
+    literal,
+    published_stages,
+    rows_of,
+    store_catalogue,
+    store_history,
+)
 
 _COPIED_CONTEXTS = ("reporting", "royalties")
 _COPIED_ROWS = 10_000_000
@@ -50,8 +58,11 @@ def delivered(target: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def deliver(target: str, recipe: str, catalogue: pl.LazyFrame) -> None:
-    """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file."""
+def deliver(target: str, recipe: str, catalogue: pl.LazyFrame, history: pl.LazyFrame) -> None:
+    """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
+
+    `history` has the files that were ever published up to now, which may be more recent than the catalogue.
+    """
     files = catalogue.collect()
     place = Path(target).absolute()
     with replaced(place, leftovers=[".wal"]) as building, duckdb.connect(building, config=CONNECTION) as database:
@@ -60,6 +71,8 @@ def deliver(target: str, recipe: str, catalogue: pl.LazyFrame) -> None:
             is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
             kind = "TABLE" if is_copied else "VIEW"
             database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
+        store_history(database, history.collect())
+        create_reports(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
 
@@ -76,5 +89,5 @@ def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
-warehouse_delivery = Delivery(target="warehouse_file", delivered=delivered, deliver=deliver)
+warehouse_delivery = CatalogueDelivery(target="warehouse_file", delivered=delivered, deliver=deliver)
 """How `warehouse` reaches the file that the configuration entry `warehouse_file` names."""

@@ -38,11 +38,12 @@ class _Generation:
     tracks: int
 
 
-@dataclass(frozen=True)
 class RedisWidgetStore:
     """Play counts by track behind `client`, which decodes responses."""
 
-    client: redis.Redis
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._play_counts = client.register_script(_PLAY_COUNTS)
 
     def delivered(self) -> str | None:
         """The recipe that is served; None when there is none, or its counts are not all there."""
@@ -71,7 +72,7 @@ class RedisWidgetStore:
     def play_counts(self, track_ids: Iterable[str]) -> dict[str, int]:
         """The counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
         asked = list(track_ids)
-        found = self.client.register_script(_PLAY_COUNTS)(keys=[_CURRENT], args=asked)
+        found = self._play_counts(keys=[_CURRENT], args=asked)
         return {track_id: int(plays) for track_id, plays in zip(asked, found, strict=True) if plays is not None}
 
 

@@ -1,11 +1,11 @@
 """The keyed store behind every embedded widget: the play count of a track, and how `widget_counts` gets there.
 
 A target is `redis://...` (also `rediss://`, `unix://`), `sqlite:///<path>`, or a path, which is a SQLite file. How each keeps
-its counts is in `widget_redis` and `widget_sqlite`.
+its counts is in `widget_redis` and `widget_sqlite`; both keep the delivery before, so that going back to it costs nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,10 @@ class WidgetStore(Protocol):
 
 @contextmanager
 def widget_store(target: str) -> Iterator[WidgetStore]:
-    """Open the store at `target`. Raises `UnknownTarget` for a kind of store that there is none of, `TargetUnreachable`."""
+    """Open the store at `target`, for one thread. Raises `UnknownTarget` for a kind of store there is none of, `TargetUnreachable`.
+
+    Whoever looks up often keeps it open: it sees each delivery as soon as that is made.
+    """
     scheme, separator, rest = target.partition("://")
     if separator and scheme in _REDIS_SCHEMES:
         try:
@@ -46,7 +49,8 @@ def widget_store(target: str) -> Iterator[WidgetStore]:
     elif separator and scheme != "sqlite":
         raise UnknownTarget(f"{scheme}:// is no widget store: expected redis://, sqlite:/// or the path of a file")
     else:
-        yield SqliteWidgetStore(Path(rest.removeprefix("/") if separator else target))
+        with closing(SqliteWidgetStore(Path(rest.removeprefix("/") if separator else target))) as store:
+            yield store
 
 
 def play_count(target: str, track_id: str) -> int | None:

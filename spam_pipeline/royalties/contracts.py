@@ -1,4 +1,4 @@
-"""What royalties promises: the usage that money is shared by, the statements of a month, and what late plays change in them.
+"""What royalties promises: the usage that money is shared by, statements, what is paid, what is issued, what changes afterwards.
 
 Money is whole minor units of the currency beside it. A key never holds a null: where a line has no payee, track or incident,
 the column holds the empty string. No rule of division lives here.
@@ -14,8 +14,11 @@ from spam_pipeline.protocol.limit import Limit
 EARNING, WITHHELD, SPAM, SHORT = "earning", "withheld", "spam", "short"
 """What a play is worth: paid now, paid if the suspicion falls, never paid because of what it is, never paid for its length."""
 
-PRO_RATA, USER_CENTRIC = "pro_rata", "user_centric"
-"""The rules by which a pool is divided: by all plays together, or each account's contribution by what that account heard."""
+AGREED, PRO_RATA, USER_CENTRIC = "agreed", "pro_rata", "user_centric"
+"""The rules by which a pool is divided: by all plays together; each account's contribution by what that account heard; or, and
+that is what is paid, for each payee by the one of these two that the payee agreed to."""
+
+RULES = (AGREED, PRO_RATA, USER_CENTRIC)
 
 PAYOUT, ESCROW, UNCLAIMED = "payout", "escrow", "unclaimed"
 """Where a pool's money goes: to a payee, to wait for an incident, to wait for valid rights, or to nobody."""
@@ -67,23 +70,29 @@ class RoyaltyUsage(Contract):
         }
 
 
-class RoyaltyStatements(Contract):
-    """Every line of a month's statement, under both rules; sorted by its key. Lines of a pool and rule sum to `pool_minor`.
-
-    `plays` and `ms_played` are the usage behind a line; a track with two payees stands behind both of their lines, and
-    `user_centric` counts accounts only. `payee_id` is set on `payout` lines, `track_id` on `escrow`, `incident_id` on
-    `withheld` lines where an incident is declared.
-    """
+class _Lines(Contract):
+    """What names a line."""
 
     month = dy.String(primary_key=True)
     country = dy.String(primary_key=True)
     tier = dy.String(primary_key=True)
     currency = dy.String(primary_key=True)
-    rule = dy.String(primary_key=True, check=lambda rule: rule.is_in([PRO_RATA, USER_CENTRIC]))
+    rule = dy.String(primary_key=True, check=lambda rule: rule.is_in(RULES))
     line = dy.String(primary_key=True, check=lambda line: line.is_in([PAYOUT, WITHHELD, ESCROW, UNCLAIMED]))
     payee_id = dy.String(primary_key=True)
     track_id = dy.String(primary_key=True)
     incident_id = dy.String(primary_key=True)
+
+
+class RoyaltyStatements(_Lines):
+    """Every line of a month's statement, under each rule; sorted by its key. Lines of a pool and rule sum to `pool_minor`.
+
+    `plays` and `ms_played` are the usage behind a line; a track with two payees stands behind both of their lines. Where a
+    line weighs by listening, as all do under `user_centric`, they count accounts only. `payee_id` is set on `payout` lines,
+    `track_id` on `escrow` lines. `withheld` lines have the one or the other, whoever would get the money, and `incident_id`
+    where an incident is declared.
+    """
+
     plays = dy.Int64(min=0)
     ms_played = dy.Int64(min=0)
     amount_minor = dy.Int64(min=0)
@@ -110,7 +119,7 @@ class RoyaltyStatements(Contract):
             "incidents_withheld": Figure(pl.col("incident_id").filter(line == WITHHELD).n_unique()),
             **{
                 f"{rule}_{name}": _money((pl.col("rule") == rule) & (line == name))
-                for rule in (PRO_RATA, USER_CENTRIC)
+                for rule in RULES
                 for name in (PAYOUT, WITHHELD, ESCROW, UNCLAIMED)
             },
         }
@@ -121,51 +130,151 @@ class RoyaltyStatements(Contract):
         return (Limit("unbalanced_pools", at_most=0),)
 
 
-class RoyaltyAdjustments(Contract):
-    """What plays that arrived after a month was closed change about its statement; sorted by its key.
+class RoyaltyAdjustments(_Lines):
+    """What has changed about an issued month since, line by line, as agreed; sorted by its key, empty before it is issued.
 
-    `amount_minor` is the difference from the line as it was issued, never zero; the adjustments of a pool and rule sum
-    to zero.
+    `amount_minor` is the line as it stands now, less what was issued of it and what later statements have settled; never
+    zero. The adjustments of a pool sum to `pool_change_minor`. `reason` names every cause that applies to the pool: `late
+    data`, `incident`, `reference data`, `definition`. `statement_then` and `statement_now` are the contents of the versions of
+    `royalty_statements` on both sides.
     """
 
-    month = dy.String(primary_key=True)
-    country = dy.String(primary_key=True)
-    tier = dy.String(primary_key=True)
-    currency = dy.String(primary_key=True)
-    rule = dy.String(primary_key=True, check=lambda rule: rule.is_in([PRO_RATA, USER_CENTRIC]))
-    line = dy.String(primary_key=True, check=lambda line: line.is_in([PAYOUT, WITHHELD, ESCROW, UNCLAIMED]))
-    payee_id = dy.String(primary_key=True)
-    track_id = dy.String(primary_key=True)
-    incident_id = dy.String(primary_key=True)
     amount_minor = dy.Int64(check=lambda amount: amount != 0)
-    reason = dy.String()
+    pool_change_minor = dy.Int64()
+    reason = dy.String(min_length=1)
+    statement_then = dy.String()
+    statement_now = dy.String()
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much of the statement changes, and exactly how much money moves, by rule and currency."""
-        raised = pl.col("amount_minor") > 0
+        """How much of the statement changes and why, and exactly how much money lines gain and lose, by currency."""
+        raised, change = pl.col("amount_minor") > 0, pl.col("amount_minor").sum().over("month", *POOL)
         return {
             "adjusted_lines": Count(),
             "adjusted_payees": Figure(pl.col("payee_id").filter(pl.col("line") == PAYOUT).n_unique()),
             "adjusted_pools": Figure(pl.struct(POOL).n_unique()),
-            "unbalanced_pools": Figure(pl.struct(POOL).filter(~_adjustment_is_balanced()).n_unique()),
-            "raised_lines": Count(raised),
-            **{f"{rule}_raised": _money((pl.col("rule") == rule) & raised) for rule in (PRO_RATA, USER_CENTRIC)},
+            "unbalanced_pools": Figure(pl.struct(POOL).filter(change != pl.col("pool_change_minor")).n_unique()),
+            "reasons": Spread(pl.col("reason"), drift=None),
+            "raised": _money(raised),
+            "lowered": _money(~raised),
         }
 
     @classmethod
     def limits(cls) -> tuple[Limit, ...]:
-        """What one line of a pool gains, another loses."""
+        """What one line of a pool gains, another loses, unless the pool itself has changed."""
         return (Limit("unbalanced_pools", at_most=0),)
+
+
+class RoyaltyPayments(Contract):
+    """What each payee has earned and is paid for a month, by currency; sorted by its key.
+
+    `opening_minor` is what earlier months have left over or owe, `adjustments_minor` what issued months have changed by and
+    this month settles. Their sum with `payout_minor` is `balance_minor`: paid if it reaches the minimum, else carried to the
+    next month, and a negative one as well.
+    """
+
+    month = dy.String(primary_key=True)
+    payee_id = dy.String(primary_key=True)
+    currency = dy.String(primary_key=True)
+    opening_minor = dy.Int64()
+    payout_minor = dy.Int64(min=0)
+    adjustments_minor = dy.Int64()
+    balance_minor = dy.Int64()
+    paid_minor = dy.Int64(min=0)
+    carried_minor = dy.Int64()
+
+    @dy.rule()
+    def what_is_owed_is_paid_or_carried(cls) -> pl.Expr:  # noqa: N805 (dataframely calls rules with the class)
+        """Money is conserved for each payee."""
+        earned = pl.sum_horizontal("opening_minor", "payout_minor", "adjustments_minor")
+        return (earned == pl.col("balance_minor")) & (
+            pl.col("balance_minor") == pl.col("paid_minor") + pl.col("carried_minor")
+        )
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many are paid, how many wait or owe, and exactly how much, by currency."""
+        carried = pl.col("carried_minor")
+        return {
+            "payees_paid": Count(pl.col("paid_minor") > 0),
+            "balances_carried": Count(carried > 0),
+            "balances_owed": Count(carried < 0),
+            **{
+                name: Totals(pl.col(f"{name}_minor"), by="currency")
+                for name in ("opening", "payout", "adjustments", "paid", "carried")
+            },
+        }
+
+
+class RoyaltyGrounds(Contract):
+    """What a month's statement rests on, in numbers that can be compared: what differs between two of them has changed.
+
+    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `usage`: plays of a country and
+    tier, by `arrival_day`, `status` and `incident_id`. `rights`: a digest of what is claimed in the month of a track (`about`)
+    that has eligible plays. `agreement`: 1 for a payee (`about`) who is paid user-centric. `division`: a digest of the code
+    that divides. Columns that say nothing about a ground are empty.
+    """
+
+    ground = dy.String(primary_key=True)
+    country = dy.String(primary_key=True)
+    tier = dy.String(primary_key=True)
+    currency = dy.String(primary_key=True)
+    arrival_day = dy.String(primary_key=True)
+    status = dy.String(primary_key=True)
+    incident_id = dy.String(primary_key=True)
+    about = dy.String(primary_key=True)
+    value = dy.Int64()
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How much there is to compare, by ground."""
+        return {"grounds": Spread(pl.col("ground"), drift=None)}
+
+
+class IssuedStatements(_Lines):
+    """The lines of a statement as it was issued, and the adjustments that it settled of earlier months; sorted by its key.
+
+    One part per month that the lines are about. `issued_in` is the month of the statement; a line of an earlier `month` is an
+    adjustment, with its `reason`, without usage, and with the change of the pool in `pool_minor`. `statement` is the content of
+    the version of `royalty_statements` that the line is true to.
+    """
+
+    issued_in = dy.String(primary_key=True)
+    plays = dy.Int64(min=0)
+    ms_played = dy.Int64(min=0)
+    amount_minor = dy.Int64()
+    pool_minor = dy.Int64()
+    reason = dy.String()
+    statement = dy.String()
+    issued_by = dy.String()
+    issued_at = dy.Datetime(time_unit="ms", time_zone="UTC")
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many lines were issued and settled, and exactly how much money that was, by currency."""
+        settled, paid = pl.col("issued_in") != pl.col("month"), pl.col("rule") == AGREED
+        return {
+            "issued_lines": Count(~settled),
+            "settled_lines": Count(settled),
+            "issued": _money(paid & ~settled),
+            "settled": _money(paid & settled),
+        }
+
+
+class IssuedPayments(RoyaltyPayments):
+    """What was paid and carried with each issued statement."""
+
+
+class IssuedGrounds(RoyaltyGrounds):
+    """What an issued statement, and each earlier month that it settled, rested on; one part per `month`."""
+
+    issued_in = dy.String(primary_key=True)
+    month = dy.String(primary_key=True)
 
 
 def _line_is_balanced() -> pl.Expr:
     paid = pl.col("amount_minor").sum().over("month", *POOL, "rule")
     return paid == pl.col("pool_minor")
-
-
-def _adjustment_is_balanced() -> pl.Expr:
-    return pl.col("amount_minor").sum().over("month", *POOL, "rule") == 0
 
 
 def _money(lines: pl.Expr) -> Totals:

@@ -1,7 +1,8 @@
-"""Destinations: where the money of a play goes, by its track, its day and its status.
+"""Destinations: where the money of a play goes, by its track, its day, its status and its incident.
 
-A destination is a small integer. It stands for the payees of a track while one division of its rights was valid, for the track
-itself in escrow, or for an incident. How much goes there is in `payout`.
+A play of a track in one period of constant rights goes to the recipients of that period: its payees, or the track itself in escrow
+where rights don't add up. What is withheld goes to the same recipients, under the number of its incident. How much that is, is in
+`payout`.
 """
 
 from dataclasses import dataclass
@@ -10,53 +11,84 @@ from datetime import date
 import polars as pl
 
 from spam_pipeline.protocol.partition import last_day_of
-from spam_pipeline.royalties.contracts import EARNING, ESCROW, PAYOUT, WITHHELD
+from spam_pipeline.royalties.contracts import ESCROW, PAYOUT, UNCLAIMED, WITHHELD
 from spam_pipeline.royalties.pools import MILLION
 
 LINE_NAME = ("line", "payee_id", "track_id", "incident_id")
+
+NOT_SUSPECTED = 0
+"""The suspicion of usage that is not withheld."""
 
 
 @dataclass(frozen=True)
 class Destinations:
     """The destinations of one month's usage.
 
-    `periods` says for each `track_id` and span of days (`starts_on` to `ends_on`, both included) its `destination`, and
-    `incidents` for each `incident_id` the destination of what it withholds. `shares` says which `line_no` gets which
-    `share_ppm` of a destination; they sum to a million. `names` says what the `line_no` are called; they are numbered in the
-    order in which ties are broken: payees by id, then tracks in escrow, then incidents.
+    `periods` says for each `track_id` and span of days (`starts_on` to `ends_on`, both included) its `period`. `shares` says
+    which `recipient` gets which `share_ppm` of a period; they sum to a million. `recipients` says who that is, with either a
+    `payee_id` or a `track_id`; tracks come first, by id, then payees. `suspicions` numbers each `incident_id` that money is
+    withheld for, from 1.
     """
 
     periods: pl.DataFrame
-    incidents: pl.DataFrame
     shares: pl.DataFrame
-    names: pl.DataFrame
+    recipients: pl.DataFrame
+    suspicions: pl.DataFrame
 
     def route(self, eligible: pl.LazyFrame) -> pl.LazyFrame:
-        """Give each row of eligible usage its `destination`; no row is lost and none is doubled."""
+        """Give each row of eligible usage its `period` and its `suspicion`; no row is lost and none is doubled."""
         within = pl.col("event_day").is_between("starts_on", "ends_on")
-        status = pl.col("status")
-        earning = eligible.filter(status == EARNING).join(self.periods.lazy(), on="track_id").filter(within)
-        withheld = eligible.filter(status == WITHHELD).join(self.incidents.lazy(), on="incident_id")
-        return pl.concat([earning.drop("starts_on", "ends_on"), withheld])
+        suspicion = pl.when(pl.col("status") == WITHHELD).then("suspicion").otherwise(NOT_SUSPECTED)
+        return (
+            eligible.join(self.periods.lazy(), on="track_id")
+            .filter(within)
+            .join(self.suspicions.lazy(), on="incident_id", how="left")
+            .with_columns(suspicion)
+        )
+
+    def named(self, lines: pl.LazyFrame) -> pl.LazyFrame:
+        """Give lines by `recipient` (null: nobody) and `suspicion` their line name; what a name does not have is empty.
+
+        Lines stay in order. Ordered by whether they are withheld, by recipient (null last) and by suspicion, they are in the order of
+        their names.
+        """
+        line = (
+            pl.when(pl.col("recipient").is_null())
+            .then(pl.lit(UNCLAIMED))
+            .when(pl.col("suspicion") != NOT_SUSPECTED)
+            .then(pl.lit(WITHHELD))
+            .when(pl.col("payee_id") != "")
+            .then(pl.lit(PAYOUT))
+            .otherwise(pl.lit(ESCROW))
+        )
+        return (
+            lines.join(self.recipients.lazy(), on="recipient", how="left", maintain_order="left")
+            .join(self.suspicions.lazy(), on="suspicion", how="left", maintain_order="left")
+            .with_columns(line.alias("line"), pl.col(LINE_NAME[1:]).fill_null(""))
+        )
 
 
 def destinations_of(month: str, eligible: pl.LazyFrame, rights: pl.LazyFrame) -> Destinations:
     """Number everything that the month's eligible usage can pay to.
 
     Rights are read as of the event day. On days on which the shares of a track don't sum to a million, or one is negative, or
-    there are none, its money goes to escrow. Money withheld is kept per incident, whatever the track.
+    there are none, its money goes to the track itself.
     """
-    earning = eligible.filter(pl.col("status") == EARNING)
-    tracks = earning.select("track_id").unique().collect(engine="streaming")
-    withheld = eligible.filter(pl.col("status") == WITHHELD).select("incident_id").unique().collect()
-    claims = _claims_in_month(month, rights.join(tracks.lazy(), on="track_id", how="semi"))
+    tracks, suspicions = _heard_tracks_and_incidents(eligible)
+    claims = claims_in_month(month, rights.join(tracks.lazy(), on="track_id", how="semi"))
     periods = _periods_of_constant_rights(month, tracks, claims)
-    incidents = withheld.sort("incident_id").with_row_index("destination", offset=periods.height)
-    lines = pl.concat([*_lines_of_tracks(periods, claims), _whole(incidents, WITHHELD, "incident_id")])
-    return Destinations(periods, incidents, *_numbered(lines))
+    return Destinations(periods, *_shares_of_recipients(periods, claims), suspicions)
 
 
-def _claims_in_month(month: str, rights: pl.LazyFrame) -> pl.DataFrame:
+def _heard_tracks_and_incidents(eligible: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Every `track_id` that was heard, and every `incident_id` that withholds something, with its `suspicion`."""
+    withheld_for = pl.when(pl.col("status") == WITHHELD).then("incident_id")
+    heard = eligible.select("track_id", withheld_for.alias("incident_id")).unique().collect(engine="streaming")
+    incidents = heard.select("incident_id").drop_nulls().unique().sort("incident_id")
+    return heard.select("track_id").unique(), incidents.with_row_index("suspicion", offset=NOT_SUSPECTED + 1)
+
+
+def claims_in_month(month: str, rights: pl.LazyFrame) -> pl.DataFrame:
     """What each payee claims of a track within the month: `claimed_from` to `claimed_to`, both included."""
     first, last = _first_and_last_day(month)
     claims = rights.select(
@@ -70,7 +102,7 @@ def _claims_in_month(month: str, rights: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _periods_of_constant_rights(month: str, tracks: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
-    """Cut the month, for each track, wherever a claim begins or ends; `destination` numbers the pieces."""
+    """Cut the month, for each track, wherever a claim begins or ends; `period` numbers the pieces."""
     first, last = _first_and_last_day(month)
     cuts = pl.concat(
         [
@@ -83,39 +115,31 @@ def _periods_of_constant_rights(month: str, tracks: pl.DataFrame, claims: pl.Dat
         pl.concat([tracks.with_columns(starts_on=pl.lit(first)), cuts.unique()])
         .sort("track_id", "starts_on")
         .with_columns(ends_on=following.fill_null(last))
-        .with_row_index("destination")
+        .with_row_index("period")
     )
 
 
-def _lines_of_tracks(periods: pl.DataFrame, claims: pl.DataFrame) -> list[pl.DataFrame]:
-    """The payees of each period whose rights add up, and the track itself for each other period."""
+def _shares_of_recipients(periods: pl.DataFrame, claims: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The payees of each period whose rights add up, the track itself for each other period; and who they all are."""
     claimed = periods.join(claims, on="track_id").filter(
         pl.col("claimed_from") <= pl.col("starts_on"), pl.col("claimed_to") >= pl.col("ends_on")
     )
-    shares = pl.col("share_ppm")
-    adds_up = (shares.sum() == MILLION) & (shares.min() >= 0)
-    valid = claimed.group_by("destination").agg(adds_up=adds_up).filter("adds_up")
-    paid = claimed.join(valid, on="destination", how="semi")
-    escrow = periods.join(valid, on="destination", how="anti")
-    return [_lines(paid, PAYOUT, "payee_id"), _whole(escrow, ESCROW, "track_id")]
-
-
-def _whole(destinations: pl.DataFrame, line: str, named_by: str) -> pl.DataFrame:
-    """Lines that take everything that goes to their destination."""
-    return _lines(destinations.with_columns(share_ppm=pl.lit(MILLION, dtype=pl.Int64)), line, named_by)
-
-
-def _lines(destinations: pl.DataFrame, line: str, named_by: str) -> pl.DataFrame:
-    """Lines of one kind, of whose names only the column `named_by` is not empty."""
-    names = [pl.col(name) if name == named_by else pl.lit("").alias(name) for name in LINE_NAME[1:]]
-    return destinations.select("destination", "share_ppm", pl.lit(line).alias("line"), *names)
-
-
-def _numbered(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give each distinct line name a number, in the order in which ties are broken."""
-    no_payee = pl.col("line") != PAYOUT
-    names = lines.select(LINE_NAME).unique().sort(no_payee, *LINE_NAME).with_row_index("line_no")
-    return lines.join(names, on=LINE_NAME).select("destination", "line_no", "share_ppm"), names
+    share = pl.col("share_ppm")
+    valid = (
+        claimed.group_by("period")
+        .agg(share.sum(), smallest=share.min())
+        .filter(share == MILLION, pl.col("smallest") >= 0)
+    )
+    nobody = pl.lit("")
+    paid = claimed.join(valid, on="period", how="semi").group_by("period", "payee_id").agg(share.sum())
+    escrow = periods.join(valid, on="period", how="anti").with_columns(share_ppm=pl.lit(MILLION, dtype=pl.Int64))
+    columns = ("period", "payee_id", "track_id", "share_ppm")
+    shares = pl.concat(
+        [paid.with_columns(track_id=nobody).select(columns), escrow.with_columns(payee_id=nobody).select(columns)]
+    )
+    names = ["payee_id", "track_id"]
+    recipients = shares.select(names).unique().sort("payee_id", "track_id").with_row_index("recipient")
+    return shares.join(recipients, on=names).select("period", "recipient", "share_ppm"), recipients
 
 
 def _first_and_last_day(month: str) -> tuple[date, date]:

@@ -1,37 +1,49 @@
-"""The division of pools between the lines of a statement, by either rule, in integers, to the last minor unit.
+"""The division of pools between the lines of a statement, by every rule, in integers, to the last minor unit.
 
-Pro-rata: a line's weight is its eligible plays, out of those of everybody heard in the country and tier. User-centric: every
-account of the country and tier contributes the same amount, which is divided over what it heard, by listening time. Whoever
-is no account contributes nothing, and the contribution of an account without an eligible play is `unclaimed`, as is a whole
-pool on which nobody has a claim. Where remainders are equal, payees come first, by id, then escrow, withheld, unclaimed.
+A line is what one payee, or one track in escrow, has in a pool: paid, or withheld for one incident. It weighs in one of two ways:
 
-A contribution divided by listening time has no common denominator over millions of accounts. So the part that a destination
-has in one contribution is kept to 36 digits, rounded down, in two columns of 18, and summed in 128-bit integers, which cannot
-overflow below 10^14 accounts. An amount before rounding is therefore too small by less than pool x (destinations that an
-account heard, on average) / 10^36. Remainders are compared in steps of 1 / (2^61 - 1) minor unit, far coarser than that while
-the pool is below 10^11 minor units and the average below 10^5: what is equal is seen as equal. Pro-rata has no such error, and
-compares remainders exactly below 10^11 plays.
+* by plays: it has its eligible plays, out of those of all lines that weigh by plays;
+* by listening: every account of the country and tier contributes the same amount, which is divided over what the account heard,
+  by listening time, and the line has its parts of all contributions. Whoever is no account contributes nothing.
+
+Under `pro_rata` all lines weigh by plays, and under `user_centric` all by listening, so that the contribution of an account
+without an eligible play is `unclaimed`. Under `agreed` the lines of payees with a user-centric agreement weigh by listening, and
+what they leave of the pool, idle contributions included, is divided among all other lines by plays. So what such a payee has
+does not depend on what others agreed to, and without any agreement `agreed` is `pro_rata`. Where nobody weighs by plays, what
+is left is `unclaimed`, as is a whole pool that nobody has a claim on. Each line is rounded once. Where remainders are equal,
+lines come in the order of the statement: escrow by track, payees by id, unclaimed, withheld.
+
+A contribution divided by listening time has no common denominator over millions of accounts. So the part that a row of usage has
+in one contribution is kept to 36 digits, rounded down, in two columns of 18, and summed in 128-bit integers, which cannot overflow
+below 10^14 rows. Of an amount before rounding, that takes less than pool x (rows of usage of an account, on average) / 10^36 from
+a line that weighs by listening, and adds as little to all others together. Remainders are compared in steps of 1 / (2^61 - 1)
+minor unit, far coarser than that while the pool is below 10^11 minor units and the average below 10^5: what is equal is seen as
+equal. Pro-rata has no such error, and compares remainders exactly below 10^11 plays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
-from spam_pipeline.royalties.contracts import POOL, PRO_RATA, UNCLAIMED, USER_CENTRIC
-from spam_pipeline.royalties.destinations import LINE_NAME, Destinations
+from spam_pipeline.royalties.contracts import AGREED, POOL, PRO_RATA, USER_CENTRIC
+from spam_pipeline.royalties.destinations import NOT_SUSPECTED, Destinations
 from spam_pipeline.royalties.pools import MILLION
 
 DIGITS_18 = 10**18
 
+CONTRIBUTION = MILLION * DIGITS_18**2
+"""What all lines together weigh that share in one account's contribution."""
+
 REMAINDER_STEPS = 2**61 - 1
 """The steps in which remainders are compared. A prime, so that no remainder with a smaller denominator lies on the edge of a
-step, where the error of rounding down could part amounts that are equal."""
+step, where the error of rounding could part amounts that are equal."""
 
 LISTENED = ("plays", "ms_played")
 LISTENED_BY_ACCOUNTS = ("account_plays", "account_ms_played")
 
-WEIGHT = ("weight_high", "weight_low", "total_high", "total_low")
-"""A line's weight, and that of all lines of its pool, each as high x 10^18 + low."""
+WEIGHT = ("high", "low", "shared_plays")
+"""What a line weighs by listening, as high x 10^18 + low, in parts of a contribution; and by plays, in millionths of a play."""
 
 
 def largest_remainder(pool_minor: int, weights: Sequence[int], total: int) -> list[int]:
@@ -49,45 +61,92 @@ def largest_remainder(pool_minor: int, weights: Sequence[int], total: int) -> li
     return amounts
 
 
-def divide(
-    pools: pl.DataFrame, eligible: pl.LazyFrame, destinations: Destinations, accounts: pl.LazyFrame
-) -> pl.DataFrame:
-    """The lines of all pools under both rules: pool, `pool_minor`, `rule`, line name, `plays`, `ms_played`, `amount_minor`.
+_LINE = ("recipient", "suspicion")
+_NOTHING = pl.lit(0, dtype=pl.Int128)
+_NO_LINES = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("division", *_LINE), pl.UInt32),
+        **dict.fromkeys((*LISTENED, "amount_minor"), pl.Int64),
+    }
+)
 
-    `pools` has at least one pool for every country and tier of the eligible usage.
+
+class Weighed(NamedTuple):
+    """What weighs how much in a pool, by position, out of `total`."""
+
+    weights: list[int]
+    total: int
+
+
+def weigh(by_listening: Sequence[int], by_plays: Sequence[int], accounts: int) -> Weighed:
+    """Bring lines to one denominator: those by listening have their parts of `accounts` contributions, the others the rest.
+
+    A line has one of the two weights, the other is 0. Without accounts, all there is goes by plays.
+    """
+    contributed, plays = accounts * CONTRIBUTION or 1, sum(by_plays) or 1
+    rest = contributed - sum(by_listening)
+    weights = [parts * plays + played * rest for parts, played in zip(by_listening, by_plays, strict=True)]
+    return Weighed(weights, contributed * plays)
+
+
+def divide(
+    pools: pl.DataFrame,
+    eligible: pl.LazyFrame,
+    destinations: Destinations,
+    accounts: pl.LazyFrame,
+    user_centric_payees: pl.LazyFrame,
+) -> pl.LazyFrame:
+    """The lines of all pools under every rule: pool, `pool_minor`, `rule`, line name, `plays`, `ms_played`, `amount_minor`.
+
+    `pools` has at least one pool for every country and tier of the eligible usage. `user_centric_payees` has the `payee_id` of
+    every payee with such an agreement. Lines come in the order of the pool, the rule and the name of the line.
     """
     audiences = pools.select("country", "tier").unique().sort("country", "tier").with_row_index("audience")
-    numbered_pools = pools.join(audiences, on=["country", "tier"])
-    heard = _heard(destinations.route(eligible), audiences.lazy())
-    claims = _claims_of_lines(heard, destinations.shares)
-    contributors = _contributors(heard, accounts.join(audiences.lazy(), on=["country", "tier"]))
-    by_rule = {PRO_RATA: _pro_rata(claims), USER_CENTRIC: _user_centric(claims, contributors)}
-    divided = [_divide_pools(numbered_pools, claim).with_columns(rule=pl.lit(rule)) for rule, claim in by_rule.items()]
-    named = pl.concat(divided).join(destinations.names, on="line_no", how="left")
-    return named.with_columns(pl.col("line").fill_null(UNCLAIMED), pl.col(LINE_NAME[1:]).fill_null(""))
+    contributions = _contributions(_by_audience(eligible, audiences))
+    contributors = _contributors(contributions, accounts.join(audiences.lazy(), on=["country", "tier"]))
+    claims = _claims(_by_audience(destinations.route(eligible), audiences), contributions, destinations.shares)
+    agreed = destinations.recipients.lazy().join(user_centric_payees, on="payee_id", how="semi").collect()
+    by_listening = {
+        AGREED: pl.col("recipient").is_in(agreed["recipient"].implode()),
+        PRO_RATA: pl.lit(value=False),
+        USER_CENTRIC: pl.lit(value=True),
+    }
+    every_rule = pl.DataFrame({"rule": sorted(by_listening)})
+    divisions = pools.join(audiences, on=["country", "tier"]).join(every_rule, how="cross").sort(*POOL, "rule")
+    numbered = divisions.with_row_index("division")
+    lines = _divided(numbered, _audiences(audiences.height, claims, contributors), by_listening).lazy()
+    return destinations.named(lines.join(numbered.lazy(), on="division", how="left", maintain_order="left"))
 
 
-def _heard(routed: pl.LazyFrame, audiences: pl.LazyFrame) -> pl.DataFrame:
-    """Sum usage per audience, account and destination; all who are no account count as one listener, null."""
+def _by_audience(usage: pl.LazyFrame, audiences: pl.DataFrame) -> pl.LazyFrame:
+    """Give usage its `audience` and its `account`; all who are no account are one listener, null."""
     account = pl.when("is_account").then("listener_key").alias("account")
-    sums = pl.col(LISTENED).sum()
-    grouped = routed.join(audiences, on=["country", "tier"]).group_by("audience", account, "destination").agg(sums)
-    return grouped.collect(engine="streaming")
+    return usage.join(audiences.lazy(), on=["country", "tier"]).with_columns(account)
 
 
-def _claims_of_lines(heard: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
-    """Sum listening and the weights under both rules per audience and line."""
+def _contributions(usage: pl.LazyFrame) -> pl.DataFrame:
+    """Every `account` that was heard in an audience, and the listening time that its contribution is divided by."""
+    grouped = usage.drop_nulls("account").group_by("audience", "account")
+    return grouped.agg(contribution_ms=pl.col("ms_played").sum()).collect(engine="streaming")
+
+
+def _claims(heard: pl.LazyFrame, contributions: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Sum listening and both weights per audience, recipient and suspicion."""
     share = pl.col("share_ppm").cast(pl.Int128)
-    return (
-        heard.lazy()
-        .with_columns(contribution_ms=pl.col("ms_played").sum().over("audience", "account"))
+    sums = [*LISTENED, *LISTENED_BY_ACCOUNTS, "high", "low"]
+    by_period = (
+        heard.join(contributions.lazy(), on=["audience", "account"], how="left")
         .with_columns(*_parts_of_a_contribution())
-        .group_by("audience", "destination")
-        .agg(pl.col(*LISTENED, *LISTENED_BY_ACCOUNTS, "high", "low").sum())
-        .join(shares.lazy(), on="destination")
+        .group_by("audience", "period", "suspicion")
+        .agg(pl.col(sums).sum())
+        .collect(engine="streaming")
+    )
+    return (
+        by_period.lazy()
+        .join(shares.lazy(), on="period")
         .with_columns(pl.col("high", "low") * share, shared_plays=pl.col("plays") * share)
-        .group_by("audience", "line_no")
-        .agg(pl.col(*LISTENED, *LISTENED_BY_ACCOUNTS, "high", "low", "shared_plays").sum())
+        .group_by("audience", "recipient", "suspicion")
+        .agg(pl.col(*sums, "shared_plays").sum())
         .collect(engine="streaming")
     )
 
@@ -106,57 +165,70 @@ def _parts_of_a_contribution() -> list[pl.Expr]:
     ]
 
 
-def _contributors(heard: pl.DataFrame, accounts: pl.LazyFrame) -> pl.DataFrame:
-    """Per audience: the number of `contributors`, and how many of them are `idle`, without an eligible play."""
-    listeners = heard.lazy().select("audience", "account").drop_nulls().unique().with_columns(idle=pl.lit(0))
-    known = accounts.select("audience", account="user_key").join(listeners, on=["audience", "account"], how="anti")
-    everybody = pl.concat([listeners, known.with_columns(idle=pl.lit(1))])
-    counts = everybody.group_by("audience").agg(contributors=pl.len(), idle=pl.col("idle").sum())
-    return counts.with_columns(pl.col("contributors", "idle").cast(pl.Int128)).collect()
+def _contributors(contributions: pl.DataFrame, accounts: pl.LazyFrame) -> pl.DataFrame:
+    """Per audience: how many `accounts` contribute, and how many of them are `idle`, without an eligible play."""
+    heard = contributions.lazy().select("audience", "account", idle=pl.lit(0))
+    known = accounts.select("audience", account="user_key").join(heard, on=["audience", "account"], how="anti")
+    everybody = pl.concat([heard, known.with_columns(idle=pl.lit(1))])
+    return everybody.group_by("audience").agg(accounts=pl.len(), idle=pl.col("idle").sum()).collect(engine="streaming")
 
 
-def _pro_rata(claims: pl.DataFrame) -> pl.DataFrame:
-    """Weigh each line by its plays."""
-    none = pl.lit(0, dtype=pl.Int128)
-    plays = pl.col("shared_plays")
-    weight = {"weight_high": none, "weight_low": plays, "total_high": none, "total_low": plays.sum().over("audience")}
-    return claims.with_columns(**weight).select("audience", "line_no", *LISTENED, *WEIGHT)
+class _Audience(NamedTuple):
+    """The claims of one country and tier, how many accounts contribute there, and how many of those are idle."""
+
+    claims: pl.DataFrame
+    accounts: int
+    idle: int
+
+    def under(self, by_listening: pl.Expr) -> pl.DataFrame:
+        """The claims under one rule, those chosen by listening and the others by plays, in the order of the statement."""
+        listens = by_listening & (pl.col("account_plays") > 0)
+        heard = {name: pl.col(by_accounts) for name, by_accounts in zip(LISTENED, LISTENED_BY_ACCOUNTS, strict=True)}
+        listening = self.claims.filter(listens).with_columns(**heard, shared_plays=_NOTHING)
+        playing = self.claims.filter(~by_listening).with_columns(high=_NOTHING, low=_NOTHING)
+        lines = pl.concat([listening, playing]).select(*_LINE, *LISTENED, *WEIGHT)
+        if not lines["shared_plays"].sum() and (self.idle or not self.accounts):
+            lines = pl.concat([lines, self._unclaimed(lines.schema)])
+        return lines.sort(pl.col("suspicion") != NOT_SUSPECTED, *_LINE, nulls_last=True)
+
+    def _unclaimed(self, columns: pl.Schema) -> pl.DataFrame:
+        """The claim of nobody on the contributions of idle accounts, or on everything where no account contributes."""
+        high, low = (self.idle * MILLION * DIGITS_18, 0) if self.accounts else (0, 1)
+        return pl.DataFrame([(None, NOT_SUSPECTED, 0, 0, high, low, 0)], schema=columns, orient="row")
 
 
-def _user_centric(claims: pl.DataFrame, contributors: pl.DataFrame) -> pl.DataFrame:
-    """Weigh each line by its parts of contributions; a line without a number takes those of idle accounts."""
-    unit = pl.lit(MILLION, dtype=pl.Int128) * DIGITS_18
-    none = pl.lit(0, dtype=pl.Int128)
-    listened = {name: pl.col(by_accounts) for name, by_accounts in zip(LISTENED, LISTENED_BY_ACCOUNTS, strict=True)}
-    heard = claims.filter(pl.col("account_plays") > 0).with_columns(**listened, weight_high="high", weight_low="low")
-    idle = contributors.filter(pl.col("idle") > 0).select(
-        "audience",
-        *(pl.lit(None, dtype=claims.schema[name]).alias(name) for name in ("line_no", *LISTENED)),
-        weight_high=pl.col("idle") * unit,
-        weight_low=none,
+def _audiences(count: int, claims: pl.DataFrame, contributors: pl.DataFrame) -> list[_Audience]:
+    """All audiences, by their number."""
+    by_number = claims.partition_by("audience", as_dict=True)
+    counts = {audience: (accounts, idle) for audience, accounts, idle in contributors.iter_rows()}
+    return [
+        _Audience(by_number.get((audience,), claims.clear()), *counts.get(audience, (0, 0)))
+        for audience in range(count)
+    ]
+
+
+def _divided(
+    divisions: pl.DataFrame, audiences: Sequence[_Audience], by_listening: Mapping[str, pl.Expr]
+) -> pl.DataFrame:
+    """Every division's lines: `division`, recipient and suspicion, listening, and `amount_minor`."""
+    columns = ("division", "audience", "rule", "pool_minor")
+    return pl.concat(
+        [
+            _NO_LINES,
+            *(
+                _with_amounts(audiences[audience], by_listening[rule], pool_minor).insert_column(
+                    0, pl.lit(division, pl.UInt32).alias("division")
+                )
+                for division, audience, rule, pool_minor in divisions.select(columns).iter_rows()
+            ),
+        ]
     )
-    return (
-        pl.concat([heard.select(idle.columns), idle])
-        .join(contributors, on="audience")
-        .with_columns(total_high=pl.col("contributors") * unit, total_low=none)
-        .select("audience", "line_no", *LISTENED, *WEIGHT)
-    )
 
 
-def _divide_pools(pools: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
-    """Divide each pool among its claims; a pool on which there are none keeps its money on one line without a number."""
-    nothing_claimed = {"weight_high": 0, "weight_low": 1, "total_high": 0, "total_low": 1}
-    pooled = (
-        pools.join(claims, on="audience", how="left")
-        .with_columns(pl.col(name).fill_null(weight) for name, weight in nothing_claimed.items())
-        .with_columns(pl.col(LISTENED).fill_null(0))
-        .sort(*POOL, "line_no", nulls_last=True)
-    )
-    amounts = [amount for _, lines in pooled.group_by(POOL, maintain_order=True) for amount in _amounts(lines)]
-    return pooled.with_columns(amount_minor=pl.Series(amounts, dtype=pl.Int64))
-
-
-def _amounts(lines: pl.DataFrame) -> list[int]:
-    weights = zip(lines["weight_high"].to_list(), lines["weight_low"].to_list(), strict=True)
-    total = lines["total_high"][0] * DIGITS_18 + lines["total_low"][0]
-    return largest_remainder(lines["pool_minor"][0], [high * DIGITS_18 + low for high, low in weights], total)
+def _with_amounts(audience: _Audience, by_listening: pl.Expr, pool_minor: int) -> pl.DataFrame:
+    lines = audience.under(by_listening)
+    high, low, shared_plays = (lines[name].to_list() for name in WEIGHT)
+    contributed = [first * DIGITS_18 + second for first, second in zip(high, low, strict=True)]
+    weighed = weigh(contributed, shared_plays, audience.accounts)
+    amounts = largest_remainder(pool_minor, weighed.weights, weighed.total)
+    return lines.select(*_LINE, *LISTENED, amount_minor=pl.Series(amounts, dtype=pl.Int64))

@@ -1,4 +1,4 @@
-"""The catalogue: artists, tracks with a long tail of popularity, and whom each track pays.
+"""The catalogue: artists, tracks with a long tail of popularity, whom each track pays, and by which rule.
 
 Tracks that a campaign brings along are planted after the platform's own and have no popularity among organic listeners,
 so that organic listening stays the same whatever scenarios are chosen. Who listens is in `listeners`.
@@ -173,6 +173,23 @@ def rights_table(known: Catalogue, rng: np.random.Generator, start: date, days: 
     shares = _shares(rows, {known.track_id[track]: wrong for track, wrong in wrong_by_track.items()})
     first_day = (start - date(1970, 1, 1)).days
     return _sold_on(shares.with_columns(pl.col("uploaded_on") + first_day), first_day + max(1, days // 2))
+
+
+def agreements_table(rights: pl.DataFrame, rng: np.random.Generator, start: date) -> pl.DataFrame:
+    """`agreements.csv`: about a third of the payees are user-centric, some pro-rata in writing, and most agreed to nothing.
+
+    Agreements were made in the two years before the first day; one in twenty begins in the month after it.
+    """
+    payees = rights["payee_id"].unique().sort()
+    count = len(payees)
+    first_day = (start - date(1970, 1, 1)).days
+    signed = first_day - rng.integers(31, 730, count)
+    new = first_day + rng.integers(1, 28, count)
+    valid_from = pl.Series(np.where(chance(rng, 0.05, count), new, signed)).cast(pl.Int32).cast(pl.Date)
+    rule = pl.Series(draw(rng, np.array([0.55, 0.1, 0.35]), count)).replace_strict(
+        [0, 1, 2], [None, "pro_rata", "user_centric"], return_dtype=pl.String
+    )
+    return pl.DataFrame({"payee_id": payees, "rule": rule, "valid_from": valid_from}).drop_nulls("rule")
 
 
 def _wrongly_shared(known: Catalogue) -> dict[int, int]:

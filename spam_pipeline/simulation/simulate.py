@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.simulation.attacks import ATTACKS
-from spam_pipeline.simulation.catalogue import catalogue, rights_table, tracks_table
+from spam_pipeline.simulation.catalogue import agreements_table, catalogue, rights_table, tracks_table
 from spam_pipeline.simulation.deliveries import arrivals, late_plays, with_event_ids
 from spam_pipeline.simulation.geography import DAY_MS
 from spam_pipeline.simulation.hard_negatives import HARD_NEGATIVES
@@ -144,7 +144,10 @@ def _land_tables(landing: Path, plan: _Plan) -> None:
     months = sorted({f"{plan.start + timedelta(days=day):%Y-%m}" for day in range(plan.days)})
     reference = landing / "reference"
     land_table(reference / "tracks.csv", tracks_table(known, generator(plan.seed, "tracks"), start_ms))
-    land_table(reference / "rights.csv", rights_table(known, generator(plan.seed, "rights"), plan.start, plan.days))
+    rights = rights_table(known, generator(plan.seed, "rights"), plan.start, plan.days)
+    land_table(reference / "rights.csv", rights)
+    agreements = agreements_table(rights, generator(plan.seed, "agreements"), plan.start)
+    land_table(reference / "agreements.csv", agreements)
     land_table(reference / "accounts.csv", accounts.sort("user_id"))
     land_table(reference / "revenue.csv", revenue_table(accounts, months))
     casts = [(production.campaign, production.cast) for production in plan.productions]

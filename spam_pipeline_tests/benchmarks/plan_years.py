@@ -31,7 +31,7 @@ from spam_pipeline.settings import Settings
 
 FIRST_DAY = date(2016, 1, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-BY_MONTH = {"tracks", "accounts", "revenue"}
+BY_MONTH = {"tracks", "agreements", "accounts", "revenue"}
 REPETITIONS = 5
 BASELINE = """
     select p.stage, p.partition, v.recipe, v.content, q.name, q.content, q.rows from publications p
@@ -132,7 +132,7 @@ def best(what: Callable[[], Any]) -> float:
 
 
 def land_everything(runner: Runner, days: list[str]) -> None:
-    references = ("tracks", "rights", "accounts", "revenue", "incidents")
+    references = ("tracks", "rights", "agreements", "accounts", "revenue", "incidents")
     files = [Observation(f"{name}_file", WHOLE, f"{name}.csv", f"{name:>064}", 1, "1", NOW) for name in references]
     runner.ledger.record_observations(files)
     for start in range(0, len(days), 10_000):

@@ -38,5 +38,5 @@ def test_plays_read_the_columns_that_they_declare_and_no_others(tmp_path: Path) 
 
 def test_rejected_rows_of_all_reference_files_come_together(tmp_path: Path) -> None:
     parts = tracks(landed(tmp_path, "reference/tracks.csv", b"track_id\nx\n"), KEY)
-    together = rejected_reference(parts["rejected"], *[Rejected.empty()] * 4).collect()
+    together = rejected_reference(parts["rejected"], *[Rejected.empty()] * 5).collect()
     assert together.select("file", "line").rows() == [("reference/tracks.csv", 1)]

@@ -8,7 +8,16 @@ import polars as pl
 import pytest
 
 from spam_pipeline.ingestion.assets import STAGES
-from spam_pipeline.ingestion.contracts import Accounts, Incidents, Plays, ReceivedPlays, Revenue, Rights, Tracks
+from spam_pipeline.ingestion.contracts import (
+    Accounts,
+    Agreements,
+    Incidents,
+    Plays,
+    ReceivedPlays,
+    Revenue,
+    Rights,
+    Tracks,
+)
 from spam_pipeline.protocol.contract import Contract, column_types
 from spam_pipeline.protocol.drift import Past, drift
 from spam_pipeline.protocol.finding import Finding, Severity
@@ -104,7 +113,7 @@ def test_a_campaign_of_one_network_that_plays_one_track_is_for_others_to_refuse(
 
 
 def test_one_record_in_a_hundred_may_be_rejected_of_whatever_is_landed() -> None:
-    landed = (ReceivedPlays, Tracks, Rights, Accounts, Revenue, Incidents)
+    landed = (ReceivedPlays, Tracks, Rights, Agreements, Accounts, Revenue, Incidents)
     assert {contract.tolerated_rejected_share for contract in landed} == {0.01}
     for stage in STAGES:
         assert isinstance(stage.contract, type)

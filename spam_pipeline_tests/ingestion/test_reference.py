@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from spam_pipeline.ingestion.contracts import Accounts, Incidents, Rejected, Revenue, Rights, Tracks
+from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Rejected, Revenue, Rights, Tracks
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.reference import (
     Parts,
     accounts_by_month,
+    agreements_by_month,
     all_rights,
     incidents_by_day,
     revenue_by_month,
@@ -22,6 +23,7 @@ from spam_pipeline_tests.kept_promises import findings_about
 
 TRACKS = "track_id,artist_id,title,isrc,duration_ms,uploaded_at\n"
 RIGHTS = "track_id,payee_id,share_ppm,valid_from,valid_to\n"
+AGREEMENTS = "payee_id,rule,valid_from\n"
 ACCOUNTS = "user_id,country,tier,created_on\n"
 REVENUE = "month,country,tier,currency,net_revenue_minor\n"
 INCIDENTS = "incident_id,status,attack_type,entity_type,entity_id,starts_at,ends_at,decided_by,decided_at,note\n"
@@ -34,7 +36,7 @@ def read(tmp_path: Path) -> Callable[[Callable[..., Parts]], Read]:
     """Reads text as a landed file of one of the tables."""
 
     def reading(table: Callable[..., Parts]) -> Read:
-        key = [] if table in (all_rights, revenue_by_month) else [KEY]
+        key = [] if table in (all_rights, agreements_by_month, revenue_by_month) else [KEY]
 
         def from_text(text: str | bytes) -> Parts:
             content = text if isinstance(text, bytes) else text.encode()
@@ -79,6 +81,24 @@ def test_rights_are_one_part_and_open_ends_are_null(read: Callable[..., Read]) -
         ("t", "a", date(2026, 1, 1), date(2026, 12, 31), 600000),
         ("t", "b", date(2026, 1, 1), None, 400000),
     ]
+
+
+def test_agreements_come_by_the_month_in_which_they_begin(read: Callable[..., Read]) -> None:
+    parts = read(agreements_by_month)(
+        AGREEMENTS + "b,user_centric,2026-02-03\na,pro_rata,2026-02-28\na,user_centric,2025-07-01\n"
+    )
+    assert sorted(parts) == ["2025-07", "2026-02", "rejected"]
+    assert rows(parts, "2026-02") == [
+        ("a", date(2026, 2, 28), "pro_rata"),
+        ("b", date(2026, 2, 3), "user_centric"),
+    ]
+    assert rows(parts, "2025-07") == [("a", date(2025, 7, 1), "user_centric")]
+
+
+def test_two_agreements_of_a_payee_from_the_same_day_are_not_both_accepted(read: Callable[..., Read]) -> None:
+    parts = read(agreements_by_month)(AGREEMENTS + "a,pro_rata,2026-02-01\na,user_centric,2026-02-01\n")
+    assert rows(parts, "2026-02") == [("a", date(2026, 2, 1), "pro_rata")]
+    assert rejected(parts) == [(3, "payee_id", "payee_id: repeats the key of an earlier row")]
 
 
 def test_accounts_come_by_month_of_creation_without_their_user_id(read: Callable[..., Read]) -> None:
@@ -138,6 +158,9 @@ def test_entities_have_the_keys_that_plays_have(read: Callable[..., Read], kind:
         (all_rights, RIGHTS, "t,a,1000001,2026-01-01,", "share_ppm", "expected a whole number from 0 to 1000000"),
         (all_rights, RIGHTS, "t,a,1,2026-01-02,2026-01-01", "valid_to", "before valid_from"),
         (all_rights, RIGHTS, "t,a,1,2026-01-01,soon", "valid_to", "expected a date"),
+        (agreements_by_month, AGREEMENTS, "a,fan-powered,2026-01-01", "rule", "expected pro_rata or user_centric"),
+        (agreements_by_month, AGREEMENTS, "a,pro_rata,2026-01", "valid_from", "expected a date"),
+        (agreements_by_month, AGREEMENTS, "a,pro_rata,", "valid_from", "required"),
         (accounts_by_month, ACCOUNTS, "u,XX,free,2026-01-01", "country", "expected an ISO 3166-1"),
         (accounts_by_month, ACCOUNTS, "u,DE,gold,2026-01-01", "tier", "expected free or premium"),
         (accounts_by_month, ACCOUNTS, "u,DE,free,2026-02-30", "created_on", "expected a date"),
@@ -276,6 +299,7 @@ def test_a_quote_that_swallows_too_much_costs_the_rest_of_the_file_only(read: Ca
     [
         (tracks_by_month, Tracks, TRACKS + "t,a,T,,1,2026-01-01\n"),
         (all_rights, Rights, RIGHTS + "t,a,1,2026-01-01,\n"),
+        (agreements_by_month, Agreements, AGREEMENTS + "a,pro_rata,2026-01-01\n"),
         (accounts_by_month, Accounts, ACCOUNTS + "u,DE,free,2026-01-01\n"),
         (revenue_by_month, Revenue, REVENUE + "2026-01,JP,premium,JPY,0\n"),
         (incidents_by_day, Incidents, INCIDENTS + "i,suspected,a,user,u,2026-01-01,2026-01-02,m,2026-01-03,n\n"),

@@ -13,7 +13,7 @@ def test_files_of_plays_belong_to_their_arrival_day(ending: str) -> None:
 def test_the_single_files_are_not_partitioned() -> None:
     assert classify("reference/tracks.csv") == (tracks_file, "all")
     assert classify("incidents.csv") == (incidents_file, "all")
-    assert len({source.name for source in SOURCES}) == 6
+    assert len({source.name for source in SOURCES}) == 7
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def test_stages_in_a_circle_are_refused() -> None:
 
 def test_a_stage_that_reads_nothing_known_is_refused_with_what_there_is() -> None:
     with pytest.raises(
-        WrongDefinition, match=r"lost reads 'nowhere', which is no stage, source or setting; there are lost"
+        WrongDefinition,
+        match=r"lost reads 'nowhere', which is no stage, source or setting; there are contents_read, lost, partition",
     ):
         StageGraph([lost], [], {})
 

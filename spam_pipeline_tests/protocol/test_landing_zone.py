@@ -140,3 +140,21 @@ def test_a_zone_is_named_without_what_is_secret(url: str) -> None:
     named = str(LandingZone(url))
     assert "s3cret" not in named
     assert named == url.replace("user:s3cret@", "")
+
+
+def test_a_file_is_added_once_and_never_replaced(url: str) -> None:
+    zone = LandingZone(url)
+    zone.add("issued/2026-01/a.parquet", b"first")
+    with pytest.raises(FileExistsError, match="never replaced"):
+        zone.add("issued/2026-01/a.parquet", b"second")
+    with zone.open("issued/2026-01/a.parquet") as file:
+        assert file.read() == b"first"
+    assert [state.path for state in zone.files()] == ["issued/2026-01/a.parquet"]
+
+
+def test_the_names_in_a_folder_are_those_of_its_own_files(url: str) -> None:
+    zone = LandingZone(url)
+    assert zone.names_in("folder") == []
+    for path in ("folder/b", "folder/a", "folder/.hidden", "folder/below/c", "beside"):
+        land(url, path, b"1")
+    assert zone.names_in("folder") == ["a", "b"]

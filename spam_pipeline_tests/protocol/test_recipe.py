@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from spam_pipeline.protocol import recipe as recipes
-from spam_pipeline.protocol.digest import SCHEME
+from spam_pipeline.protocol.digest import SCHEME, digest
 from spam_pipeline.protocol.recipe import InputRead, Recipe, read_line
 from spam_pipeline_tests.protocol.selecting_stages import World, graph_of
 
@@ -46,6 +46,14 @@ def test_whatever_determines_a_result_changes_the_recipe(other: Recipe) -> None:
 def test_where_the_ledger_keeps_an_input_is_not_part_of_the_recipe() -> None:
     elsewhere = tuple(item._replace(record=item.record + 100) for item in RECIPE.inputs)
     assert replace(RECIPE, inputs=elsewhere).digest == RECIPE.digest
+
+
+def test_the_contents_read_are_those_of_the_versions_and_files_are_none() -> None:
+    parts = (A, A._replace(part="2026-01-04", content="c3"), B, FILE)
+    assert replace(RECIPE, inputs=parts).contents() == {
+        ("plays", "2026-01-05"): digest({"all": "c1", "2026-01-04": "c3"}),
+        ("plays", "2026-01-06"): digest({"all": "c2"}),
+    }
 
 
 def test_the_order_in_which_settings_are_listed_does_not_count() -> None:

@@ -5,6 +5,7 @@ import pytest
 from spam_pipeline.protocol.selection import (
     DaysOfMonth,
     EveryPartition,
+    PartitionsUpTo,
     PartNamedAlike,
     PartsUpToMonth,
     SamePartition,
@@ -16,6 +17,7 @@ from spam_pipeline.protocol.selection import (
 DAYS = UpstreamKeys.of({f"2026-0{month}-{day:02d}": ["all"] for month in (1, 2) for day in range(1, 29)})
 ARRIVALS = UpstreamKeys.of({"2026-01-05": ["2026-01-04", "2026-01-05"], "2026-01-06": ["2026-01-05"], "2026-01-07": []})
 MONTHLY_PARTS = UpstreamKeys.of({"all": ["2025-11", "2026-01", "2026-02"]})
+MONTHS = UpstreamKeys.of({"2026-01": ["all"], "2026-02": ["2026-01", "2026-02"], "2026-03": ["all"]})
 ONE = UpstreamKeys.of({"all": ["all"]})
 
 
@@ -29,6 +31,8 @@ ONE = UpstreamKeys.of({"all": ["all"]})
         (TrailingDays(2), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
         (PartNamedAlike(), "2026-01-05", ARRIVALS, [("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")]),
         (PartNamedAlike(), "2026-01-09", ARRIVALS, []),
+        (PartitionsUpTo(), "2026-02", MONTHS, [("2026-01", "all"), ("2026-02", "2026-01"), ("2026-02", "2026-02")]),
+        (PartitionsUpTo(), "2025-12", MONTHS, []),
         (PartsUpToMonth(), "2026-01-31", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01")]),
         (PartsUpToMonth(), "2026-02", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01"), ("all", "2026-02")]),
     ],

@@ -239,6 +239,21 @@ def test_a_target_that_holds_something_else_is_delivered_to(world: World) -> Non
     assert (need.state, need.work) == (State.STALE, Work.DELIVER)
 
 
+def test_a_target_that_holds_something_else_gets_what_is_read_while_what_is_wanted_is_held(world: World) -> None:
+    read = world.assess().needs["everything"]["all"].published
+    assert read is not None
+    world.land(["2026-01-03"], "late")
+    for name in world.graph.stages:
+        for need in world.assess().needs[name].values():
+            if need.can_run:
+                (world.refuse if name == "everything" else world.publish)(need)
+    need = world.assess().needs["everything"]["all"]
+    assert (need.state, need.work) == (State.HELD, Work.NOTHING)
+    world.delivered["everything"] = None
+    need = world.assess().needs["everything"]["all"]
+    assert (need.state, need.work, need.recipe) == (State.HELD, Work.DELIVER, read.recipe)
+
+
 def test_a_partition_that_there_is_nothing_for_any_more_is_to_be_retracted_and_not_offered(world: World) -> None:
     world.land(["2026-01-03"], None)
     assessment = world.assess()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.protocol.selection import EveryPartition, EveryStage, SamePartition
+from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, SamePartition
 from spam_pipeline.reporting.assets import STAGES, track_play_counts, warehouse, widget_counts
 from spam_pipeline_tests.kept_promises import as_declared, needless_columns
 from spam_pipeline_tests.reporting.conftest import PlaysOf
@@ -14,8 +14,10 @@ def test_reporting_owns_its_stages() -> None:
     assert [stage.name for stage in STAGES] == [
         "daily_plays",
         "top_countries",
+        "plays_by_spam_probability",
         "track_play_counts",
         "widget_counts",
+        "month_reports",
         "warehouse",
     ]
     assert {(stage.context, stage.owner) for stage in STAGES} == {("reporting", "team:reporting")}
@@ -27,8 +29,13 @@ def test_every_stage_says_what_it_is(stage: object) -> None:
 
 
 def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> None:
-    assert [stage.selections for stage in STAGES] == [{"classified_plays": SamePartition()}] * 3 + [
+    assert [stage.selections for stage in STAGES] == [{"classified_plays": SamePartition()}] * 4 + [
         {"track_play_counts": EveryPartition()},
+        {
+            "daily_plays": DaysOfMonth(),
+            "royalty_statements": SamePartition(),
+            "royalty_adjustments": SamePartition(),
+        },
         {"catalogue": EveryStage()},
     ]
 
@@ -38,7 +45,7 @@ def test_two_stages_are_delivered_to_the_places_that_the_settings_name() -> None
     assert [stage.delivery.target for stage in STAGES if stage.delivery] == ["widget_store", "warehouse_file"]
 
 
-@pytest.mark.parametrize("stage", STAGES[:4], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", STAGES[:5], ids=lambda stage: stage.name)
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, plays_of: PlaysOf) -> None:
     classified = plays_of([{"track_key": key, "spam_probability": key / 3} for key in range(4)])
     inputs = {"classified_plays": classified}

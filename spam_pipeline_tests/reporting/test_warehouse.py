@@ -1,10 +1,13 @@
 """The warehouse file: built, read, replaced, damaged."""
 
+import json
 import sqlite3
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,26 @@ import polars as pl
 import pytest
 
 from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.reporting import assets
+from spam_pipeline.protocol.reader import HISTORY_TYPES
+from spam_pipeline.reporting import assets, warehouse
 from spam_pipeline.reporting.contracts import Catalogue
 from spam_pipeline.reporting.errors import ForeignTarget
-from spam_pipeline.reporting.warehouse import deliver, delivered
+from spam_pipeline.reporting.warehouse import delivered
 from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 
 Publish = Callable[[str, str, str, pl.DataFrame], dict[str, Any]]
 
 CATALOGUE = {**column_types(Catalogue), "location": pl.String()}
+HISTORY = {**HISTORY_TYPES, "location": pl.String()}
 
 
 def catalogue_of(*rows: dict[str, Any]) -> pl.LazyFrame:
     return pl.LazyFrame(list(rows), schema=CATALOGUE)
+
+
+def deliver(target: str, recipe: str, catalogue: pl.LazyFrame, history: pl.LazyFrame | None = None) -> None:
+    """Deliver a catalogue; unless a history is given, nothing was published before."""
+    warehouse.deliver(target, recipe, catalogue, pl.LazyFrame(schema=HISTORY) if history is None else history)
 
 
 def ask(path: Path, sql: str) -> list[Any]:
@@ -39,8 +49,8 @@ def files(publish: Publish) -> list[dict[str, Any]]:
     return [
         publish("ingestion", "plays", "2026-01-05", pl.DataFrame({"event_id": ["a", "b"]})),
         publish("ingestion", "plays", "2026-01-06", pl.DataFrame({"event_id": ["c"]})),
-        publish("reporting", "daily_plays", "2026-01-05", pl.DataFrame({"plays": [2]})),
-        publish("reporting", "daily_plays", "2026-01-06", pl.DataFrame({"plays": [1]})),
+        publish("reporting", "track_play_counts", "2026-01-05", pl.DataFrame({"plays": [2]})),
+        publish("reporting", "track_play_counts", "2026-01-06", pl.DataFrame({"plays": [1]})),
     ]
 
 
@@ -58,7 +68,7 @@ def test_every_stage_is_a_relation_that_knows_the_partition_of_each_row(
         ("2026-01-05", "b"),
         ("2026-01-06", "c"),
     ]
-    assert ask(target, "SELECT plays FROM reporting.daily_plays WHERE partition_key = '2026-01-05'") == [(2,)]
+    assert ask(target, "SELECT plays FROM reporting.track_play_counts WHERE partition_key = '2026-01-05'") == [(2,)]
     assert delivered(str(target)) == "recipe-1"
     assert list(target.parent.iterdir()) == [target]
 
@@ -71,7 +81,7 @@ def test_reports_travel_with_a_copy_of_the_file_and_plays_stay_in_the_store(
         Path(file["location"]).unlink()
     copy = tmp_path / "reporting.duckdb"
     copy.write_bytes(target.read_bytes())
-    assert ask(copy, "SELECT sum(plays)::BIGINT FROM reporting.reporting.daily_plays") == [(3,)]
+    assert ask(copy, "SELECT sum(plays)::BIGINT FROM reporting.reporting.track_play_counts") == [(3,)]
     with pytest.raises(duckdb.IOException):
         ask(copy, "SELECT * FROM ingestion.plays")
 
@@ -129,35 +139,63 @@ def test_a_reader_in_the_same_process_does_not_hide_a_delivery(files: list[dict[
         assert reader.execute("SELECT recipe FROM _pipeline.delivered").fetchall() == [("recipe-1",)]
 
 
-def test_readers_see_one_delivery_at_a_time_while_twenty_replace_each_other(publish: Publish, target: Path) -> None:
+READER = """
+import json, sys
+from pathlib import Path
+
+import duckdb
+
+target, finished, asks = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+seen = []
+while not finished.exists():
+    with duckdb.connect(target, read_only=True) as database:
+        for _ in range(asks):
+            seen.append(database.execute(
+                "SELECT recipe::INTEGER, i.number, r.number, (SELECT max(number) FROM ingestion.stage_as_of(now()))"
+                " FROM _pipeline.delivered, ingestion.stage i, reporting.stage r"
+            ).fetchall())
+print(json.dumps(seen))
+"""
+"""A reader of one's own, who knows nothing of this package; asks so many times before it opens the file again."""
+
+
+def test_readers_see_one_delivery_at_a_time_while_fifty_replace_each_other(
+    publish: Publish, target: Path, tmp_path: Path
+) -> None:
+    history: list[dict[str, Any]] = []
+
     def build(number: int) -> None:
+        at = datetime(2026, 2, 1, 0, number, tzinfo=UTC)
         rows = [
             publish(context, "stage", "2026-01-05", pl.DataFrame({"number": [number]}))
             for context in ("ingestion", "reporting")
         ]
-        deliver(str(target), f"{number}", catalogue_of(*rows))
+        history[-1:] = [{**last, "superseded_at": at} for last in history[-1:]]
+        history.append({**rows[0], "published_at": at, "superseded_at": None})
+        deliver(str(target), f"{number}", catalogue_of(*rows), pl.LazyFrame(history, schema=HISTORY))
 
     build(0)
-    finished = threading.Event()
-
-    def read() -> list[int]:
-        seen = []
-        while not finished.is_set():
-            sql = "SELECT recipe::INTEGER, i.number, r.number FROM _pipeline.delivered, ingestion.stage i, reporting.stage r"
-            (row,) = ask(target, sql)
-            assert len(set(row)) == 1
-            seen.append(row[0])
-        return seen
-
-    with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(read)
-        try:
-            for number in range(1, 21):
-                build(number)
-        finally:
-            finished.set()
-        assert reader.result() == sorted(reader.result())
-        assert len(set(reader.result())) > 1
+    finished = tmp_path / "finished"
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(target), str(finished), str(asks)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for asks in (1, 20)
+    ]
+    try:
+        for number in range(1, 51):
+            build(number)
+    finally:
+        finished.touch()
+        ended = [reader.communicate() for reader in readers]
+    for out, err in ended:
+        assert err == b""
+        seen = [answer for ((*answer,),) in json.loads(out)]
+        assert all(len(set(answer)) == 1 for answer in seen), "no mix of generations"
+        assert seen == sorted(seen), "a count that only grows never goes back in time"
+        assert len({answer[0] for answer in seen}) > 1
 
 
 def test_deliveries_at_the_same_time_leave_one_of_them_whole(files: list[dict[str, Any]], target: Path) -> None:
@@ -222,6 +260,35 @@ def test_a_database_of_another_kind_holds_no_recipe(tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_read_is_an_error_and_not_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(duckdb.IOException, match="directory"):
         delivered(str(tmp_path))
+
+
+def test_what_was_read_at_a_moment_is_a_macro_of_each_stage(publish: Publish, target: Path) -> None:
+    first, second = datetime(2026, 2, 1, 12, tzinfo=UTC), datetime(2026, 2, 2, 12, tzinfo=UTC)
+    old, new, other = (
+        publish("ingestion", "plays", f"2026-01-0{day}", pl.DataFrame(rows))
+        for day, rows in (
+            (5, {"id": ["old"]}),
+            (5, {"id": ["new"], "kind": ["x"]}),
+            (6, {"id": ["other"], "kind": ["y"]}),
+        )
+    )
+    history = [
+        {**old, "published_at": first, "superseded_at": second},
+        {**other, "published_at": first, "superseded_at": None},
+        {**new, "published_at": second, "superseded_at": None},
+    ]
+    deliver(str(target), "recipe-1", catalogue_of(new, other), pl.LazyFrame(history, schema=HISTORY))
+    asked = "SELECT partition_key, id, kind FROM ingestion.plays_as_of({}) ORDER BY id"
+    before, after = (
+        [("2026-01-05", "old", None), ("2026-01-06", "other", "y")],
+        [("2026-01-05", "new", "x"), ("2026-01-06", "other", "y")],
+    )
+    assert ask(target, asked.format("'2026-02-01 13:00:00+01'")) == before
+    assert ask(target, asked.format("'2026-02-01T11:59:59Z'")) == []
+    assert ask(target, asked.format("'2026-02-01'")) == before, "a date means its end"
+    assert ask(target, asked.format("DATE '2026-02-01'")) == before
+    assert ask(target, asked.format("TIMESTAMPTZ '2026-02-02 12:00:00+00'")) == after
+    assert ask(target, asked.format("now()")) == after
 
 
 def test_the_published_catalogue_names_no_place_of_this_machine(files: list[dict[str, Any]]) -> None:

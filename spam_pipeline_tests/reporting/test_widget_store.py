@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from spam_pipeline.reporting.contracts import WidgetCounts
 from spam_pipeline.reporting.errors import DeliveryCut, ForeignTarget, TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
-from spam_pipeline.reporting.widget_store import play_count, widget_delivery, widget_store
+from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
+from spam_pipeline.reporting.widget_store import WidgetStore, play_count, widget_delivery, widget_store
 
 HOSTILE = ["", "'; DROP TABLE play_counts; --", "a\x00b", "current", "{x}", "🎵 é\n", "x" * 5000, "%s?#"]
 
@@ -93,29 +94,45 @@ def test_more_tracks_than_one_batch_arrive_whole(target: str) -> None:
         assert store.play_counts(plays) == plays
 
 
-def test_readers_see_one_delivery_at_a_time_while_twenty_replace_each_other(target: str) -> None:
+def test_readers_see_one_delivery_at_a_time_while_fifty_replace_each_other(target: str) -> None:
     tracks = [f"track-{number}" for number in range(50)]
     widget_delivery.deliver(target, "recipe-0", counts(dict.fromkeys(tracks, 0)))
     finished = threading.Event()
 
-    def read() -> Iterator[int]:
+    def read(store: WidgetStore) -> int:
+        seen = store.play_counts(tracks)
+        assert len(seen) == len(tracks)
+        (plays,) = set(seen.values())
+        return plays
+
+    def keep_open() -> Iterator[int]:
+        with widget_store(target) as store:
+            while not finished.is_set():
+                yield read(store)
+
+    def open_each_time() -> Iterator[int]:
         while not finished.is_set():
             with widget_store(target) as store:
-                seen = store.play_counts(tracks)
-            assert len(seen) == len(tracks)
-            assert len(set(seen.values())) == 1
-            yield seen["track-0"]
+                yield read(store)
 
     with ThreadPoolExecutor(2) as pool:
-        readers = [pool.submit(lambda: list(read())) for _ in range(2)]
+        readers = [pool.submit(lambda seen=seen: list(seen())) for seen in (keep_open, open_each_time)]
         try:
-            for number in range(1, 21):
+            for number in range(1, 51):
                 widget_delivery.deliver(target, f"recipe-{number}", counts(dict.fromkeys(tracks, number)))
         finally:
             finished.set()
         for reader in readers:
-            assert reader.result() == sorted(reader.result())
+            assert reader.result() == sorted(reader.result()), "a count that only grows never goes back in time"
             assert len(set(reader.result())) > 1
+
+
+def test_a_store_that_is_kept_open_sees_each_delivery_and_each_way_back(target: str) -> None:
+    with widget_store(target) as store:
+        assert store.play_counts(["track"]) == {}
+        for plays in (1, 2, 1, 3, 1, 3):
+            widget_delivery.deliver(target, f"recipe-{plays}", counts({"track": plays}))
+            assert store.play_counts(["track"]) == {"track": plays}
 
 
 def test_deliveries_at_the_same_time_leave_one_of_them_whole(target: str) -> None:
@@ -157,6 +174,36 @@ def test_a_damaged_file_holds_no_recipe_and_is_filled_again(tmp_path: Path, dama
     assert widget_delivery.delivered(str(path)) is None
     widget_delivery.deliver(str(path), "recipe-1", plays)
     assert widget_delivery.delivered(str(path)) == "recipe-1"
+
+
+def test_the_file_before_is_switched_back_without_writing_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "widgets.db"
+    with closing(SqliteWidgetStore(path)) as store:
+        store.deliver("good", counts({"track": 4}))
+        good = path.stat().st_ino
+        store.deliver("wrong", counts({"track": 5}))
+        wrong = path.stat().st_ino
+        nothing_to_write = pl.LazyFrame({"no_such_column": [1]})
+        store.deliver("good", nothing_to_write)
+        assert (store.delivered(), store.play_counts(["track"])) == ("good", {"track": 4})
+    assert (path.stat().st_ino, store.previous.stat().st_ino) == (good, wrong)
+    assert sorted(tmp_path.iterdir()) == [path, store.previous]
+
+
+def test_a_file_before_that_is_damaged_is_not_switched_back(tmp_path: Path) -> None:
+    path = tmp_path / "widgets.db"
+    for plays in (1, 2):
+        widget_delivery.deliver(str(path), f"recipe-{plays}", counts({"track": plays}))
+    (tmp_path / "widgets.db.previous").write_bytes(b"track,plays\n" * 1000)
+    widget_delivery.deliver(str(path), "recipe-1", counts({"track": 1}))
+    assert (widget_delivery.delivered(str(path)), play_count(str(path), "track")) == ("recipe-1", 1)
+
+
+def test_somebody_elses_database_beside_the_store_is_not_replaced(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "widgets.db.previous")) as database:
+        database.execute("CREATE TABLE versions (recipe TEXT)")
+    with pytest.raises(ForeignTarget, match="without widget counts"):
+        widget_delivery.deliver(str(tmp_path / "widgets.db"), "recipe", counts({"track": 1}))
 
 
 def test_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.royalties.payout import REMAINDER_STEPS, largest_remainder
+from spam_pipeline.royalties.payout import CONTRIBUTION, REMAINDER_STEPS, largest_remainder, weigh
 from spam_pipeline.royalties.pools import pools_of, with_unfunded_audiences
 
 weight_lists = st.lists(st.integers(0, 10**9), min_size=1, max_size=30).filter(any)
@@ -46,6 +46,27 @@ def test_weights_that_lost_a_trace_in_rounding_down_are_divided_like_exact_ones(
     scale = 10**36
     rounded_down = [part * scale // total for part in parts]
     assert largest_remainder(pool, rounded_down, scale) == largest_remainder(pool, parts, total)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 10**9)), min_size=1, max_size=12),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+)
+def test_what_those_by_listening_leave_is_divided_by_plays(lines: list[tuple[bool, int]], idle: int, pool: int) -> None:
+    """Lines by listening have millionths of a contribution, the others plays; `idle` contributions are nobody's."""
+    by_listening = [number * (CONTRIBUTION // 10**6) if listens else 0 for listens, number in lines]
+    by_plays = [0 if listens else number for listens, number in lines]
+    accounts = -(-sum(by_listening) // CONTRIBUTION) + idle
+    weights, total = weigh(by_listening, by_plays, accounts)
+    parts = [Fraction(weight, total) for weight in weights]
+    whole = accounts * CONTRIBUTION or 1
+    rest = 1 - Fraction(sum(by_listening), whole)
+    for part, listening, plays in zip(parts, by_listening, by_plays, strict=True):
+        assert part == (rest * Fraction(plays, sum(by_plays)) if plays else Fraction(listening, whole))
+    if any(by_plays):
+        assert sum(parts) == 1
+        assert sum(largest_remainder(pool, weights, total)) == pool
 
 
 def test_remainders_are_compared_in_steps_of_a_prime() -> None:

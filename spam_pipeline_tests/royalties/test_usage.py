@@ -133,7 +133,7 @@ some_play = st.fixed_dictionaries(
 
 
 @given(st.lists(some_play, max_size=20))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_usage_reconciles_to_the_plays_it_comes_from_in_any_order(listened: list[dict[str, Any]]) -> None:
     members = accounts((1, "DE", "premium"), (2, "SE", "free"))
     usage = royalty_usage(plays(*listened), members).collect()

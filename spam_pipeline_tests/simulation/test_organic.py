@@ -99,6 +99,18 @@ def test_rights_sum_to_the_whole_on_any_day_but_for_two_tracks(week: Week) -> No
     assert rights["share_ppm"].is_between(1, 1_000_000).all()
 
 
+def test_about_a_third_of_the_payees_agreed_to_be_paid_user_centric(week: Week) -> None:
+    agreements = pl.read_csv(reference(week, "agreements.csv"), try_parse_dates=True)
+    payees = pl.read_csv(reference(week, "rights.csv"))["payee_id"].unique()
+    assert agreements.columns == ["payee_id", "rule", "valid_from"]
+    assert agreements["payee_id"].is_unique().all()
+    assert set(agreements["payee_id"]) < set(payees)
+    assert set(agreements["rule"]) == {"pro_rata", "user_centric"}
+    counted = agreements.filter(pl.col("valid_from") <= date(2026, 1, 1))
+    assert 0 < counted.height < agreements.height
+    assert 0.25 < (counted["rule"] == "user_centric").sum() / len(payees) < 0.42
+
+
 def test_nearly_every_track_that_is_played_is_in_the_catalogue_and_was_uploaded_before(week: Week) -> None:
     tracks = pl.read_csv(reference(week, "tracks.csv"), try_parse_dates=True)
     assert tracks.columns == ["track_id", "artist_id", "title", "isrc", "duration_ms", "uploaded_at"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,8 +17,8 @@ START = date(2026, 1, 1)
 KEY = "the key of the stories, long enough"
 
 
-def open_pipeline(home: Path) -> Pipeline:
-    return Pipeline(Settings(home=home, start_date=START, identifier_key=KEY))
+def open_pipeline(home: Path, **settings: Any) -> Pipeline:
+    return Pipeline(Settings(home=home, start_date=START, identifier_key=KEY, **settings))
 
 
 def a_play(day: str, **said: object) -> dict[str, object]:

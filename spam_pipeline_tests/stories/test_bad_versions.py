@@ -11,8 +11,7 @@ import pytest
 
 from spam_pipeline.ingestion.assets import received_plays
 from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
-from spam_pipeline.ingestion.sources import SOURCES
-from spam_pipeline.pipeline import STAGES, Pipeline
+from spam_pipeline.pipeline import SOURCES, STAGES, Pipeline
 from spam_pipeline.protocol.convergence import Converged, converge
 from spam_pipeline.protocol.errors import NotPublished
 from spam_pipeline.protocol.graph import AnyStage, StageGraph

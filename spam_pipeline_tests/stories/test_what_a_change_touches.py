@@ -19,7 +19,7 @@ Ran = set[tuple[str, str]]
 FAR_DAY, NEAR_DAY, ATTACKED = "2026-01-05", "2026-01-20", "2026-11-18"
 DAYS = (FAR_DAY, NEAR_DAY, ATTACKED, "2026-11-29")
 LAST_ARRIVAL = "2026-11-29"
-DAILY_REPORTS = {"daily_plays", "top_countries", "track_play_counts"}
+DAILY_REPORTS = {"daily_plays", "top_countries", "plays_by_spam_probability", "track_play_counts"}
 DAILY_STAGES = {"plays", "play_signals", "labelled_examples", "classified_plays", "royalty_usage", *DAILY_REPORTS}
 
 CONVERGE = """
@@ -87,8 +87,11 @@ def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> 
     assert run(open_pipeline(home)) == {
         ("received_plays", LAST_ARRIVAL),
         *((stage, FAR_DAY) for stage in DAILY_STAGES),
-        ("royalty_statements", "2026-01"),
-        ("royalty_adjustments", "2026-01"),
+        *(
+            (stage, "2026-01")
+            for stage in ("royalty_statements", "royalty_grounds", "royalty_adjustments", "royalty_payments")
+        ),
+        ("royalty_payments", "2026-11"),
         ("widget_counts", "all"),
         ("warehouse", "all"),
     }

@@ -28,6 +28,7 @@ from spam_pipeline.protocol.ledger.pointers import (
     pointers,
     publish,
     published_of,
+    versions_of,
 )
 from spam_pipeline.protocol.ledger.rows import (
     files_of,
@@ -283,6 +284,23 @@ class Ledger(SeenAndTried):
             stage: {partition: version for partition, version in by_partition.items() if version is not None}
             for stage, by_partition in merged.items()
         }
+
+    def publications(self, environment: str, stages: Collection[str]) -> list[Publication]:
+        """Everything ever published of some stages where an environment's readers look, oldest first, with what was dropped."""
+        query = sa.select(publications).where(
+            publications.c.environment.in_({environment, PRODUCTION}), publications.c.stage.in_(stages)
+        )
+        with self._engine.connect() as connection:
+            return [publication_of(row) for row in connection.execute(query.order_by(publications.c.id))]
+
+    def made_by_id(self, version_ids: Collection[int]) -> dict[int, Published]:
+        """The versions with these ids, without files."""
+        with self._engine.connect() as connection:
+            return {
+                version_id: version
+                for some in in_batches(version_ids)
+                for version_id, version in versions_of(connection, some).items()
+            }
 
     def published_version(
         self, environment: str, stage: str, partition: str, as_of: datetime | None = None

@@ -59,6 +59,11 @@ def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[Publis
     return _by_id(connection, versions.c.recipe.in_(recipes)).values()
 
 
+def versions_of(connection: Connection, ids: Collection[int]) -> dict[int, Published]:
+    """The versions with these ids, without files."""
+    return _by_id(connection, versions.c.id.in_(ids))
+
+
 def _by_id(connection: Connection, condition: Any) -> dict[int, Published]:
     """The versions that meet a condition, by id, their parts in the order of their names."""
     query = (

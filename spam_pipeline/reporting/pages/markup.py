@@ -1,0 +1,81 @@
+"""The parts that pages are made of: tables, and a line for each series over the days. All text is escaped."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from html import escape
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; border-top: 1px solid #ccc; padding-top: 1rem; margin-top: 2.5rem; }
+table { border-collapse: collapse; } td, th { padding: 0.2rem 0.9rem 0.2rem 0; text-align: left; }
+th { font-weight: 600; border-bottom: 1px solid #ccc; } .number { text-align: right; font-variant-numeric: tabular-nums; }
+svg { max-width: 100%; height: auto; } .note { color: #666; }
+"""
+
+Cell = str | int
+"""What stands in a table: words, or a number, which is set to the right with its thousands apart."""
+
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 880, 260, 70, 30, 30
+_COLOURS = ("#8a8f98", "#2f6fb0")
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """A whole page."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n{''.join(sections)}</body></html>\n"
+    )
+
+
+def section(title: str, note: str, body: str) -> str:
+    """A heading, a sentence that says what one sees, and what there is to see."""
+    return f'<section><h2>{escape(title)}</h2><p class="note">{escape(note)}</p>{body}</section>\n'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Rows under a head; a column of numbers has its head on the right as well. Says so where there are no rows."""
+    if not rows:
+        return "<p>None.</p>"
+    classes = ['class="number"' if isinstance(cell, int) else "" for cell in rows[0]]
+    names = "".join(f"<th {kind}>{escape(name)}</th>" for name, kind in zip(head, classes, strict=True))
+    return f"<table><tr>{names}</tr>{''.join(map(_row, rows))}</table>"
+
+
+def _row(cells: Sequence[Cell]) -> str:
+    return f"<tr>{''.join(map(_cell, cells))}</tr>"
+
+
+def _cell(cell: Cell) -> str:
+    return f'<td class="number">{cell:,}</td>' if isinstance(cell, int) else f"<td>{escape(cell)}</td>"
+
+
+def curves(days: Sequence[date], series: Mapping[str, Sequence[int]]) -> str:
+    """At most two series over the same days as SVG, from zero up."""
+    most = max((max(values) for values in series.values() if values), default=0) or 1
+    drawn = "".join(
+        _curve(values, most, colour) + _name(place, name, colour)
+        for place, ((name, values), colour) in enumerate(zip(series.items(), _COLOURS, strict=False))
+    )
+    ends = ((_LEFT, "start", days[0]), (_WIDTH, "end", days[-1])) if days else ()
+    dates = "".join(_text(x, _HEIGHT - 8, day.isoformat(), anchor) for x, anchor, day in ends)
+    scale = _text(_LEFT - 8, _TOP + 4, f"{most:,}", "end") + _text(_LEFT - 8, _HEIGHT - _BOTTOM, "0", "end")
+    base = f'<path d="M{_LEFT} {_HEIGHT - _BOTTOM}H{_WIDTH}" stroke="#b4b9c1"/>'
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-size="12">{base}{scale}{dates}{drawn}</svg>'
+
+
+def _curve(values: Sequence[int], most: int, colour: str) -> str:
+    step = (_WIDTH - _LEFT) / max(1, len(values) - 1)
+    height = _HEIGHT - _TOP - _BOTTOM
+    points = " ".join(
+        f"{_LEFT + place * step:.1f},{_HEIGHT - _BOTTOM - height * value / most:.1f}"
+        for place, value in enumerate(values)
+    )
+    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+
+
+def _name(place: int, name: str, colour: str) -> str:
+    return _text(_LEFT + 160 * place, 14, name, "start", colour)
+
+
+def _text(x: int, y: int, words: str, anchor: str, colour: str = "#222") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'

@@ -1,0 +1,19 @@
+"""Agreements: which payees are paid by what each listener heard. Everybody else is paid pro-rata. How is in `payout`."""
+
+from datetime import date
+
+import polars as pl
+
+from spam_pipeline.royalties.contracts import USER_CENTRIC
+
+
+def user_centric_payees(month: str, agreements: pl.LazyFrame) -> pl.LazyFrame:
+    """The `payee_id` of every payee whose user-centric agreement counts for a month; in no particular order.
+
+    An agreement counts from the first month that begins on `valid_from` or later, until a later one does: a month is
+    divided by one rule for each payee.
+    """
+    begins = pl.lit(date.fromisoformat(f"{month}-01"))
+    counted = agreements.filter(pl.col("valid_from") <= begins).sort("valid_from")
+    latest = counted.group_by("payee_id").agg(pl.col("rule").last())
+    return latest.filter(pl.col("rule") == USER_CENTRIC).select("payee_id")

