@@ -29,7 +29,7 @@ STAGES = {
         "incidents",
         "rejected_reference",
     ),
-    *("play_signals", "labelled_examples", "spam_model", "classified_plays"),
+    *("entity_facts", "play_signals", "labelled_examples", "spam_model", "model_evaluation", "classified_plays"),
     *("royalty_usage", "royalty_statements", "royalty_adjustments"),
     *("daily_plays", "top_countries", "track_play_counts", "widget_counts", "warehouse"),
 }
