@@ -24,7 +24,7 @@ from spam_pipeline.protocol.comparison.text import as_json as as_json_of
 from spam_pipeline.protocol.comparison.text import lines_of
 from spam_pipeline.protocol.comparison.versions import NEWEST, PUBLISHED
 from spam_pipeline.protocol.convergence import Converged
-from spam_pipeline.protocol.decision import Decided
+from spam_pipeline.protocol.decision import ONLY_ACCEPTED_ALIKE, Decided
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.finding import as_json as finding_as_json
 from spam_pipeline.protocol.finding import told
@@ -154,7 +154,7 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and opt
     stage: Annotated[str, typer.Argument(help="A stage; or an environment, to compare all that differs from it.")],
     partition: Annotated[str, typer.Argument(help="A partition, or a range of them: 2026-01-01..2026-01-31.")] = WHOLE,
     old: Annotated[str, typer.Argument(help="First digits of a recipe (range: code version), or a word.")] = PUBLISHED,
-    new: Annotated[str, typer.Argument(help="The same; the words are published and newest.")] = NEWEST,
+    new: Annotated[str, typer.Argument(help="The same; the words are published, newest and production.")] = NEWEST,
     html: Annotated[Path | None, typer.Option(help="Also write a page with pictures into this file.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -188,6 +188,8 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
     as_json: Json = False,
 ) -> None:
     """Accept a quarantined version or reject a published one; what follows from it converges by itself."""
+    if alike and action is not DecisionKind.ACCEPT:
+        raise typer.BadParameter(ONLY_ACCEPTED_ALIKE, param_hint="--alike")
     decided = Pipeline().decide(action, version, by=by, reason=reason, alike=alike)
     if as_json:
         print_json([_decision(item) for item in decided] if alike else _decision(decided[0]))

@@ -4,6 +4,7 @@ Everything it tells is asked from what was published. It can be run again on the
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import Converged
 from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.finding import Finding, told
+from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.needs import State
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
@@ -46,7 +48,13 @@ _MONEY = """
     on line in ('payout', 'withheld', 'escrow', 'unclaimed') using coalesce(sum(amount_minor), 0)::bigint
     group by currency, rule order by currency desc, rule
 """
-_VERDICTS, _TRACK = "classified_plays", "track "
+_A_VERDICT = """
+    select track_id, partition_key, spam_probability, attack_type, reasons
+    from trust_and_safety.classified_plays where class = 'spam' and incident_id is null
+    order by spam_probability desc, event_id limit 1
+"""
+_VERDICTS = "classified_plays"
+SUSPECTED, CONFIRMED = "suspected", "confirmed"
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
@@ -64,12 +72,16 @@ def demonstrate(
     """
     yield from _landing_zone(pipeline, tell, days, plays_per_day)
     yield _converged("converged", converge_headless(pipeline, None, tell))
-    quarantined = _quarantined(pipeline)
-    if quarantined:
-        yield from _shown(quarantined)
-        yield _declare_incidents(pipeline, quarantined)
-        yield _converged("  converged", converge_headless(pipeline, None, tell))
+    yield from _shown(_quarantined(pipeline))
     yield from _tour(pipeline)
+    yield ""
+    yield from _verdict(pipeline)
+    yield _model(pipeline)
+    yield ""
+    yield _confirm_suspicion(pipeline)
+    before = _digests(pipeline)
+    yield _converged("  converged", converge_headless(pipeline, None, tell))
+    yield f"  published anew: {_changed(before, _digests(pipeline))}"
     yield ""
     yield _land_late_play(pipeline)
     yield _converged("  converged", converge_headless(pipeline, None, tell))
@@ -113,45 +125,70 @@ def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
 
 def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
     """What people see who have to decide: every finding with its evidence."""
-    yield ""
-    yield "Quarantined, because they look like attacks that the verdicts let through; nobody reads these days:"
+    if not quarantined:
+        yield "no verdicts were refused: on no day an attack is left that they let through and that looks like one"
+        return
+    yield "refused, because they look like attacks that the verdicts let through; nobody reads these days until they are decided on:"
     for day, finding in quarantined.items():
         sentence, *evidence = told(finding)
         yield f"  {day} {sentence}"
         yield from (f"  {line}" for line in evidence)
 
 
-def _declare_incidents(pipeline: Pipeline, quarantined: Mapping[str, Finding]) -> str:
-    """Declare the tracks behind each finding, for its day, the way an expert does: in a line of `incidents.csv` each."""
-    tracks = [
-        (day, name.removeprefix(_TRACK))
-        for day, finding in quarantined.items()
-        if finding.evidence
-        for name in finding.evidence.behind
-        if name.startswith(_TRACK)
-    ]
-    rows = [
-        [
-            f"demo-{day}",
-            "confirmed",
-            "paid_plays",
-            "track",
-            track,
-            f"{day}T00:00:00Z",
-            f"{day}T23:59:59Z",
-            "demo",
-            None,
-            "demo",
-        ]
-        for day, track in tracks
-    ]
+def _verdict(pipeline: Pipeline) -> Iterator[str]:
+    """One verdict of the software's own, with its reasons."""
+    with pipeline.query() as connection:
+        found = ask(connection, _A_VERDICT).rows
+    for track, day, probability, attack_type, reasons in found:
+        yield f"a verdict: a play of track {track} on {day} is spam with probability {probability:.2f}, {attack_type or 'of no known type'}:"
+        for reason in reasons:
+            is_measured = reason["value"] is not None
+            seen = f" is {reason['value']:.3g}, usually {reason['usual']:.3g}" if is_measured else ""
+            yield f"  {reason['signal']}{seen}"
+
+
+def _model(pipeline: Pipeline) -> str:
+    """How the published model did on campaigns that were held out of its training."""
+    known = numbers(pipeline.fingerprint("spam_model"))
+    if known["is_policy"]:
+        return "the model: none, because too little is labelled; a stated policy judges, and says so in every verdict"
+    prefix = "held_out_campaigns"
+    spam, legitimate, error = (
+        f"{known[f'{prefix}_{name}']:.2%}" if f"{prefix}_{name}" in known else "unknown"
+        for name in ("withheld_spam_share", "withheld_legitimate_share", "calibration_error")
+    )
+    return (
+        f"the model: learned from {known['spam_examples']:,.0f} examples of spam out of {known['incidents']:.0f} incidents; on campaigns "
+        f"that it had not seen it withholds {spam} of spam and {legitimate} of the rest, calibration error {error}"
+    )
+
+
+def _confirm_suspicion(pipeline: Pipeline) -> str:
+    """Confirm what experts only suspected, the way they do: in the lines of `incidents.csv`."""
     file = pipeline.settings.landing / "incidents.csv"
     known = pl.read_csv(file, infer_schema=False)
-    declared = pl.DataFrame(rows, schema=known.schema, orient="row").with_columns(decided_at="ends_at")
+    suspected = known.filter(pl.col("status") == SUSPECTED)["incident_id"].unique().sort().to_list()
+    if not suspected:
+        return "No incident is only suspected, so an expert has nothing to confirm:"
+    is_decided = pl.col("incident_id").is_in(suspected)
     unfinished = file.with_name(".incidents.csv")
-    pl.concat([known, declared]).write_csv(unfinished)
+    known.with_columns(pl.when(is_decided).then(pl.lit(CONFIRMED)).otherwise("status").alias("status")).write_csv(
+        unfinished
+    )
     unfinished.replace(file)
-    return f"An expert confirms an incident for each, {len(rows)} lines in {file.name}; exactly these days are judged again:"
+    return f"An expert confirms {', '.join(suspected)}, suspected until now, in {file.name}:"
+
+
+def _digests(pipeline: Pipeline) -> Mapping[tuple[str, str], str]:
+    """What is published, by stage and partition."""
+    published = pipeline.runner.ledger.published(pipeline.settings.environment, list(pipeline.graph.stages))
+    return {(stage, key): version.content for stage, by_key in published.items() for key, version in by_key.items()}
+
+
+def _changed(before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]) -> str:
+    """How many partitions of each stage hold something else now."""
+    counts = Counter(stage for (stage, key), content in after.items() if before.get((stage, key)) != content)
+    return ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "nothing"
 
 
 def _tour(pipeline: Pipeline) -> Iterator[str]:

@@ -97,6 +97,11 @@ class Pipeline:
         partitions = [partition] if isinstance(partition, str) else list(partition)
         return self.runner.reader.read(stage, partitions, moment(as_of))
 
+    def partitions(self, stage: str) -> list[str]:
+        """The partitions of a stage that are published, in their order; none for a stage of which nothing is."""
+        found = self.graph.find([stage])[0]
+        return sorted(self.runner.ledger.published(self.settings.environment, [found.name])[found.name])
+
     def fingerprint(self, stage: str, partition: str | Sequence[str] = WHOLE) -> Fingerprint:
         """What is known of the published data of one partition, or of several together, without reading it.
 
@@ -115,10 +120,11 @@ class Pipeline:
         return self.runner.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
 
     def diff(self, stage: str, partition: str = WHOLE, old: str = PUBLISHED, new: str = NEWEST) -> Comparison:
-        """What differs between two versions of a partition, each named by its recipe's first digits, `published` or `newest`.
+        """What differs between two versions of a partition, each named by the first digits of its recipe or by a word.
 
-        Where nothing is published, there is one side only, with what its audit found. A range of partitions, `2026-01-01..2026-01-31`, compares versions by the first digits of their code versions. Raises
-        `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
+        The words are `published`, `newest`, and `production` for what is published there. Where nothing is published, there is
+        one side only, with what its audit found. In a range of partitions, `2026-01-01..2026-01-31`, digits are those of code
+        versions. Raises `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
         """
         found = self.graph.find([stage])[0]
         ledger, environment = self.runner.ledger, self.settings.environment
@@ -150,8 +156,8 @@ class Pipeline:
         With `alike`, also accept whatever else of its stage the same code made and is quarantined for the same. Raises
         `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
         """
-        decided = decide(self.runner, version, DecisionKind(kind), by, reason)
-        return [decided, *(decide_alike(self.runner, decided) if alike else ())]
+        asked = (self.runner, version, DecisionKind(kind), by, reason)
+        return decide_alike(*asked) if alike else [decide(*asked)]
 
     def decisions(self) -> list[Decision]:
         """What people decided for this environment and for production, oldest first."""

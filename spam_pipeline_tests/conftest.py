@@ -14,13 +14,11 @@ from spam_pipeline.cli import main
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.settings import PREFIX, Settings
-from spam_pipeline.simulation import SCENARIOS, simulate
+from spam_pipeline.simulation import simulate
 
 START = date(2026, 1, 1)
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 7))
 KEY = "the key of the tests, long enough"
-UNDERSTOOD = [name for name in SCENARIOS if name != "embedded_autoplay"]
-"""What the verdicts are right about from the first day on; they let the other one through, and its days are quarantined."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def open_home(home: Path, **settings: Any) -> Pipeline:
 def converged_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with six days, all of it published, and no Dagster instance. To be read only."""
     home = tmp_path_factory.mktemp("converged") / "home"
-    simulate(home, days=len(DAYS), plays_per_day=500, seed=5, start=START, scenarios=UNDERSTOOD)
+    simulate(home, days=len(DAYS), plays_per_day=500, seed=5, start=START)
     pipeline = open_home(home)
     pipeline.runner.observe()
     done = converge(pipeline.runner)

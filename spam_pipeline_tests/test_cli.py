@@ -30,7 +30,7 @@ STAGES = {
         "incidents",
         "rejected_reference",
     ),
-    *("play_signals", "labelled_examples", "spam_model", "classified_plays"),
+    *("entity_facts", "play_signals", "labelled_examples", "spam_model", "model_evaluation", "classified_plays"),
     *("royalty_usage", "royalty_statements", "royalty_grounds", "royalty_adjustments", "royalty_payments"),
     *("issued_statements", "issued_payments", "issued_grounds"),
     *(

@@ -69,11 +69,23 @@ def test_a_decision_that_is_none_is_one_message(spam_pipeline: CommandLine, conv
     )
 
 
-@pytest.mark.parametrize("arguments", [("maybe", "abcd", *WHO), ("accept", "abcd", "--by", "Ada"), ("accept",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("maybe", "abcd", *WHO),
+        ("accept", "abcd", "--by", "Ada"),
+        ("accept",),
+    ],
+)
 def test_a_decision_without_all_it_needs_is_wrong_usage(
     spam_pipeline: CommandLine, converged_home: Path, arguments: tuple[str, ...]
 ) -> None:
     assert "Usage" in wrong_usage(spam_pipeline("decide", *arguments, home=converged_home))
+
+
+def test_only_what_is_accepted_is_accepted_alike(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    ended = spam_pipeline("decide", "reject", recipe(converged_home), *WHO, "--alike", home=converged_home)
+    assert "alike goes with accept: reject one version at a time" in wrong_usage(ended)
 
 
 def test_a_version_compared_with_itself_is_equal(spam_pipeline: CommandLine, converged_home: Path) -> None:

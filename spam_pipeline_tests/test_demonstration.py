@@ -62,12 +62,36 @@ def test_a_late_play_recomputes_something_once(runs: tuple[Path, list[str], list
     assert first[at + 2].endswith(NOTHING)
 
 
+def test_what_was_refused_and_why_a_play_is_spam_is_told(runs: tuple[Path, list[str], list[str]]) -> None:
+    _, first, second = runs
+    assert first[2].startswith(("no verdicts were refused", "refused, because"))
+    at = next(number for number, line in enumerate(second) if line.startswith("a verdict: "))
+    assert re.fullmatch(
+        r"a verdict: a play of track \w+ on 2026-01-0\d is spam with probability [01]\.\d\d, .*:", second[at]
+    )
+    assert re.fullmatch(r"  \w+ is [\d.e-]+, usually [\d.e-]+", second[at + 1])
+    assert [line for line in second if line.startswith("the model: ")]
+
+
+def test_confirming_a_suspicion_reaches_the_statements_and_leaves_the_plays_alone(
+    runs: tuple[Path, list[str], list[str]],
+) -> None:
+    home, first, second = runs
+    at = first.index("An expert confirms incident-device_farm-1, suspected until now, in incidents.csv:")
+    assert first[at + 2].startswith("  published anew: ")
+    assert {"labelled_examples", "spam_model", "classified_plays", "royalty_statements"} <= set(first[at + 2].split())
+    assert not {"received_plays", "plays", "play_signals"} & set(first[at + 2].split())
+    assert "No incident is only suspected, so an expert has nothing to confirm:" in second
+    assert "  published anew: nothing" in second
+    assert "suspected" not in set(pl.read_csv(home / "landing" / "incidents.csv")["status"])
+
+
 def test_a_second_run_on_the_same_home_computes_nothing(runs: tuple[Path, list[str], list[str]]) -> None:
     home, _, second = runs
     assert second[0] == f"using what has landed in {home}/landing"
     assert "One play of 2026-01-01 landed late before, in a file of its own:" in second
     converged = [line for line in second if "partitions computed" in line]
-    assert len(converged) == 3
+    assert len(converged) == 4
     assert all(line.endswith(NOTHING) for line in converged)
 
 

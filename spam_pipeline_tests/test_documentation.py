@@ -2,11 +2,17 @@
 
 import importlib.util
 import json
+import os
 import re
 import shlex
+import shutil
 import sqlite3
+import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,10 +25,12 @@ from spam_pipeline.ingestion.event_rules import CLIENTS, SOURCES_OF_PLAYS
 from spam_pipeline.ingestion.records import FIELD_TYPES
 from spam_pipeline.pipeline import STAGES
 from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.finding import Severity
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger.rows import ticks
 from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
-from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, open_home
+from spam_pipeline.simulation import simulate
+from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -114,6 +122,7 @@ def test_pages_with_python_are_the_ones_that_are_run() -> None:
     assert {page for page in PAGES if blocks(page, "python")} == {
         "README.md",
         "docs/add-or-edit-a-stage.md",
+        "docs/data-scientists.md",
         "docs/operations.md",
         "docs/refusals-and-decisions.md",
         "docs/reports.md",
@@ -176,6 +185,19 @@ def test_the_python_about_reports_reads_the_past_and_what_a_widget_shows(
     assert module.shown[module.track] >= 0
 
 
+@pytest.mark.usefixtures("in_documented_home")
+def test_the_notebook_of_the_documentation_trains_the_published_model_and_finds_nothing_to_compute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = run_python("docs/data-scientists.md", tmp_path, monkeypatch)
+    assert module.challenger.quality == module.pipeline.read("spam_model").quality
+    assert {finding.severity for finding in module.findings} <= {Severity.NOTE}
+    assert set(module.by_attack["withheld"].is_between(0, 1)) == {True}
+    published = module.pipeline.read("play_signals", module.day)
+    assert module.signals.collect().equals(published.collect())
+    assert (module.done.computed, module.done.held) == (0, ())
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page) and page != "docs/royalties.md"])
 def test_the_commands_of_a_page_succeed(spam_pipeline: CommandLine, documented_home: Path, page: str) -> None:
     run_commands(page, spam_pipeline, documented_home)
@@ -211,6 +233,121 @@ def test_commands_are_found_behind_variables_and_folders() -> None:
     assert ({"SPAM_PIPELINE_ENVIRONMENT": "night"}, ["converge"]) in found
     assert ({}, ["demo"]) in found
     assert {arguments[0] for _, arguments in found} >= {"converge", "status", "versions", "query", "demo"}
+
+
+# What can be edited
+
+
+@pytest.fixture(scope="module")
+def learned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with enough labelled attacks that models can be told apart."""
+    home = tmp_path_factory.mktemp("learned") / "home"
+    simulate(home, days=7, plays_per_day=1200, seed=7412, start=START)
+    pipeline = open_home(home)
+    pipeline.runner.observe()
+    assert converge(pipeline.runner, ["classified_plays"]).converged
+    pipeline.runner.ledger.close()
+    return home
+
+
+RUN_COMMANDS = """
+import json, sys
+from spam_pipeline.cli import main
+worst = 0
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["spam-pipeline", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        worst = max(worst, ended.code or 0)
+sys.exit(worst)
+"""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A copy of the package with an edit of the documentation, and the home that it works on."""
+
+    project: Path
+    home: Path
+
+    def run(self, *commands: Sequence[str], environment: str = "ada") -> Ended:
+        """Run commands one after the other in one process; the status is that of the worst."""
+        variables = {"HOME": str(self.home), "IDENTIFIER_KEY": KEY, "ENVIRONMENT": environment}
+        done = subprocess.run(
+            [sys.executable, "-c", RUN_COMMANDS, json.dumps(commands)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(self.project),
+                **{PREFIX + name: said for name, said in variables.items()},
+            },
+            cwd=self.project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def edited(learned_home: Path, tmp_path: Path) -> Callable[[int], Edited]:
+    """The package after one of the edits of the page for data scientists, by its place on the page, and a home of one's own."""
+    home = Path(shutil.copytree(learned_home, tmp_path / "home"))
+
+    def edit(place: int) -> Edited:
+        project = tmp_path / f"edit {place}"
+        shutil.copytree(ROOT / "spam_pipeline", project / "spam_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+        apply(blocks("docs/data-scientists.md", "diff")[place], project)
+        return Edited(project, home)
+
+    return edit
+
+
+def apply(diff: str, project: Path) -> None:
+    """Make an edit: its first line names the file, and each run of removed lines occurs once in it."""
+    head, *lines = diff.splitlines(keepends=True)
+    file = project / head.removeprefix("--- ").strip()
+    source = file.read_text(encoding="utf-8")
+    for is_removed, group in groupby(lines, key=lambda line: line.startswith("-")):
+        text = "".join(line[1:] for line in group)
+        if is_removed:
+            assert source.count(text) == 1, f"{file.name} has no such lines, or has them twice: {text}"
+            removed = text
+        else:
+            source = source.replace(removed, text)
+    file.write_text(source, encoding="utf-8")
+
+
+def test_the_worse_signal_of_the_documentation_is_refused_and_the_better_model_promoted(
+    edited: Callable[[int], Edited],
+) -> None:
+    worse, better = edited(0), edited(1)
+    in_environment = [arguments for variables, arguments in commands("docs/data-scientists.md") if variables]
+    plan, attempt, compare, again, compare_with_production, *_ = in_environment
+    production = open_home(worse.home)
+    champion = production.fingerprint("spam_model")
+
+    refused = worse.run(plan, [*attempt, "classified_plays"], compare)
+    assert "known_plays.CUT_OFF_TO_MS" in refused.out
+    assert (refused.status, "held: spam_model all: its version was refused" in refused.out) == (3, True), refused.err
+    assert "refuse: campaign" in refused.out
+
+    accepted = better.run([*again, "classified_plays"], compare_with_production)
+    assert accepted.status == 0, accepted.err
+    assert "why: code: spam_pipeline.trust_and_safety.model.REGULARISATION" in accepted.out
+    assert "held_out_campaigns_brier" in accepted.out
+    assert production.fingerprint("spam_model") == champion, "nobody else sees it"
+
+    assert better.run(["promote", "--by", "Ada"]).status == 0
+    assert production.fingerprint("spam_model") != champion
+    assert "computed 0, " in better.run(["converge", "classified_plays"], environment="production").out
+
+
+def test_the_other_model_of_the_documentation_learns_judges_and_is_read_back(edited: Callable[[int], Edited]) -> None:
+    ended = edited(2).run(["converge", "classified_plays"])
+    assert ended.status == 0, ended.err
+    assert "spam_model: 1 partitions" in ended.err
+    assert "classified_plays: 7 partitions" in ended.err
 
 
 # What can be compared with the code

@@ -69,6 +69,12 @@ def test_several_partitions_are_one_frame_in_their_order(pipeline: Pipeline) -> 
     assert rows(pipeline.read("plays", DAYS[:3])).equals(pl.concat(apart))
 
 
+def test_the_published_partitions_of_a_stage_are_listed_in_their_order(tmp_path: Path, pipeline: Pipeline) -> None:
+    assert pipeline.partitions("plays") == list(DAYS)
+    assert pipeline.partitions("tracks") == ["all"]
+    assert open_home(tmp_path / "nothing").partitions("plays") == []
+
+
 def test_a_stage_without_partitions_needs_no_key(pipeline: Pipeline) -> None:
     assert rows(pipeline.read("tracks")).height > 0
 

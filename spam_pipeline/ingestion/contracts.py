@@ -30,7 +30,11 @@ REFUSED_WHEN_MOST_MOVED = Drift(refuse_above=0.5)
 
 
 class Plays(Contract):
-    """One row per play: the earliest arrival of each `event_id`, ordered by `occurred_at`, then `event_id`."""
+    """One row per play: the earliest arrival of each `event_id`, ordered by `occurred_at`, then `event_id`.
+
+    `is_hosting` tells whether the play's network belongs to a company that rents out machines; null: no address, or nobody
+    is known to own it.
+    """
 
     event_id = dy.String(primary_key=True)
     occurred_at = dy.Datetime(time_unit="ms", time_zone="UTC")
@@ -41,6 +45,7 @@ class Plays(Contract):
     device_key = dy.UInt64()
     ip_key = dy.UInt64(nullable=True)
     network_key = dy.UInt64(nullable=True)
+    is_hosting = dy.Bool(nullable=True)
     country = dy.String(nullable=True)
     user_agent = dy.String(nullable=True)
     user_agent_key = dy.UInt64(nullable=True)
@@ -77,6 +82,7 @@ class ReceivedPlays(Contract):
     device_key = dy.UInt64()
     ip_key = dy.UInt64(nullable=True)
     network_key = dy.UInt64(nullable=True)
+    is_hosting = dy.Bool(nullable=True)
     country = dy.String(nullable=True)
     user_agent = dy.String(nullable=True)
     user_agent_key = dy.UInt64(nullable=True)
@@ -98,6 +104,7 @@ class ReceivedPlays(Contract):
             "unknown_fields_share": Share(pl.col("unknown_fields") > 0),
             **_listening(),
             "without_address_share": _null_share("ip_key"),
+            "without_owner_share": _null_share("is_hosting"),
             "without_country_share": _null_share("country"),
             "without_user_agent_share": _null_share("user_agent_key"),
         }

@@ -20,6 +20,7 @@ from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
 from spam_pipeline.ingestion.event_rules import Bounds, bounds_of, judge
+from spam_pipeline.ingestion.hosting import HostingNetworks, hosting_networks
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Fault, faults_frame
 from spam_pipeline.ingestion.sources import arrival_hour, holds_json
@@ -35,6 +36,16 @@ _BLOCKS_AHEAD = _WORKERS + 1
 _BATCH_BYTES = 96 * 1024 * 1024
 
 AnyBlock = Block[bytes] | Block[list[bytes]] | Rest
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What every block of a file is received by."""
+
+    hour: datetime
+    bounds: Bounds
+    identifier_key: str
+    hosting: HostingNetworks
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,8 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
     Raises `LandingChanged` when the file is no longer the one that was observed.
     """
     hour = arrival_hour(file.path)
-    receive = partial(_receive, hour=hour, bounds=bounds_of(hour, start_date), identifier_key=identifier_key)
+    rules = _Rules(hour, bounds_of(hour, start_date), identifier_key, hosting_networks())
+    receive = partial(_receive, rules=rules)
     with file.open() as raw, ThreadPoolExecutor(_WORKERS) as workers:
         pieces = decompressed(raw, file.path)
         blocks: Iterator[AnyBlock]
@@ -88,7 +100,7 @@ def _batches(received: Iterable[_Received]) -> Iterator[list[_Received]]:
         yield batch
 
 
-def _receive(block: AnyBlock, *, hour: datetime, bounds: Bounds, identifier_key: str) -> _Received:
+def _receive(block: AnyBlock, *, rules: _Rules) -> _Received:
     if isinstance(block, Rest):
         lost = faults_frame([(block.line, Fault(block.reason), block.raw)])
         decoded = Decoded(pl.DataFrame(schema=RECORD_TYPES), lost)
@@ -96,24 +108,27 @@ def _receive(block: AnyBlock, *, hour: datetime, bounds: Bounds, identifier_key:
     else:
         decoded = decode_messages(block) if isinstance(block.data, list) else decode_lines(block)
         size = block.size
-    judged = judge(decoded, bounds)
-    return _Received(_pseudonymous(judged.records, hour, identifier_key), judged.faults, size)
+    judged = judge(decoded, rules.bounds)
+    return _Received(_pseudonymous(judged.records, rules), judged.faults, size)
 
 
-def _pseudonymous(records: pl.DataFrame, hour: datetime, identifier_key: str) -> pl.DataFrame:
-    """Accepted records as the contract has them: keys in the place of identifiers."""
+def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:
+    """Accepted records as the contract has them: keys in the place of identifiers, and what only an address tells."""
+    networks = networks_of(records["ip"])
     identifiers = {
         "track": records["track_id"],
         "user": records["user_id"],
         "device": records["device_id"],
         "ip": records["ip"],
-        "network": networks_of(records["ip"]),
+        "network": networks,
         "user_agent": records["user_agent"],
     }
-    keys = [keyed_hash(values, kind, identifier_key).alias(f"{kind}_key") for kind, values in identifiers.items()]
-    return records.with_columns(*keys, arrival_hour=pl.lit(hour).cast(pl.Datetime("ms", "UTC"))).select(
-        *column_types(ReceivedPlays)
-    )
+    keys = [keyed_hash(values, kind, rules.identifier_key).alias(f"{kind}_key") for kind, values in identifiers.items()]
+    return records.with_columns(
+        *keys,
+        is_hosting=rules.hosting.among(networks),
+        arrival_hour=pl.lit(rules.hour).cast(pl.Datetime("ms", "UTC")),
+    ).select(*column_types(ReceivedPlays))
 
 
 def _parts(batch: list[_Received], path: str) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -47,8 +47,8 @@ def decide_about_version(context: dg.OpExecutionContext) -> None:
     runner: Runner = context.resources.runner
     asked: dict[str, Any] = context.op_config
     try:
-        decided = decide(runner, asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
-        others = decide_alike(runner, decided) if asked["alike"] else []
+        words = (asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
+        decided, *others = decide_alike(runner, *words) if asked["alike"] else [decide(runner, *words)]
     except PipelineError as problem:
         raise dg.Failure(str(problem), allow_retries=False) from problem
     _tell(context.instance, runner, decided)

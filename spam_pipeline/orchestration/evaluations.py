@@ -15,7 +15,13 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster_shared.record import copy
 
 from spam_pipeline.orchestration.grids import key_in_dagster
-from spam_pipeline.orchestration.metadata import CONTRACT_CHECK, as_text, fingerprint_metadata, table
+from spam_pipeline.orchestration.metadata import (
+    CONTRACT_CHECK,
+    as_text,
+    fingerprint_metadata,
+    recorded_metadata,
+    table,
+)
 from spam_pipeline.pictures import as_data_uri, picture_of
 from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.fingerprint import numbers
@@ -53,7 +59,10 @@ def expected_of(graph: StageGraph) -> Expected:
 
 
 def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.AssetCheckEvaluation]:
-    """One evaluation for each check that has something to say of a version: refusals fail, warnings warn, notes pass."""
+    """One evaluation for each check that has something to say of a version: refusals fail, warnings warn, notes pass.
+
+    The tables of the fingerprint stand beside the contract alone, because a version that is refused has no other place.
+    """
     by_contract = [finding for finding in audit.findings if finding.rule in _CONTRACT_RULES]
     by_history = [finding for finding in audit.findings if finding.rule not in _CONTRACT_RULES]
     is_refused = audit.verdict is Verdict.REFUSED
@@ -119,6 +128,7 @@ def _evaluation(
             "recipe": version.recipe,
             **({"decide": command} if findings else {}),
             **fingerprint_metadata(version),
+            **(recorded_metadata(version) if check == CONTRACT_CHECK else {}),
         },
     )
 

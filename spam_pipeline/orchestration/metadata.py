@@ -1,6 +1,6 @@
 """What a version says of itself in the Dagster UI: metadata and tags, from the ledger's records alone.
 
-Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions.
+Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions; its tables are tables.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.fingerprint import Recorded, numbers
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import Publication, Version
 
@@ -18,6 +18,15 @@ CONTRACT_CHECK = "contract"
 """Name of the check that shows what a version's own contract and people's decisions say of it."""
 
 _INPUTS_SHOWN = 20
+_ROWS_SHOWN = 60
+_CHARACTERS_SHOWN = 80
+"""Inputs, rows of a recorded table and characters of a cell that are shown at most: events are kept for ever."""
+
+_CELL = ".6g"
+"""How a float stands in a cell: as precise as people compare by eye."""
+
+_KEYS = ("_key", "_keys")
+"""What names of hashes end with. They are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#!|~&$]")
 """What a picture, a link, emphasis, code or a tag begins with."""
@@ -49,6 +58,7 @@ def version_metadata(version: Version) -> dict[str, Any]:
         "computed_in_seconds": version.seconds,
         "computed_at": dg.MetadataValue.timestamp(version.computed_at),
         **fingerprint_metadata(version),
+        **recorded_metadata(version),
     }
     if version.columns:
         described["dagster/column_schema"] = column_schema(version.columns)
@@ -75,6 +85,15 @@ def fingerprint_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
     return {f"fingerprint/{name}": dg.MetadataValue.float(float(value)) for name, value in found}
 
 
+def recorded_metadata(version: Version) -> dict[str, dg.TableMetadataValue]:
+    """The tables of a fingerprint by name, their first rows if they are long; one without rows is left out."""
+    return {
+        f"fingerprint/{_title(name, measured)}": _recorded_table(measured)
+        for name, measured in sorted(version.fingerprint.items())
+        if isinstance(measured, Recorded) and measured.rows
+    }
+
+
 def as_text(words: str) -> str:
     """Words that the UI would take for Markdown, such that it shows them as they are: descriptions can hold what people wrote."""
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(words.split()))
@@ -89,6 +108,58 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.T
     """Rows as a table in the UI; `columns` gives the names and types."""
     schema = dg.TableSchema([dg.TableColumn(name, dtype) for name, dtype in columns.items()])
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows], schema)
+
+
+def _title(name: str, recorded: Recorded) -> str:
+    rows = len(recorded.rows)
+    return name if rows <= _ROWS_SHOWN else f"{name} ({_ROWS_SHOWN} of {rows} rows)"
+
+
+def _recorded_table(recorded: Recorded) -> dg.TableMetadataValue:
+    shown = recorded.rows[:_ROWS_SHOWN]
+    columns = dict.fromkeys(name for row in shown for name in row)
+    rows = [{name: _cell(name, row.get(name)) for name in columns} for row in shown]
+    return table(rows, {name: _type([row[name] for row in rows]) for name in columns})
+
+
+def _cell(name: str, value: Any) -> str | float | bool | None:
+    """A value of the column `name` as a cell holds it; lists and structures as text that is cut where it gets long."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return f"{value:016x}" if name.endswith(_KEYS) else value
+        case float():
+            return float(format(value, _CELL))
+        case _:
+            text = _told(name, value)
+            return text if len(text) <= _CHARACTERS_SHOWN else f"{text[: _CHARACTERS_SHOWN - 1]}…"
+
+
+def _told(name: str, value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case Mapping():
+            return " ".join(f"{inner} {_told(inner, item)}" for inner, item in value.items())
+        case Sequence():
+            return ", ".join(_told(name, item) for item in value)
+        case None:
+            return "-"
+        case float():
+            return format(value, _CELL)
+        case _:
+            return str(_cell(name, value))
+
+
+def _type(cells: Sequence[str | float | bool | None]) -> str:
+    """The type of a column as the UI names it: `string` unless all its cells are numbers, or all are truth values."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "int"
+    return "float" if kinds and kinds <= {int, float} else "string"
 
 
 def _inputs_table(inputs: tuple[InputRead, ...]) -> dg.TableMetadataValue:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import polars as pl
 from scipy.special import bdtrc  # type: ignore[import-untyped]  # it ships no types
 
-from spam_pipeline.protocol.contract import AnyContract, ArtifactContract, Contract, Reads, column_types
+from spam_pipeline.protocol.contract import AnyContract, ArtifactContract, Contract, Reads, column_types, finds_nothing
 from spam_pipeline.protocol.drift import Past, drift
 from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.fingerprint import numbers
@@ -86,7 +86,7 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
 def judges_history(contract: AnyContract) -> bool:
     """Whether anything about a version of this contract is judged against the history of its stage."""
     if isinstance(contract, ArtifactContract):
-        return False
+        return contract.findings is not finds_nothing
     has_own = contract.findings.__func__ is not Contract.findings.__func__  # type: ignore[attr-defined]
     return has_own or any(measure.drift for measure in contract.fingerprint().values())
 
@@ -94,6 +94,7 @@ def judges_history(contract: AnyContract) -> bool:
 def _by_fingerprint(contract: AnyContract, version: Version, known: Circumstances) -> Iterator[Finding]:
     if isinstance(contract, ArtifactContract):
         yield from breaches(contract.limits, numbers(version.fingerprint))
+        yield from contract.findings(version.fingerprint, known.history)
         return
     yield from _rejected(contract, version)
     yield from _schema(version, known)

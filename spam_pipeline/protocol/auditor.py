@@ -48,10 +48,13 @@ class Auditor:
         """The audit of a version that was just computed, and measured by the rules of now."""
         return self._audit(stage, version, self._computation.findings(stage, version))
 
-    def by_new_rules(self, stage: AnyStage, version: Version) -> tuple[Version, Audit]:
-        """The audit of a version by rules that have not judged it yet; it is measured again, because they may measure more."""
+    def by_new_rules(self, stage: AnyStage, version: Version, instead_of: str = "") -> tuple[Version, Audit]:
+        """The audit of a version by rules that have not judged it yet; it is measured again, because they may measure more.
+
+        It is not judged against the published version, of recipe `instead_of`, that is to give way to it.
+        """
         measured = replace(version, fingerprint=self._computation.fingerprint(stage, version.parts, version.side_parts))
-        return measured, self.first(stage, measured)
+        return measured, self._audit(stage, measured, self._computation.findings(stage, measured), instead_of)
 
     def again(self, stage: AnyStage, version: Version, last: Audit) -> Audit:
         """Another audit by the same rules in the circumstances of now; no data is read."""
@@ -61,10 +64,10 @@ class Auditor:
         """Whether somebody has decided something about a version's partition since an audit."""
         return self._look().decisions.get((version.stage, version.partition), 0) != last.decision
 
-    def _audit(self, stage: AnyStage, version: Version, on_data: list[Finding]) -> Audit:
+    def _audit(self, stage: AnyStage, version: Version, on_data: list[Finding], instead_of: str = "") -> Audit:
         seen = self._look()
         found = nearest(seen.published.get(stage.name, {}), version.partition)
-        history = [(key, item) for key, item in found if item.recipe != version.recipe]
+        history = [(key, item) for key, item in found if item.recipe not in {version.recipe, instead_of}]
         last = seen.decisions.get((stage.name, version.partition), 0)
         is_judged_by_history = stage.name in self._graph.judged_by_history
         known = Circumstances(

@@ -64,8 +64,8 @@ def code_version(
     return CodeVersion(digest(("code version", definitions, versions)), definitions, versions)
 
 
-def rules_version(contract: type, *, opaque: tuple[str, ...] = OPAQUE) -> str:
-    """The digest of everything that a contract judges data by, the contracts that it derives from included.
+def rules_version(contract: type | Callable[..., Any], *, opaque: tuple[str, ...] = OPAQUE) -> str:
+    """The digest of everything that a contract, or one function of it, judges data by; what it derives from is included.
 
     Raises like `code_version`.
     """

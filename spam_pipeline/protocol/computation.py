@@ -14,7 +14,7 @@ from spam_pipeline.protocol.audit import findings_on_data
 from spam_pipeline.protocol.contract import ArtifactContract, Contract, column_types
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint, measure
+from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, measure
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.landing_zone import LandingZone
@@ -75,7 +75,7 @@ class Computation:
         aside = {f"{part.name}_records": Counted(part.rows) for part in side_parts}
         if isinstance(stage.contract, ArtifactContract):
             value = stage.contract.read(self._store.locate(parts[0].files[0].path))
-            return {**{name: Figured(figure) for name, figure in stage.contract.fingerprint(value).items()}, **aside}
+            return {**stage.contract.fingerprint(value), **aside}
         return {**measure(stage.contract.fingerprint(), self._reader.scan(parts, stage.contract)), **aside}
 
     def _files(self, stage: AnyStage, recipe: Recipe) -> Files:

@@ -6,8 +6,8 @@ stage whose result is no frame (a model) has an `ArtifactContract`. How a versio
 Nothing here knows any stage.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,19 +84,35 @@ class Reads:
         return shown.select(self.columns) if self.columns else shown
 
 
+def measures_nothing(value: Any) -> Fingerprint:
+    """The fingerprint of an artifact of which nothing is measured."""
+    del value
+    return {}
+
+
+def finds_nothing(fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+    """What a domain without rules of its own has to say of an artifact."""
+    del fingerprint, history
+    return ()
+
+
 @dataclass(frozen=True)
 class ArtifactContract:
     """The promise of a stage whose result is one file that is no frame, such as a trained model.
 
     `write` puts the value into a file whose bytes depend on the value alone; `read` refuses what it cannot trust;
-    `fingerprint` describes the value in the numbers of its domain, and `limits` are bounds on them.
+    `fingerprint` is what is measured of the value in the terms of its domain, and `limits` are bounds on its numbers.
+    `findings` is what the domain has to say of it, given the fingerprints of the stage's recent accepted history. Of a stage
+    without partitions that is what is published: a challenger is judged against the champion, which may have been measured by
+    an earlier contract and lack what is measured now. The last two are functions at the top level of a module.
     """
 
     suffix: str
     write: Callable[[Any, Path], None]
     read: Callable[[Path], Any]
-    fingerprint: Callable[[Any], Mapping[str, float]] = field(default=lambda _: {})
+    fingerprint: Callable[[Any], Fingerprint] = measures_nothing
     limits: tuple[Limit, ...] = ()
+    findings: Callable[[Fingerprint, Sequence[Past]], Iterable[Finding]] = finds_nothing
 
 
 AnyContract = type[Contract] | ArtifactContract

@@ -13,6 +13,9 @@ from spam_pipeline.protocol.finding import Finding
 from spam_pipeline.protocol.records import Audit, Decision, DecisionKind, Occasion, Verdict, Version
 from spam_pipeline.protocol.runner import Outcome, Runner
 
+ONLY_ACCEPTED_ALIKE = "alike goes with accept: reject one version at a time"
+"""What is said to whoever wants to reject alike."""
+
 _LONGEST_NAME, _LONGEST_REASON = 100, 2000
 
 
@@ -39,12 +42,6 @@ def decide(runner: Runner, version: str, kind: DecisionKind, by: str, reason: st
     found, last = _only(runner, version)
     before = runner.ledger.decisions(runner.environment, found.stage, found.partition)
     about_it = next((item for item in reversed(before) if item.content == found.content), None)
-    if (
-        about_it and about_it.kind is kind and about_it.id > last.decision
-    ):  # and the audit has yet to take it into account
-        raise AlreadyDecided(
-            f"{found.stage} {found.partition} {found.recipe[:16]}: {about_it.by} decided to {kind.value} it already: {about_it.reason}"
-        )
     _check_is_open(found, last, kind, about_it)
     decision = runner.ledger.decide(
         Decision(
@@ -65,8 +62,19 @@ def decide(runner: Runner, version: str, kind: DecisionKind, by: str, reason: st
     return Decided(decision, found, runner.follow(found, occasion))
 
 
-def decide_alike(runner: Runner, first: Decided) -> list[Decided]:
-    """Accept what else of its stage is quarantined, by the same code and for the same, as a version that was just accepted."""
+def decide_alike(runner: Runner, version: str, kind: DecisionKind, by: str, reason: str) -> list[Decided]:
+    """Accept a version, and then what else of its stage is quarantined, made by the same code and refused for the same.
+
+    Raises like `decide`, and `WrongDecision` for a rejection: what passed its audit has nothing to be alike in.
+    """
+    if kind is not DecisionKind.ACCEPT:
+        raise WrongDecision(ONLY_ACCEPTED_ALIKE)
+    first = decide(runner, version, kind, by, reason)
+    return [first, *(decide(runner, other, kind, by, reason) for other in _refused_like(runner, first))]
+
+
+def _refused_like(runner: Runner, first: Decided) -> list[str]:
+    """The recipes of what is quarantined, by the same code and for the same, as a version that was just accepted."""
     accepted = _subjects(first.decision.findings)
     contract = runner.graph.contract_digests[first.version.stage]
     found = []
@@ -82,7 +90,7 @@ def decide_alike(runner: Runner, first: Decided) -> list[Decided]:
             and version.code_version == first.version.code_version
             and _subjects(last.refusing) <= accepted
         ):
-            found.append(decide(runner, version.recipe, DecisionKind.ACCEPT, first.decision.by, first.decision.reason))
+            found.append(version.recipe)
     return found
 
 
@@ -107,13 +115,18 @@ def _only(runner: Runner, version: str) -> tuple[Version, Audit]:
 
 
 def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: Decision | None) -> None:
-    """Only what is quarantined can be accepted, and only what is not can be rejected; an audit may have yet to follow a decision."""
+    """Only what is quarantined can be accepted, and only what is not can be rejected; an audit may have yet to follow a decision.
+
+    Raises `WrongDecision`, or `AlreadyDecided` when that decision is the same one.
+    """
+    what = f"{version.stage} {version.partition} {version.recipe[:16]}"
     is_refused = last.verdict is Verdict.REFUSED
     if before and before.id > last.decision:
+        if before.kind is kind:
+            raise AlreadyDecided(f"{what}: {before.by} decided to {kind.value} it already: {before.reason}")
         is_refused = before.kind is DecisionKind.REJECT
     if is_refused == (kind is DecisionKind.ACCEPT):
         return
-    what = f"{version.stage} {version.partition} {version.recipe[:16]}"
     said = f"; {before.by} decided to {before.kind.value} it: {before.reason}" if before else ""
     state = "is quarantined already" if is_refused else "passed its audit, so that there is nothing to accept"
     raise WrongDecision(f"{what} {state}{said}")

@@ -159,16 +159,21 @@ def _check_expectations(stage: AnyStage, upstream: AnyStage) -> None:
 
 
 def _contract_digest(stage: AnyStage) -> str:
-    """What versions of a stage are audited by: the rules of its contracts, and what is measured. An artifact's are its limits.
+    """What versions of a stage are audited by: the rules of its contracts, and what is measured.
 
     No two stages share it, so that what one was audited by never passes for what another should have been audited by.
     """
     contracts = {WHOLE: stage.contract, **stage.side_parts}
     rules = {
-        part: rules_version(contract) if isinstance(contract, type) else [repr(limit) for limit in contract.limits]
+        part: rules_version(contract) if isinstance(contract, type) else _rules_of_artifact(contract)
         for part, contract in contracts.items()
     }
     return digest((stage.name, rules))
+
+
+def _rules_of_artifact(contract: ArtifactContract) -> list[str]:
+    functions = (contract.fingerprint, contract.findings)
+    return [*(repr(limit) for limit in contract.limits), *(rules_version(function) for function in functions)]
 
 
 def _upstreams(stage: AnyStage, stages: Mapping[str, AnyStage]) -> tuple[str, ...]:

@@ -304,7 +304,7 @@ class Runner:
         for version in self.ledger.published_before(self.environment, stage.name, refused.partition):
             _, last = self.ledger.judged(version.recipe, contract, self.environment) or (version, None)
             if last is None or last.is_provisional:
-                _, last = self._auditor.by_new_rules(stage, version)
+                _, last = self._auditor.by_new_rules(stage, version, instead_of=refused.recipe)
             if version.id != refused.id and last.verdict is Verdict.PASSED:
                 return version.id
         return None

@@ -38,6 +38,7 @@ _OWNER = "team:reporting"
     reads={
         "classified_plays": Reads(
             ("occurred_at", "country", "user_key", "device_key", "ms_played", "spam_probability"),
+            schema=2,
         )
     },
 )
@@ -55,7 +56,7 @@ def daily_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=TopCountries,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"))},
+    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"), schema=2)},
 )
 def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """The ten countries with the most plays, once with spam and once without: two different truths.
@@ -70,7 +71,7 @@ def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=PlaysBySpamProbability,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"))},
+    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"), schema=2)},
 )
 def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """Plays by country and spam probability in whole percents, for everybody who tolerates more spam than a report, or less.
@@ -85,7 +86,7 @@ def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=TrackPlayCounts,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "track_key", "track_id", "spam_probability"))},
+    reads={"classified_plays": Reads(("occurred_at", "track_key", "track_id", "spam_probability"), schema=2)},
 )
 def track_play_counts(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     """Plays per track of one day, raw and without spam (a spam probability below 0.8); `widget_counts` adds them up."""

@@ -42,7 +42,8 @@ _CLASSIFIED_PLAYS = Reads(
     (
         *("user_key", "device_key", "track_id", "country", "occurred_at", "arrival_hour", "ms_played"),
         *("class", "spam_probability", "incident_id", "incident_status"),
-    )
+    ),
+    schema=2,
 )
 _ACCOUNTS = Reads(("user_key", "country", "tier"))
 

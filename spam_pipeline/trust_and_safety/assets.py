@@ -4,10 +4,19 @@ import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
 from spam_pipeline.protocol.contract import Reads
-from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, TrailingDays
+from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, PartsUpToMonth, TrailingDays
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.trust_and_safety.classification import classify
-from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays, LabelledExamples, PlaySignals
+from spam_pipeline.trust_and_safety.contracts import (
+    ClassifiedPlays,
+    EntityFacts,
+    LabelledExamples,
+    PlaySignals,
+)
+from spam_pipeline.trust_and_safety.evaluation import evaluation_of
+from spam_pipeline.trust_and_safety.evaluation_contract import ModelEvaluation
+from spam_pipeline.trust_and_safety.facts import facts_of_day
+from spam_pipeline.trust_and_safety.incidents import INCIDENT_COLUMNS
 from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_file import SPAM_MODEL
@@ -16,33 +25,60 @@ from spam_pipeline.trust_and_safety.training import train
 
 OWNER = "team:trust-and-safety"
 
-_ENTITIES = ("user_key", "device_key", "network_key", "track_key")
-_DECLARED = ("ip_key", "user_agent_key")
-"""What plays name beside the entities that carry signals, and incidents may name too."""
+WINDOW_DAYS = 7
+"""Signals look at the day and the six days before it: a week, so that every weekday is in it once."""
 
-_PLAYS_FOR_SIGNALS = Reads((*_ENTITIES, "user_agent_key", "country", "client", "source", "occurred_at", "ms_played"))
-_PLAYS_FOR_EXAMPLES = Reads((*_ENTITIES, *_DECLARED, "occurred_at"))
-_PLAYS_FOR_VERDICTS = Reads(
-    (*_PLAYS_FOR_EXAMPLES.columns, "event_id", "arrival_hour", "track_id", "country", "client", "source", "ms_played")
+_ENTITIES = ("user_key", "device_key", "ip_key", "network_key", "track_key")
+"""What plays name that carries signals."""
+
+_PLAYS_FOR_FACTS = Reads(("user_key", "track_key", "user_agent_key", "user_agent"))
+_TRACKS = Reads(("track_key", "artist_id", "duration_ms", "uploaded_on"))
+_ACCOUNTS = Reads(("user_key", "country", "tier", "created_on"))
+_FACTS_FOR_SIGNALS = Reads(
+    ("entity_kind", "entity_key", "since", "country", "artist_key", "duration_ms", "is_automated", "platform")
 )
-_INCIDENTS = Reads(("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status"))
+_FACTS_FOR_EXAMPLES = Reads(("entity_kind", "entity_key", "country", "tier"))
+_PLAYS_FOR_SIGNALS = Reads(
+    (*_ENTITIES, "user_agent_key", "country", "client", "source", "occurred_at", "ms_played", "is_hosting")
+)
+_PLAYS_FOR_EXAMPLES = Reads((*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played"))
+_PLAYS_FOR_VERDICTS = Reads((*_PLAYS_FOR_EXAMPLES.columns, "event_id", "arrival_hour", "track_id", "client", "source"))
+_INCIDENTS = Reads(INCIDENT_COLUMNS)
+_REVENUE = Reads(("month", "country", "tier", "currency", "net_revenue_minor"))
+
+
+@stage(
+    partitions=event_days,
+    contract=EntityFacts,
+    owner=OWNER,
+    selections={"tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
+    reads={"plays": _PLAYS_FOR_FACTS, "tracks": _TRACKS, "accounts": _ACCOUNTS},
+    libraries=["crawler-user-agents", "polars", "polars-hash", "ua-parser", "ua-parser-builtins"],
+)
+def entity_facts(plays: pl.LazyFrame, tracks: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """What is known of the day's accounts, tracks and user agents: age, country, tier, artist, duration, platform, automation.
+
+    Accounts and tracks that are new in the reference files change nothing about days on which they have no play, and
+    nothing that is computed from these facts.
+    """
+    return facts_of_day(plays, tracks, accounts)
 
 
 @stage(
     partitions=event_days,
     contract=PlaySignals,
     owner=OWNER,
-    selections={"plays": TrailingDays(7)},
-    reads={"plays": _PLAYS_FOR_SIGNALS},
+    selections={"plays": TrailingDays(WINDOW_DAYS), "entity_facts": TrailingDays(WINDOW_DAYS)},
+    reads={"plays": _PLAYS_FOR_SIGNALS, "entity_facts": _FACTS_FOR_SIGNALS},
     libraries=["polars"],
 )
-def play_signals(plays: pl.LazyFrame, partition: str) -> pl.LazyFrame:
-    """How actors, devices, networks and tracks behaved on the day, for the spam model and for people who investigate.
+def play_signals(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+    """How actors, devices, addresses, networks, tracks and uploaders behaved, for the spam model and for people who investigate.
 
-    One row per entity with a play on the day. Spikes and new countries compare with the six days before; nothing after
-    the day is read. Mixtures are effective numbers: 2^entropy with the Miller-Madow correction.
+    One row per entity with a play on the day. Habits, spikes and new countries take in the six days before; nothing after the day is
+    read. `docs/signals.md` has the formula of each signal, why it matters and what evades it.
     """
-    return signals_of_day(plays, partition)
+    return signals_of_day(plays, entity_facts, partition)
 
 
 @stage(
@@ -50,16 +86,18 @@ def play_signals(plays: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     contract=LabelledExamples,
     owner=OWNER,
     selections={"incidents": PartNamedAlike()},
-    reads={"plays": _PLAYS_FOR_EXAMPLES, "incidents": _INCIDENTS},
+    reads={"plays": _PLAYS_FOR_EXAMPLES, "entity_facts": _FACTS_FOR_EXAMPLES, "incidents": _INCIDENTS},
     libraries=["polars"],
 )
-def labelled_examples(play_signals: pl.LazyFrame, plays: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
+def labelled_examples(
+    plays: pl.LazyFrame, play_signals: pl.LazyFrame, entity_facts: pl.LazyFrame, incidents: pl.LazyFrame
+) -> pl.LazyFrame:
     """What experts' decided incidents say about the day's plays, as examples for the spam model.
 
-    Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays joins them as weak
-    examples, because unlabelled means unknown, not legitimate. Empty on days that no decided incident touches.
+    Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays joins them with the labels of
+    the weak-label policy, because unlabelled means unknown. Empty on days that no decided incident touches.
     """
-    return examples_of_day(plays, play_signals, incidents)
+    return examples_of_day(plays, play_signals, entity_facts, incidents)
 
 
 @stage(
@@ -67,15 +105,32 @@ def labelled_examples(play_signals: pl.LazyFrame, plays: pl.LazyFrame, incidents
     contract=SPAM_MODEL,
     owner=OWNER,
     selections={"labelled_examples": EveryPartition()},
-    libraries=["numpy", "polars", "scikit-learn", "skops"],
+    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops"],
 )
 def spam_model(labelled_examples: pl.LazyFrame) -> SpamModel:
     """What all labelled examples teach about spam: a logistic regression, calibrated at a prior of 3 % spam.
 
-    As long as too little is labelled it is a stated heuristic, which says so. Its fingerprint is its quality on days and
-    campaigns that it did not learn from.
+    As long as too little is labelled it is the weak-label policy, which says so. Its fingerprint is its quality on days and
+    campaigns that it did not learn from; one that is worse there than the published model is quarantined.
     """
     return train(labelled_examples)
+
+
+@stage(
+    partitions=unpartitioned,
+    contract=ModelEvaluation,
+    owner=OWNER,
+    selections={"labelled_examples": EveryPartition(), "revenue": EveryPartition()},
+    reads={"revenue": _REVENUE},
+    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy"],
+)
+def model_evaluation(labelled_examples: pl.LazyFrame, spam_model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
+    """How the spam model does on campaigns and days it has not seen, slice by slice, and what its errors cost.
+
+    Precision, recall and calibration by attack type, country, tier, new tracks, super-fans and shared networks, at 1, 3 and
+    8 % spam; the artists who lose most; money wrongly withheld and wrongly paid, as far as revenue is known.
+    """
+    return evaluation_of(labelled_examples, spam_model, revenue)
 
 
 @stage(
@@ -84,7 +139,7 @@ def spam_model(labelled_examples: pl.LazyFrame) -> SpamModel:
     owner=OWNER,
     selections={"incidents": PartNamedAlike()},
     reads={"plays": _PLAYS_FOR_VERDICTS, "incidents": _INCIDENTS},
-    libraries=["numpy", "polars", "scikit-learn"],
+    libraries=["numpy", "polars", "scikit-learn", "scipy"],
 )
 def classified_plays(
     plays: pl.LazyFrame, play_signals: pl.LazyFrame, spam_model: SpamModel, incidents: pl.LazyFrame
@@ -97,5 +152,5 @@ def classified_plays(
     return classify(plays, play_signals, spam_model, incidents)
 
 
-STAGES = (play_signals, labelled_examples, spam_model, classified_plays)
+STAGES = (entity_facts, play_signals, labelled_examples, spam_model, model_evaluation, classified_plays)
 """Every stage of this context, in the order of its data."""

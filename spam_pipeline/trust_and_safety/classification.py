@@ -1,18 +1,18 @@
 """The verdict on every play: the model's probability, overruled where experts declared an incident.
 
-Scoring works on chunks of numbers that are looked up per entity, never on rows of Python objects. The order of the
-plays is kept.
+How a probability comes about is in `scoring`, what speaks for it in `reasons`. The order of the plays is kept.
 """
 
+from typing import Final
+
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.trust_and_safety.contracts import (
     DECLARED,
-    HEURISTIC,
     LEGITIMATE,
+    POLICY,
     REPORTING_TOLERANCE,
     ROYALTY_TOLERANCE,
     SPAM,
@@ -20,14 +20,15 @@ from spam_pipeline.trust_and_safety.contracts import (
     ClassifiedPlays,
 )
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared
-from spam_pipeline.trust_and_safety.model import MAX_REASONS, SpamModel, spam_probability, strongest_signals
-from spam_pipeline.trust_and_safety.model_signals import NAMES, entity_tables, matrices_of_plays
-from spam_pipeline.trust_and_safety.signals import KEY_COLUMNS, with_actor
+from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.reasons import explained
+from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
+from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
 
-DIGITS = 4
-"""Decimals of a probability: what is beyond them differs between machines and means nothing."""
+DIGITS: Final = 2
+"""Decimals of a probability. More means nothing to anyone, and would make every verdict another one whenever a model is trained."""
 
-_CODES = len(NAMES) + 1
+_REASONS: Final = column_types(ClassifiedPlays)["reasons"]
 
 
 def classify(
@@ -38,54 +39,43 @@ def classify(
     A confirmed incident makes a play spam with probability 1, a cleared one legitimate with probability 0; a suspected
     one is named and leaves the probability to the model.
     """
-    known = with_actor(plays).select(*{*KEY_COLUMNS.values(), *ENTITY_COLUMNS.values()}, "occurred_at").collect()
-    found = declared(known, incidents)
-    scored = _scored(known, play_signals, model)
-    verdicts = pl.concat([scored, found], how="horizontal").lazy().with_columns(*_overruled())
-    augmented = pl.concat([plays, verdicts.with_columns(_class_of_probability())], how="horizontal")
+    known = with_actor(plays).select("actor_key", *ENTITY_COLUMNS.values(), "network_key", "occurred_at").collect()
+    verdicts = pl.concat([_scored(known, play_signals, model), declared(known, incidents)], how="horizontal")
+    overruled = verdicts.lazy().with_columns(*_overruled()).with_columns(_class_of_probability())
+    augmented = pl.concat([plays, overruled], how="horizontal")
     columns = pl.Schema(column_types(ClassifiedPlays))
     return augmented.select(*columns).cast(columns)
 
 
 def _scored(plays: pl.DataFrame, play_signals: pl.LazyFrame, model: SpamModel) -> pl.DataFrame:
-    """`spam_probability` and `reasons` of each play, by the model alone."""
-    probability = np.empty(plays.height)
-    codes = np.zeros(plays.height, dtype=np.int64)
-    start = 0
-    for matrix in matrices_of_plays(entity_tables(play_signals), plays):
-        chunk = slice(start, start + len(matrix))
-        probability[chunk] = spam_probability(model, matrix).round(DIGITS)
-        suspicious = probability[chunk] >= ROYALTY_TOLERANCE
-        codes[chunk][suspicious] = _coded(strongest_signals(model, matrix[suspicious]))
-        start = chunk.stop
-    return pl.DataFrame({"spam_probability": probability, "reasons": _reasons(codes, model)})
+    """`spam_probability`, `reasons` and `attack_type` of each play, by the model alone."""
+    scored = entities_of(plays, play_signals)
+    probability = spam_probability(model, scored).round(DIGITS)
+    found = explained(model, scored, np.flatnonzero(probability >= ROYALTY_TOLERANCE))
+    verdicts = pl.DataFrame({"spam_probability": probability}).with_row_index("row")
+    ordinary = _reason(POLICY) if model.estimator is None else pl.lit([], dtype=_REASONS)
+    explanations = verdicts.join(found, on="row", how="left", maintain_order="left")
+    return explanations.drop("row").with_columns(pl.col("reasons").fill_null(ordinary))
 
 
-def _coded(strongest: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-    """One number per row of positions, so that equal lists of reasons are built once and not per play."""
-    digits = strongest.astype(np.int64) + 1
-    return digits @ _CODES ** np.arange(MAX_REASONS - 1, -1, -1)
-
-
-def _reasons(codes: npt.NDArray[np.int64], model: SpamModel) -> pl.Series:
-    distinct, position = np.unique(codes, return_inverse=True)
-    suffix = [HEURISTIC] if model.estimator is None else []
-    lists = [[*_decoded(int(code)), *suffix] for code in distinct]
-    return pl.Series(lists, dtype=pl.List(pl.String)).gather(position)
-
-
-def _decoded(code: int) -> list[str]:
-    digits = [code // _CODES**power % _CODES for power in range(MAX_REASONS - 1, -1, -1)]
-    return [NAMES[digit - 1] for digit in digits if digit]
+def _reason(name: str) -> pl.Expr:
+    """The list with the one reason that is no signal."""
+    return pl.concat_list(pl.struct(signal=pl.lit(name), value=pl.lit(None), usual=pl.lit(None))).cast(_REASONS)
 
 
 def _overruled() -> list[pl.Expr]:
-    status = pl.col("incident_status")
+    status, of_incident = pl.col("incident_status"), pl.col("incident_attack_type")
     probability = pl.when(status == CONFIRMED).then(1.0).when(status == CLEARED).then(0.0)
-    decided = pl.when(status.is_in([CONFIRMED, CLEARED])).then(pl.lit([DECLARED]))
+    is_decided = status.is_in([CONFIRMED, CLEARED])
     return [
         probability.otherwise(pl.col("spam_probability")).alias("spam_probability"),
-        decided.otherwise(pl.col("reasons")).alias("reasons"),
+        pl.when(is_decided).then(_reason(DECLARED)).otherwise(pl.col("reasons")).alias("reasons"),
+        pl.when(status == CLEARED)
+        .then(None)
+        .when(status.is_not_null())
+        .then(of_incident)
+        .otherwise(pl.col("attack_type"))
+        .alias("attack_type"),
     ]
 
 

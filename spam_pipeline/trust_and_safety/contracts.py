@@ -5,11 +5,12 @@ is in `signals`, how they become a probability in `model`.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.contract import Contract, ShowAsEarlier
 from spam_pipeline.protocol.drift import Past
 from spam_pipeline.protocol.finding import Finding
 from spam_pipeline.protocol.fingerprint import (
@@ -44,42 +45,86 @@ REPORTING_TOLERANCE = 0.8
 MOST_SPAM = 0.8
 """An attack can outnumber the listeners, but verdicts that call more of a day spam are kept back until a person has looked."""
 
-HEURISTIC, DECLARED = "heuristic", "declared"
-"""Reasons that are no signals: no labels stand behind the verdict, or experts decided it."""
+POLICY, DECLARED = "weak_label_policy", "declared"
+"""Reasons that are no signals: no label stands behind the verdict, only a stated policy; or experts decided it."""
 
-ACTOR, DEVICE, NETWORK, TRACK = "actor", "device", "network", "track"
-"""The kinds of entities that carry signals. An actor is an account, or the device of a play that is logged out."""
+ACTOR, DEVICE, ADDRESS, NETWORK, TRACK, UPLOADER = "actor", "device", "address", "network", "track", "uploader"
+"""The kinds of entities that carry signals. An actor is an account, or the device of a play that is logged out; an uploader is
+the artist of a track."""
+
+ACCOUNT, USER_AGENT = "account", "user_agent"
+"""The kinds of entities, beside tracks, that facts are known of. Only accounts have an age and a tier, so they are no actors."""
 
 
-class PlaySignals(Contract):
-    """Behaviour of one day: one row per actor, device, network and track that has a play, ordered by kind and key.
+class EntityFacts(Contract):
+    """What is known of the accounts, tracks and user agents with a play on the day: one row each, ordered by kind and key.
 
-    A signal is null where it makes no sense for the kind, or where too few plays stand behind it. Shares lie between 0
-    and 1; `effective_*` are effective numbers (2^entropy); `short_share` counts plays that end just past 30 s.
+    `since` is when an account was created or a track uploaded; `country` and `tier` are the account's; `artist_key`, a hash
+    of the public artist id, and `duration_ms` are the track's; `platform` and `is_automated` are what a user agent claims.
+    All are null for the other kinds. An entity of which nothing is known has no row.
     """
 
     entity_kind = dy.String(primary_key=True)
     entity_key = dy.UInt64(primary_key=True)
+    since = dy.Date(nullable=True)
+    country = dy.String(nullable=True)
+    tier = dy.String(nullable=True)
+    artist_key = dy.UInt64(nullable=True)
+    duration_ms = dy.Int64(nullable=True)
+    is_automated = dy.Bool(nullable=True)
+    platform = dy.String(nullable=True)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many entities of each kind are known, and what the day's user agents claim to be."""
+        return {
+            "accounts": Count(pl.col("entity_kind") == ACCOUNT),
+            "tracks": Count(pl.col("entity_kind") == TRACK),
+            "user_agents": Count(pl.col("entity_kind") == USER_AGENT),
+            "automated_user_agents": Count(pl.col("is_automated").fill_null(value=False)),
+            "platforms": Spread(pl.col("platform"), weight=(pl.col("entity_kind") == USER_AGENT).cast(pl.Int64)),
+        }
+
+
+class PlaySignals(Contract):
+    """Behaviour of one day: one row per actor, device, address, network, track and uploader that has a play, ordered by kind and key.
+
+    A signal is null where it makes no sense for the kind, or where nothing is known to compute it from. Shares lie between 0 and 1;
+    `docs/signals.md` has every formula. `uploader_key` names the uploader of a track.
+    """
+
+    schema_version: ClassVar[int] = 2
+
+    entity_kind = dy.String(primary_key=True)
+    entity_key = dy.UInt64(primary_key=True)
+    uploader_key = dy.UInt64(nullable=True)
     plays = dy.Int64()
-    actors = dy.Int64(nullable=True)
-    tracks = dy.Int64(nullable=True)
+    age_days = dy.Int64(nullable=True)
+    devices = dy.Int64(nullable=True)
     networks = dy.Int64(nullable=True)
     countries = dy.Int64(nullable=True)
+    new_country_share = dy.Float64(nullable=True)
+    actors = dy.Int64(nullable=True)
     hours = dy.Int64(nullable=True)
-    gap_mean_s = dy.Float64(nullable=True)
     gap_variation = dy.Float64(nullable=True)
     short_share = dy.Float64(nullable=True)
-    embed_share = dy.Float64(nullable=True)
-    logged_out_share = dy.Float64(nullable=True)
-    new_country_share = dy.Float64(nullable=True)
+    cut_off_share = dy.Float64(nullable=True)
+    complete_share = dy.Float64(nullable=True)
     top_track_share = dy.Float64(nullable=True)
+    top_uploader_share = dy.Float64(nullable=True)
+    abroad_share = dy.Float64(nullable=True)
+    automated_share = dy.Float64(nullable=True)
+    disguised_share = dy.Float64(nullable=True)
+    plays_per_actor = dy.Float64(nullable=True)
+    new_account_share = dy.Float64(nullable=True)
+    actors_per_user_agent = dy.Float64(nullable=True)
+    hosting_share = dy.Float64(nullable=True)
+    embed_share = dy.Float64(nullable=True)
     top_network_share = dy.Float64(nullable=True)
     top_source_share = dy.Float64(nullable=True)
-    plays_per_actor = dy.Float64(nullable=True)
-    actors_per_user_agent = dy.Float64(nullable=True)
-    effective_user_agents = dy.Float64(nullable=True)
-    effective_networks = dy.Float64(nullable=True)
     effective_hours = dy.Float64(nullable=True)
+    tracks_per_actor = dy.Float64(nullable=True)
+    devoted_share = dy.Float64(nullable=True)
     spike = dy.Float64(nullable=True)
 
     @classmethod
@@ -91,56 +136,85 @@ class PlaySignals(Contract):
             "networks": _entities(NETWORK),
             "tracks": _entities(TRACK),
             "plays_per_actor": Mean(_of_kind(ACTOR, "plays")),
-            "actor_short_share": Quantiles(_of_kind(ACTOR, "short_share")),
+            "device_cut_off_share": Quantiles(_of_kind(DEVICE, "cut_off_share")),
         }
 
 
 class LabelledExamples(Contract):
-    """What experts' incidents say about a day: combinations of actor, device, network and track with their signals.
+    """What experts' incidents say about a day: combinations of actor, device, address, network and track with their signals.
 
-    `is_spam` comes from confirmed (true) and cleared (false) incidents. Suspicion is no label. Rows with `is_weak` are a
-    sample of plays that nobody declared, taken for legitimate at a low weight: unlabelled means unknown, and most of it
-    is organic. `plays` counts the day's plays of the combination. Signals are named `<entity kind>_<signal>`.
+    `is_spam` comes from confirmed (true) and cleared (false) incidents. Suspicion is no label. Rows with `is_weak` are a sample of
+    plays that nobody declared, labelled by the weak-label policy: what it has no opinion on is left out. `plays` counts the
+    day's plays of the combination, `earning_plays` those from 30 s on, `pool_plays` all such plays of the day in its country and
+    tier. `country` and `tier` are the account's; those of a logged-out listener are the play's and `free`. Signals are named
+    `<entity kind>_<signal>`.
     """
+
+    schema_version: ClassVar[int] = 2
 
     event_day = dy.Date()
     incident_id = dy.String(nullable=True)
+    attack_type = dy.String(nullable=True)
     is_spam = dy.Bool()
     is_weak = dy.Bool()
     plays = dy.Int64()
+    earning_plays = dy.Int64()
+    pool_plays = dy.Int64()
+    country = dy.String(nullable=True)
+    tier = dy.String()
     actor_key = dy.UInt64()
     device_key = dy.UInt64()
+    ip_key = dy.UInt64(nullable=True)
     network_key = dy.UInt64(nullable=True)
     track_key = dy.UInt64()
+    uploader_key = dy.UInt64(nullable=True)
+    track_age_days = dy.Int64(nullable=True)
     actor_plays = dy.Float64(nullable=True)
-    actor_tracks = dy.Float64(nullable=True)
+    actor_age_days = dy.Float64(nullable=True)
+    actor_devices = dy.Float64(nullable=True)
     actor_networks = dy.Float64(nullable=True)
     actor_countries = dy.Float64(nullable=True)
-    actor_hours = dy.Float64(nullable=True)
-    actor_gap_mean_s = dy.Float64(nullable=True)
-    actor_gap_variation = dy.Float64(nullable=True)
-    actor_short_share = dy.Float64(nullable=True)
-    actor_embed_share = dy.Float64(nullable=True)
     actor_new_country_share = dy.Float64(nullable=True)
-    actor_top_track_share = dy.Float64(nullable=True)
+    device_plays = dy.Float64(nullable=True)
     device_actors = dy.Float64(nullable=True)
-    device_networks = dy.Float64(nullable=True)
+    device_hours = dy.Float64(nullable=True)
+    device_gap_variation = dy.Float64(nullable=True)
+    device_short_share = dy.Float64(nullable=True)
+    device_cut_off_share = dy.Float64(nullable=True)
+    device_complete_share = dy.Float64(nullable=True)
+    device_top_track_share = dy.Float64(nullable=True)
+    device_top_uploader_share = dy.Float64(nullable=True)
+    device_abroad_share = dy.Float64(nullable=True)
+    device_automated_share = dy.Float64(nullable=True)
+    device_disguised_share = dy.Float64(nullable=True)
+    address_actors = dy.Float64(nullable=True)
+    address_plays_per_actor = dy.Float64(nullable=True)
+    address_cut_off_share = dy.Float64(nullable=True)
+    address_new_account_share = dy.Float64(nullable=True)
     network_actors = dy.Float64(nullable=True)
-    network_short_share = dy.Float64(nullable=True)
-    network_logged_out_share = dy.Float64(nullable=True)
-    network_top_track_share = dy.Float64(nullable=True)
-    network_plays_per_actor = dy.Float64(nullable=True)
     network_actors_per_user_agent = dy.Float64(nullable=True)
+    network_cut_off_share = dy.Float64(nullable=True)
+    network_new_account_share = dy.Float64(nullable=True)
+    network_hosting_share = dy.Float64(nullable=True)
     track_plays = dy.Float64(nullable=True)
+    track_plays_per_actor = dy.Float64(nullable=True)
     track_short_share = dy.Float64(nullable=True)
+    track_cut_off_share = dy.Float64(nullable=True)
+    track_complete_share = dy.Float64(nullable=True)
+    track_new_account_share = dy.Float64(nullable=True)
+    track_abroad_share = dy.Float64(nullable=True)
     track_embed_share = dy.Float64(nullable=True)
-    track_logged_out_share = dy.Float64(nullable=True)
     track_top_network_share = dy.Float64(nullable=True)
     track_top_source_share = dy.Float64(nullable=True)
-    track_plays_per_actor = dy.Float64(nullable=True)
-    track_effective_networks = dy.Float64(nullable=True)
     track_effective_hours = dy.Float64(nullable=True)
     track_spike = dy.Float64(nullable=True)
+    uploader_plays = dy.Float64(nullable=True)
+    uploader_tracks_per_actor = dy.Float64(nullable=True)
+    uploader_plays_per_actor = dy.Float64(nullable=True)
+    uploader_cut_off_share = dy.Float64(nullable=True)
+    uploader_new_account_share = dy.Float64(nullable=True)
+    uploader_devoted_share = dy.Float64(nullable=True)
+    uploader_spike = dy.Float64(nullable=True)
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
@@ -148,19 +222,24 @@ class LabelledExamples(Contract):
         return {
             "examples": Count(),
             "incidents": Figure(pl.col("incident_id").drop_nulls().n_unique()),
-            "spam_examples": Count(pl.col("is_spam")),
+            "spam_examples": Count(pl.col("is_spam") & ~pl.col("is_weak")),
             "cleared_examples": Count(~pl.col("is_spam") & ~pl.col("is_weak")),
             "weak_examples": Count(pl.col("is_weak")),
+            "weak_spam_examples": Count(pl.col("is_weak") & pl.col("is_spam")),
         }
 
 
 class ClassifiedPlays(Contract):
     """Every play, augmented: class, calibrated spam probability, the reasons, and the declared incident it belongs to.
 
-    Ordered like `Plays`. `reasons` is a list of signal names, strongest first, empty where nothing points to spam; a verdict
-    without labels behind it says so with the last reason `heuristic`, one that experts decided has the one reason
-    `declared`. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident is declared.
+    Ordered like `Plays`. `reasons` are the signals that moved the play towards spam, strongest first, each with its value and
+    what is usual, empty where nothing points to spam. A verdict without labels behind it says so with the last reason
+    `weak_label_policy`, one that experts decided has the one reason `declared`. `attack_type` is the declared one, or the one whose
+    signature fits a play that is not legitimate. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident
+    is declared.
     """
+
+    schema_version: ClassVar[int] = 2
 
     event_id = dy.String(primary_key=True)
     occurred_at = dy.Datetime(time_unit="ms", time_zone="UTC")
@@ -177,7 +256,10 @@ class ClassifiedPlays(Contract):
     ms_played = dy.Int64()
     play_class = dy.String(alias="class")
     spam_probability = dy.Float32(min=0.0, max=1.0)
-    reasons = dy.List(dy.String())
+    reasons = dy.List(
+        dy.Struct({"signal": dy.String(), "value": dy.Float64(nullable=True), "usual": dy.Float64(nullable=True)})
+    )
+    attack_type = dy.String(nullable=True)
     incident_id = dy.String(nullable=True)
     incident_status = dy.String(nullable=True)
 
@@ -194,10 +276,16 @@ class ClassifiedPlays(Contract):
             "spam_share": Share(pl.col("class") == SPAM),
             "unknown_share": Share(pl.col("class") == UNKNOWN),
             "spam_expected_in_10000": Mean(_probability_in_10000(), drift=None),
-            "reasons": Spread(pl.col("reasons").list.first(), drift=None),
+            "reasons": Spread(pl.col("reasons").list.first().struct.field("signal"), drift=None),
+            "attack_types": Spread(pl.col("attack_type"), drift=None),
             "incident_plays": Count(pl.col("incident_id").is_not_null()),
             "suspects": Records(evidence_of_tracks),
         }
+
+    @classmethod
+    def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
+        """Schema 1 had the names of the signals alone as reasons, and no attack type."""
+        return {1: with_named_reasons}
 
     @classmethod
     def limits(cls) -> tuple[Limit, ...]:
@@ -208,6 +296,12 @@ class ClassifiedPlays(Contract):
     def findings(cls, fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
         """Tracks that are suddenly played far more than before, and whether that looks like a release or an attack."""
         return spike_findings(fingerprint, history)
+
+
+def with_named_reasons(classified: pl.LazyFrame) -> pl.LazyFrame:
+    """Classified plays in the columns of schema 1."""
+    names = pl.col("reasons").list.eval(pl.element().struct.field("signal"))
+    return classified.drop("attack_type").with_columns(reasons=names)
 
 
 def _entities(kind: str) -> Keys:

@@ -1,18 +1,20 @@
 """Turning decided incidents into examples that a model can learn from.
 
 Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, yet a model
-that only ever saw confirmed spam learns nothing; so on days with a decided incident a fixed number of unlabelled
-combinations is taken for legitimate, marked `is_weak`. Some of them are undiscovered spam: training gives them a
-low weight (`training.WEAK_WEIGHT`).
+that only ever saw what experts looked into knows nothing of the rest; so on days with a decided incident a fixed number of
+unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`, and those that the policy
+has no opinion on stay out. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
 import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.trust_and_safety.contracts import LabelledExamples
+from spam_pipeline.trust_and_safety.attack_types import NAMED_FROM, UNSUSPICIOUS_BELOW, fits
+from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, LabelledExamples
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence
-from spam_pipeline.trust_and_safety.model_signals import SIGNALS
-from spam_pipeline.trust_and_safety.signals import KEY_COLUMNS, with_actor
+from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
+from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
+from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, PAID_FROM_MS, with_actor
 
 MAX_EXAMPLES_OF_INCIDENT = 2_000
 """Of one incident and day, so that the largest campaign does not drown all others."""
@@ -20,37 +22,64 @@ MAX_EXAMPLES_OF_INCIDENT = 2_000
 WEAK_EXAMPLES = 2_000
 """Unlabelled combinations taken as weak examples on a day with a decided incident."""
 
-_COMBINATION = list(KEY_COLUMNS.values())
+LOGGED_OUT_TIER = "free"
+
+_COMBINATION = ["actor_key", "device_key", "ip_key", "network_key", "track_key"]
+_POOL = ["country", "tier"]
 
 
-def examples_of_day(plays: pl.LazyFrame, play_signals: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
+def examples_of_day(
+    plays: pl.LazyFrame, play_signals: pl.LazyFrame, entity_facts: pl.LazyFrame, incidents: pl.LazyFrame
+) -> pl.LazyFrame:
     """The day's examples as `LabelledExamples`, ordered by combination; none when no decided incident meets a play."""
     decided = incidents.filter(pl.col("status").is_in([CONFIRMED, CLEARED]))
     if decided.select(pl.len()).collect().item() == 0:
         return LabelledExamples.empty()
-    combinations = _combinations(plays, incidents)
+    combinations = _combinations(_of_pools(plays, entity_facts), incidents)
     labelled = combinations.filter(pl.col("incident_status").is_in([CONFIRMED, CLEARED]))
     if labelled.is_empty():
         return LabelledExamples.empty()
     unlabelled = combinations.filter(pl.col("incident_status").is_null())
     chosen = pl.concat([_sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)])
-    status = pl.col("incident_status")
-    examples = chosen.with_columns(is_spam=status.eq_missing(CONFIRMED), is_weak=status.is_null())
     columns = pl.Schema(column_types(LabelledExamples))
-    return _with_signals(examples.lazy(), play_signals).cast(columns).select(*columns).sort(_COMBINATION)
+    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect())
+    return examples.lazy().cast(columns).select(*columns).sort(_COMBINATION)
 
 
-def _combinations(plays: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
+def _of_pools(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.DataFrame:
+    """The plays, each with the country and tier of its account, and how many plays of the day that earn are in that pool."""
+    accounts = entity_facts.filter(pl.col("entity_kind") == ACCOUNT)
+    known = accounts.select(pl.col("entity_key").alias("user_key"), pl.col("tier"), home="country")
+    earns = pl.col("ms_played") >= PAID_FROM_MS
+    return (
+        with_actor(plays)
+        .join(known, on="user_key", how="left")
+        .select(
+            *{*_COMBINATION, *ENTITY_COLUMNS.values()},
+            "occurred_at",
+            country=pl.coalesce("home", "country"),
+            tier=pl.col("tier").fill_null(LOGGED_OUT_TIER),
+            earns=earns,
+        )
+        .with_columns(pool_plays=pl.col("earns").sum().over(_POOL).cast(pl.Int64))
+        .collect()
+    )
+
+
+def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
     """One row per combination of entities, with the most decided incident among its plays."""
-    known = with_actor(plays).select(*{*_COMBINATION, *ENTITY_COLUMNS.values()}, "occurred_at").collect()
-    found = declared(known, incidents)
     strongest = (
-        pl.concat([known.select(_COMBINATION), found], how="horizontal")
+        pl.concat([plays.select(_COMBINATION), declared(plays, incidents)], how="horizontal")
         .filter(pl.col("incident_id").is_not_null())
-        .sort(precedence("incident_status"), "incident_id")
+        .sort(precedence("incident_status"), "incident_id", "incident_attack_type")
         .unique(_COMBINATION, keep="first", maintain_order=True)
     )
-    combinations = known.group_by(_COMBINATION).agg(plays=pl.len(), event_day=pl.col("occurred_at").min().dt.date())
+    combinations = plays.group_by(_COMBINATION).agg(
+        pl.col(*_POOL, "pool_plays").sort_by(*_POOL, nulls_last=True).first(),
+        plays=pl.len(),
+        earning_plays=pl.col("earns").sum(),
+        event_day=pl.col("occurred_at").min().dt.date(),
+    )
     return combinations.join(strongest, on=_COMBINATION, how="left", nulls_equal=True)
 
 
@@ -61,8 +90,27 @@ def _sample(combinations: pl.DataFrame, size: int) -> pl.DataFrame:
 
 
 def _with_signals(examples: pl.LazyFrame, play_signals: pl.LazyFrame) -> pl.LazyFrame:
+    of_tracks = play_signals.filter(pl.col("entity_kind") == TRACK)
+    tracks = of_tracks.select("uploader_key", track_key="entity_key", track_age_days="age_days")
+    examples = examples.join(tracks, on="track_key", how="left").with_columns(artist_key="uploader_key")
     for kind, key in KEY_COLUMNS.items():
         columns = {signal.name: pl.col(signal.column) for signal in SIGNALS if signal.kind == kind}
         known = play_signals.filter(pl.col("entity_kind") == kind).select(pl.col("entity_key").alias(key), **columns)
         examples = examples.join(known, on=key, how="left")
     return examples
+
+
+def _labelled(examples: pl.DataFrame) -> pl.DataFrame:
+    """The examples with their labels: the experts', or where there is none the policy's, if it has one."""
+    suspicion = pl.Series("suspicion", fits(matrix_of_examples(examples)).max(axis=1))
+    is_weak, status = pl.col("incident_status").is_null(), pl.col("incident_status")
+    has_label = ~is_weak | (pl.col("suspicion") >= NAMED_FROM) | (pl.col("suspicion") < UNSUSPICIOUS_BELOW)
+    return (
+        examples.with_columns(suspicion)
+        .filter(has_label)
+        .with_columns(
+            is_weak=is_weak,
+            is_spam=pl.when(is_weak).then(pl.col("suspicion") >= NAMED_FROM).otherwise(status == CONFIRMED),
+            attack_type=pl.col("incident_attack_type"),
+        )
+    )

@@ -1,102 +1,84 @@
-"""The spam model: from the signals of a play to the probability that it is spam, and the signals that speak for it.
+"""The spam model: what is learned from examples, and what each signal of an entity then says. The file to replace for another model.
 
-A model is either learned from labelled examples (see `training`) or the heuristic stated here. Nothing here reads plays.
+A model here is additive: the log-odds of spam are an intercept plus what each signal of each entity of the play adds. So every verdict
+can be taken apart into its reasons exactly, and scoring works on distinct entities rather than on plays. This one is a logistic
+regression: one optimum, so that rounding its coefficients makes them the same on every machine. Another one keeps the names here;
+which examples it learns from, and how it is measured, is in `training` and does not change with it. scikit-learn is imported
+where it is used, because that takes seconds and most commands of the pipeline train nothing.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from spam_pipeline.trust_and_safety.model_signals import NAMES, SIGNALS, Matrix
+from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, Matrix
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # scikit-learn ships no types
 
-HEURISTIC_FLOOR, HEURISTIC_CEILING = 0.15, 0.85
-"""The heuristic is never surer than this either way, because no label confirms it."""
+REGULARISATION: Final = 0.1
+"""scikit-learn's `C`. Strong, because attacks change: evidence is spread over all signals that agree, not put on one."""
 
-MAX_REASONS = 3
-
-_STEEPNESS = 10.0
-_EVEN_SUM = 0.5
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One sign of spam: nothing at `begins`, `weight` at `ends` and beyond, growing in between."""
-
-    signal: str
-    begins: float
-    ends: float
-    weight: float
-
-
-HEURISTIC_RULES = (
-    Rule("actor_short_share", 0.3, 0.8, 0.40),
-    Rule("actor_plays", 400, 1500, 0.15),
-    Rule("actor_gap_variation", 0.25, 0.08, 0.05),
-    Rule("actor_countries", 2, 6, 0.15),
-    Rule("actor_networks", 8, 30, 0.10),
-    Rule("network_plays_per_actor", 100, 400, 0.35),
-    Rule("network_actors_per_user_agent", 40, 200, 0.25),
-    Rule("network_short_share", 0.3, 0.8, 0.15),
-    Rule("track_short_share", 0.3, 0.8, 0.30),
-    Rule("track_plays_per_actor", 5, 25, 0.10),
-)
-"""Signs that add up. Under a sum of 0.24 a play stays legitimate, from 0.76 on it is spam, between it is unknown.
-
-Playing around the clock is no sign at all, and a loop (regular gaps, many plays of a track by one actor) adds up to 0.15:
-both are things that people do. Nor is a spike: releases spike.
-"""
+_DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
 class SpamModel:
-    """What is known about spam: a logistic regression over `SIGNALS`, or with no estimator the heuristic.
+    """What is known about spam: an estimator over `SIGNALS`, or with none the weak-label policy alone.
 
-    `quality` holds the figures that go with it (see `training.train`). Scoring is done by functions and not by methods,
-    because a stage's code version follows names: who scores is stale when the heuristic changes.
+    `quality` holds what was measured in training (see `training.train`). Scoring is done by functions and not by methods, because a
+    stage's code version follows names: who scores is stale when they change.
     """
 
     estimator: "LogisticRegression | None" = None
-    quality: Mapping[str, float] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
 
 
-def spam_probability(model: SpamModel, matrix: Matrix) -> Matrix:
-    """The spam probability of each row of `matrix`, whose columns are `SIGNALS`."""
-    if model.estimator is not None:
-        learned: Matrix = model.estimator.predict_proba(matrix)[:, 1]
-        return learned
-    evidence = contributions(model, matrix).sum(axis=1) - _STEEPNESS * _EVEN_SUM
-    stated: Matrix = HEURISTIC_FLOOR + (HEURISTIC_CEILING - HEURISTIC_FLOOR) / (1 + np.exp(-evidence))
-    return stated
+def fitted(matrix: Matrix, is_spam: npt.NDArray[np.bool_], weight: Matrix) -> "LogisticRegression":
+    """The estimator that these weighted examples support; columns of `matrix` are `SIGNALS`.
 
-
-def contributions(model: SpamModel, matrix: Matrix) -> Matrix:
-    """How much each signal of each row adds to the evidence (in log-odds), against a usual value of that signal.
-
-    Both kinds of model are additive, so that every verdict can be taken apart.
+    One thread does the sums, so that their order is the same on every machine; waiting for more takes longer on a busy one.
     """
-    if model.estimator is not None:
-        learned: Matrix = matrix * model.estimator.coef_[0]
-        return learned
-    return _rule_scores(matrix)
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see the module's docstring
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - it comes with scikit-learn
+
+    estimator = LogisticRegression(C=REGULARISATION, solver="newton-cholesky", tol=1e-8)
+    with threadpool_limits(limits=1):
+        estimator.fit(matrix, is_spam, sample_weight=weight)
+    estimator.coef_ = np.ascontiguousarray(estimator.coef_.round(_DIGITS))
+    estimator.intercept_ = estimator.intercept_.round(_DIGITS)
+    return estimator
 
 
-def strongest_signals(model: SpamModel, matrix: Matrix) -> npt.NDArray[np.intp]:
-    """Per row the positions in `NAMES` of up to three signals that speak most for spam, strongest first; -1 fills up."""
-    added = contributions(model, matrix).round(6)
-    order = np.argsort(-added, axis=1, kind="stable")[:, :MAX_REASONS]
-    return np.where(np.take_along_axis(added, order, axis=1) > 0, order, -1)
+def is_spam_model(estimator: Any) -> bool:
+    """Whether what came out of a file is an estimator as `fitted` gives it, with sound numbers."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see the module's docstring
+
+    return (
+        type(estimator) is LogisticRegression
+        and _has_numbers(estimator, "coef_", (1, len(NAMES)))
+        and _has_numbers(estimator, "intercept_", (1,))
+        and np.array_equal(getattr(estimator, "classes_", []), [False, True])
+    )
 
 
-def _rule_scores(matrix: Matrix) -> Matrix:
-    scores = np.zeros_like(matrix)
-    for rule in HEURISTIC_RULES:
-        column = NAMES.index(rule.signal)
-        begins, ends = SIGNALS[column].standardised([rule.begins, rule.ends])
-        scores[:, column] = _STEEPNESS * rule.weight * np.clip((matrix[:, column] - begins) / (ends - begins), 0, 1)
-    return scores
+def intercept(estimator: "LogisticRegression") -> float:
+    """The log-odds of spam of a play about which everything is usual."""
+    return float(estimator.intercept_[0])
+
+
+def evidence(estimator: "LogisticRegression", matrix: Matrix, names: tuple[str, ...]) -> Matrix:
+    """What each of the standardised signals `names` of each row adds to the log-odds of spam, against its usual value."""
+    columns = [NAMES.index(name) for name in names]
+    added: Matrix = matrix * estimator.coef_[0][columns]
+    return added
+
+
+def _has_numbers(estimator: Any, attribute: str, shape: tuple[int, ...]) -> bool:
+    found = getattr(estimator, attribute, None)
+    if not isinstance(found, np.ndarray) or found.dtype != np.float64:
+        return False
+    return found.shape == shape and bool(np.isfinite(found).all())

@@ -8,23 +8,41 @@ where they are used, because that takes seconds and most commands of the pipelin
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spam_pipeline.protocol.contract import ArtifactContract
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.fingerprint import Figured, Fingerprint, Recorded
 from spam_pipeline.protocol.limit import Limit
-from spam_pipeline.trust_and_safety.model import SpamModel
-from spam_pipeline.trust_and_safety.model_signals import NAMES
+from spam_pipeline.trust_and_safety.champion import findings_against_champion
+from spam_pipeline.trust_and_safety.model import SpamModel, is_spam_model
+from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
 from spam_pipeline.trust_and_safety.training import SPAM_PRIOR
 
 TRUSTED_TYPES: tuple[str, ...] = ()
 """Types that a model file may name beyond those skops knows to be harmless (plain values, arrays, estimators): none."""
 
+SIGNALS_ON_THEIR_SCALE = [f"{signal.name} {signal.usual} {signal.spread} {signal.is_log}" for signal in SIGNALS]
+"""What a model was trained on: it is not read by code that would show it numbers of another meaning."""
+
+_TABLES = ("campaigns", "probes")
+_PLAIN = (str, int, float, bool, type(None))
 _SCHEMA = "schema.json"
+_REFUSALS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ImportError,
+)
+"""What comes of reading a file that is damaged (the first four), or in which skops finds what it does not expect."""
+
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -36,7 +54,11 @@ def write_model(model: SpamModel, path: Path) -> None:
     """Write `model` into `path`; equal models give equal bytes, in every process."""
     from skops import io as skops_io  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
 
-    value = {"signals": list(NAMES), "estimator": model.estimator, "quality": dict(sorted(model.quality.items()))}
+    value = {
+        "signals": SIGNALS_ON_THEIR_SCALE,
+        "estimator": model.estimator,
+        "quality": {name: model.quality[name] for name in ("numbers", *_TABLES)},
+    }
     path.write_bytes(_normalised(skops_io.dumps(value)))
 
 
@@ -44,49 +66,47 @@ def read_model(path: Path) -> SpamModel:
     """Read what `write_model` wrote. Raises `UntrustedModel` for anything else."""
     from skops import io as skops_io  # noqa: PLC0415 - see the module's docstring
 
+    content = path.read_bytes()
     try:
-        value = skops_io.load(path, trusted=list(TRUSTED_TYPES))
-    except (zipfile.BadZipFile, TypeError, ValueError, LookupError, AttributeError, ImportError, EOFError) as refused:
+        value = skops_io.loads(content, trusted=list(TRUSTED_TYPES))
+    except _REFUSALS as refused:
         raise UntrustedModel(f"{path} is no spam model that can be trusted: {refused}") from refused
     return _checked(value, path)
 
 
-def quality_of(model: SpamModel) -> Mapping[str, float]:
-    """The figures that came out of training, the same for the same examples."""
-    return dict(model.quality)
+def quality_of(model: SpamModel) -> Fingerprint:
+    """What was measured in training, the same for the same examples."""
+    figures = {name: Figured(figure) for name, figure in model.quality["numbers"].items()}
+    return {**figures, **{name: Recorded(tuple(model.quality[name])) for name in _TABLES}}
 
 
 def _checked(value: Any, path: Path) -> SpamModel:
     if not isinstance(value, dict) or value.keys() != {"signals", "estimator", "quality"}:
         raise UntrustedModel(f"{path} is no spam model: expected signals, estimator and quality")
-    if value["signals"] != list(NAMES):
-        raise UntrustedModel(f"{path} was trained on other signals than {', '.join(NAMES)}; train it again")
+    if value["signals"] != SIGNALS_ON_THEIR_SCALE:
+        raise UntrustedModel(
+            f"{path} was trained on other signals, or on another scale of them, than this code has; train it again"
+        )
     estimator, quality = value["estimator"], value["quality"]
-    if not isinstance(quality, dict) or not all(type(figure) is float for figure in quality.values()):
-        raise UntrustedModel(f"{path} is no spam model: expected quality to be numbers by name")
-    if estimator is not None and not _is_usable(estimator):
-        raise UntrustedModel(f"{path} holds {type(estimator).__name__}: expected a LogisticRegression of its signals")
+    if not _is_quality(quality):
+        raise UntrustedModel(
+            f"{path} is no spam model: expected quality to be numbers by name, and tables of plain values"
+        )
+    if estimator is not None and not is_spam_model(estimator):
+        raise UntrustedModel(f"{path} holds {type(estimator).__name__}: expected an estimator of its signals")
     return SpamModel(estimator, quality)
 
 
-def _is_usable(estimator: Any) -> bool:
-    from sklearn.linear_model import (  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
-        LogisticRegression,
-    )
-
-    return (
-        type(estimator) is LogisticRegression
-        and _has_numbers(estimator, "coef_", (1, len(NAMES)))
-        and _has_numbers(estimator, "intercept_", (1,))
-        and np.array_equal(estimator.classes_, [False, True])
-    )
-
-
-def _has_numbers(estimator: Any, attribute: str, shape: tuple[int, ...]) -> bool:
-    found = getattr(estimator, attribute, None)
-    if not isinstance(found, np.ndarray) or found.dtype != np.float64:
+def _is_quality(quality: Any) -> bool:
+    if not isinstance(quality, dict) or quality.keys() != {"numbers", *_TABLES}:
         return False
-    return found.shape == shape and bool(np.isfinite(found).all())
+    numbers, tables = quality["numbers"], [quality[name] for name in _TABLES]
+    rows = [row for table in tables for row in (table if isinstance(table, list) else [None])]
+    return (
+        isinstance(numbers, dict)
+        and all(type(figure) is float for figure in numbers.values())
+        and all(isinstance(row, dict) and all(type(value) in _PLAIN for value in row.values()) for row in rows)
+    )
 
 
 def _normalised(dumped: bytes) -> bytes:
@@ -125,6 +145,8 @@ SPAM_MODEL = ArtifactContract(
     write=write_model,
     read=read_model,
     fingerprint=quality_of,
-    limits=(Limit("held_out_brier", at_most=BRIER_OF_KNOWING_NOTHING),),
+    limits=(Limit("held_out_campaigns_brier", at_most=BRIER_OF_KNOWING_NOTHING),),
+    findings=findings_against_champion,
 )
-"""The promise of the stage `spam_model`: probabilities that say more than the prior does, wherever that could be measured."""
+"""The promise of the stage `spam_model`: probabilities that say more than the prior does, wherever that could be measured, and no
+worse than those of the model that is published."""

@@ -1,109 +1,178 @@
 """Learning a spam model from labelled examples, and measuring it on days and campaigns it has not seen.
 
-The estimator is a logistic regression: additive, so that a verdict can be explained; calibrated at a stated prior; and with
-one optimum, so that rounding its coefficients makes them the same on every machine. scikit-learn is imported where it is
-used, because that takes seconds and most commands of the pipeline train nothing.
+What is learned by is in `model`, which can be replaced; here is what it learns from and what it is measured on, for any model.
+Examples are never split by random rows: plays of one campaign, or of one day, are much alike.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import polars_hash as plh
+from scipy.special import expit  # type: ignore[import-untyped]  # it ships no types
 
-from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
-from spam_pipeline.trust_and_safety.model import SpamModel, spam_probability
-from spam_pipeline.trust_and_safety.model_signals import Matrix, matrix_of_examples
+from spam_pipeline.trust_and_safety.contracts import ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.model import SpamModel, evidence, fitted, intercept
+from spam_pipeline.trust_and_safety.quality import DIGITS, Labels, at_prevalence, figures
+from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
+from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, Matrix
 
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # scikit-learn ships no types
+MIN_EXAMPLES: Final = 30
+"""With fewer examples of spam that experts confirmed, or of legitimate plays, nothing is learned and the policy stands."""
 
-MIN_EXAMPLES = 30
-"""With fewer examples of spam, or of legitimate plays, nothing is learned and the heuristic stands."""
-
-SPAM_PRIOR = 0.03
+SPAM_PRIOR: Final = 0.03
 """The share of plays taken to be spam before any evidence: platforms report 0.5 to 8 %. Examples are weighted to it."""
 
-WEAK_WEIGHT = 0.25
-"""What an unlabelled example counts against one that experts cleared."""
+WEAK_WEIGHT: Final = 0.25
+"""What an example of the policy counts against one of the experts."""
 
-MIN_DAYS_TO_HOLD_OUT = 4
-"""With fewer labelled days all of them are needed for learning, and no quality is claimed."""
+DOUBTFUL: Final = 2 * SPAM_PRIOR
+CLEANINGS: Final = 2
+"""More rounds begin to take ordinary plays out as well."""
 
-_DIGITS = 6
+FOLDS: Final = 5
+"""Campaigns, and days of what belongs to none, are held out in so many groups, each once."""
+
+MIN_DAYS_TO_HOLD_OUT: Final = 4
+"""With fewer labelled days none of them is held out to see how the model does on later days."""
+
+PROBES: Final = 300
+"""So many examples keep their probability with the model, so that the next model can be compared with it play by play."""
+
+CAMPAIGNS: Final = 100
+"""The figures of so many campaigns are kept with the model, those with the latest examples."""
 
 
 def train(examples: pl.LazyFrame) -> SpamModel:
     """The model that `examples` (as `LabelledExamples`) support, whatever their order.
 
-    Its quality counts `examples`, `spam_examples` and `incidents`; `is_heuristic` is 1 when too little is labelled. With
-    enough labelled days, `held_out_*` is measured by a model that has seen neither the last days nor their campaigns.
+    Its quality has `numbers`: `examples`, `spam_examples` and `incidents`; `is_policy`, 1 when too little is labelled; and as far
+    as enough is labelled, the figures of `quality.figures` as `held_out_campaigns_*` and `held_out_time_*`. It has `campaigns`, a
+    row of figures for each held-out campaign, and `probes`, examples with their probability.
     """
     known = examples.collect()
     known = known.sort(known.columns)
-    quality = {
+    experts = known.filter(~pl.col("is_weak"))
+    numbers = {
         "examples": float(known.height),
-        "spam_examples": float(known.get_column("is_spam").sum()),
-        "incidents": float(known.get_column("incident_id").drop_nulls().n_unique()),
+        "spam_examples": float(experts.get_column("is_spam").sum()),
+        "incidents": float(experts.get_column("incident_id").n_unique()),
     }
     if not _is_enough(known):
-        return SpamModel(None, {"is_heuristic": 1.0, **quality})
-    return SpamModel(_fitted(known), {"is_heuristic": 0.0, **quality, **_held_out_quality(known)})
+        return SpamModel(None, {"numbers": {"is_policy": 1.0, **numbers}, "campaigns": [], "probes": []})
+    estimator = learned(known)
+    by_campaign, by_time = held_out_by_campaign(known), held_out_by_time(known)
+    numbers |= {"is_policy": 0.0, **_measured("held_out_campaigns", by_campaign), **_measured("held_out_time", by_time)}
+    quality = {"numbers": numbers, "campaigns": _campaigns(by_campaign), "probes": _probes(estimator, known)}
+    return SpamModel(estimator, quality)
 
 
-def _is_enough(examples: pl.DataFrame) -> bool:
-    spam = int(examples.get_column("is_spam").sum())
-    return min(spam, examples.height - spam) >= MIN_EXAMPLES
+def learned(examples: pl.DataFrame) -> Any:
+    """The estimator of `model.fitted` for these examples.
 
-
-def _fitted(examples: pl.DataFrame) -> "LogisticRegression":
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see the module's docstring
-
-    labels = examples.get_column("is_spam").to_numpy()
-    estimator = LogisticRegression(solver="newton-cholesky", tol=1e-8)
-    estimator.fit(matrix_of_examples(examples), labels, sample_weight=weights(examples))
-    estimator.coef_ = np.ascontiguousarray(estimator.coef_.round(_DIGITS))
-    estimator.intercept_ = estimator.intercept_.round(_DIGITS)
+    Weak examples that the policy takes for legitimate and a fit gives a probability of at least `DOUBTFUL` are unknown, not
+    legitimate: they are left out and it is fitted again, in `CLEANINGS` rounds, so that an attack that nobody has labelled or
+    foreseen is not learned as something that listeners do.
+    """
+    estimator = _fitted(examples)
+    for _ in range(CLEANINGS):
+        is_doubtful = pl.Series(probability_of(estimator, examples) >= DOUBTFUL)
+        estimator = _fitted(examples.filter(~(pl.col("is_weak") & ~pl.col("is_spam") & is_doubtful)))
     return estimator
 
 
-def weights(examples: pl.DataFrame) -> Matrix:
-    """The weight of each example: all spam together weighs `SPAM_PRIOR` of the number of examples, all else the rest."""
-    is_spam = examples.get_column("is_spam").to_numpy()
-    raw = np.where(examples.get_column("is_weak").to_numpy(), WEAK_WEIGHT, 1.0)
-    share = np.where(is_spam, SPAM_PRIOR, 1 - SPAM_PRIOR)
-    total = np.where(is_spam, raw[is_spam].sum(), raw[~is_spam].sum())
-    weighted: Matrix = raw * share * examples.height / total
-    return weighted
+def probability_of(estimator: Any, examples: pl.DataFrame) -> Matrix:
+    """The spam probability that an estimator gives each example."""
+    log_odds = intercept(estimator) + evidence(estimator, matrix_of_examples(examples), NAMES).sum(axis=1)
+    probability: Matrix = expit(log_odds)
+    return probability
 
 
-def _held_out_quality(examples: pl.DataFrame) -> dict[str, float]:
+def held_out_by_campaign(examples: pl.DataFrame) -> pl.DataFrame:
+    """Examples with a `spam_probability` by a model that has seen neither their campaign nor, if they are of none, their day.
+
+    Weak examples of spam are left out, because nobody confirmed them; so is what too little is left to learn from.
+    """
+    fold = (
+        pl.coalesce(plh.col("incident_id").nchash.xxh3_64(), pl.col("event_day").to_physical().cast(pl.UInt64)) % FOLDS
+    )
+    folded = examples.with_columns(fold=fold)
+    parts = [
+        (folded.filter(pl.col("fold") != number), folded.filter(pl.col("fold") == number)) for number in range(FOLDS)
+    ]
+    scored = [_scored(seen, unseen) for seen, unseen in parts]
+    return pl.concat(scored).drop("fold")
+
+
+def held_out_by_time(examples: pl.DataFrame) -> pl.DataFrame:
+    """The same for the last quarter of the labelled days, by a model that has seen only the days before and none of their campaigns."""
     days = examples.get_column("event_day").unique().sort().to_list()
     if len(days) < MIN_DAYS_TO_HOLD_OUT:
-        return {}
+        return _scored(examples.clear(), examples.clear())
     first_held_out = days[-(len(days) // MIN_DAYS_TO_HOLD_OUT)]
     earlier = examples.filter(pl.col("event_day") < first_held_out)
     later = examples.filter(pl.col("event_day") >= first_held_out)
     seen = earlier.get_column("incident_id").drop_nulls().unique().implode()
-    unseen = later.filter(~pl.col("incident_id").is_in(seen).fill_null(value=False))
-    if not _is_enough(earlier) or unseen.get_column("is_spam").n_unique() != 2:  # noqa: PLR2004 - spam and legitimate
+    return _scored(earlier, later.filter(~pl.col("incident_id").is_in(seen).fill_null(value=False)))
+
+
+def raw_weights(examples: pl.DataFrame) -> Matrix:
+    """What an example counts beside others of its label."""
+    return np.where(examples.get_column("is_weak").to_numpy(), WEAK_WEIGHT, 1.0)
+
+
+def _scored(seen: pl.DataFrame, unseen: pl.DataFrame) -> pl.DataFrame:
+    known = unseen.filter(~(pl.col("is_weak") & pl.col("is_spam")))
+    if not _is_enough(seen):
+        return known.clear().with_columns(spam_probability=pl.lit(0.0))
+    return known.with_columns(spam_probability=pl.Series(probability_of(learned(seen), known), dtype=pl.Float64))
+
+
+def _is_enough(examples: pl.DataFrame) -> bool:
+    spam = examples.filter(pl.col("is_spam") & ~pl.col("is_weak")).height
+    return min(spam, examples.filter(~pl.col("is_spam")).height) >= MIN_EXAMPLES
+
+
+def _labels(examples: pl.DataFrame) -> Labels:
+    return examples.get_column("is_spam").to_numpy()
+
+
+def _fitted(examples: pl.DataFrame) -> Any:
+    is_spam = _labels(examples)
+    return fitted(matrix_of_examples(examples), is_spam, at_prevalence(is_spam, raw_weights(examples), SPAM_PRIOR))
+
+
+def _measured(prefix: str, held_out: pl.DataFrame) -> dict[str, float]:
+    """The figures of held-out examples by play; none when they are not of both kinds."""
+    is_spam = _labels(held_out)
+    if is_spam.all() or not is_spam.any():
         return {}
-    return _measured(SpamModel(_fitted(earlier)), unseen)
+    raw = raw_weights(held_out) * held_out.get_column("plays").to_numpy()
+    weight = at_prevalence(is_spam, raw, SPAM_PRIOR)
+    measured = figures(is_spam, held_out.get_column("spam_probability").to_numpy(), weight)
+    return {f"{prefix}_{name}": value for name, value in {"examples": float(held_out.height), **measured}.items()}
 
 
-def _measured(model: SpamModel, examples: pl.DataFrame) -> dict[str, float]:
-    """Quality at the consumers' tolerances, weighted to the prior. Precision is left out when nothing is called spam."""
-    is_spam = examples.get_column("is_spam").to_numpy()
-    weight = weights(examples)
-    probability = spam_probability(model, matrix_of_examples(examples))
-    called_spam, withheld = probability >= REPORTING_TOLERANCE, probability >= ROYALTY_TOLERANCE
-    spam = weight[is_spam].sum()
-    quality = {
-        "held_out_examples": float(examples.height),
-        "held_out_recall": weight[is_spam & called_spam].sum() / spam,
-        "held_out_withheld_spam_share": weight[is_spam & withheld].sum() / spam,
-        "held_out_withheld_legitimate_share": weight[~is_spam & withheld].sum() / weight[~is_spam].sum(),
-        "held_out_brier": (weight * (probability - is_spam) ** 2).sum() / weight.sum(),
-    }
-    if called_spam.any():
-        quality["held_out_precision"] = weight[is_spam & called_spam].sum() / weight[called_spam].sum()
-    return {name: round(float(value), _DIGITS) for name, value in quality.items()}
+def _campaigns(held_out: pl.DataFrame) -> list[dict[str, Any]]:
+    """How each campaign fared while it was held out, as rows; what belongs to none is one campaign without an id."""
+    probability, plays = pl.col("spam_probability"), pl.col("plays")
+    error = (probability - pl.col("is_spam")) ** 2
+    by_campaign = held_out.group_by("incident_id", "is_spam").agg(
+        pl.col("attack_type").min(),
+        pl.col("event_day").max().alias("last_day"),
+        examples=pl.len().cast(pl.Int64),
+        plays=plays.sum(),
+        brier=((error * plays).sum() / plays.sum()).round(DIGITS),
+        withheld_share=((plays * (probability >= ROYALTY_TOLERANCE)).sum() / plays.sum()).round(DIGITS),
+    )
+    latest = by_campaign.sort("last_day", "incident_id", "is_spam", descending=[True, False, False], nulls_last=False)
+    return latest.head(CAMPAIGNS).with_columns(pl.col("last_day").cast(pl.String)).to_dicts()
+
+
+def _probes(estimator: Any, examples: pl.DataFrame) -> list[dict[str, Any]]:
+    """Some examples, always the same ones, with their probability in whole percent."""
+    mixed = pl.struct("event_day", "actor_key", "device_key", "ip_key", "network_key", "track_key")
+    key = pl.concat_str(mixed.struct.unnest(), separator="|", ignore_nulls=True)
+    named = examples.with_columns(probe=key).select(plh.col("probe").nchash.xxh3_64().alias("probe"))
+    percent = pl.Series("percent", (100 * probability_of(estimator, examples)).round(), dtype=pl.Int64)
+    return named.with_columns(percent).sort("probe").head(PROBES).to_dicts()

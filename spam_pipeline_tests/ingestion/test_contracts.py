@@ -43,6 +43,7 @@ def received(number: int) -> pl.LazyFrame:
             "client": np.array(["web", "ios", "android"])[listener % 3],
             "source": random.choice(["search", "playlist", "feed"], RECORDS),
             "ms_played": random.lognormal(12, 0.6, RECORDS).astype(np.int64),
+            "is_hosting": False,
             "unknown_fields": 0,
         }
     ).with_columns(
@@ -82,10 +83,18 @@ def test_a_day_like_others_raises_nothing(contract: type[Contract]) -> None:
         (pl.col("ms_played") // 1000, "ms_played"),
         (pl.lit(None, pl.UInt64).alias("user_key"), "logged_out_share"),
         (pl.lit(None, pl.UInt64).alias("ip_key"), "without_address_share"),
+        (pl.lit(None, pl.Boolean).alias("is_hosting"), "without_owner_share"),
         (pl.lit(None, pl.String).alias("country"), "without_country_share"),
         (pl.lit(None, pl.UInt64).alias("user_agent_key"), "without_user_agent_share"),
     ],
-    ids=["seconds for milliseconds", "no users", "no addresses", "no countries", "no user agents"],
+    ids=[
+        "seconds for milliseconds",
+        "no users",
+        "no addresses",
+        "addresses of a proxy",
+        "no countries",
+        "no user agents",
+    ],
 )
 def test_an_error_of_whoever_sends_or_decodes_is_refused_where_it_arrives(broken: pl.Expr, about: str) -> None:
     assert about in refused(ReceivedPlays, received(DAYS - 1).with_columns(broken))
@@ -104,6 +113,7 @@ def test_a_campaign_of_one_network_that_plays_one_track_is_for_others_to_refuse(
         track_key=pl.lit(7, pl.UInt64),
         user_key=pl.lit(None, pl.UInt64),
         network_key=pl.lit(7, pl.UInt64),
+        is_hosting=~pl.col("is_hosting"),
         country=pl.lit("FR"),
         ms_played=pl.lit(33_000, pl.Int64),
     )

@@ -24,6 +24,7 @@ ROWS = st.fixed_dictionaries(
         "device_key": st.integers(0, 2),
         "ip_key": st.none(),
         "network_key": st.none(),
+        "is_hosting": st.sampled_from([None, False, True]),
         "country": st.sampled_from([None, "DE", "FR"]),
         "user_agent": st.none(),
         "user_agent_key": st.none(),

@@ -81,6 +81,7 @@ def test_a_play_is_received_with_keys_in_the_place_of_identifiers(tmp_path: Path
         "device_key": key("device", "device-1"),
         "ip_key": key("ip", "192.0.2.44"),
         "network_key": key("network", networks_of(pl.Series(["192.0.2.44"])).item()),
+        "is_hosting": None,
         "country": "DE",
         "user_agent": "Player/1.0",
         "user_agent_key": key("user_agent", "Player/1.0"),
@@ -207,6 +208,14 @@ def test_identifiers_and_addresses_leave_only_as_keys_or_in_the_private_part(tmp
     public = str([frame.write_ndjson() for part, frame in parts.items() if part != "rejected_bytes"])
     assert len(parts["rejected_bytes"]) == 2
     assert not any(secret in public for secret in secrets.values())
+
+
+def test_the_owner_of_a_network_is_told_and_no_address(tmp_path: Path) -> None:
+    ips = {"88.198.7.21": True, "73.4.5.61": False, "2a01:4f8:10a:2::9": True, "10.20.30.41": None, None: None}
+    (play,) = plays_of(received_lines(tmp_path, *(line(ip=ip) for ip in ips)))
+    assert play["is_hosting"].to_list() == list(ips.values())
+    published = play.write_ndjson()
+    assert not any(part in published for part in ("88.198", "73.4.5", "4f8", "10.20.30", "Hetzner"))
 
 
 def test_line_ends_blank_lines_and_a_byte_order_mark_are_nothing(tmp_path: Path) -> None:

@@ -29,14 +29,6 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-@pytest.fixture
-def runner(home: Path) -> Runner:
-    """A runner for which everything has converged."""
-    runner = observed(home, stages=watched())
-    converge(runner)
-    return runner
-
-
 def execute(
     runner: Runner, instance: dg.DagsterInstance, stage: str, partition: str | None, *names: str
 ) -> dg.ExecuteInProcessResult:

@@ -10,7 +10,7 @@ from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline_tests.orchestration.toy_location import last_check, observed, told, toy_location
+from spam_pipeline_tests.orchestration.toy_location import last_check, told, toy_location
 from spam_pipeline_tests.orchestration.watched_numbers import watched
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
 
@@ -24,14 +24,6 @@ def home(tmp_path: Path) -> Path:
     land(home, DAY, "a", f"{DAY} 50")
     land(home, HUGE, "a", f"{HUGE} 5000")
     return home
-
-
-@pytest.fixture
-def runner(home: Path) -> Runner:
-    """A runner for which everything has converged; of the second day nothing is published of `numbers`."""
-    runner = observed(home, stages=watched())
-    converge(runner)
-    return runner
 
 
 def decide(
@@ -76,6 +68,14 @@ def test_what_is_quarantined_for_the_same_is_accepted_together_when_that_is_aske
     assert job.execute_in_process(run_config=entered, instance=instance).success
     published = runner.ledger.published(PRODUCTION, ["numbers"])["numbers"]
     assert (published[DAY].recipe, published[HUGE].recipe) == (newest(runner, DAY), newest(runner, HUGE))
+
+
+def test_nothing_is_rejected_alike(runner: Runner, instance: dg.DagsterInstance) -> None:
+    entered = {"action": "reject", "version": newest(runner, DAY), "by": "anna", "reason": REASON, "alike": True}
+    job = toy_location(runner).resolve_job_def("decide")
+    result = job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
+    assert "alike goes with accept" in failure(result)
+    assert runner.ledger.all_decisions(PRODUCTION) == []
 
 
 def test_the_instance_shows_at_once_what_was_accepted_by_whom_and_why(

@@ -98,8 +98,9 @@ def test_all_that_the_same_code_made_and_that_is_refused_for_the_same_is_accepte
     land(home, "2026-01-02", "b", f"{DAY} -6")
     land(home, "2026-01-01", "b", "2026-01-01 -6")
     run(refused)
-    alike = decide_alike(refused, accept(refused, newest(refused)))
-    assert [item.version.partition for item in alike] == ["2026-01-02"], "another part broke the rule of the other day"
+    alike = decide_alike(refused, newest(refused), DecisionKind.ACCEPT, "eve", "it is right")
+    found = [item.version.partition for item in alike]
+    assert found == [DAY, "2026-01-02"], "another part broke the rule of the other day"
 
 
 # Rejecting
@@ -211,6 +212,13 @@ def test_there_is_nothing_to_accept_in_a_version_that_passed_nor_to_reject_in_on
         accept(refused, refused.reader.version("received_numbers", DAY).recipe)
     with pytest.raises(WrongDecision, match="quarantined already"):
         reject(refused, newest(refused))
+
+
+def test_nothing_is_rejected_alike(refused: Runner) -> None:
+    published = refused.reader.version("received_numbers", DAY).recipe
+    with pytest.raises(WrongDecision, match="alike goes with accept: reject one version at a time"):
+        decide_alike(refused, published, DecisionKind.REJECT, "eve", "it is wrong")
+    assert refused.ledger.all_decisions(PRODUCTION) == []
 
 
 @pytest.mark.parametrize("version", ["", "zz", "'; drop table versions --", "0" * 64, "abc"])

@@ -16,7 +16,7 @@ from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.fingerprint import Count, Measure
+from spam_pipeline.protocol.fingerprint import Count, Counted, Fingerprint, Measure
 from spam_pipeline.protocol.fingerprint import Total as Sum
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
@@ -93,7 +93,11 @@ def deliver_lines(target: str, recipe: str, frame: pl.LazyFrame) -> None:
     Path(target).write_text("\n".join([recipe, *(str(row) for row in rows)]), encoding="utf-8")
 
 
-MODEL = ArtifactContract(".json", write_json, read_json, lambda value: {"days": len(value)})
+def known_days(value: Mapping[str, int]) -> Fingerprint:
+    return {"days": Counted(len(value))}
+
+
+MODEL = ArtifactContract(".json", write_json, read_json, known_days)
 
 
 @stage(

@@ -1,7 +1,11 @@
 """Landing zones and pipelines for the stories: small, but with everything in them."""
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,16 +13,86 @@ from typing import Any
 import polars as pl
 import pytest
 
+import spam_pipeline
 from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import Converged, converge
+from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
 START = date(2026, 1, 1)
 KEY = "the key of the stories, long enough"
 
+Digests = Mapping[tuple[str, str], str]
+"""The content of what is published, by stage and partition."""
+
+CONVERGE = """
+import json
+from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import converge
+did = []
+done = converge(Pipeline().runner, on_outcome=lambda need, why, outcome: did.append(
+    (need.stage, need.partition, outcome.action.value, str(why))))
+print(json.dumps([did, done.computed, done.reused]))
+"""
+
 
 def open_pipeline(home: Path, **settings: Any) -> Pipeline:
     return Pipeline(Settings(home=home, start_date=START, identifier_key=KEY, **settings))
+
+
+def run(pipeline: Pipeline) -> tuple[Converged, set[tuple[str, str]]]:
+    """Observe and converge; also tell which partitions ran."""
+    did: set[tuple[str, str]] = set()
+    pipeline.runner.observe()
+    done = converge(pipeline.runner, on_outcome=lambda need, _why, _outcome: did.add((need.stage, need.partition)))
+    assert done.converged
+    return done, did
+
+
+def digests(pipeline: Pipeline) -> Digests:
+    published = pipeline.runner.ledger.published(PRODUCTION, list(pipeline.graph.stages))
+    return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
+
+
+def edited(folder: Path, file: str, old: str, new: str) -> Path:
+    """A copy of the package below `folder` with one edit; what is imported is there."""
+    shutil.copytree(Path(spam_pipeline.__file__).parent, folder / "spam_pipeline")
+    edit(folder, file, old, new)
+    return folder
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    """Replace a piece of a copy's code, which has to be there."""
+    path = folder / "spam_pipeline" / file
+    source = path.read_text(encoding="utf-8")
+    assert old in source
+    path.write_text(source.replace(old, new), encoding="utf-8")
+
+
+def converge_with(folder: Path, home: Path) -> tuple[list[tuple[str, str, str, str]], int, int]:
+    """Converge in a process of its own with the code below `folder`: what ran and why, how much was computed and reused."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SPAM_PIPELINE_")},
+        "PYTHONPATH": str(folder),
+        "SPAM_PIPELINE_HOME": str(home),
+        "SPAM_PIPELINE_START_DATE": START.isoformat(),
+        "SPAM_PIPELINE_IDENTIFIER_KEY": KEY,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERGE], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    did, computed, reused = json.loads(done.stdout)
+    return [tuple(item) for item in did], computed, reused
+
+
+def declare(home: Path, *lines: str) -> str:
+    """Add lines to `incidents.csv`, the way an expert does; return what the file was before."""
+    file = home / "landing" / "incidents.csv"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return before
 
 
 def a_play(day: str, **said: object) -> dict[str, object]:
@@ -49,3 +123,22 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("simulated")
     simulate(home, days=8, plays_per_day=600, seed=11, start=START)
     return home
+
+
+@pytest.fixture(scope="session")
+def converged(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with everything published. Copy it before changing it."""
+    home = tmp_path_factory.mktemp("converged") / "home"
+    shutil.copytree(simulated, home)
+    done, _ = run(open_pipeline(home))
+    assert done.held == ()
+    return home
+
+
+@pytest.fixture
+def home(converged: Path, tmp_path: Path) -> Iterator[Path]:
+    """A converged home to play with."""
+    copy = tmp_path / "home"
+    shutil.copytree(converged, copy)
+    yield copy
+    shutil.rmtree(copy)

@@ -1,42 +1,24 @@
 """Stories of the whole pipeline: what lands, what changes, what is recomputed, and that it ends where a rebuild ends."""
 
-import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline_tests.stories.conftest import land_play, open_pipeline
+from spam_pipeline_tests.stories.conftest import Digests, digests, land_play, open_pipeline, run
 
 LATE = "2026-01-02"
 """A day long past for the landing zone, which ends on the eighth."""
 
 
-def run(pipeline: Pipeline) -> tuple[Converged, set[tuple[str, str]]]:
-    """Observe and converge; also tell which partitions ran."""
-    did: set[tuple[str, str]] = set()
-    pipeline.runner.observe()
-    done = converge(pipeline.runner, on_outcome=lambda need, _why, _outcome: did.add((need.stage, need.partition)))
-    assert done.converged
-    assert done.held == ()
-    return done, did
-
-
-def digests(pipeline: Pipeline) -> dict[tuple[str, str], str]:
-    published = pipeline.runner.ledger.published("production", list(pipeline.graph.stages))
-    return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
-
-
-def rebuilt(home: Path, elsewhere: Path) -> dict[tuple[str, str], str]:
+def rebuilt(home: Path, elsewhere: Path) -> Digests:
     """The digests of a rebuild from nothing on the same landing zone."""
     shutil.copytree(home / "landing", elsewhere / "landing")
     pipeline = open_pipeline(elsewhere)
-    run(pipeline)
+    done, _ = run(pipeline)
+    assert done.held == ()
     return digests(pipeline)
 
 
@@ -44,23 +26,6 @@ def plays_of(pipeline: Pipeline, day: str) -> pl.DataFrame:
     frame = pipeline.read("plays", day).collect()
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-@pytest.fixture(scope="module")
-def converged(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("converged") / "home"
-    shutil.copytree(simulated, home)
-    run(open_pipeline(home))
-    return home
-
-
-@pytest.fixture
-def home(converged: Path, tmp_path: Path) -> Iterator[Path]:
-    """A converged home to play with."""
-    copy = tmp_path / "home"
-    shutil.copytree(converged, copy)
-    yield copy
-    shutil.rmtree(copy)
 
 
 def test_every_stage_publishes_something(home: Path) -> None:
@@ -108,28 +73,6 @@ def test_only_the_new_file_of_an_old_arrival_day_is_decoded(home: Path) -> None:
     after = _stored_files(home, "2026-01-02")
     assert len(after) == len(before) + 1
     assert {path: after[path] for path in before} == before, "no other file was written again"
-
-
-def test_a_declared_incident_reaches_verdicts_and_money_and_clearing_it_brings_the_old_versions_back(
-    home: Path,
-) -> None:
-    pipeline = open_pipeline(home)
-    before = digests(pipeline)
-    incidents = home / "landing" / "incidents.csv"
-    original = incidents.read_text(encoding="utf-8")
-    device = json.loads(_first_line(home))["device_id"]
-    line = f"story,confirmed,loop_bot,device,{device},2026-01-01T00:00:00Z,2026-01-02T00:00:00Z,ann,2026-01-05T00:00:00Z,\n"
-    incidents.write_text(original + line, encoding="utf-8")
-    done, did = run(pipeline)
-    declared = pipeline.read("classified_plays", "2026-01-01").filter(pl.col("incident_id") == "story").collect()
-    assert declared.height > 0
-    assert set(declared["class"]) == {"spam"}
-    assert done.computed == len(did)
-    assert ("royalty_statements", "2026-01") in did
-    incidents.write_text(original, encoding="utf-8")
-    done, _ = run(pipeline)
-    assert done.computed == 0
-    assert digests(pipeline) == before
 
 
 def test_a_new_account_leaves_the_past_alone(home: Path) -> None:
@@ -212,11 +155,3 @@ def _stored_files(home: Path, arrival: str) -> dict[Path, int]:
     """What is stored for an arrival day, and when each file was written."""
     folder = home / "store" / "ingestion" / "received_plays" / arrival
     return {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
-
-
-def _first_line(home: Path) -> str:
-    file = next((home / "landing" / "plays" / "2026-01-01").rglob("*.jsonl"))
-    for line in file.read_bytes().splitlines():
-        if b'"2026-01-01T' in line and line.endswith(b"}"):
-            return line.decode()
-    raise AssertionError(f"{file} has no play of 2026-01-01")

@@ -1,7 +1,7 @@
 """Plays for these tests: a small platform's organic day, attacks on it, and real listeners who look like attacks.
 
-Every function gives rows of `Plays` for one day and the same rows for the same seed. No claim of realism beyond what the
-tests of this folder need.
+Every such function gives rows of `Plays` for one day, and the same rows for the same day; `FACTS` has what is known of everyone
+and everything in them. No claim of realism beyond what the tests of this folder need.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,13 @@ import polars as pl
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
 from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.trust_and_safety.contracts import LabelledExamples
+from spam_pipeline.trust_and_safety.contracts import (
+    ACCOUNT,
+    TRACK,
+    USER_AGENT,
+    EntityFacts,
+    LabelledExamples,
+)
 from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_file import write_model
@@ -22,6 +28,8 @@ from spam_pipeline.trust_and_safety.training import train
 
 FIRST_DAY = date(2026, 1, 5)
 DAY_MS = 86_400_000
+TRACK_MS = 200_000
+"""How long every track of the platform is."""
 ATTACKED_TRACK, ATTACKER, FAN, SLEEPER, FARM_NETWORK, OFFICE_NETWORK, RELEASE = (
     9_001,
     8_001,
@@ -31,6 +39,8 @@ ATTACKED_TRACK, ATTACKER, FAN, SLEEPER, FARM_NETWORK, OFFICE_NETWORK, RELEASE = 
     7_002,
     9_002,
 )
+
+FARM_ACCOUNTS, FARM_TRACKS = range(20_000, 20_040), range(5_000, 5_200)
 
 Integers = npt.NDArray[np.int64]
 
@@ -63,6 +73,7 @@ def plays_of(rows: list[dict[str, object]]) -> pl.LazyFrame:
         "device_key": 1,
         "ip_key": None,
         "network_key": None,
+        "is_hosting": False,
         "country": None,
         "user_agent": None,
         "user_agent_key": None,
@@ -91,6 +102,12 @@ def incidents_of(rows: list[dict[str, object]]) -> pl.LazyFrame:
     return pl.LazyFrame([{**usual, **row} for row in rows], schema=pl.Schema(column_types(Incidents)))
 
 
+def facts_of(rows: list[dict[str, object]]) -> pl.LazyFrame:
+    """Entity facts from rows that name a kind, a key and what matters; the rest is unknown."""
+    columns = pl.Schema(column_types(EntityFacts))
+    return pl.LazyFrame([{**dict.fromkeys(columns), **row} for row in rows], schema=columns)
+
+
 def together(*frames: pl.LazyFrame) -> pl.LazyFrame:
     """Several groups of plays as one, in canonical order."""
     return pl.concat(frames).sort("occurred_at", "event_id")
@@ -102,24 +119,24 @@ def organic(number: int, listeners: int = 300, first_listener: int = 0) -> pl.La
     plays = random.poisson(15, listeners) + 1
     user = np.repeat(np.arange(first_listener, first_listener + listeners), plays)
     begins = np.repeat(random.integers(6, 20, listeners) * 3_600_000, plays)
-    heard = np.where(
-        random.random(user.size) < 0.85, random.integers(120, 260, user.size), random.integers(1, 90, user.size)
-    )
-    starts = begins + _running(user, heard * 1000 + random.integers(500, 4_000, user.size))
+    partly = random.integers(1_000, TRACK_MS, user.size)
+    heard = np.where(random.random(user.size) < 0.75, TRACK_MS, partly)
+    starts = begins + _running(user, heard + random.integers(500, 4_000, user.size))
     track = np.minimum((random.pareto(0.9, user.size) * 10).astype(np.int64), 3_000)
-    return _frame(number, starts, track, user, network=user // 3, ms=heard * 1000, agent=user % 25)
+    return _frame(number, starts, track, user, network=user // 3, ms=heard, agent=user % 25)
 
 
 def bot_farm(number: int, accounts: int = 40) -> pl.LazyFrame:
-    """Accounts on one hosting network that play 200 tracks of one uploader for half a minute each, all day long."""
+    """New accounts on one hosting network that play 200 tracks of one uploader for half a minute each, all day long."""
     random = np.random.default_rng([2, number])
-    user = np.repeat(np.arange(20_000, 20_000 + accounts), 300)
+    user = np.repeat(np.asarray(FARM_ACCOUNTS)[:accounts], 300)
     gaps = random.integers(240_000, 260_000, user.size)
     heard = random.integers(31_000, 35_000, user.size)
-    track = random.integers(5_000, 5_200, user.size)
-    return _frame(
+    track = random.choice(FARM_TRACKS, user.size)
+    plays = _frame(
         number, _running(user, gaps), track, user, network=np.full(user.size, FARM_NETWORK), ms=heard, agent=user * 0
     )
+    return plays.with_columns(is_hosting=pl.lit(value=True))
 
 
 def loop_bot(number: int) -> pl.LazyFrame:
@@ -136,27 +153,30 @@ def fan_of_one_track(number: int) -> pl.LazyFrame:
     user = np.full(85, FAN)
     return _frame(
         number,
-        36_000_000 + np.arange(85) * 200_500,
+        36_000_000 + np.arange(85) * (TRACK_MS + 500),
         user * 0 + 9_003,
         user,
         network=user,
-        ms=user * 0 + 200_000,
+        ms=user * 0 + TRACK_MS,
         agent=user % 25,
     )
 
 
 def sleeper(number: int) -> pl.LazyFrame:
     """A listener with non-stop sleep music: 24 hours of the same ten tracks."""
-    user = np.full(460, SLEEPER)
-    track = 9_100 + np.arange(460) % 10
-    return _frame(number, np.arange(460) * 187_000, track, user, network=user, ms=user * 0 + 186_000, agent=user % 25)
+    user = np.full(429, SLEEPER)
+    track = 9_100 + np.arange(429) % 10
+    starts = np.arange(429) * (TRACK_MS + 1_000)
+    return _frame(number, starts, track, user, network=user, ms=user * 0 + TRACK_MS, agent=user % 25)
 
 
 def office(number: int) -> pl.LazyFrame:
-    """120 ordinary listeners behind one network."""
+    """120 ordinary listeners behind one address."""
     people = organic(number, 120, first_listener=30_000)
     return people.with_columns(
-        network_key=pl.lit(key(OFFICE_NETWORK).item(), pl.UInt64), event_id="o" + pl.col("event_id")
+        ip_key=pl.lit(key(OFFICE_NETWORK + 600_000).item(), pl.UInt64),
+        network_key=pl.lit(key(OFFICE_NETWORK).item(), pl.UInt64),
+        event_id="o" + pl.col("event_id"),
     )
 
 
@@ -165,12 +185,12 @@ def release(number: int) -> pl.LazyFrame:
     random = np.random.default_rng([4, number])
     user = np.repeat(np.arange(40_000, 41_500), random.integers(1, 4, 1_500))
     starts = random.integers(6, 23, user.size) * 3_600_000 + random.integers(0, 3_600_000, user.size)
-    return _frame(number, starts, user * 0 + RELEASE, user, network=user // 2, ms=user * 0 + 190_000, agent=user % 25)
+    return _frame(number, starts, user * 0 + RELEASE, user, network=user // 2, ms=user * 0 + TRACK_MS, agent=user % 25)
 
 
 def farm_incident(status: str = "confirmed") -> pl.LazyFrame:
     """What experts say about `bot_farm`: its tracks."""
-    keys = key(np.arange(5_000, 5_200)).tolist()
+    keys = key(FARM_TRACKS).tolist()
     return incidents_of(
         [{"incident_id": "farm", "entity_type": "track", "entity_key": k, "status": status} for k in keys]
     )
@@ -181,8 +201,13 @@ def farm_examples(days: int) -> pl.LazyFrame:
     examples = [LabelledExamples.empty()]
     for number in range(days):
         plays = together(organic(number), bot_farm(number))
-        examples.append(examples_of_day(plays, signals_of_day(plays, day(number)), farm_incident()))
+        examples.append(examples_of_day(plays, signals_on(plays, number), FACTS, farm_incident()))
     return pl.concat(examples)
+
+
+def signals_on(plays: pl.LazyFrame, number: int) -> pl.LazyFrame:
+    """The signals of the platform's day `number`, where all of `FACTS` is known."""
+    return signals_of_day(plays, FACTS, day(number))
 
 
 def written_model(path: Path) -> bytes:
@@ -191,9 +216,42 @@ def written_model(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def heuristic() -> SpamModel:
+def policy_model() -> SpamModel:
     """The model of a platform on which nothing is labelled."""
     return train(LabelledExamples.empty())
+
+
+def _platform_facts() -> pl.LazyFrame:
+    """Accounts are old, but for the farm's; ten tracks are one uploader's, but all of the farm's are one's."""
+    users, tracks, agents = np.arange(45_000), np.arange(10_000), np.arange(25)
+    is_of_farm = np.isin(tracks, FARM_TRACKS)
+    accounts = {
+        "entity_key": key(users),
+        "since": np.where(np.isin(users, FARM_ACCOUNTS), _days_before(20), _days_before(900)),
+        "country": _country_of(users),
+        "tier": np.where(users % 3, "free", "premium"),
+    }
+    uploaded = {
+        "entity_key": key(tracks),
+        "since": np.where(is_of_farm, _days_before(30), _days_before(400)),
+        "artist_key": key(np.where(is_of_farm, 2_000, tracks // 10) + 800_000),
+        "duration_ms": np.full(tracks.size, TRACK_MS),
+    }
+    claims = {"entity_key": key(agents + 700_000), "is_automated": agents < 0, "platform": np.full(25, "other")}
+    columns = pl.Schema(column_types(EntityFacts))
+    rows = [
+        pl.LazyFrame(facts).with_columns(entity_kind=pl.lit(kind))
+        for kind, facts in ((ACCOUNT, accounts), (TRACK, uploaded), (USER_AGENT, claims))
+    ]
+    return pl.concat(rows, how="diagonal_relaxed").select(*columns).cast(columns).sort("entity_kind", "entity_key")
+
+
+def _days_before(days: int) -> np.datetime64:
+    return np.datetime64(FIRST_DAY - timedelta(days=days), "ms")
+
+
+def _country_of(user: Integers) -> npt.NDArray[np.str_]:
+    return np.array(["DE", "US", "GB"])[user % 3]
 
 
 def _running(user: Integers, gaps: Integers) -> Integers:
@@ -218,7 +276,8 @@ def _frame(  # noqa: PLR0913 - the columns of a play that differ between the gro
             "device_key": key(user + 500_000),
             "ip_key": key(network + 600_000),
             "network_key": key(network),
-            "country": np.array(["DE", "US", "GB"])[user % 3],
+            "is_hosting": False,
+            "country": _country_of(user),
             "user_agent": [f"agent {which}" for which in agent.tolist()],
             "user_agent_key": key(agent + 700_000),
             "ms_played": ms,
@@ -226,3 +285,7 @@ def _frame(  # noqa: PLR0913 - the columns of a play that differ between the gro
     ).with_columns(arrival_hour=pl.col("occurred_at"), client=pl.lit("web"), source=pl.lit("search"))
     columns = pl.Schema(column_types(Plays))
     return frame.lazy().select(*columns).cast(columns).sort("occurred_at", "event_id")
+
+
+FACTS = _platform_facts()
+"""What is known of all accounts, tracks and user agents of the platform."""

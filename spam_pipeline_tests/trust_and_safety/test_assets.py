@@ -4,66 +4,112 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from spam_pipeline.ingestion.contracts import Incidents
+from spam_pipeline.ingestion.contracts import Revenue
 from spam_pipeline.protocol.code_version import code_version
 from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, SamePartition, TrailingDays
-from spam_pipeline.trust_and_safety.assets import STAGES, classified_plays, labelled_examples, play_signals, spam_model
+from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, PartsUpToMonth, SamePartition, TrailingDays
+from spam_pipeline.trust_and_safety.assets import (
+    STAGES,
+    classified_plays,
+    entity_facts,
+    labelled_examples,
+    play_signals,
+    spam_model,
+)
+from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK
 from spam_pipeline_tests.kept_promises import as_declared, findings_about, needless_columns
-from spam_pipeline_tests.trust_and_safety.play_generator import bot_farm, day, farm_incident, organic, together
+from spam_pipeline_tests.trust_and_safety.play_generator import FACTS, bot_farm, day, farm_incident, organic, together
+
+FRAMES = tuple(stage for stage in STAGES if stage is not spam_model)
+ACCOUNTS = FACTS.filter(pl.col("entity_kind") == ACCOUNT).select(
+    "country", "tier", user_key="entity_key", created_on="since"
+)
+TRACKS = FACTS.filter(pl.col("entity_kind") == TRACK).select(
+    "duration_ms", track_key="entity_key", uploaded_on="since", artist_id=pl.col("artist_key").cast(pl.String)
+)
 
 
-def test_the_stages_run_after_one_another_as_plain_functions() -> None:
-    plays = together(organic(1), bot_farm(1))
-    signals = play_signals(plays, day(1))
-    examples = labelled_examples(signals, plays, farm_incident())
-    verdicts = classified_plays(plays, signals, spam_model(examples), Incidents.empty())
-    frames = {"play_signals": signals, "labelled_examples": examples, "classified_plays": verdicts}
+def several_incidents() -> pl.LazyFrame:
+    """The farm's tracks, as if experts had taken them for several campaigns."""
+    number = (pl.col("entity_key") % 5).cast(pl.String)
+    return farm_incident().with_columns(incident_id="farm " + number)
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Any]:
+    """What the stages gave for one day, by name, beside what they were given."""
+    found: dict[str, Any] = {"plays": together(organic(1), bot_farm(1)), "tracks": TRACKS, "accounts": ACCOUNTS}
+    found |= {"incidents": several_incidents(), "revenue": Revenue.empty(), "partition": day(1)}
     for stage in STAGES:
-        if stage.name in frames:
-            assert isinstance(stage.contract, type)
-            assert issubclass(stage.contract, Contract)
-            assert findings_about(stage.contract, frames[stage.name]) == []
-    assert verdicts.select(pl.col("class").eq("spam").any()).collect().item()
+        found[stage.name] = stage(**given_to(stage, found))
+    return found
 
 
-@pytest.mark.parametrize("stage", [play_signals, labelled_examples, classified_plays], ids=lambda stage: stage.name)
-def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any) -> None:
-    plays, incidents = together(organic(1), bot_farm(1)), farm_incident()
-    signals = play_signals(plays, day(1))
-    known = {"plays": plays, "play_signals": signals, "incidents": incidents, "partition": day(1)}
-    known["spam_model"] = spam_model(labelled_examples(signals, plays, incidents))
-    inputs = {name: known[name] for name in stage.parameters}
-    assert stage.reads.keys() == {"plays", "incidents"} & inputs.keys()
-    assert_frame_equal(stage(**as_declared(stage, inputs)).collect(), stage(**inputs).collect(), check_exact=True)
+def given_to(stage: Any, known: dict[str, Any]) -> dict[str, Any]:
+    return {name: known[name] for name in stage.parameters}
+
+
+def test_the_stages_run_after_one_another_as_plain_functions(known: dict[str, Any]) -> None:
+    for stage in FRAMES:
+        assert isinstance(stage.contract, type)
+        assert issubclass(stage.contract, Contract)
+        assert findings_about(stage.contract, known[stage.name]) == []
+        assert known[stage.name].collect().height > 0
+    assert known["spam_model"].estimator is not None
+    assert known["classified_plays"].select(pl.col("class").eq("spam").any()).collect().item()
+
+
+@pytest.mark.parametrize("stage", FRAMES, ids=lambda stage: stage.name)
+def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, known: dict[str, Any]) -> None:
+    inputs = given_to(stage, known)
+    references = {"plays", "incidents", "tracks", "accounts", "revenue"}
+    assert references & inputs.keys() == references & stage.reads.keys()
+    assert_frame_equal(stage(**as_declared(stage, inputs)).collect(), known[stage.name].collect(), check_exact=True)
     assert needless_columns(stage, inputs) == []
 
 
-def test_the_same_inputs_give_the_same_rows() -> None:
-    plays = together(organic(1), bot_farm(1))
-    runs = []
-    for _ in range(2):
-        signals = play_signals(plays, day(1))
-        model = spam_model(labelled_examples(signals, plays, farm_incident()))
-        runs.append(classified_plays(plays, signals, model, farm_incident("suspected")).collect())
-    assert_frame_equal(*runs, check_exact=True)
+def test_the_same_inputs_give_the_same_rows(known: dict[str, Any]) -> None:
+    again = dict(known)
+    for stage in STAGES:
+        again[stage.name] = stage(**given_to(stage, again))
+    for stage in FRAMES:
+        assert_frame_equal(again[stage.name].collect(), known[stage.name].collect(), check_exact=True)
 
 
 def test_the_stages_read_what_their_consumers_were_told() -> None:
     read = {stage.name: dict(stage.selections) for stage in STAGES}
-    same, alike = SamePartition(), PartNamedAlike()
+    same, alike, week = SamePartition(), PartNamedAlike(), TrailingDays(7)
     assert read == {
-        "play_signals": {"plays": TrailingDays(7)},
-        "labelled_examples": {"play_signals": same, "plays": same, "incidents": alike},
+        "entity_facts": {"plays": same, "tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
+        "play_signals": {"plays": week, "entity_facts": week},
+        "labelled_examples": {"plays": same, "play_signals": same, "entity_facts": same, "incidents": alike},
         "spam_model": {"labelled_examples": EveryPartition()},
+        "model_evaluation": {
+            "labelled_examples": EveryPartition(),
+            "spam_model": same,
+            "revenue": EveryPartition(),
+        },
         "classified_plays": {"plays": same, "play_signals": same, "spam_model": same, "incidents": alike},
     }
 
 
-def test_verdicts_are_stale_when_the_heuristic_or_the_way_of_scoring_changes() -> None:
+def test_verdicts_are_stale_when_the_policy_a_signals_scale_or_the_way_of_scoring_changes() -> None:
     reached = code_version(classified_plays.function).definitions
-    model = "spam_pipeline.trust_and_safety.model"
-    assert {f"{model}.HEURISTIC_RULES", f"{model}.spam_probability", f"{model}.strongest_signals"} <= reached.keys()
+    package = "spam_pipeline.trust_and_safety"
+    assert {
+        f"{package}.attack_types.SIGNATURES",
+        f"{package}.signals.catalogue.SIGNALS",
+        f"{package}.model.evidence",
+        f"{package}.scoring.spam_probability",
+        f"{package}.reasons.explained",
+    } <= reached.keys()
+
+
+def test_another_way_of_learning_makes_the_model_stale_and_no_signals_or_examples() -> None:
+    learns = {"spam_pipeline.trust_and_safety.model.fitted", "spam_pipeline.trust_and_safety.training.learned"}
+    assert learns <= code_version(spam_model.function).definitions.keys()
+    for stage in (entity_facts, play_signals, labelled_examples, classified_plays):
+        assert not learns & code_version(stage.function).definitions.keys()
 
 
 def test_every_stage_is_owned_by_trust_and_safety_and_says_what_it_is() -> None:

@@ -9,12 +9,13 @@ from spam_pipeline.ingestion.contracts import Incidents, Plays
 from spam_pipeline.protocol.drift import Past
 from spam_pipeline.protocol.finding import Severity
 from spam_pipeline.protocol.limit import breaches
-from spam_pipeline.trust_and_safety.classification import classify
-from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays, PlaySignals
+from spam_pipeline.trust_and_safety.classification import DIGITS, classify
+from spam_pipeline.trust_and_safety.contracts import DECLARED, POLICY, ClassifiedPlays, PlaySignals, with_named_reasons
 from spam_pipeline.trust_and_safety.model import SpamModel
-from spam_pipeline.trust_and_safety.model_signals import NAMES
-from spam_pipeline.trust_and_safety.signals import signals_of_day
-from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
+from spam_pipeline.trust_and_safety.signals.catalogue import NAMES
+from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
+from spam_pipeline.trust_and_safety.training import learned
 from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKER,
@@ -24,7 +25,6 @@ from spam_pipeline_tests.trust_and_safety.play_generator import (
     day,
     fan_of_one_track,
     farm_examples,
-    heuristic,
     incidents_of,
     key,
     loop_bot,
@@ -32,7 +32,9 @@ from spam_pipeline_tests.trust_and_safety.play_generator import (
     office,
     organic,
     plays_of,
+    policy_model,
     release,
+    signals_on,
     sleeper,
     together,
 )
@@ -41,14 +43,15 @@ LAST = 5
 PLAYS = together(
     organic(LAST), loop_bot(LAST), fan_of_one_track(LAST), sleeper(LAST), office(LAST), release(LAST), bot_farm(LAST)
 )
-SIGNALS = signals_of_day(together(organic(LAST - 1), PLAYS), day(LAST))
+SIGNALS = signals_on(together(organic(LAST - 1), PLAYS), LAST)
 BOT, LOYAL = pl.col("user_key") == key(ATTACKER).item(), pl.col("user_key") == key(FAN).item()
+BY_EXPERTS = {"signal": DECLARED, "value": None, "usual": None}
 FARM = pl.col("track_id").is_in([f"t{track}" for track in range(5_000, 5_200)])
 
 
 @pytest.fixture(scope="module")
 def trained() -> SpamModel:
-    return train(farm_examples(3))
+    return SpamModel(learned(farm_examples(3).collect()))
 
 
 def incident(user: int, status: str, starts_at: datetime | None = None) -> pl.LazyFrame:
@@ -60,25 +63,40 @@ def verdicts(model: SpamModel, incidents: pl.LazyFrame | None = None) -> pl.Data
     return classify(PLAYS, SIGNALS, model, Incidents.empty() if incidents is None else incidents).collect()
 
 
+def names_of_reasons() -> pl.Expr:
+    return pl.col("reasons").list.eval(pl.element().struct.field("signal"))
+
+
 def test_every_play_is_kept_in_its_order_with_its_own_values() -> None:
-    found = verdicts(heuristic())
+    found = verdicts(policy_model())
     shared = [name for name in found.columns if name in Plays.columns()]
     assert_frame_equal(found.select(shared), PLAYS.select(shared).collect())
     assert findings_about(ClassifiedPlays, found.lazy()) == []
 
 
 def test_the_class_follows_from_the_probability_and_the_consumers_tolerances(trained: SpamModel) -> None:
-    for found in (verdicts(heuristic()), verdicts(trained)):
-        probability = found.get_column("spam_probability").cast(pl.Float64).round(4).to_numpy()
+    for found in (verdicts(policy_model()), verdicts(trained)):
+        probability = found.get_column("spam_probability").cast(pl.Float64).round(2).to_numpy()
         expected = np.select([probability >= 0.8, probability < 0.2], ["spam", "legitimate"], "unknown")
         assert found.get_column("class").to_list() == expected.tolist()
 
 
-def test_a_verdict_without_labels_says_that_it_is_heuristic() -> None:
-    found = verdicts(heuristic())
-    assert found.select(pl.col("reasons").list.last().eq("heuristic").all()).item()
-    assert found.filter(BOT).get_column("reasons").list.first().unique().to_list() == ["actor_short_share"]
-    assert found.filter(LOYAL).get_column("reasons").unique().to_list() == [["heuristic"]]
+def test_probabilities_have_two_decimals(trained: SpamModel) -> None:
+    scored = entities_of(with_actor(PLAYS).collect(), SIGNALS)
+    for model in (policy_model(), trained):
+        found = verdicts(model).get_column("spam_probability").cast(pl.Float64).round(6).to_numpy()
+        assert np.array_equal(found, spam_probability(model, scored).round(DIGITS))
+
+
+def test_a_verdict_without_labels_says_that_a_policy_stands_behind_it() -> None:
+    found = verdicts(policy_model())
+    assert found.select(names_of_reasons().list.last().eq(POLICY).all()).item()
+    assert found.filter(BOT).select(names_of_reasons()).unique().rows() == [
+        (["device_cut_off_share", "device_top_track_share", POLICY],)
+    ]
+    assert found.filter(LOYAL).get_column("reasons").unique().to_list() == [
+        [{"signal": POLICY, "value": None, "usual": None}]
+    ]
 
 
 def test_a_trained_verdict_names_up_to_three_signals_where_it_withholds_and_none_where_it_does_not(
@@ -86,9 +104,29 @@ def test_a_trained_verdict_names_up_to_three_signals_where_it_withholds_and_none
 ) -> None:
     found = verdicts(trained)
     assert found.filter(pl.col("class") == "legitimate").get_column("reasons").list.len().max() == 0
-    suspicious = found.filter(pl.col("class") != "legitimate").get_column("reasons")
+    suspicious = found.filter(pl.col("class") != "legitimate").select(reasons=names_of_reasons()).get_column("reasons")
     assert suspicious.list.len().is_between(1, 3).all()
     assert set(suspicious.explode(empty_as_null=False, keep_nulls=False)) <= set(NAMES)
+
+
+def test_the_attack_type_is_named_where_a_signature_fits_and_never_on_a_legitimate_play(trained: SpamModel) -> None:
+    for model in (policy_model(), trained):
+        found = verdicts(model)
+        assert found.filter(FARM & (pl.col("class") == "spam")).get_column("attack_type").unique().to_list() == [
+            "bot_farm"
+        ]
+        assert found.filter(pl.col("class") == "legitimate").get_column("attack_type").null_count() == (
+            found.filter(pl.col("class") == "legitimate").height
+        )
+    assert verdicts(policy_model()).filter(BOT).get_column("attack_type").unique().to_list() == ["loop_bot"]
+
+
+def test_a_verdict_depends_neither_on_the_other_plays_nor_on_their_order(trained: SpamModel) -> None:
+    every = verdicts(trained, incident(FAN, "suspected"))
+    order = np.random.default_rng(2).permutation(every.height)[:2_000]
+    some = PLAYS.collect()[order]
+    found = classify(some.lazy(), SIGNALS, trained, incident(FAN, "suspected")).collect()
+    assert_frame_equal(found, every[order.tolist()], check_exact=True)
 
 
 def test_what_was_confirmed_on_other_days_is_recognised_and_hard_negatives_are_still_paid(trained: SpamModel) -> None:
@@ -100,40 +138,52 @@ def test_what_was_confirmed_on_other_days_is_recognised_and_hard_negatives_are_s
 def test_a_confirmed_incident_makes_its_plays_spam_and_leaves_those_before_it(trained: SpamModel) -> None:
     found = verdicts(trained, incident(FAN, "confirmed", starts_at=moment(LAST, 12))).filter(LOYAL)
     inside = pl.col("occurred_at") >= moment(LAST, 12)
-    declared = found.filter(inside).select("class", "spam_probability", "reasons", "incident_id", "incident_status")
-    assert declared.unique().rows() == [("spam", 1.0, ["declared"], "about 8002", "confirmed")]
+    declared = found.filter(inside).select(
+        "class", "spam_probability", "reasons", "attack_type", "incident_id", "incident_status"
+    )
+    assert declared.unique().rows() == [("spam", 1.0, [BY_EXPERTS], "bot_farm", "about 8002", "confirmed")]
     assert found.filter(~inside).select("incident_id", "incident_status").unique().rows() == [(None, None)]
     assert found.filter(~inside).height > 0
 
 
 def test_a_cleared_incident_makes_its_plays_legitimate_whatever_the_model_says() -> None:
-    found = verdicts(heuristic(), incident(ATTACKER, "cleared")).filter(BOT)
-    assert found.select("class", "spam_probability", "reasons").unique().rows() == [("legitimate", 0.0, ["declared"])]
+    found = verdicts(policy_model(), incident(ATTACKER, "cleared")).filter(BOT)
+    assert found.select("class", "spam_probability", "reasons", "attack_type").unique().rows() == [
+        ("legitimate", 0.0, [BY_EXPERTS], None)
+    ]
 
 
 def test_a_suspected_incident_is_named_and_leaves_the_verdict_to_the_model() -> None:
     columns = ["class", "spam_probability", "reasons"]
-    suspected, undeclared = verdicts(heuristic(), incident(ATTACKER, "suspected")), verdicts(heuristic())
+    suspected, undeclared = verdicts(policy_model(), incident(ATTACKER, "suspected")), verdicts(policy_model())
     assert_frame_equal(suspected.select(columns), undeclared.select(columns))
-    assert suspected.filter(BOT).get_column("incident_status").unique().to_list() == ["suspected"]
+    named = suspected.filter(BOT).select("incident_status", "attack_type")
+    assert named.unique().rows() == [("suspected", "bot_farm")], "the attack type is the one that experts suspect"
 
 
 def test_a_day_without_plays_has_no_verdicts() -> None:
-    found = classify(Plays.empty(), PlaySignals.empty(), heuristic(), incident(FAN, "confirmed"))
+    found = classify(Plays.empty(), PlaySignals.empty(), policy_model(), incident(FAN, "confirmed"))
     assert findings_about(ClassifiedPlays, found) == []
     assert found.collect().is_empty()
 
 
 def test_plays_without_signals_account_network_or_country_still_get_a_verdict(trained: SpamModel) -> None:
     plays = plays_of([{"occurred_at": moment(LAST, hour)} for hour in (1, 2, 3)])
-    for model in (heuristic(), trained):
+    for model in (policy_model(), trained):
         found = classify(plays, PlaySignals.empty(), model, Incidents.empty())
         assert findings_about(ClassifiedPlays, found) == []
         assert found.collect().get_column("spam_probability").is_between(0, 1).all()
 
 
+def test_the_earlier_schema_has_the_names_of_the_signals_and_no_attack_type(trained: SpamModel) -> None:
+    found = verdicts(trained)
+    earlier = with_named_reasons(found.lazy()).collect()
+    assert_frame_equal(earlier.drop("reasons"), found.drop("reasons", "attack_type"))
+    assert earlier.get_column("reasons").equals(found.select(reasons=names_of_reasons()).get_column("reasons"))
+
+
 def test_the_fingerprint_tells_an_attacked_day_from_a_calm_one(trained: SpamModel) -> None:
-    calm = classify(organic(LAST), signals_of_day(organic(LAST), day(LAST)), trained, Incidents.empty())
+    calm = classify(organic(LAST), signals_on(organic(LAST), LAST), trained, Incidents.empty())
     shares = [numbers_of(ClassifiedPlays, frame.lazy())["spam_share"] for frame in (calm, verdicts(trained))]
     assert shares[0] < 0.02
     assert shares[1] > 0.4
@@ -158,13 +208,13 @@ def test_the_fingerprint_expects_as_much_spam_as_the_probabilities_say(trained: 
 
 def test_a_track_that_is_suddenly_everywhere_is_a_finding_with_evidence() -> None:
     days = [
-        classify(plays, signals_of_day(plays, day(number)), heuristic(), Incidents.empty())
+        classify(plays, signals_on(plays, number), policy_model(), Incidents.empty())
         for number in range(LAST)
         for plays in [organic(number)]
     ]
     history = [Past(day(number), fingerprint_of(ClassifiedPlays, frame)) for number, frame in enumerate(days)]
     assert list(ClassifiedPlays.findings(history[-1].fingerprint, history[:-1])) == []
-    (finding,) = ClassifiedPlays.findings(fingerprint_of(ClassifiedPlays, verdicts(heuristic()).lazy()), history)
+    (finding,) = ClassifiedPlays.findings(fingerprint_of(ClassifiedPlays, verdicts(policy_model()).lazy()), history)
     assert (finding.rule, finding.about) == ("spike", f"track t{RELEASE}")
     assert finding.evidence is not None
     assert finding.evidence.clues

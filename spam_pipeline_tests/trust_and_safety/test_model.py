@@ -1,134 +1,113 @@
+from copy import deepcopy
+from typing import Any
+
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 import pytest
+from scipy.special import expit  # type: ignore[import-untyped]  # no types shipped
+from sklearn.linear_model import LogisticRegression, SGDClassifier  # type: ignore[import-untyped]  # no types shipped
 
 from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE, PlaySignals
-from spam_pipeline.trust_and_safety.model import (
-    HEURISTIC_CEILING,
-    HEURISTIC_FLOOR,
-    HEURISTIC_RULES,
-    SpamModel,
-    contributions,
-    spam_probability,
-    strongest_signals,
-)
-from spam_pipeline.trust_and_safety.model_signals import (
-    CHUNK_ROWS,
-    FARTHEST,
-    NAMES,
-    SIGNALS,
-    entity_tables,
-    matrices_of_plays,
-)
-from spam_pipeline.trust_and_safety.signals import KEY_COLUMNS, signals_of_day, with_actor
-from spam_pipeline.trust_and_safety.training import train
-from spam_pipeline_tests.trust_and_safety.play_generator import (
-    ATTACKER,
-    FAN,
-    SLEEPER,
-    day,
-    fan_of_one_track,
-    farm_examples,
-    heuristic,
-    key,
-    loop_bot,
-    office,
-    organic,
-    release,
-    sleeper,
-    together,
-)
+from spam_pipeline.trust_and_safety.contracts import LabelledExamples, PlaySignals
+from spam_pipeline.trust_and_safety.model import SpamModel, evidence, fitted, intercept, is_spam_model
+from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
+from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS
 
-EVERYTHING_EXTREME = np.array([[FARTHEST] * len(SIGNALS), [-FARTHEST] * len(SIGNALS), [0.0] * len(SIGNALS)])
+RANDOM = np.random.default_rng(5)
+IS_SPAM = RANDOM.random(400) < 0.4
+MATRIX = RANDOM.normal(0, 1, (400, len(NAMES))) + np.outer(IS_SPAM, np.arange(len(NAMES)) == 7) * 3.0
+WEIGHT = np.ones(400)
 
 
-def highest_probability(model: SpamModel, plays: pl.LazyFrame, of: pl.Expr) -> float:
-    signals = signals_of_day(plays, day(1))
-    chosen = with_actor(plays).filter(of, pl.col("occurred_at").dt.date().cast(pl.String) == day(1))
-    matrix = np.vstack(list(matrices_of_plays(entity_tables(signals), chosen.collect())))
-    return float(spam_probability(model, matrix).max())
+@pytest.fixture(scope="module")
+def estimator() -> Any:
+    return fitted(MATRIX, IS_SPAM, WEIGHT)
 
 
-def test_the_heuristic_is_never_sure_either_way() -> None:
-    probability = spam_probability(heuristic(), EVERYTHING_EXTREME)
-    assert probability.min() >= HEURISTIC_FLOOR
-    assert probability.max() <= HEURISTIC_CEILING
+def test_what_signals_add_is_exactly_what_scikit_learn_predicts(estimator: Any) -> None:
+    log_odds = intercept(estimator) + evidence(estimator, MATRIX, NAMES).sum(axis=1)
+    assert expit(log_odds) == pytest.approx(estimator.predict_proba(MATRIX)[:, 1], abs=1e-12)
 
 
-def test_a_play_of_usual_entities_is_legitimate_for_the_heuristic() -> None:
-    assert spam_probability(heuristic(), EVERYTHING_EXTREME)[2] < ROYALTY_TOLERANCE
+def test_a_play_about_which_everything_is_usual_has_the_intercept_alone(estimator: Any) -> None:
+    usual = np.zeros((1, len(NAMES)))
+    assert not evidence(estimator, usual, NAMES).any()
+    assert intercept(estimator) == pytest.approx(estimator.decision_function(usual)[0])
 
 
-def test_no_single_sign_suffices_to_call_a_play_spam_without_labels() -> None:
-    for rule in HEURISTIC_RULES:
-        row = np.zeros((1, len(SIGNALS)))
-        column = NAMES.index(rule.signal)
-        row[0, column] = SIGNALS[column].standardised(rule.ends)
-        assert spam_probability(heuristic(), row)[0] < REPORTING_TOLERANCE
+def test_the_evidence_of_some_signals_is_theirs_in_the_evidence_of_all(estimator: Any) -> None:
+    some = (NAMES[20], NAMES[3], NAMES[7])
+    columns = [20, 3, 7]
+    found = evidence(estimator, MATRIX[:, columns], some)
+    assert np.array_equal(found, evidence(estimator, MATRIX, NAMES)[:, columns])
 
 
-@pytest.mark.parametrize(
-    ("group", "of"),
-    [
-        pytest.param(fan_of_one_track(1), pl.col("user_key") == key(FAN).item(), id="who plays one track 85 times"),
-        pytest.param(sleeper(1), pl.col("user_key") == key(SLEEPER).item(), id="with 24 hours of sleep music"),
-        pytest.param(office(1), pl.col("event_id").str.starts_with("o"), id="in an office behind one network"),
-        pytest.param(release(1), pl.col("track_id") == "t9002", id="of a viral release"),
-    ],
-)
-def test_the_heuristic_leaves_alone_a_real_listener(group: pl.LazyFrame, of: pl.Expr) -> None:
-    plays = together(organic(0), organic(1), group)
-    assert highest_probability(heuristic(), plays, of) < ROYALTY_TOLERANCE
+def test_what_tells_spam_apart_speaks_most(estimator: Any) -> None:
+    assert np.abs(evidence(estimator, np.ones((1, len(NAMES))), NAMES)[0]).argmax() == 7
 
 
-def test_the_heuristic_calls_a_loop_bot_of_short_plays_spam() -> None:
-    plays = together(organic(0), organic(1), loop_bot(1))
-    assert highest_probability(heuristic(), plays, pl.col("user_key") == key(ATTACKER).item()) >= REPORTING_TOLERANCE
+def test_an_example_of_weight_two_counts_like_two(estimator: Any) -> None:
+    twice = fitted(np.vstack([MATRIX, MATRIX]), np.tile(IS_SPAM, 2), np.ones(800))
+    weighted = fitted(MATRIX, IS_SPAM, 2 * WEIGHT)
+    assert weighted.coef_ == pytest.approx(twice.coef_, abs=2e-6)
+    assert weighted.coef_ != pytest.approx(estimator.coef_, abs=2e-6)
 
 
-def test_the_contributions_of_a_trained_model_add_up_to_its_verdict() -> None:
-    model = train(farm_examples(1))
-    matrix = np.random.default_rng(5).normal(size=(50, len(SIGNALS)))
-    probability = spam_probability(model, matrix)
-    assert model.estimator is not None
-    log_odds = contributions(model, matrix).sum(axis=1) + model.estimator.intercept_
-    assert np.log(probability / (1 - probability)) == pytest.approx(log_odds)
+def test_the_order_of_the_examples_does_not_matter_to_the_last_bit(estimator: Any) -> None:
+    order = np.random.default_rng(1).permutation(len(MATRIX))
+    other = fitted(MATRIX[order], IS_SPAM[order], WEIGHT[order])
+    assert np.array_equal(other.coef_, estimator.coef_)
+    assert np.array_equal(other.intercept_, estimator.intercept_)
 
 
-def test_reasons_are_the_signals_that_add_most_strongest_first_and_none_that_speak_against() -> None:
-    model = heuristic()
-    row = np.zeros((2, len(SIGNALS)))
-    row[0, NAMES.index("track_plays_per_actor")] = FARTHEST
-    row[0, NAMES.index("actor_short_share")] = FARTHEST
-    row[0, NAMES.index("actor_countries")] = -FARTHEST
-    strongest = strongest_signals(model, row)
-    assert [NAMES[position] for position in strongest[0] if position >= 0] == [
-        "actor_short_share",
-        "track_plays_per_actor",
-    ]
-    assert strongest[1].tolist() == [-1, -1, -1]
+def test_what_is_fitted_is_a_spam_model(estimator: Any) -> None:
+    assert is_spam_model(estimator)
 
 
-def test_signals_stand_in_the_order_of_their_kinds_and_are_columns_of_their_contract() -> None:
+def changed(estimator: Any, **attributes: Any) -> Any:
+    copy = deepcopy(estimator)
+    for name, value in attributes.items():
+        setattr(copy, name, value)
+    return copy
+
+
+def without_classes(estimator: Any) -> Any:
+    copy = deepcopy(estimator)
+    del copy.classes_
+    return copy
+
+
+def coefficients(value: float, count: int = len(NAMES)) -> npt.NDArray[np.float64]:
+    return np.full((1, count), value)
+
+
+def test_what_cannot_score_the_signals_is_no_spam_model(estimator: Any) -> None:
+    other_columns: Matrix = MATRIX[:, :3]
+    for wrong in (
+        None,
+        SGDClassifier(),
+        LogisticRegression(),
+        LogisticRegression().fit(other_columns, IS_SPAM),
+        LogisticRegression().fit(MATRIX, np.where(IS_SPAM, "spam", "legitimate")),
+        changed(estimator, coef_=coefficients(np.nan)),
+        changed(estimator, coef_=coefficients(np.inf)),
+        changed(estimator, coef_=coefficients(0.0, len(NAMES) + 1)),
+        changed(estimator, coef_=coefficients(0.0).astype(np.float32)),
+        changed(estimator, coef_=coefficients(0.0).tolist()),
+        changed(estimator, intercept_=np.array([np.nan])),
+        changed(estimator, intercept_=0.0),
+        changed(estimator, classes_=np.array([True, False])),
+        without_classes(estimator),
+    ):
+        assert not is_spam_model(wrong), wrong
+
+
+def test_a_model_without_an_estimator_is_the_policy() -> None:
+    assert SpamModel().estimator is None
+
+
+def test_signals_stand_in_the_order_of_their_kinds_and_are_columns_of_their_contracts() -> None:
     kinds = [signal.kind for signal in SIGNALS]
     assert kinds == sorted(kinds, key=list(KEY_COLUMNS).index)
     assert {signal.column for signal in SIGNALS} <= column_types(PlaySignals).keys()
-    assert {rule.signal for rule in HEURISTIC_RULES} <= set(NAMES)
-
-
-def test_an_entity_without_signals_counts_as_usual() -> None:
-    plays = with_actor(organic(0, 20)).collect()
-    matrices = list(matrices_of_plays(entity_tables(PlaySignals.empty()), plays))
-    assert sum(map(len, matrices)) == plays.height
-    assert not any(matrix.any() for matrix in matrices)
-
-
-def test_chunks_hold_every_play_once_and_in_order() -> None:
-    actors = pl.DataFrame({"entity_kind": ["actor"] * 3, "entity_key": [1, 2, 3], "plays": [10, 100, 1000]})
-    signals = pl.concat([PlaySignals.empty().collect(), actors.cast({"entity_key": pl.UInt64})], how="diagonal").lazy()
-    keys = np.random.default_rng(6).integers(1, 4, CHUNK_ROWS + 7).astype(np.uint64)
-    plays = pl.DataFrame(dict.fromkeys(KEY_COLUMNS.values(), keys))
-    chunks = list(matrices_of_plays(entity_tables(signals), plays))
-    assert [len(chunk) for chunk in chunks] == [CHUNK_ROWS, 7]
-    assert np.array_equal(np.vstack(chunks)[:, 0], SIGNALS[0].standardised(10.0**keys))
+    assert [name for name in column_types(LabelledExamples) if name in NAMES] == list(NAMES)

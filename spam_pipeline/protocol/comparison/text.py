@@ -1,6 +1,6 @@
 """Comparisons told: as lines that fit on one screen of a terminal, and as values that JSON holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -107,8 +107,21 @@ def told_rows(rows: Rows) -> str:
 def told_example(example: Example) -> str:
     """A row by its key, and what changed of it."""
     key = ", ".join(f"{name} {value}" for name, value in example.key.items())
-    changes = ", ".join(f"{name} {value} -> {example.new[name]}" for name, value in example.old.items())
+    changes = ", ".join(
+        f"{name} {_told_value(value)} -> {_told_value(example.new[name])}" for name, value in example.old.items()
+    )
     return f"{key}{f': {changes}' if changes else ''}"
+
+
+def _told_value(value: Any) -> str:
+    """A value of a row in few characters: floats as precise as single precision is, nested values without their names."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return " ".join(map(_told_value, value.values()))
+    if isinstance(value, list):
+        return f"[{', '.join(map(_told_value, value))}]"
+    return str(value)
 
 
 def told_moved(moved: Sequence[Moved]) -> str:

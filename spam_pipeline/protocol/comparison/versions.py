@@ -8,7 +8,8 @@ from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.records import PRODUCTION, Audit, Version
 
 PUBLISHED, NEWEST = "published", "newest"
-"""Words for versions: the one that readers see, and the one that was computed last."""
+"""Words for versions: the one that readers see, and the one that was computed last. `production` is the one that readers of
+production see, whatever the environment."""
 
 LEAST_DIGITS = 4
 """Digits of a recipe or of a code version that a person has to give at least."""
@@ -28,7 +29,7 @@ class Pair(NamedTuple):
 
 
 def resolve(ledger: Ledger, environment: str, stage: str, partition: str, which: str) -> Judged:
-    """The version of a partition that a person means: `published`, `newest`, or the first digits of its recipe.
+    """The version of a partition that a person means: `published`, `newest`, `production`, or the first digits of its recipe.
 
     Raises `UnknownVersion`.
     """
@@ -45,7 +46,7 @@ def resolve(ledger: Ledger, environment: str, stage: str, partition: str, which:
 def pairs_of_code(  # noqa: PLR0913, PLR0917 - where to look, and the two code versions
     ledger: Ledger, environment: str, stage: str, old: str, new: str, partitions: Iterable[str]
 ) -> list[Pair]:
-    """Of each partition the last version by either code version: its first digits, or `published`, or `newest`.
+    """Of each partition the last version by either code version: its first digits, or a word for it.
 
     Partitions that have neither are left out. Raises `UnknownVersion` when digits stand for several code versions, or no
     partition has versions by both.
@@ -92,8 +93,9 @@ def _meant(
     """Those of a partition's versions, oldest first, that a person means."""
     if which == NEWEST:
         return list(found[-1:])
-    if which == PUBLISHED and found:
-        published = ledger.published_version(environment, found[0][0].stage, found[0][0].partition)
+    if which in {PUBLISHED, PRODUCTION} and found:
+        readers = environment if which == PUBLISHED else PRODUCTION
+        published = ledger.published_version(readers, found[0][0].stage, found[0][0].partition)
         return [judged for judged in found if published is not None and judged[0].id == published.id]
     return [judged for judged in found if _is_meant(which, name(judged))]
 
@@ -112,7 +114,7 @@ def _code_version(judged: Judged) -> str:
 
 def _expected(names: Iterable[str]) -> str:
     known = _listed(names) or "none, for nothing was computed there"
-    return f"expected {PUBLISHED}, {NEWEST}, or {LEAST_DIGITS} or more digits of one of {known}"
+    return f"expected {PUBLISHED}, {NEWEST}, {PRODUCTION}, or {LEAST_DIGITS} or more digits of one of {known}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from spam_pipeline.protocol.comparison.figures import Figures, Mark, Move
-from spam_pipeline.protocol.comparison.text import as_json, difference, lines_of, number, significance
+from spam_pipeline.protocol.comparison.rows import Example
+from spam_pipeline.protocol.comparison.text import as_json, difference, lines_of, number, significance, told_example
 from spam_pipeline.protocol.finding import from_json
 from spam_pipeline_tests.compared_versions import COMPARISON, DAY, DRIFT, SAME, SEVERAL, SPIKE
 
@@ -94,6 +95,18 @@ def test_json_holds_all_of_it() -> None:
 )
 def test_numbers_read_well(value: float | None, text: str) -> None:
     assert number(value) == text
+
+
+def test_a_changed_row_is_told_with_short_numbers_and_without_the_names_of_nested_values() -> None:
+    reason = {"signal": "device_hours", "value": 23.0, "usual": 4.0}
+    example = Example(
+        key={"event_id": "e1"},
+        old={"spam_probability": 0.009999999776482582, "reasons": [], "class": None},
+        new={"spam_probability": 0.9100000262260437, "reasons": [reason], "class": "spam"},
+    )
+    assert told_example(example) == (
+        "event_id e1: spam_probability 0.01 -> 0.91, reasons [] -> [device_hours 23 4], class None -> spam"
+    )
 
 
 def test_shares_are_in_percent_and_move_by_points() -> None:

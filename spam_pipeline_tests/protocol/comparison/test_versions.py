@@ -43,11 +43,21 @@ def test_published_is_what_the_environment_reads(ledger: Ledger) -> None:
     assert (meant(ledger, PUBLISHED, "mine"), meant(ledger, PUBLISHED)) == ("aaaa1111", "bbbb2222")
 
 
+def test_production_is_what_readers_of_production_see_whatever_the_environment(ledger: Ledger) -> None:
+    record(ledger, "aaaa1111")
+    mine = record(ledger, "bbbb2222", refused=True)
+    ledger.publish(mine, "mine")
+    assert (meant(ledger, PRODUCTION, "mine"), meant(ledger, PUBLISHED, "mine")) == ("aaaa1111", "bbbb2222")
+
+
 @pytest.mark.parametrize(
     ("which", "message"),
     [
         ("aaaa", "numbers 2026-01-05 has several versions aaaa: give more digits of one of aaaa1111, aaaa2222"),
-        ("aaa", "has no version 'aaa': expected published, newest, or 4 or more digits of one of aaaa1111, aaaa2222"),
+        (
+            "aaa",
+            "has no version 'aaa': expected published, newest, production, or 4 or more digits of one of aaaa1111, aaaa2222",
+        ),
         ("dddd", "has no version 'dddd'"),
         (PUBLISHED, "has no version 'published'"),
     ],

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from spam_pipeline.trust_and_safety import contracts, incidents, signals
+from spam_pipeline.trust_and_safety import contracts, incidents
+from spam_pipeline.trust_and_safety.signals.known_plays import JUST_PAID_TO_MS, PAID_FROM_MS
 from spam_pipeline.trust_and_safety.spikes import evidence
 from spam_pipeline.trust_and_safety.spikes.evidence import CUT_OFF_TRACKS, MOST_TRACKS, evidence_of_tracks
 
@@ -71,8 +72,8 @@ def test_the_words_and_the_limits_are_those_of_the_context() -> None:
         {"class": contracts.SPAM}, {"incident_status": incidents.CONFIRMED}, {"incident_status": incidents.CLEARED}
     )
     assert evidence_of_tracks(frame).collect().is_empty()
-    assert evidence.PAID_FROM_MS == signals.SHORT_FROM_MS
-    assert evidence.JUST_PAID_TO_MS == signals.SHORT_TO_MS
+    assert evidence.PAID_FROM_MS == PAID_FROM_MS
+    assert evidence.JUST_PAID_TO_MS == JUST_PAID_TO_MS
 
 
 def test_hours_are_counted_in_utc() -> None:

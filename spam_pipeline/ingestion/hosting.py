@@ -1,0 +1,241 @@
+"""Which networks belong to hosting companies: machines are rented there, and few people listen from there.
+
+The owner of every network comes from the data file that the distribution geoip2fast ships (GeoLite2 data created by MaxMind,
+available from https://www.maxmind.com); a stated list of names and words decides which owners are hosting companies. What
+follows from it for a play is for others to judge: people behind some VPNs are seen at a hosting company too.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import pickle
+from functools import cache
+from importlib.metadata import distribution
+from itertools import chain
+from typing import NamedTuple, NoReturn
+
+import polars as pl
+
+from spam_pipeline.protocol.errors import PipelineError
+
+_DISTRIBUTION = "geoip2fast"
+_DATA_FILE = "geoip2fast-asn-ipv6.dat.gz"
+_NOBODY = ("<unknown>", "IANA.ORG")  # the second one keeps what nobody may use: private and reserved networks
+
+# Each begins a word of the owner's name. Those whose name says what they are ("... Hosting") are found by `_TRADES`.
+_COMPANIES = (
+    "24shells",
+    "aeza",
+    "alibaba",
+    "amazon-",
+    "amazon data services",
+    "as-26496-go-daddy",
+    "as-choopa",  # Vultr
+    "as-colocrossing",
+    r"aruba s\.p\.a",
+    "beget",
+    "contabo",
+    "datacamp limited",
+    "dedipath",
+    "digitalocean",
+    "enzuinc",
+    "eonix",
+    "g-core",
+    "glesys",
+    r"google\b",
+    "hetzner",
+    "hivelocity",
+    "ionos",
+    "iomart",
+    "ipxo",
+    "kamatera",
+    "keyweb",
+    "leaseweb",
+    "linode",
+    "liquid ?web",
+    "m247",
+    "melbikomas",
+    "microsoft",  # Azure has no name of its own
+    "netcup",
+    "nforce",
+    "nocix",
+    r"online s\.a\.s",
+    "oracle-bmc",
+    "ovh",
+    "packethub",
+    "performive",
+    "ponynet",
+    "psychz",
+    "quadranet",
+    "rackspace",
+    "reliablesite",
+    "sakura internet",
+    "scaleway",
+    "selectel",
+    "sharktech",
+    "singlehop",
+    "softlayer",
+    "stark industries",
+    "steadfast",
+    "strato",
+    "tencent",
+    "timeweb",
+    "tzulo",
+    "unifiedlayer",
+    "vultr",
+    "worldstream",
+    "zenlayer",
+)
+_TRADES = (
+    "hosting",
+    r"\bhost",
+    r"host\b",
+    r"\bserver",
+    r"servers?\b",
+    "cloud",
+    "data[ -]?cent(?:er|re)",
+    r"\bvps",
+    r"vps\b",
+    r"colo\b",
+    r"\bcolocation",
+    r"\bidc\b",  # Internet data centre, in the names of Asian networks
+)
+# Called like a hosting company, but people listen through them: access providers, and the private relays of phones. For
+# those, the delivery networks of Akamai and Fastly are no hosting companies here either.
+_PEOPLE = ("afrihost", "cloudflare", "cloudwifi", "fiberhost", "google-fiber", "the cloud networks")
+
+_NAMES_HOSTING = rf"(?i)\b(?:{'|'.join(_COMPANIES)})|{'|'.join(_TRADES)}"
+_NAMES_PEOPLE = rf"(?i){'|'.join(_PEOPLE)}"
+
+_NOBODYS = 0  # the number of 0.0.0.0/24
+_IPV4_ADDRESSES, _IPV4_NETWORKS = 2**32, 2**24
+
+
+class ChangedOwners(PipelineError):
+    """The file of owners is not the one of the installed release, so no recipe would say what a result rests on."""
+
+
+class HostingNetworks(NamedTuple):
+    """Whether networks are a hosting company's: from each number in `starts` on, up to the next, the same `answers`.
+
+    The number of an IPv4 network is its upper 24 bits, that of an IPv6 network its upper 48. `starts` is ascending, of Int64;
+    `answers` is Boolean, null where nobody is known to own the network.
+    """
+
+    starts: pl.Series
+    answers: pl.Series
+
+    def among(self, networks: pl.Series) -> pl.Series:
+        """Whether each network, in the spelling of `addresses.networks_of`, is a hosting company's; null: not known.
+
+        The owner of a network's first address counts as the owner of the network.
+        """
+        numbers = _numbers(networks).fill_null(_NOBODYS)
+        return self.answers.gather(self.starts.search_sorted(numbers, side="right") - 1).alias(networks.name)
+
+
+@cache
+def hosting_networks() -> HostingNetworks:
+    """All networks as the installed release of geoip2fast knows them; read once per process.
+
+    Raises `ChangedOwners` when the release's data file was replaced in place.
+    """
+    ranges, names = _shipped()
+    is_hosting = _are_hosting(names)
+    return _steps(ranges.with_columns(is_hosting=is_hosting.gather(ranges["owner"])))
+
+
+def _are_hosting(owners: pl.Series) -> pl.Series:
+    """Whether each owner is a hosting company by its name; null for the names that stand for nobody."""
+    name = pl.col("value")
+    by_name = name.str.contains(_NAMES_HOSTING) & ~name.str.contains(_NAMES_PEOPLE)
+    known = pl.when(~name.is_in(_NOBODY)).then(by_name)
+    return pl.DataFrame({"value": owners}).select(known).to_series()
+
+
+def _steps(ranges: pl.DataFrame) -> HostingNetworks:
+    """Ranges that don't overlap, with `first`, `size` and `is_hosting`, as steps; nobody owns what is between them."""
+    begins = ranges.select("first", "is_hosting", is_end=pl.lit(0))
+    ends = ranges.select(pl.col("first") + pl.col("size"), pl.lit(None, pl.Boolean).alias("is_hosting"), is_end=1)
+    nobody = pl.DataFrame({"first": _NOBODYS, "is_hosting": None, "is_end": 1}, schema=begins.schema)
+    every = pl.concat([nobody, begins, ends.cast(begins.schema)]).sort("first", "is_end")
+    steps = every.unique("first", keep="first", maintain_order=True)
+    steps = steps.filter(pl.col("is_hosting").ne_missing(pl.col("is_hosting").shift()) | (pl.col("first") == _NOBODYS))
+    return HostingNetworks(steps["first"], steps["is_hosting"])
+
+
+def _numbers(networks: pl.Series) -> pl.Series:
+    """The number of each network; null stays null."""
+    text = pl.col("value")
+    octets = text.str.split_exact(".", 3)
+    ipv4 = _joined([octets.struct[index].str.to_integer(strict=False) for index in range(3)], 2**8)
+    groups = text.str.split_exact("::", 1).struct[0].str.split_exact(":", 2)
+    parts = [groups.struct[index].str.to_integer(base=16, strict=False).fill_null(0) for index in range(3)]
+    # What is below belongs to nobody in IPv6 and would be taken for IPv4.
+    ipv6 = pl.max_horizontal(_joined(parts, 2**16), pl.lit(_IPV4_NETWORKS))
+    number = pl.when(text.str.contains(":", literal=True)).then(ipv6).otherwise(ipv4)
+    return pl.DataFrame({"value": networks}).select(number).to_series()
+
+
+def _joined(parts: list[pl.Expr], base: int) -> pl.Expr:
+    high, middle, low = parts
+    return (high * base + middle) * base + low
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads lists, numbers and text, and refuses everything that could run code."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
+        raise pickle.UnpicklingError(f"{_DATA_FILE} asks for {module_name}.{global_name}: expected plain data")
+
+
+def _shipped() -> tuple[pl.DataFrame, pl.Series]:
+    """The ranges of networks in the data file, by `first` number, `size` and `owner`, and the owners' names."""
+    _, _, _, tables = _PlainUnpickler(io.BytesIO(gzip.decompress(_data_file()))).load()
+    _, _, _, names, _, first, _, owner, _, length = tables  # each but the names is cut into chunks
+    prefixes = pl.DataFrame(
+        {"first": _whole(first), "length": _whole(length), "owner": _whole(owner)},
+        schema={"first": pl.UInt128, "length": pl.Int64, "owner": pl.Int64},
+    )
+    return _ranges(prefixes), pl.Series(names, dtype=pl.String)
+
+
+def _whole(chunks: list[list[int]]) -> list[int]:
+    return list(chain.from_iterable(chunks))
+
+
+def _ranges(prefixes: pl.DataFrame) -> pl.DataFrame:
+    """Prefixes (`first` address, `length`, `owner`) as ranges of networks.
+
+    A prefix that holds no network's first address is left out; one that is longer than a network's counts as the network.
+    """
+    is_ipv4 = pl.col("first") < _IPV4_ADDRESSES
+    addresses = pl.when(is_ipv4).then(pl.lit(2**8, pl.UInt128)).otherwise(pl.lit(2**80, pl.UInt128))
+    network_bits = pl.when(is_ipv4).then(24).otherwise(48)
+    starting = prefixes.filter(pl.col("first") % addresses == 0)
+    return starting.select(
+        (pl.col("first") // addresses).cast(pl.Int64),
+        (2 ** (network_bits - pl.col("length")).clip(lower_bound=0)).cast(pl.Int64).alias("size"),
+        "owner",
+    )
+
+
+def _data_file() -> bytes:
+    """The data file of the installed release.
+
+    Its package isn't imported: that would change the environment of every process started later, and its own reader runs
+    a command and keeps its tables in globals. Its command line can replace the file in place, which is an error here.
+    """
+    (entry,) = (file for file in distribution(_DISTRIBUTION).files or () if file.name == _DATA_FILE)
+    content, recorded = entry.read_binary(), entry.hash
+    if recorded is None or recorded.value != _as_recorded(hashlib.new(recorded.mode, content).digest()):
+        raise ChangedOwners(
+            f"{entry.locate()} is not the file of the installed release of {_DISTRIBUTION}: install the release that you want anew"
+        )
+    return content
+
+
+def _as_recorded(digest: bytes) -> str:
+    """The spelling of a digest in the records of what is installed: base64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

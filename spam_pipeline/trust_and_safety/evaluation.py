@@ -1,0 +1,252 @@
+"""The evaluation of a model version: how it does on what it has not seen, slice by slice, and what its errors cost.
+
+It repeats the fits of `training`, which are deterministic, on examples that are held out by campaign and by time, never by
+random row. It is a stage apart from the model, because money comes into it: revenue that lands must not change a model.
+Legitimate are plays of cleared incidents, and a sample of undeclared plays that no signature fits. Among the latter may be attacks
+that nobody has found, so false positives are an upper bound. What is evaluated by the policy is labelled by experts alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.trust_and_safety.attack_types import fits
+from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.evaluation_contract import (
+    ALL,
+    ARTIST,
+    ATTACK_TYPE,
+    CAMPAIGNS,
+    COUNTRY,
+    CURRENCY,
+    LISTENER,
+    NETWORK,
+    PREVALENCES,
+    RELIABILITY,
+    TIER,
+    TIME,
+    TRACK_AGE,
+    USUAL_PREVALENCE,
+    ModelEvaluation,
+)
+from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.quality import BINS, DIGITS, Labels, at_prevalence, figures, reliability
+from spam_pipeline.trust_and_safety.scoring import matrix_of_examples, stated_probability
+from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
+from spam_pipeline.trust_and_safety.training import held_out_by_campaign, held_out_by_time, raw_weights
+
+NEW_TRACK_DAYS: Final = 30
+"""A track is new until so many days after its upload."""
+
+SUPER_FAN_PLAYS: Final = 50
+"""So many plays of one listener on one day make a super-fan: three hours of music."""
+
+SHARED_BY: Final = 10
+"""So many listeners on one day share a network, as in an office or a school, rather than a household."""
+
+WORST_ARTISTS: Final = 20
+MIN_ARTIST_PLAYS: Final = 20
+"""So many artists are listed; a share of fewer plays than this is chance."""
+
+UNKNOWN, UNDECLARED = "unknown", "undeclared"
+
+PER_MINOR: Final = 1_000_000_000
+"""Value adds up in billionths of a minor unit, rounded down for each pool and day, and is rounded to minor units once."""
+
+_NEEDS_BOTH_LABELS: Final = ("called_precision", "withheld_precision", "calibration_error")
+
+_Row = dict[str, Any]
+
+
+def evaluation_of(examples: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
+    """The evaluation of the model that `examples` lead to, as `ModelEvaluation`; empty without examples.
+
+    A published `model` that learned from other examples, or otherwise, is one that a refused challenger has not replaced:
+    then this is the evaluation of the challenger, and says so.
+    """
+    known = examples.collect()
+    splits = _held_out(known.sort(known.columns), is_policy=model.estimator is None)
+    rows = [row for split, held_out in splits.items() for row in rows_of(split, held_out.select(_READ), revenue)]
+    columns = column_types(ModelEvaluation)
+    evaluation = pl.DataFrame(rows, schema={name: columns[name] for name in columns if name not in _ABOUT_MODEL})
+    about = {"is_policy": model.estimator is None, "is_published": _is_published(rows, model.quality)}
+    told = evaluation.with_columns(**{name: pl.lit(value) for name, value in about.items()})
+    return told.select(*columns).sort(ModelEvaluation.primary_key()).lazy()
+
+
+_ABOUT_MODEL: Final = ("is_policy", "is_published")
+
+_READ: Final = (
+    *("event_day", "is_spam", "is_weak", "plays", "earning_plays", "pool_plays", "attack_type", "country", "tier"),
+    *("uploader_key", "track_age_days", "actor_plays", "network_actors", "spam_probability"),
+)
+"""What is looked at of a held-out example, without the signals."""
+
+
+def _held_out(examples: pl.DataFrame, *, is_policy: bool) -> dict[str, pl.DataFrame]:
+    """The examples of each split, with their probability by something that has not seen them; the policy has seen nothing."""
+    if is_policy:
+        experts = examples.filter(~pl.col("is_weak"))
+        stated = stated_probability(fits(matrix_of_examples(experts)).max(axis=1))
+        return {CAMPAIGNS: experts.with_columns(spam_probability=pl.Series(stated, dtype=pl.Float64))}
+    return {CAMPAIGNS: held_out_by_campaign(examples), TIME: held_out_by_time(examples)}
+
+
+def _is_published(rows: list[_Row], quality: Mapping[str, Any]) -> bool:
+    """Whether the published model came from the same fits: then the errors of the two are the same number."""
+    all_examples = (CAMPAIGNS, ALL, USUAL_PREVALENCE)
+    found = [row for row in rows if (row["split"], row["slice_kind"], row["prevalence"]) == all_examples]
+    recorded = quality["numbers"].get("held_out_campaigns_brier")
+    return recorded is None or [row.get("brier") for row in found] == [recorded]
+
+
+def rows_of(split: str, held_out: pl.DataFrame, revenue: pl.LazyFrame) -> Iterator[_Row]:
+    """The rows of a split, with the columns that they have: its `held_out` examples have a `spam_probability`."""
+    if held_out.is_empty():
+        return
+    for prevalence in PREVALENCES:
+        found = {"prevalence": prevalence, **_plays(held_out), **_figures(held_out, prevalence)}
+        yield _row(split, ALL, ALL, found)
+    for kind, label in _LABELS.items():
+        for name, part in _cut(held_out, label):
+            yield _row(split, kind, name, {**_plays(part), **_figures(part, USUAL_PREVALENCE)})
+    for name, part in _cut(_with_weight(held_out), _bin()):
+        yield _row(split, RELIABILITY, name, {**_plays(part), **_bin_figures(part)})
+    for name, part in _worst_artists(held_out):
+        yield _row(split, ARTIST, name, {**_plays(part), **_plain_shares(part)})
+    for money in _money(held_out, revenue).iter_rows(named=True):
+        yield _row(split, CURRENCY, str(money.pop("currency")), money)
+
+
+def _row(split: str, slice_kind: str, name: str, found: Mapping[str, Any]) -> _Row:
+    return {"split": split, "slice_kind": slice_kind, "slice": name, "prevalence": USUAL_PREVALENCE, **found}
+
+
+def _plays(part: pl.DataFrame) -> dict[str, int]:
+    is_spam, plays = pl.col("is_spam"), pl.col("plays")
+    counts = part.select(spam_plays=plays.filter(is_spam).sum(), legitimate_plays=plays.filter(~is_spam).sum())
+    return counts.row(0, named=True)
+
+
+def _figures(part: pl.DataFrame, prevalence: float) -> dict[str, float]:
+    """The figures of a slice, weighted as if `prevalence` of its plays were spam; without precision where one label is missing."""
+    is_spam, probability = _known(part)
+    found = figures(is_spam, probability, at_prevalence(is_spam, _raw(part), prevalence))
+    has_both = is_spam.any() and not is_spam.all()
+    return {name: value for name, value in found.items() if has_both or name not in _NEEDS_BOTH_LABELS}
+
+
+def _bin_figures(part: pl.DataFrame) -> dict[str, float]:
+    is_spam, probability = _known(part)
+    ((_, mean, rate),) = reliability(is_spam, probability, part.get_column("weight").to_numpy())
+    return {"mean_probability": round(mean, DIGITS), "spam_share": round(rate, DIGITS)}
+
+
+def _plain_shares(part: pl.DataFrame) -> dict[str, float]:
+    """Shares of an artist's plays as they are, because an artist loses plays and no weights."""
+    _, probability = _known(part)
+    plays = part.get_column("plays").to_numpy()
+    return {
+        f"{name}_legitimate_share": round(float(plays[probability >= tolerance].sum() / plays.sum()), DIGITS)
+        for name, tolerance in (("called", REPORTING_TOLERANCE), ("withheld", ROYALTY_TOLERANCE))
+    }
+
+
+def _known(part: pl.DataFrame) -> tuple[Labels, Matrix]:
+    return part.get_column("is_spam").to_numpy(), part.get_column("spam_probability").to_numpy()
+
+
+def _raw(part: pl.DataFrame) -> Matrix:
+    weights: Matrix = raw_weights(part) * part.get_column("plays").to_numpy()
+    return weights
+
+
+def _with_weight(held_out: pl.DataFrame) -> pl.DataFrame:
+    """The examples with the weight they have among all of them, which need not be of both labels."""
+    is_spam, _ = _known(held_out)
+    return held_out.with_columns(weight=pl.Series(at_prevalence(is_spam, _raw(held_out), USUAL_PREVALENCE)))
+
+
+def _cut(examples: pl.DataFrame, label: pl.Expr) -> list[tuple[str, pl.DataFrame]]:
+    """The examples by label, in the order of labels, each in the order in which they came."""
+    named = examples.with_columns(slice=label)
+    parts = named.partition_by("slice", as_dict=True, maintain_order=True)
+    return sorted((str(name), part) for (name,), part in parts.items())
+
+
+def _bin() -> pl.Expr:
+    """The bin of `quality.reliability` that a probability falls into, as the range of probabilities."""
+    position = (pl.col("spam_probability") * BINS).cast(pl.Int64).clip(upper_bound=BINS - 1)
+    names = [f"{at / BINS:.1f} to {(at + 1) / BINS:.1f}" for at in range(BINS)]
+    return position.replace_strict(range(BINS), names, return_dtype=pl.String)
+
+
+def _either(is_so: pl.Expr, name: str, other: str) -> pl.Expr:
+    return pl.when(is_so).then(pl.lit(name)).when(is_so.is_null()).then(pl.lit(UNKNOWN)).otherwise(pl.lit(other))
+
+
+_LABELS: Final = {
+    ATTACK_TYPE: pl.col("attack_type").fill_null(UNDECLARED),
+    COUNTRY: pl.col("country").fill_null(UNKNOWN),
+    TIER: pl.col("tier"),
+    TRACK_AGE: _either(pl.col("track_age_days") < NEW_TRACK_DAYS, "new", "old"),
+    LISTENER: _either(pl.col("actor_plays") >= SUPER_FAN_PLAYS, "super_fan", "ordinary"),
+    NETWORK: _either(pl.col("network_actors") >= SHARED_BY, "shared", "private"),
+}
+"""How the examples are cut, for each kind of slices that holds them all."""
+
+
+def _worst_artists(held_out: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """The legitimate plays of the artists who would lose the largest share of them, by the artist's key in hexadecimal."""
+    legitimate = held_out.filter(~pl.col("is_spam"))
+    plays = pl.col("plays")
+    lost = (plays * (pl.col("spam_probability") >= ROYALTY_TOLERANCE)).sum()
+    by_artist = legitimate.group_by("uploader_key").agg(plays.sum(), lost=lost).drop_nulls("uploader_key")
+    listed = by_artist.filter(plays >= MIN_ARTIST_PLAYS).sort(-pl.col("lost") / plays, -plays, "uploader_key")
+    keys = listed.head(WORST_ARTISTS).get_column("uploader_key").to_list()
+    return [(f"{key:016x}", legitimate.filter(pl.col("uploader_key") == key)) for key in keys]
+
+
+def _money(held_out: pl.DataFrame, revenue: pl.LazyFrame) -> pl.DataFrame:
+    """What the examples' earning plays are worth by currency, and what goes wrong with it at the royalty tolerance.
+
+    A play is worth net revenue / (days of the month x earning plays of its day) in its country and tier, before the payout share:
+    an estimate, because a month's plays are not spread evenly, and one over the examples, which are not all plays. Plays of a pool
+    without revenue are worth nothing.
+    """
+    pool = ["event_day", "country", "tier", "pool_plays", "is_spam", "is_withheld"]
+    earning = (
+        held_out.lazy()
+        .filter(pl.col("earning_plays") > 0)
+        .with_columns(is_withheld=pl.col("spam_probability") >= ROYALTY_TOLERANCE)
+        .group_by(pool)
+        .agg(pl.col("earning_plays").sum().cast(pl.Int128))
+        .with_columns(month=pl.col("event_day").dt.strftime("%Y-%m"))
+    )
+    net = pl.col("net_revenue_minor").clip(lower_bound=0).cast(pl.Int128) * PER_MINOR
+    shared_by = pl.col("event_day").dt.days_in_month().cast(pl.Int64) * pl.col("pool_plays")
+    worth = earning.join(revenue, on=["month", "country", "tier"]).with_columns(
+        worth=pl.col("earning_plays") * net // shared_by
+    )
+    is_spam, is_withheld = pl.col("is_spam"), pl.col("is_withheld")
+    return (
+        worth.group_by("currency")
+        .agg(
+            spam_plays=pl.col("earning_plays").filter(is_spam).sum().cast(pl.Int64),
+            legitimate_plays=pl.col("earning_plays").filter(~is_spam).sum().cast(pl.Int64),
+            legitimate_minor=_minor(~is_spam),
+            spam_minor=_minor(is_spam),
+            wrongly_withheld_minor=_minor(~is_spam & is_withheld),
+            wrongly_paid_minor=_minor(is_spam & ~is_withheld),
+        )
+        .sort("currency")
+        .collect()
+    )
+
+
+def _minor(counted: pl.Expr) -> pl.Expr:
+    """The worth of what is counted in minor units, half a unit rounded up."""
+    total = pl.col("worth").filter(counted).sum()
+    return ((total + PER_MINOR // 2) // PER_MINOR).cast(pl.Int64)

@@ -1,0 +1,67 @@
+"""Facts: what reference data and user agents say of the accounts, tracks and user agents that have a play on a day.
+
+Only the day's entities take part, so reference files that grow every day change nothing about the days they say nothing new
+of, and what is computed from these facts stays fresh. How entities behaved is in `signals`; no verdict is passed here.
+"""
+
+import polars as pl
+import polars_hash as plh
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, USER_AGENT, EntityFacts
+from spam_pipeline.trust_and_safety.user_agents import described
+
+MOST_USER_AGENTS = 100_000
+"""How many user agents of a day are looked at, the most played ones. Ordinary days have fewer; a client that sends another one
+with every play must not take hours."""
+
+
+def facts_of_day(plays: pl.LazyFrame, tracks: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """What is known of each account, track and user agent with a play among `plays`, as `EntityFacts`.
+
+    What `tracks` and `accounts` don't know has no row, nor has a user agent past the `MOST_USER_AGENTS` most played ones. The
+    order of the inputs does not matter.
+    """
+    kinds = {
+        ACCOUNT: _account_facts(plays, accounts),
+        TRACK: _track_facts(plays, tracks),
+        USER_AGENT: _user_agent_facts(plays),
+    }
+    columns = pl.Schema(column_types(EntityFacts))
+    rows = [facts.with_columns(entity_kind=pl.lit(kind)) for kind, facts in kinds.items()]
+    return pl.concat(rows, how="diagonal").select(*columns).cast(columns).sort("entity_kind", "entity_key")
+
+
+def _account_facts(plays: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    played = plays.select("user_key").unique()
+    return accounts.join(played, on="user_key", how="semi").select(
+        "country", "tier", entity_key="user_key", since="created_on"
+    )
+
+
+def _track_facts(plays: pl.LazyFrame, tracks: pl.LazyFrame) -> pl.LazyFrame:
+    played = plays.select("track_key").unique()
+    return tracks.join(played, on="track_key", how="semi").select(
+        "duration_ms",
+        entity_key="track_key",
+        since="uploaded_on",
+        artist_key=plh.col("artist_id").nchash.xxh3_64(),
+    )
+
+
+def _user_agent_facts(plays: pl.LazyFrame) -> pl.LazyFrame:
+    distinct = most_played_user_agents(plays, MOST_USER_AGENTS)
+    return distinct.select(entity_key="user_agent_key").hstack(described(distinct["user_agent"])).lazy()
+
+
+def most_played_user_agents(plays: pl.LazyFrame, at_most: int) -> pl.DataFrame:
+    """Each distinct `user_agent_key` with its `user_agent`; of more than `at_most` those with the most plays.
+
+    Equal keys have equal user agents; the least is taken so that nothing is left to chance.
+    """
+    counted = (
+        plays.filter(pl.col("user_agent_key").is_not_null())
+        .group_by("user_agent_key")
+        .agg(pl.col("user_agent").min(), plays=pl.len())
+    )
+    return counted.top_k(at_most, by=["plays", "user_agent_key"]).drop("plays").collect(engine="streaming")

@@ -1,0 +1,38 @@
+"""Behavioural signals of accounts, devices, addresses, networks, tracks and uploaders on one day, from that day and the days before it.
+
+All of it is causal: nothing after the day is read. `catalogue` lists the signals, `known_plays` flags the day's plays, `past` has
+what the days before say, `mixtures` what all kinds are measured by, and `listeners`, `places` and `music` compute the signals. What a signal means for a verdict is
+decided in `model`, not here.
+"""
+
+import polars as pl
+
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.trust_and_safety.contracts import ACTOR, ADDRESS, DEVICE, NETWORK, TRACK, UPLOADER, PlaySignals
+from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, known_plays
+from spam_pipeline.trust_and_safety.signals.listeners import actor_signals, device_signals
+from spam_pipeline.trust_and_safety.signals.music import track_signals, uploader_signals
+from spam_pipeline.trust_and_safety.signals.past import past_of
+from spam_pipeline.trust_and_safety.signals.places import address_signals, network_signals
+
+
+def signals_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> pl.LazyFrame:
+    """The signals of every entity with a play on `day`, as `PlaySignals`; `plays` may hold days before `day` too."""
+    today = known_plays(plays, entity_facts, day)
+    past = past_of(today, plays, entity_facts, day)
+    by_kind = {
+        ACTOR: actor_signals(today, past),
+        ADDRESS: address_signals(today),
+        DEVICE: device_signals(today, past),
+        NETWORK: network_signals(today),
+        TRACK: track_signals(today, past),
+        UPLOADER: uploader_signals(today, past),
+    }
+    columns = pl.Schema(column_types(PlaySignals))
+    rows = [_rows(kind, signals) for kind, signals in sorted(by_kind.items())]
+    return pl.concat(rows, how="diagonal_relaxed").cast(columns).select(*columns)
+
+
+def _rows(kind: str, signals: pl.DataFrame) -> pl.LazyFrame:
+    keyed = signals.rename({KEY_COLUMNS[kind]: "entity_key"}).sort("entity_key")
+    return keyed.lazy().with_columns(entity_kind=pl.lit(kind))

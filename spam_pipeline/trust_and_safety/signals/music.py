@@ -1,0 +1,115 @@
+"""Signals of what is played: tracks, and the artists who uploaded them, by who listens to them and how.
+
+An artist is `uploader` here, because an attack spreads over what one account uploaded.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from spam_pipeline.trust_and_safety.contracts import TRACK, UPLOADER
+from spam_pipeline.trust_and_safety.signals.mixtures import (
+    DIGITS,
+    MIN_PLAYS,
+    counted,
+    effective_members,
+    joined,
+    mixture,
+    ratio,
+    share,
+    shares,
+    top_share,
+)
+from spam_pipeline.trust_and_safety.signals.past import Past
+
+DEVOTED_SHARE: Final = 0.8
+DEVOTED_PLAYS: Final = 2
+"""A new account with at least so many plays in the window, of which so many are of one uploader, is devoted to that uploader."""
+
+_OF_TRACKS: Final = ("short", "cut_off", "complete", "new_account", "abroad", "embed")
+
+
+def track_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+    """The signals of each track with a play on the day."""
+    # All plays of a track agree on both; the greatest is taken so that nothing depends on their order.
+    of_track = today.group_by("track_key").agg(
+        uploader_key=pl.col("artist_key").max(), age_days=pl.col("track_age_days").max()
+    )
+    networks, sources = (mixture(today, by=TRACK, of=column) for column in ("network_key", "source"))
+    return joined(
+        _track_counts(today, past),
+        of_track,
+        networks.select("track_key", top_network_share=top_share(TRACK, "top_network_share")),
+        sources.select("track_key", top_source_share=top_share(TRACK, "top_source_share")),
+        mixture(today, by=TRACK, of="hour").select("track_key", effective_hours=effective_members()),
+    )
+
+
+def uploader_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+    """The signals of each uploader with a play on the day. Shares take in the days before, because most uploaders have few plays a day."""
+    pairs = today.lazy().filter(pl.col("artist_key").is_not_null()).select("artist_key", "actor_key", "track_key")
+    heard = pairs.unique().group_by("artist_key").agg(heard=pl.len().cast(pl.Int64)).collect(engine="streaming")
+    counts = joined(
+        counted(today, UPLOADER, "cut_off").collect(engine="streaming"),
+        past.plays[UPLOADER],
+        _newcomers(today, past),
+        mixture(today, by=UPLOADER, of="actor_key").select("artist_key", actors="members"),
+        heard,
+    )
+    whole, cut_off = (
+        pl.col(now) + pl.col(f"{before}_before").fill_null(0)
+        for now, before in (("plays", "plays"), ("is_cut_off", "cut_off"))
+    )
+    parts = {
+        "cut_off": cut_off,
+        "new_account": pl.col("newcomers").fill_null(0),
+        "devoted": pl.col("devoted").fill_null(0),
+    }
+    return counts.select(
+        "artist_key",
+        "plays",
+        **{f"{name}_share": share(UPLOADER, f"{name}_share", part, whole) for name, part in parts.items()},
+        plays_per_actor=_of_enough(ratio("plays", "actors")),
+        tracks_per_actor=_of_enough(ratio("heard", "actors")),
+        spike=_spike(past.days),
+    )
+
+
+def _track_counts(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+    """Plays, actors, the shares of the flags, plays per actor, and the spike."""
+    counts = counted(today, TRACK, *_OF_TRACKS).collect(engine="streaming")
+    return (
+        joined(
+            counts.select("track_key", "plays", **shares(TRACK, *_OF_TRACKS)),
+            mixture(today, by=TRACK, of="actor_key").select("track_key", actors="members"),
+            past.plays[TRACK].select("track_key", "plays_before"),
+        )
+        .with_columns(plays_per_actor=_of_enough(ratio("plays", "actors")), spike=_spike(past.days))
+        .drop("plays_before")
+    )
+
+
+def _of_enough(value: pl.Expr) -> pl.Expr:
+    return pl.when(pl.col("plays") >= MIN_PLAYS).then(value)
+
+
+def _spike(days: int) -> pl.Expr:
+    """Plays against one more than the mean of the days before; null as long as there are no days before."""
+    if days == 0:
+        return pl.lit(None, dtype=pl.Float64)
+    plays_before = pl.col("plays_before").fill_null(0)
+    return (pl.col("plays") * days / (plays_before + days)).round(DIGITS)
+
+
+def _newcomers(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+    """Of each uploader, the plays by new accounts in the window, and those of them by accounts that hear next to nothing else."""
+    new = today.lazy().filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
+    both = pl.concat([new.collect(), past.newcomers]).group_by("actor_key", "artist_key").agg(pl.col("count").sum())
+    count, total = pl.col("count"), pl.col("count").sum().over("actor_key")
+    is_devoted = (total >= DEVOTED_PLAYS) & (count >= DEVOTED_SHARE * total)
+    return (
+        both.with_columns(devoted=pl.when(is_devoted).then(count).otherwise(0))
+        .filter(pl.col("artist_key").is_not_null())
+        .group_by("artist_key")
+        .agg(newcomers=count.sum(), devoted=pl.col("devoted").sum())
+    )

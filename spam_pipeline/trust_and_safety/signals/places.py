@@ -1,0 +1,30 @@
+"""Signals of where plays come from: addresses and networks. Many people behind one of them is no sign of spam; sameness is."""
+
+import polars as pl
+
+from spam_pipeline.trust_and_safety.contracts import ADDRESS, NETWORK
+from spam_pipeline.trust_and_safety.signals.mixtures import counted, effective_members, joined, mixture, ratio, shares
+
+
+def address_signals(today: pl.DataFrame) -> pl.DataFrame:
+    """The signals of each address with a play on the day."""
+    counts = counted(today, ADDRESS, "cut_off", "new_account").collect()
+    return joined(
+        counts.select("ip_key", "plays", **shares(ADDRESS, "cut_off", "new_account")),
+        mixture(today, by=ADDRESS, of="actor_key").select("ip_key", actors="members"),
+    ).with_columns(plays_per_actor=ratio("plays", "actors"))
+
+
+def network_signals(today: pl.DataFrame) -> pl.DataFrame:
+    """The signals of each network (/24 or /48) with a play on the day."""
+    counts = counted(today, NETWORK, "cut_off", "new_account", "hosting").collect()
+    agents = mixture(today, by=NETWORK, of="user_agent_key")
+    return (
+        joined(
+            counts.select("network_key", "plays", **shares(NETWORK, "cut_off", "new_account", "hosting")),
+            mixture(today, by=NETWORK, of="actor_key").select("network_key", actors="members"),
+            agents.select("network_key", effective_user_agents=effective_members()),
+        )
+        .with_columns(actors_per_user_agent=ratio("actors", "effective_user_agents"))
+        .drop("effective_user_agents")
+    )
