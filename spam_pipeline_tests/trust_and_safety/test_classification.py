@@ -113,7 +113,7 @@ def test_the_attack_type_is_named_where_a_signature_fits_and_never_on_a_legitima
     for model in (policy_model(), trained):
         found = verdicts(model)
         assert found.filter(FARM & (pl.col("class") == "spam")).get_column("attack_type").unique().to_list() == [
-            "bot_farm"
+            "device_farm"
         ]
         assert found.filter(pl.col("class") == "legitimate").get_column("attack_type").null_count() == (
             found.filter(pl.col("class") == "legitimate").height

@@ -156,7 +156,7 @@ def test_attack_types_of_a_day_are_those_of_the_best_fit(of_every_play: pl.DataF
         ATTACK_TYPES[best] if fit[row, best] >= NAMED_FROM else None for row, best in enumerate(fit.argmax(axis=1))
     ]
     assert of_every_play["attack_type"].to_list() == expected
-    assert {"loop_bot", "bot_farm", None} <= set(expected)
+    assert {"loop_bot", "device_farm", None} <= set(expected)
 
 
 def test_reasons_come_in_the_order_asked_for_with_their_rows(trained: SpamModel, of_every_play: pl.DataFrame) -> None:
