@@ -256,9 +256,9 @@ def query_command(
 
 
 @app.command("report")
-def report_command(month: str, as_json: Json = False) -> None:
-    """Put the page of a month (YYYY-MM), as it is published, beside the warehouse; any browser opens it."""
-    print_record({"page": str(Pipeline().write_report(month))}, as_json=as_json)
+def report_command(about: str, as_json: Json = False) -> None:
+    """Put the page of a month (YYYY-MM), or of an incident, beside the warehouse; any browser opens it."""
+    print_record({"page": str(Pipeline().write_report(about))}, as_json=as_json)
 
 
 @app.command("demo")

@@ -4,6 +4,7 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 """
 
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 
@@ -41,7 +43,9 @@ from spam_pipeline.protocol.records import PRODUCTION, Audit, Decision, Decision
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
+from spam_pipeline.reporting.incident_report import incident_facts
 from spam_pipeline.reporting.month_report import write_page
+from spam_pipeline.reporting.pages.incident_page import incident_page
 from spam_pipeline.reporting.query import connect
 from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
@@ -198,10 +202,16 @@ class Pipeline:
         reader = self.runner.reader
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
 
-    def write_report(self, month: str) -> Path:
-        """Put the page of a month beside the warehouse, as it is published; return where. Raises like `read`."""
-        place = self.settings.reports / f"{month}.html"
-        page = self.read("month_reports", month)
+    def write_report(self, about: str) -> Path:
+        """Put the page of a month (YYYY-MM), or of an incident, beside the warehouse, as it is published; return where.
+
+        Raises like `read`, and `UnknownIncident`.
+        """
+        if re.fullmatch(r"\d{4}-\d{2}", about):
+            name, page = about, self.read("month_reports", about)
+        else:
+            name, page = f"incident-{quote(about, safe='')}", incident_page(incident_facts(self.runner, about))
+        place = self.settings.reports / f"{name}.html"
         with replaced(place) as building:
             write_page(page, building)
         return place

@@ -37,6 +37,7 @@ STAGES = {
         "daily_plays",
         "top_countries",
         "plays_by_spam_probability",
+        "spam_by_type",
         "track_play_counts",
         "widget_counts",
         "month_reports",

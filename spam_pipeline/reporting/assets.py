@@ -14,6 +14,7 @@ from spam_pipeline.reporting.contracts import (
     Catalogue,
     DailyPlays,
     PlaysBySpamProbability,
+    SpamByType,
     TopCountries,
     TrackPlayCounts,
     WidgetCounts,
@@ -21,6 +22,7 @@ from spam_pipeline.reporting.contracts import (
 from spam_pipeline.reporting.daily_plays import plays_by_country
 from spam_pipeline.reporting.month_report import MONTH_REPORT
 from spam_pipeline.reporting.pages.month_page import month_page
+from spam_pipeline.reporting.spam_by_type import spam_by_country_and_type
 from spam_pipeline.reporting.spam_probability import plays_by_country_and_spam_probability
 from spam_pipeline.reporting.top_countries import ranked_countries
 from spam_pipeline.reporting.track_play_counts import plays_by_track, plays_so_far
@@ -83,6 +85,21 @@ def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
 
 @stage(
     partitions=event_days,
+    contract=SpamByType,
+    owner=_OWNER,
+    libraries=["polars"],
+    reads={"classified_plays": Reads(("occurred_at", "country", "attack_type", "spam_probability"), schema=2)},
+)
+def spam_by_type(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+    """The plays that reports drop, from a spam probability of 0.8 on, by country and type of attack.
+
+    The type is the declared one, or the one whose signature fits; it is empty where none does. `ZZ` is the unknown country.
+    """
+    return spam_by_country_and_type(classified_plays)
+
+
+@stage(
+    partitions=event_days,
     contract=TrackPlayCounts,
     owner=_OWNER,
     libraries=["polars"],
@@ -115,21 +132,32 @@ def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:
     contract=MONTH_REPORT,
     owner=_OWNER,
     libraries=["polars"],
-    selections={"daily_plays": DaysOfMonth()},
+    selections={"daily_plays": DaysOfMonth(), "spam_by_type": DaysOfMonth()},
     reads={
         "daily_plays": Reads(("event_day", "country", "plays", "plays_without_spam")),
+        "spam_by_type": Reads(("country", "attack_type", "plays")),
         "royalty_statements": Reads(("currency", "rule", "line", "payee_id", "incident_id", "amount_minor")),
         "royalty_adjustments": Reads(("currency", "reason", "amount_minor")),
     },
 )
 def month_reports(
-    daily_plays: pl.LazyFrame, royalty_statements: pl.LazyFrame, royalty_adjustments: pl.LazyFrame, partition: str
+    daily_plays: pl.LazyFrame,
+    spam_by_type: pl.LazyFrame,
+    royalty_statements: pl.LazyFrame,
+    royalty_adjustments: pl.LazyFrame,
+    partition: str,
 ) -> str:
-    """The page of a month for people: plays with spam and without, countries, payouts by every rule, what changed and why.
+    """The page of a month for people: plays with spam and without, countries, types of spam, payouts by every rule, what changed.
 
     One HTML file that needs nothing else; `spam-pipeline report MONTH` puts it beside the warehouse.
     """
-    return month_page(partition, daily_plays.collect(), royalty_statements.collect(), royalty_adjustments.collect())
+    return month_page(
+        partition,
+        daily_plays.collect(),
+        spam_by_type.collect(),
+        royalty_statements.collect(),
+        royalty_adjustments.collect(),
+    )
 
 
 @stage(
@@ -153,6 +181,7 @@ STAGES = (
     daily_plays,
     top_countries,
     plays_by_spam_probability,
+    spam_by_type,
     track_play_counts,
     widget_counts,
     month_reports,

@@ -18,6 +18,9 @@ UNKNOWN_COUNTRY = "ZZ"
 WITH_SPAM, WITHOUT_SPAM = "with_spam", "without_spam"
 """The two truths of a ranking."""
 
+NO_TYPE = ""
+"""The type of spam that fits no type of attack; a key holds no null."""
+
 TOP_COUNTRIES = 10
 """How many countries a ranking has at the most."""
 
@@ -108,6 +111,29 @@ class PlaysBySpamProbability(Contract):
         plays = pl.col("plays")
         dropped = plays * (pl.col("spam_percent") >= round(REPORTING_TOLERANCE * 100))
         return {"plays": Total(plays), "spam_share": Share(dropped, whole=plays)}
+
+
+class SpamByType(Contract):
+    """The plays that reports drop: one row per day, country and type of attack that has one, ordered by all three.
+
+    The type is the empty string where none fits, and `ZZ` is the unknown country.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    country = dy.String(primary_key=True)
+    attack_type = dy.String(primary_key=True)
+    plays = dy.Int64(min=1)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, and how it spreads over types and countries. Attacks come and go, which is no drift."""
+        plays, country, attack_type = pl.col("plays"), pl.col("country"), pl.col("attack_type")
+        return {
+            "spam_plays": Total(plays),
+            "spam_of_no_type": Total(plays * (attack_type == NO_TYPE)),
+            "attack_types": Spread(attack_type, weight=plays, drift=None),
+            "countries_of_spam": Spread(country, weight=plays, drift=None),
+        }
 
 
 class TrackPlayCounts(Contract):

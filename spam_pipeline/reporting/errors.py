@@ -5,6 +5,7 @@ PipelineError
 ├── ForeignTarget       a delivery target that holds a database of somebody else
 ├── TargetUnreachable   a delivery target on a server that is away or refuses
 ├── DeliveryCut         what was written to a server is not all there any more
+├── UnknownIncident     an incident that nobody has declared
 └── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
 """
 
@@ -25,6 +26,10 @@ class TargetUnreachable(PipelineError):
 
 class DeliveryCut(PipelineError):
     """What was written to a server is not all there any more; readers still have what they had."""
+
+
+class UnknownIncident(PipelineError):
+    """An incident that nobody has declared, or whose declaration is not published yet."""
 
 
 class QueryRefused(PipelineError):

@@ -31,6 +31,7 @@ _A_PLAY = {
     "class": "legitimate",
     "spam_probability": 0.1,
     "reasons": [],
+    "attack_type": None,
     "incident_id": None,
     "incident_status": None,
 }

@@ -15,6 +15,7 @@ def test_reporting_owns_its_stages() -> None:
         "daily_plays",
         "top_countries",
         "plays_by_spam_probability",
+        "spam_by_type",
         "track_play_counts",
         "widget_counts",
         "month_reports",
@@ -29,10 +30,11 @@ def test_every_stage_says_what_it_is(stage: object) -> None:
 
 
 def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> None:
-    assert [stage.selections for stage in STAGES] == [{"classified_plays": SamePartition()}] * 4 + [
+    assert [stage.selections for stage in STAGES] == [{"classified_plays": SamePartition()}] * 5 + [
         {"track_play_counts": EveryPartition()},
         {
             "daily_plays": DaysOfMonth(),
+            "spam_by_type": DaysOfMonth(),
             "royalty_statements": SamePartition(),
             "royalty_adjustments": SamePartition(),
         },
@@ -45,7 +47,7 @@ def test_two_stages_are_delivered_to_the_places_that_the_settings_name() -> None
     assert [stage.delivery.target for stage in STAGES if stage.delivery] == ["widget_store", "warehouse_file"]
 
 
-@pytest.mark.parametrize("stage", STAGES[:5], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", STAGES[:6], ids=lambda stage: stage.name)
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, plays_of: PlaysOf) -> None:
     classified = plays_of([{"track_key": key, "spam_probability": key / 3} for key in range(4)])
     inputs = {"classified_plays": classified}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.reporting import assets
-from spam_pipeline.reporting.contracts import DailyPlays, TopCountries, TrackPlayCounts, WidgetCounts
+from spam_pipeline.reporting.contracts import DailyPlays, SpamByType, TopCountries, TrackPlayCounts, WidgetCounts
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, REPORTING_TOLERANCE
 from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
 
@@ -31,6 +31,7 @@ plays = st.lists(
             "device_key": st.integers(1, 3),
             "country": st.none() | st.sampled_from([f"{first}{second}" for first in "ABCD" for second in "XYZ"]),
             "ms_played": st.integers(0, LONGEST_PLAY_MS) | st.just(2**63 - 1),
+            "attack_type": st.none() | st.sampled_from(["bot_farm", "loop_bot"]),
             "spam_probability": st.sampled_from([0.0, 0.5, 0.79, 0.8, 0.81, 1.0]),
         }
     ),
@@ -49,7 +50,12 @@ def who(play: Play) -> tuple[str, int]:
 def grouped(given_plays: list[dict[str, Any]], *names: str) -> dict[tuple[Any, ...], list[Play]]:
     groups = defaultdict(list)
     for play in given_plays:
-        told = {**play, "day": play["occurred_at"].date(), "country": play["country"] or "ZZ"}
+        told = {
+            **play,
+            "day": play["occurred_at"].date(),
+            "country": play["country"] or "ZZ",
+            "attack_type": play["attack_type"] or "",
+        }
         groups[tuple(told[name] for name in names)].append(told)
     return dict(groups)
 
@@ -113,13 +119,24 @@ def test_track_counts_add_up_to_widget_counts(plays_of: PlaysOf, given_plays: li
     assert findings_about(WidgetCounts, widgets) == []
 
 
+@given(given_plays=plays)
+@settings(max_examples=60, deadline=None)
+def test_spam_by_type_counts_what_reports_drop(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
+    dropped = [play for play in given_plays if not is_kept(play)]
+    groups = grouped(dropped, "day", "country", "attack_type")
+    counted = assets.spam_by_type(plays_of(given_plays))
+    assert counted.collect().rows() == [(*key, len(group)) for key, group in sorted(groups.items())]
+    assert findings_about(SpamByType, counted) == []
+    assert numbers_of(SpamByType, counted)["spam_plays"] == len(dropped)
+
+
 @given(given_plays=plays, shuffled=st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_plays_does_not_matter(
     plays_of: PlaysOf, given_plays: list[dict[str, Any]], shuffled: Any
 ) -> None:
     others = shuffled.sample(given_plays, len(given_plays))
-    for report in (assets.daily_plays, assets.top_countries, assets.track_play_counts):
+    for report in (assets.daily_plays, assets.top_countries, assets.spam_by_type, assets.track_play_counts):
         assert report(plays_of(given_plays)).collect().equals(report(plays_of(others)).collect())
 
 
@@ -167,6 +184,7 @@ def test_a_play_at_the_tolerance_is_spam(plays_of: PlaysOf) -> None:
     [
         (assets.daily_plays, DailyPlays),
         (assets.top_countries, TopCountries),
+        (assets.spam_by_type, SpamByType),
         (assets.track_play_counts, TrackPlayCounts),
     ],
 )

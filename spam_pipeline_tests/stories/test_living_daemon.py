@@ -51,6 +51,9 @@ class Told:
     action: str
 
 
+NOBODY_ISSUED = {"issued_statements", "issued_payments", "issued_grounds"}
+
+
 @dataclass
 class Daemon:
     """`dagster dev` over `project`, a copy of the package, and what can be seen of it from outside."""
@@ -151,7 +154,10 @@ class Daemon:
 
     def _unsettled(self) -> set[str]:
         needs = self.pipeline.runner.needs()
-        return {name for name, by_key in needs.items() if {need.state for need in by_key.values()} != {State.FRESH}}
+        states = {name: {need.state for need in by_key.values()} for name, by_key in needs.items()}
+        return {
+            name for name, seen in states.items() if seen != ({State.FRESH} if name not in NOBODY_ISSUED else set())
+        }
 
 
 def replace_in(path: Path, old: str, new: str) -> None:

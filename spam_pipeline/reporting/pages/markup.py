@@ -1,8 +1,10 @@
-"""The parts that pages are made of: tables, and a line for each series over the days. All text is escaped."""
+"""The parts that pages are made of: tables, bars, and a line for each series over the days. All text is escaped."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 from html import escape
+
+import polars as pl
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1.5rem; }
@@ -16,6 +18,7 @@ Cell = str | int
 """What stands in a table: words, or a number, which is set to the right with its thousands apart."""
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 880, 260, 70, 30, 30
+_BAR, _NAMES = 22, 180
 _COLOURS = ("#8a8f98", "#2f6fb0")
 
 
@@ -41,12 +44,33 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     return f"<table><tr>{names}</tr>{''.join(map(_row, rows))}</table>"
 
 
+def listed(frame: pl.DataFrame) -> list[list[Cell]]:
+    """The rows of a frame of text and numbers, for a table."""
+    return [list(row) for row in frame.iter_rows()]
+
+
 def _row(cells: Sequence[Cell]) -> str:
     return f"<tr>{''.join(map(_cell, cells))}</tr>"
 
 
 def _cell(cell: Cell) -> str:
     return f'<td class="number">{cell:,}</td>' if isinstance(cell, int) else f"<td>{escape(cell)}</td>"
+
+
+def bars(amounts: Mapping[str, int]) -> str:
+    """A bar for each amount under its name as SVG, from zero up; nothing where there are none."""
+    if not amounts:
+        return ""
+    most = max(amounts.values()) or 1
+    drawn = "".join(_bar(place, name, amount, most) for place, (name, amount) in enumerate(amounts.items()))
+    return f'<svg viewBox="0 0 {_WIDTH} {_BAR * len(amounts)}" role="img" font-size="12">{drawn}</svg>'
+
+
+def _bar(place: int, name: str, amount: int, most: int) -> str:
+    length = (_WIDTH - 2 * _NAMES) * amount / most
+    words = _text(0, _BAR * place + 14, name, "start") + _text(_WIDTH, _BAR * place + 14, f"{amount:,}", "end")
+    drawn = f'<rect x="{_NAMES}" y="{_BAR * place + 4}" width="{length:.1f}" height="{_BAR - 8}" fill="{_COLOURS[1]}"/>'
+    return words + drawn
 
 
 def curves(days: Sequence[date], series: Mapping[str, Sequence[int]]) -> str:

@@ -1,16 +1,23 @@
-"""The page of a month: plays in both truths, countries, money by every rule, what is withheld, and what changed since it was issued."""
+"""The page of a month: plays in both truths, countries, types of spam, money by every rule, what is withheld, and what changed since it was issued."""
 
 import polars as pl
 
-from spam_pipeline.reporting.pages.markup import Cell, curves, document, section, table
+from spam_pipeline.reporting.contracts import NO_TYPE
+from spam_pipeline.reporting.pages.markup import Cell, bars, curves, document, listed, section, table
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RULES, WITHHELD
 
 _MOST_COUNTRIES, _MOST_PAYEES = 20, 10
-"""Countries, and payees of each currency, that a page lists; the rest is in the stages."""
+"""Countries or types of spam, and payees of each currency, that a page lists; the rest is in the stages."""
 
 
-def month_page(month: str, daily_plays: pl.DataFrame, statements: pl.DataFrame, adjustments: pl.DataFrame) -> str:
-    """The page of `month` as HTML, from its `DailyPlays`, `RoyaltyStatements` and `RoyaltyAdjustments`.
+def month_page(
+    month: str,
+    daily_plays: pl.DataFrame,
+    spam_by_type: pl.DataFrame,
+    statements: pl.DataFrame,
+    adjustments: pl.DataFrame,
+) -> str:
+    """The page of `month` as HTML, from its `DailyPlays`, `SpamByType`, `RoyaltyStatements` and `RoyaltyAdjustments`.
 
     Amounts are minor units of their currency, because that is what the pipeline counts in.
     """
@@ -19,6 +26,8 @@ def month_page(month: str, daily_plays: pl.DataFrame, statements: pl.DataFrame, 
         [
             _plays(daily_plays),
             _countries(daily_plays),
+            _spam_by_type(spam_by_type),
+            _spam_by_country(spam_by_type),
             _lines_by_rule(statements),
             _payees(statements),
             _withheld(statements),
@@ -49,9 +58,37 @@ def _countries(daily_plays: pl.DataFrame) -> str:
     return section("Countries", note, table(("country", "plays", "without spam", "spam", "share"), rows))
 
 
+def _spam_by_type(spam: pl.DataFrame) -> str:
+    totals = _most_spam(_named(spam), "attack_type")
+    dropped = int(spam["plays"].sum())
+    rows: list[list[Cell]] = [[kind, plays, _share(plays, dropped)] for kind, plays in totals.items()]
+    note = "The plays that are dropped as spam by type of attack: the declared one, or the one whose signature fits."
+    return section("Spam by type", note, bars(totals) + table(("type", "plays", "share"), rows))
+
+
+def _spam_by_country(spam: pl.DataFrame) -> str:
+    totals = _most_spam(spam, "country")
+    types = _named(spam).filter(pl.col("country").is_in(list(totals))).group_by("country", "attack_type")
+    rows = listed(
+        types.agg(pl.col("plays").sum()).sort("country", "plays", "attack_type", descending=[False, True, False])
+    )
+    note = f"The countries with the most plays that are dropped as spam, {_MOST_COUNTRIES} at most, and the types of attack there."
+    return section("Spam by country", note, bars(totals) + table(("country", "type", "plays"), rows))
+
+
+def _named(spam: pl.DataFrame) -> pl.DataFrame:
+    return spam.with_columns(pl.col("attack_type").replace(NO_TYPE, "none that fits"))
+
+
+def _most_spam(spam: pl.DataFrame, name: str) -> dict[str, int]:
+    """Plays by a column, most first."""
+    totals = spam.group_by(name).agg(pl.col("plays").sum()).sort("plays", name, descending=[True, False])
+    return dict(totals.head(_MOST_COUNTRIES).iter_rows())
+
+
 def _lines_by_rule(statements: pl.DataFrame) -> str:
     names = ["currency", "line"]
-    rows = _listed(_amounts_by_rule(statements, names))
+    rows = listed(_amounts_by_rule(statements, names))
     note = "Where the money of all pools goes under each rule, in minor units; agreed is what is paid."
     return section("Payouts by rule", note, table((*names, *RULES), rows))
 
@@ -68,7 +105,7 @@ def _payees(statements: pl.DataFrame) -> str:
         f"The largest payouts of each currency as agreed, {_MOST_PAYEES} at most, and what each rule alone would pay, "
         "in minor units."
     )
-    return section("Payees", note, table((*names, *RULES), _listed(best.select(*names, *RULES))))
+    return section("Payees", note, table((*names, *RULES), listed(best.select(*names, *RULES))))
 
 
 def _amounts_by_rule(statements: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -77,13 +114,9 @@ def _amounts_by_rule(statements: pl.DataFrame, names: list[str]) -> pl.DataFrame
     return statements.group_by(names).agg(amounts).sort(names)
 
 
-def _listed(frame: pl.DataFrame) -> list[list[Cell]]:
-    return [list(row) for row in frame.iter_rows()]
-
-
 def _withheld(statements: pl.DataFrame) -> str:
     names = ["currency", "incident_id"]
-    rows = _listed(_amounts_by_rule(statements.filter(pl.col("line") == WITHHELD), names))
+    rows = listed(_amounts_by_rule(statements.filter(pl.col("line") == WITHHELD), names))
     return section(
         "Withheld",
         "What waits for an incident to be cleared or confirmed, in minor units.",
@@ -106,7 +139,7 @@ def _changes(adjustments: pl.DataFrame) -> str:
         "What a statement over everything known now differs in from what was issued and settled, and why, in minor units. "
         "None while the month is not issued."
     )
-    rows = _listed(found)
+    rows = listed(found)
     return section("Changed since it was issued", note, table(("currency", "why", "lines", "raised", "lowered"), rows))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from spam_pipeline.reporting.contracts import DailyPlays
+from spam_pipeline.reporting.contracts import DailyPlays, SpamByType
 from spam_pipeline.reporting.month_report import MONTH_REPORT
 from spam_pipeline.reporting.pages.month_page import month_page
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, PRO_RATA, USER_CENTRIC, WITHHELD, RoyaltyStatements
@@ -21,6 +21,11 @@ def plays(rows: Iterable[tuple[int, str, int, int]]) -> pl.DataFrame:
     names = ("event_day", "country", "plays", "plays_without_spam")
     listed = [dict(zip(names, (date(2026, 1, day), *rest), strict=True)) for day, *rest in rows]
     return pl.DataFrame(listed, schema=DailyPlays.empty().select(names).collect_schema())
+
+
+def spam(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
+    schema = SpamByType.empty().select("country", "attack_type", "plays").collect_schema()
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
 def statements(rows: Iterable[tuple[str, str, str, str, str, int]]) -> pl.DataFrame:
@@ -70,6 +75,7 @@ def page_with(name: str) -> str:
     return month_page(
         "2026-01",
         plays([(1, "DE", 1000, 900), (1, "FR", 10, 10), (2, "DE", 2000, 1000)]),
+        spam([("DE", name, 600), ("DE", name, 300), ("DE", "", 50), ("FR", "", 150)]),
         statements([*money, ("EUR", AGREED, WITHHELD, name, "incident-7", 250)]),
         adjustments([("EUR", "incident, late data", 30), ("EUR", "incident, late data", -20)]),
     )
@@ -82,6 +88,10 @@ def test_a_page_has_plays_in_both_truths_money_by_every_rule_and_what_changed_an
     assert ["DE", "3,000", "1,900", "1,100", "36.7%"] in rows
     assert ["EUR", "payee-1", "1,500", "1,400", "1,600"] in rows
     assert ["EUR", "incident-7", "250", "0", "0"] in rows
+    assert ["payee-1", "900", "81.8%"] in rows
+    assert ["none that fits", "200", "18.2%"] in rows
+    assert ["DE", "payee-1", "900"] in rows
+    assert ["DE", "none that fits", "50"] in rows
     assert ["EUR", "incident, late data", "2", "30", "-20"] in rows
 
 
@@ -91,6 +101,7 @@ def test_a_page_needs_nothing_else_and_has_a_line_for_each_truth() -> None:
     assert read.addresses == []
     assert read.elements.isdisjoint({"script", "link", "img", "iframe"})
     assert page.count("<polyline") == 2
+    assert page.count("<rect") == 4, "two types and two countries"
 
 
 def test_names_are_text_whatever_they_are() -> None:
@@ -101,15 +112,19 @@ def test_names_are_text_whatever_they_are() -> None:
 
 def test_the_order_of_rows_does_not_matter() -> None:
     days = plays([(1, "DE", 5, 5), (2, "FR", 5, 4), (3, "AT", 5, 4)])
+    dropped = spam([("AT", "b", 1), ("FR", "b", 1), ("FR", "a", 1)])
     money = statements([("EUR", AGREED, PAYOUT, name, "", 5) for name in "abc"])
-    pages = {month_page("2026-01", days[order], money[order], adjustments([])) for order in ([0, 1, 2], [2, 0, 1])}
+    pages = {
+        month_page("2026-01", days[order], dropped[order], money[order], adjustments([]))
+        for order in ([0, 1, 2], [2, 0, 1])
+    }
     assert len(pages) == 1
 
 
 def test_a_month_without_anything_has_a_page() -> None:
-    page = month_page("2026-01", plays([]), statements([]), adjustments([]))
+    page = month_page("2026-01", plays([]), spam([]), statements([]), adjustments([]))
     assert "0 plays on 0 days" in page
-    assert page.count("<p>None.</p>") == 5
+    assert page.count("<p>None.</p>") == 7
 
 
 def test_a_page_is_kept_as_it_is(tmp_path: Path) -> None:
