@@ -20,6 +20,7 @@ from spam_pipeline.protocol.needs import State
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM
+from spam_pipeline.trust_and_safety.incidents import CONFIRMED, SUSPECTED
 
 DAYS = 10
 PLAYS_PER_DAY = 20_000
@@ -54,7 +55,6 @@ _A_VERDICT = """
     order by spam_probability desc, event_id limit 1
 """
 _VERDICTS = "classified_plays"
-SUSPECTED, CONFIRMED = "suspected", "confirmed"
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 

@@ -21,7 +21,7 @@ from spam_pipeline.trust_and_safety.contracts import (
 )
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared
 from spam_pipeline.trust_and_safety.model import SpamModel
-from spam_pipeline.trust_and_safety.reasons import explained
+from spam_pipeline.trust_and_safety.reasons import explained, only_reason
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
 
@@ -53,14 +53,9 @@ def _scored(plays: pl.DataFrame, play_signals: pl.LazyFrame, model: SpamModel) -
     probability = spam_probability(model, scored).round(DIGITS)
     found = explained(model, scored, np.flatnonzero(probability >= ROYALTY_TOLERANCE))
     verdicts = pl.DataFrame({"spam_probability": probability}).with_row_index("row")
-    ordinary = _reason(POLICY) if model.estimator is None else pl.lit([], dtype=_REASONS)
+    ordinary = only_reason(POLICY) if model.estimator is None else pl.lit([], dtype=_REASONS)
     explanations = verdicts.join(found, on="row", how="left", maintain_order="left")
     return explanations.drop("row").with_columns(pl.col("reasons").fill_null(ordinary))
-
-
-def _reason(name: str) -> pl.Expr:
-    """The list with the one reason that is no signal."""
-    return pl.concat_list(pl.struct(signal=pl.lit(name), value=pl.lit(None), usual=pl.lit(None))).cast(_REASONS)
 
 
 def _overruled() -> list[pl.Expr]:
@@ -69,7 +64,7 @@ def _overruled() -> list[pl.Expr]:
     is_decided = status.is_in([CONFIRMED, CLEARED])
     return [
         probability.otherwise(pl.col("spam_probability")).alias("spam_probability"),
-        pl.when(is_decided).then(_reason(DECLARED)).otherwise(pl.col("reasons")).alias("reasons"),
+        pl.when(is_decided).then(only_reason(DECLARED)).otherwise(pl.col("reasons")).alias("reasons"),
         pl.when(status == CLEARED)
         .then(None)
         .when(status.is_not_null())

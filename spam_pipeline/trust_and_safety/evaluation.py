@@ -35,7 +35,7 @@ from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.quality import BINS, DIGITS, Labels, at_prevalence, figures, reliability
 from spam_pipeline.trust_and_safety.scoring import matrix_of_examples, stated_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
-from spam_pipeline.trust_and_safety.training import held_out_by_campaign, held_out_by_time, raw_weights
+from spam_pipeline.trust_and_safety.training import held_out_by_campaign, held_out_by_time, weights_by_play
 
 NEW_TRACK_DAYS: Final = 30
 """A track is new until so many days after its upload."""
@@ -133,7 +133,7 @@ def _plays(part: pl.DataFrame) -> dict[str, int]:
 def _figures(part: pl.DataFrame, prevalence: float) -> dict[str, float]:
     """The figures of a slice, weighted as if `prevalence` of its plays were spam; without precision where one label is missing."""
     is_spam, probability = _known(part)
-    found = figures(is_spam, probability, at_prevalence(is_spam, _raw(part), prevalence))
+    found = figures(is_spam, probability, at_prevalence(is_spam, weights_by_play(part), prevalence))
     has_both = is_spam.any() and not is_spam.all()
     return {name: value for name, value in found.items() if has_both or name not in _NEEDS_BOTH_LABELS}
 
@@ -158,15 +158,10 @@ def _known(part: pl.DataFrame) -> tuple[Labels, Matrix]:
     return part.get_column("is_spam").to_numpy(), part.get_column("spam_probability").to_numpy()
 
 
-def _raw(part: pl.DataFrame) -> Matrix:
-    weights: Matrix = raw_weights(part) * part.get_column("plays").to_numpy()
-    return weights
-
-
 def _with_weight(held_out: pl.DataFrame) -> pl.DataFrame:
     """The examples with the weight they have among all of them, which need not be of both labels."""
     is_spam, _ = _known(held_out)
-    return held_out.with_columns(weight=pl.Series(at_prevalence(is_spam, _raw(held_out), USUAL_PREVALENCE)))
+    return held_out.with_columns(weight=pl.Series(at_prevalence(is_spam, weights_by_play(held_out), USUAL_PREVALENCE)))
 
 
 def _cut(examples: pl.DataFrame, label: pl.Expr) -> list[tuple[str, pl.DataFrame]]:

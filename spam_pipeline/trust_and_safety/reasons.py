@@ -13,10 +13,13 @@ from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES
 from spam_pipeline.trust_and_safety.contracts import POLICY, ClassifiedPlays
 from spam_pipeline.trust_and_safety.model import SpamModel, evidence
-from spam_pipeline.trust_and_safety.scoring import CHUNK_ROWS, Scored, fits_of
+from spam_pipeline.trust_and_safety.scoring import PlaysWithEntities, fits_of
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
 
 MAX_REASONS: Final = 3
+
+CHUNK_ROWS: Final = 100_000
+"""Plays whose reasons are looked for at a time."""
 
 Positions = npt.NDArray[np.intp]
 
@@ -27,7 +30,7 @@ _SIGNALS_OF_TYPE: Final = np.array(
 )
 
 
-def explained(model: SpamModel, scored: Scored, which: Positions) -> pl.DataFrame:
+def explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) -> pl.DataFrame:
     """`reasons` and `attack_type` of the plays at these positions, in their order, beside their `row`."""
     chunks = [which[start : start + CHUNK_ROWS] for start in range(0, len(which), CHUNK_ROWS)]
     types = {"row": pl.UInt32(), "reasons": _REASONS, "attack_type": pl.String()}
@@ -35,7 +38,16 @@ def explained(model: SpamModel, scored: Scored, which: Positions) -> pl.DataFram
     return pl.concat([pl.DataFrame(schema=types), *found])
 
 
-def _explained(model: SpamModel, scored: Scored, which: Positions) -> pl.DataFrame:
+def only_reason(name: str) -> pl.Expr:
+    """The list with one reason, which is no signal."""
+    return pl.concat_list(_no_signal(name)).cast(_REASONS)
+
+
+def _no_signal(name: str) -> pl.Expr:
+    return pl.struct(signal=pl.lit(name), value=pl.lit(None, pl.Float64), usual=pl.lit(None, pl.Float64))
+
+
+def _explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) -> pl.DataFrame:
     fit = fits_of(scored, which)
     best = fit.argmax(axis=1)
     is_named = fit[np.arange(len(which)), best] >= NAMED_FROM
@@ -52,7 +64,7 @@ def _explained(model: SpamModel, scored: Scored, which: Positions) -> pl.DataFra
     )
 
 
-def _strongest(model: SpamModel, scored: Scored, which: Positions, best: Positions) -> Positions:
+def _strongest(model: SpamModel, scored: PlaysWithEntities, which: Positions, best: Positions) -> Positions:
     """Per play the positions in `NAMES` of the signals that speak most for spam, strongest first; -1 fills up."""
     if model.estimator is None:
         return _SIGNALS_OF_TYPE[best]
@@ -65,8 +77,7 @@ def _reasons(positions: Positions, values: Matrix, *, is_policy: bool) -> pl.Ser
     """One list per play: the signals at these positions, each with its value and what is usual."""
     reasons = [_reason(positions[:, place], values) for place in range(positions.shape[1])]
     named = pl.DataFrame({str(place): reason for place, reason in enumerate(reasons)})
-    policy = [pl.struct(signal=pl.lit(POLICY), value=pl.lit(None, pl.Float64), usual=pl.lit(None, pl.Float64))]
-    listed = pl.concat_list([*map(pl.col, named.columns), *(policy if is_policy else [])])
+    listed = pl.concat_list([*map(pl.col, named.columns), *([_no_signal(POLICY)] if is_policy else [])])
     return named.select(listed.list.drop_nulls().cast(_REASONS)).to_series()
 
 

@@ -6,6 +6,7 @@ what experts declared, is in `classification`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,9 +21,6 @@ from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Mat
 
 POLICY_FLOOR, POLICY_CEILING = 0.1, 0.9
 """The policy is never surer than this either way, because no label confirms it."""
-
-CHUNK_ROWS: Final = 100_000
-"""Plays whose reasons are looked for at a time."""
 
 Rows = npt.NDArray[np.uint32]
 
@@ -45,6 +43,11 @@ class EntityTable:
     values: Matrix
     matrix: Matrix
 
+    @cached_property
+    def fits(self) -> Matrix:
+        """How well each signature fits each entity, as far as its conditions are about this kind."""
+        return fits(self.matrix, self.names)
+
     def rows_of(self, keys: pl.Series) -> Rows:
         """The row of each key, in the order of `keys`."""
         found = (
@@ -56,7 +59,7 @@ class EntityTable:
 
 
 @dataclass(frozen=True)
-class Scored:
+class PlaysWithEntities:
     """Plays and the entities that speak about them: for each kind of entity its table, and the row of each play in it."""
 
     tables: dict[str, EntityTable]
@@ -71,16 +74,16 @@ class Scored:
         return np.hstack([table.values[self.rows[kind][which]] for kind, table in self.tables.items()])
 
 
-def entities_of(plays: pl.DataFrame, play_signals: pl.LazyFrame) -> Scored:
+def entities_of(plays: pl.DataFrame, play_signals: pl.LazyFrame) -> PlaysWithEntities:
     """Look up the entities of `plays`, which have an `actor_key`, among the day's `PlaySignals`."""
     tables = {kind: _entity_table(play_signals, kind) for kind in (*_PLAY_COLUMNS, UPLOADER)}
     rows = {kind: tables[kind].rows_of(plays.get_column(column)) for kind, column in _PLAY_COLUMNS.items()}
     of_tracks = tables[TRACK].row_of_key.get_column("uploader_key")
     uploaders = np.append(tables[UPLOADER].rows_of(of_tracks), np.uint32(tables[UPLOADER].row_of_key.height))
-    return Scored(tables, {**rows, UPLOADER: uploaders[rows[TRACK]]})
+    return PlaysWithEntities(tables, {**rows, UPLOADER: uploaders[rows[TRACK]]})
 
 
-def spam_probability(model: SpamModel, scored: Scored) -> Matrix:
+def spam_probability(model: SpamModel, scored: PlaysWithEntities) -> Matrix:
     """The spam probability of each play, in the order in which they were looked up."""
     if model.estimator is None:
         return stated_probability(fits_of(scored, np.arange(len(scored.rows[TRACK]))).max(axis=1))
@@ -97,11 +100,11 @@ def stated_probability(best_fit: Matrix) -> Matrix:
     return stated
 
 
-def fits_of(scored: Scored, which: npt.NDArray[np.intp]) -> Matrix:
+def fits_of(scored: PlaysWithEntities, which: npt.NDArray[np.intp]) -> Matrix:
     """How well the signature of each of `ATTACK_TYPES` fits some plays: the least of the fits of a play's entities."""
     found = np.ones((len(which), len(ATTACK_TYPES)))
     for kind, table in scored.tables.items():
-        np.minimum(found, fits(table.matrix, table.names)[scored.rows[kind][which]], out=found)
+        np.minimum(found, table.fits[scored.rows[kind][which]], out=found)
     return found
 
 

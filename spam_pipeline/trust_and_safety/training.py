@@ -74,18 +74,18 @@ def learned(examples: pl.DataFrame) -> Any:
     legitimate: they are left out and it is fitted again, in `CLEANINGS` rounds, so that an attack that nobody has labelled or
     foreseen is not learned as something that listeners do.
     """
-    estimator = _fitted(examples)
+    matrix, is_spam, weight = matrix_of_examples(examples), _labels(examples), raw_weights(examples)
+    is_unsure = examples.get_column("is_weak").to_numpy() & ~is_spam
+    estimator = _fitted(matrix, is_spam, weight)
     for _ in range(CLEANINGS):
-        is_doubtful = pl.Series(probability_of(estimator, examples) >= DOUBTFUL)
-        estimator = _fitted(examples.filter(~(pl.col("is_weak") & ~pl.col("is_spam") & is_doubtful)))
+        is_kept = ~(is_unsure & (_probability(estimator, matrix) >= DOUBTFUL))
+        estimator = _fitted(matrix[is_kept], is_spam[is_kept], weight[is_kept])
     return estimator
 
 
 def probability_of(estimator: Any, examples: pl.DataFrame) -> Matrix:
     """The spam probability that an estimator gives each example."""
-    log_odds = intercept(estimator) + evidence(estimator, matrix_of_examples(examples), NAMES).sum(axis=1)
-    probability: Matrix = expit(log_odds)
-    return probability
+    return _probability(estimator, matrix_of_examples(examples))
 
 
 def held_out_by_campaign(examples: pl.DataFrame) -> pl.DataFrame:
@@ -121,6 +121,12 @@ def raw_weights(examples: pl.DataFrame) -> Matrix:
     return np.where(examples.get_column("is_weak").to_numpy(), WEAK_WEIGHT, 1.0)
 
 
+def weights_by_play(examples: pl.DataFrame) -> Matrix:
+    """What the plays of an example count beside those of others of its label."""
+    weights: Matrix = raw_weights(examples) * examples.get_column("plays").to_numpy()
+    return weights
+
+
 def _scored(seen: pl.DataFrame, unseen: pl.DataFrame) -> pl.DataFrame:
     known = unseen.filter(~(pl.col("is_weak") & pl.col("is_spam")))
     if not _is_enough(seen):
@@ -137,9 +143,13 @@ def _labels(examples: pl.DataFrame) -> Labels:
     return examples.get_column("is_spam").to_numpy()
 
 
-def _fitted(examples: pl.DataFrame) -> Any:
-    is_spam = _labels(examples)
-    return fitted(matrix_of_examples(examples), is_spam, at_prevalence(is_spam, raw_weights(examples), SPAM_PRIOR))
+def _fitted(matrix: Matrix, is_spam: Labels, weight: Matrix) -> Any:
+    return fitted(matrix, is_spam, at_prevalence(is_spam, weight, SPAM_PRIOR))
+
+
+def _probability(estimator: Any, matrix: Matrix) -> Matrix:
+    probability: Matrix = expit(intercept(estimator) + evidence(estimator, matrix, NAMES).sum(axis=1))
+    return probability
 
 
 def _measured(prefix: str, held_out: pl.DataFrame) -> dict[str, float]:
@@ -147,8 +157,7 @@ def _measured(prefix: str, held_out: pl.DataFrame) -> dict[str, float]:
     is_spam = _labels(held_out)
     if is_spam.all() or not is_spam.any():
         return {}
-    raw = raw_weights(held_out) * held_out.get_column("plays").to_numpy()
-    weight = at_prevalence(is_spam, raw, SPAM_PRIOR)
+    weight = at_prevalence(is_spam, weights_by_play(held_out), SPAM_PRIOR)
     measured = figures(is_spam, held_out.get_column("spam_probability").to_numpy(), weight)
     return {f"{prefix}_{name}": value for name, value in {"examples": float(held_out.height), **measured}.items()}
 

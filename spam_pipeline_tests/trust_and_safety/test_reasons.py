@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES, Condition
 from spam_pipeline.trust_and_safety.contracts import POLICY, TRACK, PlaySignals
 from spam_pipeline.trust_and_safety.model import SpamModel, evidence, intercept
-from spam_pipeline.trust_and_safety.reasons import MAX_REASONS, explained
-from spam_pipeline.trust_and_safety.scoring import CHUNK_ROWS, Scored, entities_of, fits_of, spam_probability
+from spam_pipeline.trust_and_safety.reasons import CHUNK_ROWS, MAX_REASONS, explained
+from spam_pipeline.trust_and_safety.scoring import PlaysWithEntities, entities_of, fits_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, with_actor
 from spam_pipeline.trust_and_safety.training import learned
@@ -66,7 +66,7 @@ def test_a_reason_has_the_signals_value_and_what_is_usual(of_every_play: pl.Data
             assert reason["value"] == pytest.approx(seen, abs=5e-5)
 
 
-def one_play(**values: float) -> Scored:
+def one_play(**values: float) -> PlaysWithEntities:
     """A play whose entities have these signals; about the others nothing is known."""
     rows = [
         {"entity_kind": kind, "entity_key": 1, "uploader_key": 1 if kind == TRACK else None}
@@ -88,7 +88,7 @@ def model_with(coefficients: Mapping[str, float]) -> SpamModel:
     return SpamModel(estimator)
 
 
-def named(model: SpamModel, scored: Scored) -> list[dict[str, Any]]:
+def named(model: SpamModel, scored: PlaysWithEntities) -> list[dict[str, Any]]:
     (reasons,) = explained(model, scored, np.array([0]))["reasons"].to_list()
     return list(reasons)
 
