@@ -1,7 +1,7 @@
 """Issuing: a person declares a month's statement final. What is issued is a fact, and lands like one; see `document`.
 
-What may be issued is what is published in production when nothing that it rests on is stale or held. Nothing is computed
-here but the document, and an issued month is never issued again: what changes about it is in `adjustments`.
+What may be issued is what is published in production when nothing that it rests on is stale, and nothing of it is held. Nothing is
+computed here but the document, and an issued month is never issued again: what changes about it is in `adjustments`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS = (
     "royalty_payments",
     "royalty_grounds",
 )
+_OWN_CONTEXT = "royalties"
 _LONGEST_NAME, _MOST_TOLD = 100, 3
 
 
@@ -56,7 +57,7 @@ class Issued(NamedTuple):
 
 
 def issue(runner: Runner, landing: LandingZone, month: str, by: str) -> Issued:
-    """Issue a month's statement, and land its document.
+    """Look at the landing zone, issue a month's statement, and land its document.
 
     Raises `NotIssued` with the reason, `WrongPartition`, and `WrongDecision` when it is not said by whom.
     """
@@ -67,6 +68,7 @@ def issue(runner: Runner, landing: LandingZone, month: str, by: str) -> Issued:
             f"{month} is issued in {PRODUCTION} only: in {runner.environment} others do not see what you see"
         )
     with runner.claims.on(digest(("issue", month)), wait=True):
+        runner.observe()
         needs = runner.needs()
         _require_turn(landing, needs, month)
         _require_over(runner, month)
@@ -106,12 +108,17 @@ def _require_over(runner: Runner, month: str) -> None:
 
 
 def _require_settled(graph: StageGraph, needs: Needs, month: str) -> None:
-    """Nothing that the month rests on may be stale or held, or else what is issued is known to be wrong."""
+    """Nothing that the month rests on may be stale or held, or else what is issued is known to be wrong.
+
+    What no statement reads itself may be held if it is not dated, such as a model that was refused: what its team publishes counts.
+    """
+    stages = graph.with_upstreams((STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS))
+    own = {name for stage in stages if stage.context == _OWN_CONTEXT for name in (stage.name, *graph.upstreams(stage))}
     open_needs = [
         f"{need.stage} {need.partition} is {need.state.value}"
-        for stage in graph.with_upstreams((STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS))
+        for stage in stages
         for need in needs[stage.name].values()
-        if need.state is not State.FRESH and _matters(stage, need.partition, month)
+        if need.state is not State.FRESH and _matters(stage, need, month, is_own=stage.name in own)
     ]
     if open_needs:
         more = f" and {len(open_needs) - _MOST_TOLD} more" if len(open_needs) > _MOST_TOLD else ""
@@ -120,10 +127,11 @@ def _require_settled(graph: StageGraph, needs: Needs, month: str) -> None:
         )
 
 
-def _matters(stage: AnyStage, partition: str, month: str) -> bool:
-    """Whether a partition can matter to a month: what is not partitioned by the day of the event may matter to any."""
-    is_dated = stage.partitions.grain is not Grain.NONE and stage.partitions is not arrival_days
-    return not is_dated or month_of(partition) <= month
+def _matters(stage: AnyStage, need: Need, month: str, *, is_own: bool) -> bool:
+    """Whether a partition that is not fresh stands in the way of a month; one that names no day of events may matter to any."""
+    if stage.partitions.grain is Grain.NONE:
+        return is_own or need.state is not State.HELD or need.published is None
+    return stage.partitions is arrival_days or month_of(need.partition) <= month
 
 
 def _rows(need: Need | None) -> int:

@@ -54,7 +54,7 @@ def reason(books: Books) -> str:
 
 
 @given(st.tuples(paying, paying, paying), changes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_unit_is_somewhere_exactly_once_whatever_is_issued_and_changed(
     cases: tuple[Month, Month, Month], steps: list[tuple[str, Month] | str]
 ) -> None:

@@ -308,8 +308,7 @@ def test_a_month_is_issued_in_its_turn_in_production_and_when_it_is_over_and_set
         branch.issue(JANUARY, by="Ada")
 
     land_heard(home, "2026-03-04", "2026-01-20", "late", 9)
-    pipeline.runner.observe()
-    assert "received_plays 2026-03-04 is stale" in refusal(JANUARY)
+    assert "received_plays 2026-03-04 is stale" in refusal(JANUARY), "what has landed is seen before anything is issued"
     converged(pipeline)
     (version, _) = pipeline.versions("plays", "2026-01-20")[-1]
     pipeline.decide("reject", version.recipe, by="Ada", reason="counted twice")
@@ -323,6 +322,15 @@ def test_a_month_is_issued_in_its_turn_in_production_and_when_it_is_over_and_set
     pipeline.issue(FEBRUARY, by="Ada")
     converged(pipeline)
     assert "2026-03 is not over" in refusal(MARCH)
+
+
+def test_a_model_that_is_held_keeps_nobody_from_issuing_by_the_verdicts_of_the_one_before(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    land_incident(home, "confirmed")
+    _, (newest, _) = converged(pipeline).versions("spam_model")
+    pipeline.decide("reject", newest.recipe, by="Ada", reason="worse than the one before")
+    assert converge(pipeline.runner).held == ("spam_model all: its version was refused",)
+    assert pipeline.issue(JANUARY, by="Ada").month == JANUARY
 
 
 def launched(home: Path, month: str, by: str) -> dg.ExecuteInProcessResult:
