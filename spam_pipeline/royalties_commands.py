@@ -73,7 +73,9 @@ def statements_command(
     pipeline = Pipeline()
     place = folder or pipeline.settings.own_place / "statements"
     with progress() as tell:
-        made = write_statement_files(pipeline.runner, month, place, Sender(sender, sender_name), tell)
+        made = write_statement_files(
+            pipeline.runner, pipeline.landing_zone, month, place, Sender(sender, sender_name), tell
+        )
     print_record(made._asdict(), as_json=as_json)
 
 

@@ -23,6 +23,9 @@ Parts = dict[str, pl.LazyFrame]
 
 REJECTED = "rejected"
 TIERS = ("free", "premium")
+LARGEST_REVENUE_MINOR = 10**15
+"""More than any audience pays in a month, in any currency, and little enough that thousands of such pools can be added."""
+
 PAYOUT_RULES = ("pro_rata", "user_centric")
 STATUSES = ("suspected", "confirmed", "cleared")
 ENTITY_TYPES = ("user", "device", "ip", "track", "user_agent")
@@ -110,7 +113,7 @@ def revenue_by_month(file: LandedFile) -> Parts:
             "country": _one_of("country", country_codes(), "an ISO 3166-1 alpha-2 code"),
             "tier": _one_of("tier", TIERS),
             "currency": _one_of("currency", currency_codes(), "an ISO 4217 code"),
-            "net_revenue_minor": _integer("net_revenue_minor"),
+            "net_revenue_minor": _integer("net_revenue_minor", LARGEST_REVENUE_MINOR),
         },
         key=["month", "country", "tier", "currency"],
     )

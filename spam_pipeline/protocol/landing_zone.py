@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from upath import UPath
 
@@ -140,23 +141,24 @@ class LandingZone:
 
 
 def _unfinished(path: str) -> str:
-    """Where a file is written until it is whole: a hidden one beside it, which belongs to no source."""
+    """Where a file is written until it is whole: a hidden one beside it, which belongs to no source and to no other writer."""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/.{name}"
+    return f"{folder}/.{uuid4().hex}.{name}"
 
 
 def _add_locally(path: Path, content: bytes) -> None:
     """Write a file beside its place and flush it; a link, unlike a renaming, does not replace what lies there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(_unfinished(str(path)))
-    unfinished.unlink(missing_ok=True)
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.chmod(0o444)
-    os.link(unfinished, path)
-    unfinished.unlink()
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o444)
+        os.link(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     _flush(path.parent)
 
 

@@ -63,6 +63,8 @@ class Stage(Generic[P, R]):
     private_parts: frozenset[str] = frozenset()
     file_by_file: bool = False
     settled_after_days: int | None = None
+    driven_by: tuple[str, ...] = ()
+    never_retracted: bool = False
     delivery: AnyDelivery | None = None
     retry: Retry = field(default_factory=Retry)
 
@@ -94,6 +96,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     private_parts: Iterable[str] = (),
     file_by_file: bool = False,
     settled_after_days: int | None = None,
+    driven_by: Iterable[str] = (),
+    never_retracted: bool = False,
     delivery: AnyDelivery | None = None,
     retry: Retry | None = None,
     context: str | None = None,
@@ -101,10 +105,11 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     """Turn a pure function into a stage of the context whose package it is defined in.
 
     `selections` says for a parameter which partitions it reads where that is not simply the same one; the first parameter
-    drives: a partition is wanted when it selects something there. `reads` says which columns of which schema a parameter
+    drives, or those in `driven_by`: a partition is wanted when one of them selects something there. `reads` says which columns of which schema a parameter
     reads of its upstream, and `expectations` what its fingerprint has to look like: while an upstream version does not meet
     them, this stage alone is held and keeps what it had. `libraries` are the distributions whose release can
-    change the result. `settled_after_days` waits until the landing zone has moved that far past the day. `delivery`
+    change the result. `settled_after_days` waits until the landing zone has moved that far past the day. What is `never_retracted`
+    stays published though the files that it came from are gone, and is held until somebody restores them. `delivery`
     carries what was published to a store outside. `retry` says how often a failed recipe is tried again unasked.
 
     Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
@@ -112,7 +117,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
 
     def define(function: Callable[P, R]) -> Stage[P, R]:
         parameters = tuple(inspect.signature(function).parameters)
-        declared = {**(selections or {}), **(reads or {}), **(expectations or {})}
+        declared = {**(selections or {}), **(reads or {}), **(expectations or {}), **dict.fromkeys(driven_by)}
         unknown = sorted(declared.keys() - set(parameters))
         if unknown or not parameters:
             problem = f"declarations for {', '.join(unknown)}" if unknown else "no parameters"
@@ -135,6 +140,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             private_parts=frozenset(private_parts),
             file_by_file=file_by_file,
             settled_after_days=settled_after_days,
+            driven_by=tuple(driven_by) or tuple(chosen)[:1],
+            never_retracted=never_retracted,
             delivery=delivery,
             retry=retry or (DELIVERIES if delivery else Retry()),
         )

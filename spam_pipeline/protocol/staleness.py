@@ -35,7 +35,6 @@ from spam_pipeline.protocol.recipe import (
 )
 from spam_pipeline.protocol.records import Published, PublishedPart
 from spam_pipeline.protocol.selection import Key, Selection, UpstreamKeys
-from spam_pipeline.protocol.stage import ABOUT_ITSELF
 
 Assume = Callable[[Mapping[str, Need]], Mapping[str, Published | None]]
 """What consumers are to find published for a stage's needs: what is published, unless one plans ahead."""
@@ -167,9 +166,11 @@ class _StageAssessment:
         self._is_judged_by_history = stage.name in graph.judged_by_history
         self._history_keys = sorted(self._published)
         wanted = {partition: self._need(partition) for partition in self._wanted()}
-        unwanted = sorted(self._published.keys() - wanted.keys())
-        self.needs: dict[str, Need] = {**wanted, **{partition: self._unwanted(partition) for partition in unwanted}}
-        self.offers = surroundings.assume(wanted)
+        unwanted = {
+            partition: self._unwanted(partition) for partition in sorted(self._published.keys() - wanted.keys())
+        }
+        self.needs: dict[str, Need] = {**wanted, **unwanted}
+        self.offers = surroundings.assume(self.needs if stage.never_retracted else wanted)
         self.unpublished: frozenset[str] = frozenset(key for key, version in self.offers.items() if version is None)
 
     def unmet(self, limits: tuple[Limit, ...]) -> dict[int, str]:
@@ -217,12 +218,10 @@ class _StageAssessment:
 
     def _wanted(self) -> list[str]:
         """The partitions there is something for, as far as the landing zone has moved past them."""
-        driver = next(name for name in self._stage.parameters if name not in ABOUT_ITSELF)
-        if driver in self._sources:
-            return sorted(self._snapshot.landed.get(driver, {}))
-        found: set[str] = set()
+        drivers = self._stage.driven_by
+        found = {key for name in drivers if name in self._sources for key in self._snapshot.landed.get(name, {})}
         for item in self._inputs:
-            if item.parameter == driver:
+            if item.parameter in drivers:
                 found |= item.offer.selection.wanted(item.upstream.offers, item.offer.keys)
         settled_after = self._stage.settled_after_days
         if settled_after is None:
@@ -311,8 +310,13 @@ class _StageAssessment:
         return history_digest((key, version) for key, version in found if version.recipe != recipe)
 
     def _unwanted(self, partition: str) -> Need:
+        name, published = self._stage.name, self._published[partition]
+        if self._stage.never_retracted:
+            return Need(
+                name, partition, State.HELD, Work.NOTHING, "what it was made from is gone: restore it", "", published
+            )
         reason = "there is nothing to compute it from any more"
-        return Need(self._stage.name, partition, State.STALE, Work.RETRACT, reason, "", self._published[partition])
+        return Need(name, partition, State.STALE, Work.RETRACT, reason, "", published)
 
     def _waiting(self, partition: str) -> Sequence[tuple[str, bool]]:
         """The inputs that are wanted but not published, and whether each of them cannot come by itself."""

@@ -20,7 +20,7 @@ class Side(NamedTuple):
 
 
 def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str) -> pl.LazyFrame:
-    """A month's `RoyaltyAdjustments`; none while the month is not issued.
+    """A month's `RoyaltyAdjustments` since the last statement that says something of it; none while the month is not issued.
 
     `now` has its `RoyaltyStatements`, of the content `statement_now`, and its `RoyaltyGrounds`; `issued` all `IssuedStatements`
     and `IssuedGrounds` about it; `usage` is its `RoyaltyUsage`.
@@ -30,12 +30,14 @@ def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str
         return RoyaltyAdjustments.empty()
     current = now.lines.filter(pl.col("rule") == AGREED).select(*LINE, "amount_minor", "pool_minor").collect()
     changed = _difference(current, paid)
-    why = reasons(changed, _latest(issued.grounds.collect()), now.grounds.collect(), usage)
+    latest = paid.sort("issued_at", "issued_in").tail(1)
+    grounds = issued.grounds.filter(pl.col("issued_in") == latest["issued_in"][0]).collect()
+    why = reasons(changed, grounds, now.grounds.collect(), usage)
     return (
         changed.lazy()
         .join(_changes_of_pools(current, paid).lazy(), on=POOL)
         .join(why.lazy(), on=POOL)
-        .with_columns(statement_then=pl.lit(_latest(paid)["statement"][0]), statement_now=pl.lit(statement_now))
+        .with_columns(statement_then=pl.lit(latest["statement"][0]), statement_now=pl.lit(statement_now))
         .select(*column_types(RoyaltyAdjustments))
         .sort(LINE)
     )
@@ -56,8 +58,3 @@ def _changes_of_pools(current: pl.DataFrame, paid: pl.DataFrame) -> pl.DataFrame
         paid.select("issued_in", *POOL, -minor).unique().drop("issued_in"),
     ]
     return pl.concat(money).group_by(POOL).agg(pool_change_minor=minor.sum())
-
-
-def _latest(issued: pl.DataFrame) -> pl.DataFrame:
-    """What the last statement that says something of the month says."""
-    return issued.filter(pl.col("issued_in") == pl.col("issued_in").max())

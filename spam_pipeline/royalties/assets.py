@@ -47,6 +47,9 @@ _CLASSIFIED_PLAYS = Reads(
 )
 _ACCOUNTS = Reads(("user_key", "country", "tier"))
 
+_UNTIL_SETTLED = ("royalty_statements", "issued_statements")
+"""What is issued stays in the books, even if nothing is left that a statement could be made from."""
+
 _PAID_LINE = ("month", "currency", "rule", "line", "payee_id", "amount_minor")
 
 MONEY_READS = {
@@ -135,6 +138,7 @@ def royalty_grounds(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     owner=OWNER,
     libraries=["polars"],
     file_by_file=True,
+    never_retracted=True,
 )
 def issued_statements(issued: LandedFile) -> Batches:
     """The statement that was issued for a month, line by line as it was, and the adjustments that it settled; it never changes.
@@ -150,6 +154,7 @@ def issued_statements(issued: LandedFile) -> Batches:
     owner=OWNER,
     libraries=["polars"],
     file_by_file=True,
+    never_retracted=True,
 )
 def issued_payments(issued: LandedFile) -> Batches:
     """What each payee was paid with an issued statement, and what was carried to the next month."""
@@ -162,6 +167,7 @@ def issued_payments(issued: LandedFile) -> Batches:
     owner=OWNER,
     libraries=["polars"],
     file_by_file=True,
+    never_retracted=True,
 )
 def issued_grounds(issued: LandedFile) -> Batches:
     """What an issued statement rested on, and each earlier month whose adjustments it settled."""
@@ -173,6 +179,7 @@ def issued_grounds(issued: LandedFile) -> Batches:
     contract=RoyaltyAdjustments,
     owner=OWNER,
     libraries=["polars"],
+    driven_by=_UNTIL_SETTLED,
     selections={
         "royalty_usage": DaysOfMonth(),
         "issued_statements": PartNamedAlike(),
@@ -181,7 +188,7 @@ def issued_grounds(issued: LandedFile) -> Batches:
     reads={
         "royalty_statements": Reads((*LINE, "amount_minor", "pool_minor")),
         "royalty_usage": Reads(("country", "tier", "track_id", "status")),
-        "issued_statements": Reads((*LINE, "issued_in", "amount_minor", "pool_minor", "statement")),
+        "issued_statements": Reads((*LINE, "issued_in", "issued_at", "amount_minor", "pool_minor", "statement")),
     },
 )
 def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
@@ -210,6 +217,7 @@ def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everythin
     contract=RoyaltyPayments,
     owner=OWNER,
     libraries=["polars"],
+    driven_by=_UNTIL_SETTLED,
     selections=dict.fromkeys(
         ("royalty_statements", "royalty_adjustments", "issued_payments", "issued_statements"), PartitionsUpTo()
     ),

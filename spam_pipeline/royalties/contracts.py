@@ -21,7 +21,7 @@ that is what is paid, for each payee by the one of these two that the payee agre
 RULES = (AGREED, PRO_RATA, USER_CENTRIC)
 
 PAYOUT, ESCROW, UNCLAIMED = "payout", "escrow", "unclaimed"
-"""Where a pool's money goes: to a payee, to wait for an incident, to wait for valid rights, or to nobody."""
+"""Where a pool's money goes that is not `withheld`: to a payee, to wait for valid rights, or to nobody."""
 
 NO_CURRENCY = "XXX"
 """ISO 4217 for "no currency": the pool of an audience that was heard, but whose revenue has not landed."""
@@ -209,8 +209,8 @@ class RoyaltyPayments(Contract):
 class RoyaltyGrounds(Contract):
     """What a month's statement rests on, in numbers that can be compared: what differs between two of them has changed.
 
-    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `usage`: plays of a country and
-    tier, by `arrival_day`, `status` and `incident_id`. `rights`: a digest of what is claimed in the month of a track (`about`)
+    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of what a country and
+    tier heard, by `arrival_day`; and `usage` the plays, also by `status` and `incident_id`. `rights`: a digest of what is claimed in the month of a track (`about`)
     that has eligible plays. `agreement`: 1 for a payee (`about`) who is paid user-centric. `division`: a digest of the code
     that divides. Columns that say nothing about a ground are empty.
     """

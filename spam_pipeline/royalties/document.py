@@ -19,6 +19,7 @@ from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol.contract import Contract, column_types
 from spam_pipeline.protocol.errors import PipelineError, WrongPartition
 from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.stage import Source
 from spam_pipeline.royalties.contracts import IssuedGrounds, IssuedPayments, IssuedStatements
@@ -75,9 +76,18 @@ class Document(NamedTuple):
     grounds: pl.DataFrame
 
 
-def folder_of(month: str) -> str:
-    """Where the document of a month lies, as a POSIX path below the landing zone's root."""
-    return f"issued/{month}"
+def documents_of(landing: LandingZone, month: str) -> list[str]:
+    """The paths of the documents of a month, as POSIX paths below the landing zone's root; there is one once it is issued."""
+    paths = [f"{_folder_of(month)}/{name}" for name in landing.names_in(_folder_of(month))]
+    return [path for path in paths if classify(path)]
+
+
+def landed_document(landing: LandingZone, month: str, path: str) -> LandedFile:
+    """A document as it lies there now. Raises `FileNotFoundError`."""
+    digest, state = landing.digest(path), landing.state(path)
+    if state is None:
+        raise FileNotFoundError(path)
+    return LandedFile(issued.name, month, path, digest, state.size, state.marker, landing)
 
 
 def classify(path: str) -> tuple[Source, str] | None:
@@ -118,7 +128,7 @@ def written(document: Document) -> tuple[str, bytes]:
     content = io.BytesIO()
     every.write_parquet(content, compression="zstd", row_group_size=_ROW_GROUP_ROWS)
     name = hashlib.sha256(content.getvalue()).hexdigest()
-    return f"{folder_of(document.month)}/{name}.parquet", content.getvalue()
+    return f"{_folder_of(document.month)}/{name}.parquet", content.getvalue()
 
 
 def lines_in(file: LandedFile) -> Batches:
@@ -136,9 +146,13 @@ def grounds_in(file: LandedFile) -> Batches:
     return _by_month(_table(file, GROUND, IssuedGrounds))
 
 
-def versions_in(content: bytes) -> pl.DataFrame:
-    """The versions that a document pins, given its bytes."""
-    return pl.read_parquet(content).filter(pl.col("record") == VERSION).select(tuple(VERSION_TYPES))
+def versions_in(file: LandedFile) -> pl.DataFrame:
+    """The versions that a document pins."""
+    return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
+
+
+def _folder_of(month: str) -> str:
+    return f"issued/{month}"
 
 
 def _by_month(table: pl.DataFrame) -> Batches:
@@ -148,6 +162,11 @@ def _by_month(table: pl.DataFrame) -> Batches:
 
 def _table(file: LandedFile, record: str, contract: type[Contract]) -> pl.DataFrame:
     """The records of one kind, in the columns and the order of their contract. Raises `WrongDocument`."""
+    own = _records(file, record).select(*column_types(contract))
+    return own.sort(contract.primary_key()).collect()
+
+
+def _records(file: LandedFile, record: str) -> pl.LazyFrame:
     if not file.path.endswith(f"/{file.digest}.parquet"):
         raise WrongDocument(f"{file.path} is not what was issued: its bytes have the digest {file.digest}; restore it")
     with file.open() as content:
@@ -155,5 +174,4 @@ def _table(file: LandedFile, record: str, contract: type[Contract]) -> pl.DataFr
     found = document.select("format", "issued_in").unique().collect().rows()
     if found != [(FORMAT, file.partition)]:
         raise WrongDocument(f"{file.path} has format and month {found}: expected {FORMAT} and {file.partition}")
-    own = document.filter(pl.col("record") == record).select(*column_types(contract))
-    return own.sort(contract.primary_key()).collect()
+    return document.filter(pl.col("record") == record)

@@ -10,11 +10,10 @@ from spam_pipeline.protocol.records import Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyPayments
 from spam_pipeline.royalties.explanation import Evidence, Explanation, explanation
-from spam_pipeline.royalties.payments import Account, settled_by
+from spam_pipeline.royalties.made_from import STATEMENTS, frame_read, statement_read
+from spam_pipeline.royalties.payments import PAID_FROM, Account, settled_by
 
-STATEMENTS, ADJUSTMENTS, PAYMENTS = "royalty_statements", "royalty_adjustments", "royalty_payments"
-
-_ACCOUNT = (STATEMENTS, ADJUSTMENTS, "issued_payments", "issued_statements")
+ADJUSTMENTS, PAYMENTS = "royalty_adjustments", "royalty_payments"
 
 
 class Explained(NamedTuple):
@@ -51,9 +50,9 @@ def explain(runner: Runner, payee_id: str, month: str) -> Explained:
     """
     statement_months.check(month)
     payments, adjustments = (runner.reader.version(stage, month) for stage in (PAYMENTS, ADJUSTMENTS))
-    statement = _statement(runner, month, adjustments)
-    account = Account(*(_read(runner, payments, stage) for stage in _ACCOUNT))
-    issued = _read(runner, adjustments, "issued_statements")
+    statement = statement_read(runner, month, adjustments)
+    account = Account(*(frame_read(runner, payments, stage) for stage in PAID_FROM))
+    issued = frame_read(runner, adjustments, "issued_statements")
     settled = account.adjustments.filter(pl.col("month").is_in(settled_by(month, account)))
     if not issued.head(1).collect().is_empty():
         settled = account.issued_months.filter(pl.col("issued_in") == month, pl.col("month") != month)
@@ -63,27 +62,12 @@ def explain(runner: Runner, payee_id: str, month: str) -> Explained:
         payments=runner.reader.scan(payments.parts, RoyaltyPayments),
         account=account,
         settled=settled,
-        statement=_read(runner, adjustments, STATEMENTS),
+        statement=frame_read(runner, adjustments, STATEMENTS),
         issued=issued,
         adjustments=runner.reader.scan(adjustments.parts, RoyaltyAdjustments),
-        grounds=_read(runner, adjustments, "royalty_grounds"),
-        usage=_read(runner, statement, "royalty_usage"),
-        rights=_read(runner, statement, "rights"),
+        grounds=frame_read(runner, adjustments, "royalty_grounds"),
+        issued_grounds=frame_read(runner, adjustments, "issued_grounds"),
+        usage=frame_read(runner, statement, "royalty_usage"),
+        rights=frame_read(runner, statement, "rights"),
     )
     return Explained(explanation(payee_id, month, evidence), (payments, adjustments, statement))
-
-
-def _read(runner: Runner, version: Version, stage: str) -> pl.LazyFrame:
-    """All columns of what a version was made from, of one stage."""
-    frame: pl.LazyFrame = runner.reader.load(stage, None, [item for item in version.inputs if item.upstream == stage])
-    return frame
-
-
-def _statement(runner: Runner, month: str, adjustments: Version) -> Version:
-    """The version of the statement that adjustments were made from."""
-    read = {item.record for item in adjustments.inputs if item.upstream == STATEMENTS}
-    versions = runner.ledger.versions(STATEMENTS, month, runner.environment)
-    found = next((version for version, _ in versions if version.id in read), None)
-    if found is None:
-        raise NotPublished(f"{month} has no statement with a line: there is nothing to explain")
-    return found

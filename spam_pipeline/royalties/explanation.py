@@ -17,7 +17,7 @@ from spam_pipeline.royalties.payments import Account, payments
 _LINE = (*POOL, "line", "incident_id")
 _USAGE = ("country", "tier", "line", "incident_id")
 _LISTENED = ("plays", "ms_played")
-_HEARD = ("country", "tier", "track_id", "share_ppm", "status", "incident_id")
+_HEARD = ("country", "tier", "track_id", "share_ppm", "in_escrow", "status", "incident_id")
 
 
 class DoesNotAddUp(PipelineError):
@@ -38,6 +38,7 @@ class Evidence(NamedTuple):
     issued: pl.LazyFrame
     adjustments: pl.LazyFrame
     grounds: pl.LazyFrame
+    issued_grounds: pl.LazyFrame
     usage: pl.LazyFrame
     rights: pl.LazyFrame
 
@@ -45,9 +46,10 @@ class Evidence(NamedTuple):
 class Explanation(NamedTuple):
     """What a payee's payment for a month is made of; amounts are in minor units.
 
-    `balances`: by currency, from the opening balance to what is paid and carried. `pools`: the payee's lines as they stand now,
+    `rule` is the one that the payee is paid by, of an issued month the one that it was paid by. `balances`: by currency, from the opening balance to what is paid and carried. `pools`: the payee's lines as they stand now,
     with the pool's money, and what of each was issued, settled later and is open. `tracks`: plays of what the payee has a share
-    in, by status and incident, so that what is excluded stands beside what earns. `settled`: the adjustments of earlier months
+    in, by status and incident, so that what is excluded stands beside what earns; `in_escrow` are those for which the shares of
+    the track don't add up, so that nobody is paid. `settled`: the adjustments of earlier months
     that the month pays, and `changes` those of the month itself that are open, with their reasons.
     """
 
@@ -73,19 +75,20 @@ class Explanation(NamedTuple):
 def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
     """Explain what a payee is paid for a month. Raises `DoesNotAddUp`, and `NotPublished` for a payee that nobody knows."""
     of_payee = (pl.col("payee_id") == payee_id) & (pl.col("rule") == AGREED)
-    agreement = (pl.col("ground") == AGREEMENT) & (pl.col("about") == payee_id)
-    is_user_centric = not evidence.grounds.filter(agreement).collect().is_empty()
+    is_user_centric = _has_agreement(payee_id, evidence.grounds)
     statement = evidence.statement.filter(of_payee).collect()
     issued = evidence.issued.filter(of_payee).collect()
     changes, settled = (
         lines.filter(of_payee).select("month", *_LINE, "amount_minor", "reason").sort("month", *_LINE).collect()
         for lines in (evidence.adjustments, evidence.settled)
     )
+    is_issued = not evidence.issued.head(1).collect().is_empty()
+    paid_by = evidence.issued_grounds.filter(pl.col("issued_in") == month) if is_issued else evidence.grounds
     found = Explanation(
         payee_id=payee_id,
         month=month,
-        rule=USER_CENTRIC if is_user_centric else PRO_RATA,
-        is_issued=not evidence.issued.head(1).collect().is_empty(),
+        rule=USER_CENTRIC if _has_agreement(payee_id, paid_by) else PRO_RATA,
+        is_issued=is_issued,
         balances=_of_payee(payee_id, evidence.payments),
         pools=_pools(month, statement, issued, changes),
         tracks=_tracks(payee_id, month, evidence),
@@ -101,19 +104,29 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
     return found
 
 
+def _has_agreement(payee_id: str, grounds: pl.LazyFrame) -> bool:
+    """Whether grounds say that a payee is user-centric."""
+    agreement = (pl.col("ground") == AGREEMENT) & (pl.col("about") == payee_id)
+    return not grounds.filter(agreement).head(1).collect().is_empty()
+
+
 def _of_payee(payee_id: str, payments: pl.LazyFrame) -> pl.DataFrame:
     own = payments.filter(pl.col("payee_id") == payee_id)
     return own.drop("month", "payee_id").sort("currency").collect()
 
 
 def _tracks(payee_id: str, month: str, evidence: Evidence) -> pl.DataFrame:
-    """Plays, by status, of what the payee has a share in on the day of the play; `account_*` are those of accounts."""
+    """Plays, by status, of what the payee has a share in on the day of the play, or of a claimed track in escrow then.
+
+    `account_*` are those of accounts.
+    """
     tracks = claims_in_month(month, evidence.rights.filter(pl.col("payee_id") == payee_id)).select("track_id").unique()
     heard = evidence.usage.join(tracks.lazy(), on="track_id", how="semi")
     rights = evidence.rights.join(tracks.lazy(), on="track_id", how="semi")
     destinations = destinations_of(month, heard, rights)
-    own = destinations.recipients.filter(pl.col("payee_id") == payee_id).select("recipient")
-    shares = destinations.shares.join(own, on="recipient", how="semi").select("period", "share_ppm")
+    own = destinations.recipients.filter((pl.col("payee_id") == payee_id) | (pl.col("track_id") != ""))
+    with_share = own.select("recipient", in_escrow=pl.col("track_id") != "")
+    shares = destinations.shares.join(with_share, on="recipient").select("period", "share_ppm", "in_escrow")
     counted = {name: pl.col(name) for name in _LISTENED}
     of_accounts = {f"account_{name}": pl.col(name) * pl.col("is_account") for name in counted}
     grouped = destinations.route(heard).join(shares.lazy(), on="period").group_by(_HEARD)
@@ -145,7 +158,7 @@ def _check_pools(statement: pl.DataFrame, every_line: pl.LazyFrame) -> None:
 def _check_usage(statement: pl.DataFrame, tracks: pl.DataFrame, *, is_user_centric: bool) -> None:
     """The plays and the listening time behind a line are those of the payee's tracks."""
     counted = [pl.col(f"account_{name}" if is_user_centric else name).sum().alias(name) for name in _LISTENED]
-    of_tracks = tracks.filter(pl.col("status").is_in([EARNING, WITHHELD])).with_columns(
+    of_tracks = tracks.filter(~pl.col("in_escrow"), pl.col("status").is_in([EARNING, WITHHELD])).with_columns(
         line=pl.col("status").replace_strict({EARNING: PAYOUT, WITHHELD: WITHHELD}, return_dtype=pl.String),
         incident_id=pl.when(pl.col("status") == WITHHELD).then("incident_id").otherwise(pl.lit("")),
     )

@@ -16,9 +16,10 @@ from spam_pipeline.royalties.destinations import claims_in_month
 from spam_pipeline.royalties.pools import pools_of
 from spam_pipeline.royalties.statements import Terms, statement
 
-POOL_MONEY, ACCOUNTS, USAGE, RIGHTS, AGREEMENT, DIVISION = (
+POOL_MONEY, ACCOUNTS, HEARD, USAGE, RIGHTS, AGREEMENT, DIVISION = (
     "pool",
     "accounts",
+    "heard",
     "usage",
     "rights",
     "agreement",
@@ -29,6 +30,8 @@ DIVISION_CODE: Final = code_version(statement).digest
 """What divides a pool, as a digest: with the code, a statement changes although nothing else has."""
 
 _DIGITS_OF_63_BITS = 15
+_SOME_PRIME = 2**61 - 1
+_ARRIVAL_DAY = pl.col("arrival_day").dt.to_string("%Y-%m-%d")
 
 
 def grounds_of(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
@@ -36,6 +39,7 @@ def grounds_of(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
     found = [
         pools_of(month, terms.revenue).select(*POOL, value="pool_minor", ground=pl.lit(POOL_MONEY)),
         _accounts(terms.accounts),
+        _heard(usage),
         _plays(usage),
         _rights(month, usage, terms.rights),
         user_centric_payees(month, terms.agreements).select(
@@ -54,9 +58,20 @@ def _accounts(accounts: pl.LazyFrame) -> pl.LazyFrame:
     return accounts.group_by("country", "tier").agg(value=digest).with_columns(ground=pl.lit(ACCOUNTS))
 
 
+def _heard(usage: pl.LazyFrame) -> pl.LazyFrame:
+    """A digest of who heard which track, how often and how long, by day of arrival; whatever those plays are worth.
+
+    It is a sum over plays, modulo 2^64, so that it adds up over audiences, and judging or declaring plays leaves it as it is.
+    """
+    who_heard_what = pl.col("listener_key") * plh.col("track_id").nchash.xxh3_64()
+    how_much = (pl.col("plays") + pl.col("ms_played") * _SOME_PRIME).reinterpret(signed=False)
+    digest = (who_heard_what * how_much).sum().reinterpret(signed=True)
+    grouped = usage.group_by("country", "tier", _ARRIVAL_DAY)
+    return grouped.agg(value=digest).with_columns(ground=pl.lit(HEARD))
+
+
 def _plays(usage: pl.LazyFrame) -> pl.LazyFrame:
-    arrival_day = pl.col("arrival_day").dt.to_string("%Y-%m-%d")
-    grouped = usage.group_by("country", "tier", arrival_day, "status", "incident_id")
+    grouped = usage.group_by("country", "tier", _ARRIVAL_DAY, "status", "incident_id")
     return grouped.agg(value=pl.col("plays").sum()).with_columns(ground=pl.lit(USAGE))
 
 

@@ -1,7 +1,8 @@
 """Issuing: a person declares a month's statement final. What is issued is a fact, and lands like one; see `document`.
 
 What may be issued is what is published in production when nothing that it rests on is stale, and nothing of it is held. Nothing is
-computed here but the document, and an issued month is never issued again: what changes about it is in `adjustments`.
+computed here but the document, and an issued month is never issued again: what changes about it is in `adjustments`. A month without
+a line has nothing to issue, and nobody waits for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,11 @@ from typing import NamedTuple
 import polars as pl
 
 from spam_pipeline.partitions import arrival_days, statement_months
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.decision import said
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.needs import Need, Needs, State
@@ -24,15 +26,17 @@ from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.staleness import watermark
 from spam_pipeline.royalties.assets import SETTLED_AFTER_DAYS
 from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyGrounds, RoyaltyPayments, RoyaltyStatements
-from spam_pipeline.royalties.document import VERSION_TYPES, Document, folder_of, lines_of, written
+from spam_pipeline.royalties.document import VERSION_TYPES, Document, documents_of, lines_of, written
+from spam_pipeline.royalties.payments import on_its_own
 
-STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS = (
+STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS, ISSUED, TRACKS = (
     "royalty_statements",
     "royalty_adjustments",
     "royalty_payments",
     "royalty_grounds",
+    "issued_statements",
+    "tracks",
 )
-_OWN_CONTEXT = "royalties"
 _LONGEST_NAME, _MOST_TOLD = 100, 3
 
 
@@ -73,6 +77,7 @@ def issue(runner: Runner, landing: LandingZone, month: str, by: str) -> Issued:
         _require_turn(landing, needs, month)
         _require_over(runner, month)
         _require_settled(runner.graph, needs, month)
+        _require_revenue(runner, needs[STATEMENTS][month])
         document = _document(runner, needs, month, who)
         path, content = written(document)
         landing.add(path, content)
@@ -80,20 +85,21 @@ def issue(runner: Runner, landing: LandingZone, month: str, by: str) -> Issued:
 
 
 def _require_turn(landing: LandingZone, needs: Needs, month: str) -> None:
-    """Months are issued once and in order; one without a single line has nothing to issue, and nobody waits for it."""
-    there = landing.names_in(folder_of(month))
-    if there:
+    """Months are issued once and in order."""
+    documents = documents_of(landing, month)
+    if documents or _rows(needs[ISSUED].get(month)):
+        lies = f"as {documents[0]}" if documents else "and its document is gone: restore it"
         raise NotIssued(
-            f"{month} is issued already, as {folder_of(month)}/{there[0]}: what changes about it afterwards is in "
-            f"{ADJUSTMENTS}, and the next month that is issued settles it"
+            f"{month} is issued already, {lies}; what changes about it afterwards is in {ADJUSTMENTS}, and the next month that is "
+            "issued settles it"
         )
     with_lines = [key for key, need in needs[STATEMENTS].items() if _rows(need)]
     if month not in with_lines:
         raise NotIssued(f"{month} has no statement that is published: there is nothing to issue")
     for earlier in (key for key in with_lines if key < month):
-        if not landing.names_in(folder_of(earlier)):
+        if not documents_of(landing, earlier):
             raise NotIssued(f"{earlier} comes first: it has a statement, and is not issued")
-        if not _rows(needs["issued_statements"].get(earlier)):
+        if not _rows(needs[ISSUED].get(earlier)):
             raise NotIssued(f"{earlier} was issued, and what follows from that is not published yet: converge first")
 
 
@@ -107,18 +113,23 @@ def _require_over(runner: Runner, month: str) -> None:
         )
 
 
+def _require_revenue(runner: Runner, statement: Need) -> None:
+    """Without any pool nothing would be paid, and all money of the month would come as adjustments."""
+    found = runner.ledger.version(statement.published.recipe) if statement.published else None
+    if found is None or not numbers(found[0].fingerprint)["pools"]:
+        raise NotIssued(f"{statement.partition} has no pool: no revenue has landed for it")
+
+
 def _require_settled(graph: StageGraph, needs: Needs, month: str) -> None:
     """Nothing that the month rests on may be stale or held, or else what is issued is known to be wrong.
 
-    What no statement reads itself may be held if it is not dated, such as a model that was refused: what its team publishes counts.
+    A model that is held keeps nobody waiting: it was refused, and the verdicts are those of the one before.
     """
-    stages = graph.with_upstreams((STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS))
-    own = {name for stage in stages if stage.context == _OWN_CONTEXT for name in (stage.name, *graph.upstreams(stage))}
     open_needs = [
         f"{need.stage} {need.partition} is {need.state.value}"
-        for stage in stages
+        for stage in graph.with_upstreams((STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS))
         for need in needs[stage.name].values()
-        if need.state is not State.FRESH and _matters(stage, need, month, is_own=stage.name in own)
+        if need.state is not State.FRESH and not _is_refused_model(stage, need) and _matters(stage, need, month)
     ]
     if open_needs:
         more = f" and {len(open_needs) - _MOST_TOLD} more" if len(open_needs) > _MOST_TOLD else ""
@@ -127,11 +138,15 @@ def _require_settled(graph: StageGraph, needs: Needs, month: str) -> None:
         )
 
 
-def _matters(stage: AnyStage, need: Need, month: str, *, is_own: bool) -> bool:
+def _is_refused_model(stage: AnyStage, need: Need) -> bool:
+    """A model is what is no table; only for lack of a better one is nothing published yet."""
+    return isinstance(stage.contract, ArtifactContract) and need.state is State.HELD and need.published is not None
+
+
+def _matters(stage: AnyStage, need: Need, month: str) -> bool:
     """Whether a partition that is not fresh stands in the way of a month; one that names no day of events may matter to any."""
-    if stage.partitions.grain is Grain.NONE:
-        return is_own or need.state is not State.HELD or need.published is None
-    return stage.partitions is arrival_days or month_of(need.partition) <= month
+    is_dated = stage.partitions.grain is not Grain.NONE and stage.partitions is not arrival_days
+    return not is_dated or month_of(need.partition) <= month
 
 
 def _rows(need: Need | None) -> int:
@@ -140,7 +155,7 @@ def _rows(need: Need | None) -> int:
 
 
 def _document(runner: Runner, needs: Needs, month: str, by: str) -> Document:
-    """The document, of the very versions that the needs found published."""
+    """The document, of the very versions that the needs found published; with the catalogue, from which its files are written."""
 
     def pinned(stage: str, partition: str) -> Version:
         need = needs[stage][partition]
@@ -152,21 +167,24 @@ def _document(runner: Runner, needs: Needs, month: str, by: str) -> Document:
     def frame(version: Version, contract: type[Contract]) -> pl.DataFrame:
         return runner.reader.scan(version.parts, contract).collect()
 
-    settled = [key for key, need in sorted(needs[ADJUSTMENTS].items()) if key < month and _rows(need)]
+    is_last = month > max((key for key, need in needs[ISSUED].items() if _rows(need)), default="")
+    settled = [key for key, need in sorted(needs[ADJUSTMENTS].items()) if is_last and key < month and _rows(need)]
     statement, payments = pinned(STATEMENTS, month), pinned(PAYMENTS, month)
     adjusted = [pinned(ADJUSTMENTS, key) for key in settled]
-    grounds = [pinned(GROUNDS, key) for key in (*settled, month)]
+    grounds = [pinned(GROUNDS, key) for key in (*settled, month) if key in needs[GROUNDS]]
+    catalogue = [pinned(TRACKS, key) for key, need in needs[TRACKS].items() if need.published]
+    paid = frame(payments, RoyaltyPayments)
     return Document(
         month=month,
         issued_by=by,
         issued_at=datetime.now(UTC),
-        versions=_versions(needs, [statement, payments, *adjusted, *grounds]),
+        versions=_versions(needs, [statement, payments, *adjusted, *grounds, *catalogue]),
         lines=lines_of(
             frame(statement, RoyaltyStatements),
             statement.content,
             [frame(item, RoyaltyAdjustments) for item in adjusted],
         ),
-        payments=frame(payments, RoyaltyPayments),
+        payments=paid if is_last else on_its_own(paid),
         grounds=pl.concat(frame(item, RoyaltyGrounds).with_columns(month=pl.lit(item.partition)) for item in grounds),
     )
 

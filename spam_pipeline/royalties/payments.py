@@ -1,9 +1,9 @@
 """Payments: what each payee is paid for a month, and what is carried to the next one.
 
-What is issued stays as it was issued. The months after it are taken in order, as if each were issued as it stands.
+What is issued stays as it was issued. The months that are open are taken in order, as if each were issued as it stands. A month
+whose statement has no line is neither: there is nothing to issue, so it pays nothing and settles nothing.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
@@ -14,7 +14,12 @@ from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RoyaltyPayments
 MINIMUM_PAYOUT_MINOR = 1000
 """What a balance has to reach to be paid, in minor units of any currency: 10.00 EUR, 1,000 JPY, 1.000 KWD."""
 
+PAID_FROM = ("royalty_statements", "royalty_adjustments", "issued_payments", "issued_statements")
+"""The stages that an `Account` is of, in its order."""
+
 _PAYEE = ("payee_id", "currency")
+_EARNED = ("opening_minor", "payout_minor", "adjustments_minor")
+_NOTHING = RoyaltyPayments.empty().select(*_PAYEE, *_EARNED).collect()
 
 
 class Account(NamedTuple):
@@ -32,30 +37,46 @@ class Account(NamedTuple):
 def payments(month: str, account: Account) -> pl.LazyFrame:
     """The month's `RoyaltyPayments`.
 
-    An issued month has those it was issued with. Any other one opens with what issued months have left over, and open months
-    before it; the first open month after an issued one settles its adjustments.
+    An issued month has those it was issued with. An open one opens with what issued months and open months before it have left
+    over, and the first one after all that are issued settles their adjustments. A month that has come to be open before an
+    issued one stands on its own, because that one has taken along what was there.
     """
-    issued = _months(account.issued_months, "issued_in")
-    columns = tuple(column_types(RoyaltyPayments))
+    issued, columns = _months(account.issued_months, "issued_in"), tuple(column_types(RoyaltyPayments))
     if month in issued:
         return account.issued_payments.filter(pl.col("month") == month).select(columns).sort("payee_id", "currency")
+    waiting = _months(account.statements, "month") - issued
+    if month not in waiting:
+        return RoyaltyPayments.empty()
     payouts = _by_payee(account.statements.filter(pl.col("rule") == AGREED), "payout_minor")
     adjustments = _by_payee(account.adjustments, "adjustments_minor")
     carried = _left_over(account.issued_payments)
-    for open_month, settled in _open_months(month, account, issued):
-        earned = (
+    for open_month in sorted(waiting):
+        settled = _settled_by(open_month, waiting, issued)
+        own = [
             payouts.filter(pl.col("month") == open_month),
             adjustments.filter(pl.col("month").is_in(settled)),
-        )
-        paid = _paid(carried, *(part.group_by(_PAYEE).agg(pl.exclude("month").sum()) for part in earned))
-        carried = paid.select(*_PAYEE, opening_minor="carried_minor")
+        ]
+        is_between = open_month < max(issued, default="")
+        paid = _paid(*own) if is_between else _paid(carried, *own)
+        left = paid.select(*_PAYEE, opening_minor="carried_minor")
+        carried = pl.concat([carried, left]) if is_between else left
     return paid.lazy().with_columns(month=pl.lit(month)).select(columns).sort("payee_id", "currency")
 
 
 def settled_by(month: str, account: Account) -> list[str]:
     """The issued months whose adjustments an open month settles."""
     issued = _months(account.issued_months, "issued_in")
-    return dict(_open_months(month, account, issued)).get(month, [])
+    return _settled_by(month, _months(account.statements, "month") - issued, issued)
+
+
+def on_its_own(payments: pl.DataFrame) -> pl.DataFrame:
+    """The payments of a month that is issued after a later one, which has taken along what was left over before both.
+
+    So it opens with nothing and settles nothing.
+    """
+    nothing = pl.lit(0, dtype=pl.Int64)
+    own = payments.with_columns(opening_minor=nothing, adjustments_minor=nothing)
+    return _balanced(own).select(payments.columns)
 
 
 def _by_payee(lines: pl.LazyFrame, name: str) -> pl.DataFrame:
@@ -72,27 +93,27 @@ def _left_over(issued: pl.LazyFrame) -> pl.DataFrame:
     return issued.group_by(_PAYEE).agg(opening_minor=left_over.sum()).collect()
 
 
-def _open_months(last: str, account: Account, issued: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """The months that are not issued, up to and including `last`, with the issued months whose adjustments each settles."""
-    waiting = sorted(issued)
-    for month in sorted({*_months(account.statements, "month"), last} - issued):
-        yield month, [other for other in waiting if other < month]
-        waiting = [other for other in waiting if other >= month]
+def _settled_by(month: str, waiting: set[str], issued: set[str]) -> list[str]:
+    first = min((key for key in waiting if key > max(issued, default="")), default=None)
+    return sorted(issued) if month == first else []
 
 
 def _months(frame: pl.LazyFrame, column: str) -> set[str]:
     return set(frame.select(column).unique().collect()[column])
 
 
-def _paid(carried: pl.DataFrame, payouts: pl.DataFrame, adjustments: pl.DataFrame) -> pl.DataFrame:
-    """What becomes of each balance; a payee with nothing in any column is left out."""
-    sums = ("opening_minor", "payout_minor", "adjustments_minor")
-    every = pl.concat([carried, payouts, adjustments], how="diagonal").group_by(_PAYEE).agg(pl.col(sums).sum())
-    balance = pl.sum_horizontal(sums)
+def _paid(*earned: pl.DataFrame) -> pl.DataFrame:
+    """What becomes of each payee's balance, given what it is the sum of."""
+    every = pl.concat([_NOTHING, *earned], how="diagonal").group_by(_PAYEE)
+    return _balanced(every.agg(pl.col(_EARNED).sum()))
+
+
+def _balanced(payments: pl.DataFrame) -> pl.DataFrame:
+    """What is paid of what was earned, and what is carried; a payee with nothing in any column is left out."""
     is_paid = pl.col("balance_minor") >= MINIMUM_PAYOUT_MINOR
     return (
-        every.filter(pl.any_horizontal(pl.col(sums) != 0))
-        .with_columns(balance_minor=balance)
+        payments.filter(pl.any_horizontal(pl.col(_EARNED) != 0))
+        .with_columns(balance_minor=pl.sum_horizontal(_EARNED))
         .with_columns(paid_minor=pl.when(is_paid).then("balance_minor").otherwise(0))
         .with_columns(carried_minor=pl.col("balance_minor") - pl.col("paid_minor"))
     )

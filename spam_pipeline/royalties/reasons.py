@@ -3,10 +3,10 @@
 import polars as pl
 
 from spam_pipeline.royalties.contracts import EARNING, POOL, WITHHELD
-from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, POOL_MONEY, RIGHTS, USAGE
+from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS, USAGE
 
 LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION = "late data", "incident", "reference data", "definition"
-"""Plays landed or were taken back; what people declared about plays changed; revenue, rights, agreements or accounts did; or
+"""Plays landed, were replaced or were taken back; what people declared about plays changed; revenue, rights, agreements or accounts did; or
 the software judges plays or divides money differently."""
 
 _REASONS = (LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION)
@@ -17,21 +17,23 @@ _KEY = ("ground", *POOL, "arrival_day", "status", "incident_id", "about")
 def reasons(lines: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame, usage: pl.LazyFrame) -> pl.DataFrame:
     """Every reason that applies to each pool that has some of the changed `lines`: `POOL` and `reason`, joined by ", ".
 
-    `then` and `now` are grounds of one month. Late data shows in days of arrival on which more plays, or fewer, are known over
-    all pools. On all other days the plays are the same: where those of an incident changed, it was declared, decided or taken
-    back. Plays that no incident covers can move from one status to another only by definition. Rights count where the month's
-    eligible `usage` has a track whose claims changed, and agreements where the payee has a line.
+    `then` and `now` are grounds of one month. Late data shows in days of arrival on which something else is known over all pools;
+    what else has changed about the plays of such a day is not told apart. On all other days the plays are the same: where those
+    of an incident changed, it was declared, decided or taken back. Plays that no incident covers can move from one status to
+    another only by definition. Rights count where the month's eligible `usage` has a track whose claims changed, and agreements
+    where the payee has a line.
     """
     changed = _changed(then, now)
     by_ground = changed.partition_by("ground", as_dict=True)
-    plays, money, accounts, rights, agreements, division = (
+    heard, plays, money, accounts, rights, agreements, division = (
         by_ground.get((ground,), changed.clear())
-        for ground in (USAGE, POOL_MONEY, ACCOUNTS, RIGHTS, AGREEMENT, DIVISION)
+        for ground in (HEARD, USAGE, POOL_MONEY, ACCOUNTS, RIGHTS, AGREEMENT, DIVISION)
     )
-    late, known = _by_arrival(plays)
+    late = heard.filter(pl.col("change").sum().over("arrival_day") != 0)
+    known = plays.join(late, on="arrival_day", how="anti")
     causes = [
         (late, _AUDIENCE, LATE_DATA),
-        (known.filter(pl.col("incident_id") != ""), _AUDIENCE, INCIDENT),
+        (_declared_differently(known), _AUDIENCE, INCIDENT),
         (money, POOL, REFERENCE_DATA),
         (accounts, _AUDIENCE, REFERENCE_DATA),
         (_heard_in(usage, rights), _AUDIENCE, REFERENCE_DATA),
@@ -46,26 +48,25 @@ def reasons(lines: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame, usage: p
 
 
 def _changed(then: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
-    """The grounds that are not the same on both sides, with `change`, what they have grown by.
+    """The grounds that are not the same on both sides, with `change`, what sums have grown by.
 
-    Rights are told apart only for tracks on both sides: a track that nobody paid for then was claimed all the same.
+    Rights are told apart only for tracks on both sides: a track that nobody paid for then was claimed all the same. So is the
+    code: a month that nothing is left of is divided by none.
     """
     both = now.select(*_KEY, "value").join(
         then.select(*_KEY, before="value"), on=_KEY, how="full", coalesce=True, nulls_equal=True
     )
     is_new = pl.col("value").is_null() | pl.col("before").is_null()
-    differs = pl.col("value").ne_missing(pl.col("before")) & ~((pl.col("ground") == RIGHTS) & is_new)
-    counts = pl.when(pl.col("ground") == USAGE).then(pl.col("value").fill_null(0) - pl.col("before").fill_null(0))
-    return both.filter(differs).select(*_KEY, change=counts)
+    is_on_both_sides = pl.col("ground").is_in([RIGHTS, DIVISION])
+    differs = pl.col("value").ne_missing(pl.col("before")) & ~(is_on_both_sides & is_new)
+    grown = pl.col("value").fill_null(0) - pl.col("before").fill_null(0)
+    return both.filter(differs).select(*_KEY, change=pl.when(pl.col("ground").is_in([HEARD, USAGE])).then(grown))
 
 
-def _by_arrival(plays: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What changed about plays: that of audiences with late data, and that of days of arrival on which nothing is late."""
-    of_day, of_audience = (
-        pl.col("change").sum().over("arrival_day"),
-        pl.col("change").sum().over(*_AUDIENCE, "arrival_day"),
-    )
-    return plays.filter((of_day != 0) & (of_audience != 0)), plays.filter(of_day == 0)
+def _declared_differently(plays: pl.DataFrame) -> pl.DataFrame:
+    """Changes of the plays of incidents; not where an account has taken them along to another audience."""
+    change = pl.col("change").sum().over("arrival_day", "status", "incident_id")
+    return plays.filter((pl.col("incident_id") != "") & (change != 0))
 
 
 def _judged_differently(plays: pl.DataFrame) -> pl.DataFrame:

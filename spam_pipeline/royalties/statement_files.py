@@ -1,12 +1,13 @@
 """The files of a month: a statement for each payee, and the report for the industry, written together or not at all.
 
-An issued month is written as it was issued; any other one as it is published now. The usage is that from which the statement
-was made, not what is published beside it. What is in the files is in `payee_files` and `ddex`.
+An issued month is written as it was issued, by its document and the versions that this pins; any other one as its payments are
+published now, by what those were made from, and not by what is published beside it. What is in the files is in `payee_files` and
+`ddex`.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +15,25 @@ from typing import NamedTuple
 
 import polars as pl
 
+from spam_pipeline.ingestion.contracts import Tracks
 from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import NotPublished, PipelineError
+from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Version
 from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.royalties.contracts import AGREED, RoyaltyAdjustments, RoyaltyStatements
+from spam_pipeline.royalties.contracts import AGREED, RoyaltyPayments, RoyaltyStatements
 from spam_pipeline.royalties.ddex import Heard, Message, Sender, write_report
+from spam_pipeline.royalties.document import (
+    WrongDocument,
+    documents_of,
+    landed_document,
+    lines_in,
+    payments_in,
+    versions_in,
+)
+from spam_pipeline.royalties.made_from import STATEMENTS, frame_read, statement_read
 from spam_pipeline.royalties.payee_files import (
     LINE_COLUMNS,
     in_batches,
@@ -29,8 +41,9 @@ from spam_pipeline.royalties.payee_files import (
     payee_rows,
     write_payee_files,
 )
+from spam_pipeline.royalties.payments import PAID_FROM, Account, settled_by
 
-STATEMENTS, ADJUSTMENTS, ISSUED = "royalty_statements", "royalty_adjustments", "issued_statements"
+PAYMENTS, TRACKS = "royalty_payments", "tracks"
 
 
 class FilesExist(PipelineError):
@@ -48,90 +61,94 @@ class StatementFiles(NamedTuple):
 
 
 class _Statement(NamedTuple):
-    """A month's statement: its lines for payees, the version that they are true to, and since when that is so."""
+    """A month's statement: its lines for payees, their payments, the version that they are true to, and since when that is so.
+
+    `tracks` is the version of the catalogue that tracks are named by, if there was one.
+    """
 
     lines: pl.LazyFrame
+    payments: pl.LazyFrame
     version: Version
+    tracks: Version | None
     created_at: datetime
     is_issued: bool
 
 
-def write_statement_files(
-    runner: Runner, month: str, folder: Path, sender: Sender, tell: Callable[[str], None]
+def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, where it goes, and whose it is
+    runner: Runner, landing: LandingZone, month: str, folder: Path, sender: Sender, tell: Callable[[str], None]
 ) -> StatementFiles:
     """Write the files of a month into `folder / month`, and return what they are.
 
-    Raises `FilesExist`, `WrongPartition`, and `NotPublished` when there is no statement, or the one that was issued was made
-    on another ledger.
+    Raises `FilesExist`, `WrongPartition`, `WrongDocument`, and `NotPublished` when there is no statement, or the one that was
+    issued was made on another ledger.
     """
     statement_months.check(month)
-    found = _statement(runner, month)
-    payments = runner.reader.read("royalty_payments", [month])
+    documents = documents_of(landing, month)
+    found = _as_issued(runner, landing, month, documents) if documents else _as_published(runner, month)
     message, heard = _report(runner, month, found, sender)
     with _appearing(folder / month) as building:
         tell(f"writing the statements of {month} for payees")
-        payees = write_payee_files(building, in_batches(payee_rows(month, found.lines, payments)))
+        payees = write_payee_files(building, in_batches(payee_rows(month, found.lines, found.payments)))
         tell(f"writing the usage of {month} as {message.file_name}")
         written = write_report(building / message.file_name, message, heard)
     statement = "as issued" if found.is_issued else "not issued yet"
     return StatementFiles(str(folder / month), statement, payees, message.file_name, written.blocks)
 
 
-def _statement(runner: Runner, month: str) -> _Statement:
-    issued = _published(runner, ISSUED)
-    if month not in issued:
-        version = runner.reader.version(STATEMENTS, month)
-        statement = runner.reader.scan(version.parts, RoyaltyStatements)
-        lines = lines_not_issued(statement, _settled(runner, month, issued))
-        return _Statement(lines, version, version.computed_at, is_issued=False)
-    lines = runner.reader.read(ISSUED, [month]).filter(pl.col("rule") == AGREED)
-    own = lines.filter(pl.col("month") == month).select("statement", "issued_at").head(1).collect()
-    version = _version(runner, month, own["statement"][0])
-    return _Statement(lines.select(LINE_COLUMNS), version, own["issued_at"][0], is_issued=True)
+def _as_issued(runner: Runner, landing: LandingZone, month: str, documents: Sequence[str]) -> _Statement:
+    """What a month's document says, and the versions that it pins."""
+    if len(documents) > 1:
+        raise WrongDocument(f"{month} has {len(documents)} documents: keep the one that was issued")
+    file = landed_document(landing, month, documents[0])
+    lines = pl.concat(rows for _, rows in lines_in(file)).filter(pl.col("rule") == AGREED)
+    pinned = {
+        (stage, key): recipe for stage, key, recipe in versions_in(file).select("stage", "partition", "recipe").rows()
+    }
+    version = _pinned(runner, pinned[STATEMENTS, month])
+    tracks = _pinned(runner, pinned[TRACKS, WHOLE]) if (TRACKS, WHOLE) in pinned else None
+    payments = pl.concat(rows for _, rows in payments_in(file)).lazy()
+    issued_at = lines["issued_at"][0]
+    return _Statement(lines.lazy().select(LINE_COLUMNS), payments, version, tracks, issued_at, is_issued=True)
 
 
-def _settled(runner: Runner, month: str, issued: set[str]) -> pl.LazyFrame:
-    """The adjustments that a month settles: those of all issued months before it, if it is the first that is not issued."""
-    is_first = month == min(_published(runner, STATEMENTS) - issued, default=None)
-    settled = sorted(key for key in _published(runner, ADJUSTMENTS) & issued if key < month) if is_first else []
-    return runner.reader.read(ADJUSTMENTS, settled) if settled else RoyaltyAdjustments.empty()
+def _as_published(runner: Runner, month: str) -> _Statement:
+    """What the month's payments were made from, so that lines and balances add up while something else is being made."""
+    payments = runner.reader.version(PAYMENTS, month)
+    account = Account(*(frame_read(runner, payments, stage) for stage in PAID_FROM))
+    if not account.issued_months.filter(pl.col("issued_in") == month).head(1).collect().is_empty():
+        raise NotPublished(f"{month} was issued, and its document is gone: restore it")
+    version = statement_read(runner, month, payments)
+    settled = account.adjustments.filter(pl.col("month").is_in(settled_by(month, account)))
+    lines = lines_not_issued(runner.reader.scan(version.parts, RoyaltyStatements), settled)
+    own = runner.reader.scan(payments.parts, RoyaltyPayments)
+    tracks = runner.ledger.published_version(runner.environment, TRACKS, WHOLE)
+    return _Statement(lines, own, version, tracks, version.computed_at, is_issued=False)
 
 
-def _version(runner: Runner, month: str, content: str) -> Version:
-    """The version of a month's statement that has this content. Raises `NotPublished` when this ledger never had it."""
-    versions = [version for version, _ in runner.ledger.versions(STATEMENTS, month, runner.environment)]
-    found = next((version for version in reversed(versions) if version.content == content), None)
+def _pinned(runner: Runner, recipe: str) -> Version:
+    found = runner.ledger.version(recipe)
     if found is None:
         raise NotPublished(
-            f"{month} was issued as {content[:16]}, of which this ledger has no version: write its files where it was issued"
+            f"this ledger never had the version {recipe[:16]} that was issued: write its files where it was issued"
         )
-    return found
+    return found[0]
 
 
 def _report(runner: Runner, month: str, found: _Statement, sender: Sender) -> tuple[Message, Heard]:
     """What the report is made of, and an id that tells apart whatever is made of something else."""
-    inputs, tracks = found.version.inputs, runner.reader.version("tracks", WHOLE)
-    made_of = sorted((item.upstream, item.partition, item.part, item.content) for item in inputs)
-    made_of_all = digest([made_of, found.version.content, tracks.content, sender])
-
-    def read(stage: str) -> pl.LazyFrame:
-        frame: pl.LazyFrame = runner.reader.load(stage, None, [item for item in inputs if item.upstream == stage])
-        return frame
-
+    made_of = sorted((item.upstream, item.partition, item.part, item.content) for item in found.version.inputs)
+    made_of_all = digest([made_of, found.version.content, found.tracks.content if found.tracks else "", sender])
+    usage, revenue, accounts = (
+        frame_read(runner, found.version, stage) for stage in ("royalty_usage", "revenue", "accounts")
+    )
     heard = Heard(
-        usage=read("royalty_usage"),
+        usage=usage,
         statement=runner.reader.scan(found.version.parts, RoyaltyStatements),
-        revenue=read("revenue"),
-        accounts=read("accounts"),
-        tracks=runner.reader.read("tracks", [WHOLE]),
+        revenue=revenue,
+        accounts=accounts,
+        tracks=runner.reader.scan(found.tracks.parts, Tracks) if found.tracks else Tracks.empty(),
     )
     return Message(month, f"{month}-{made_of_all[:32]}", found.created_at, sender), heard
-
-
-def _published(runner: Runner, stage: str) -> set[str]:
-    """The months of a stage that are published with at least one row."""
-    published = runner.ledger.published(runner.environment, [stage]).get(stage, {})
-    return {key for key, found in published.items() if any(part.rows for part in found.parts)}
 
 
 @contextmanager

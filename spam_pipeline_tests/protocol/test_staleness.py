@@ -1,6 +1,7 @@
 """Staleness: what is wanted, by which recipe, and how that compares with what is published."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 
 import hypothesis.strategies as st
@@ -11,10 +12,11 @@ from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol.needs import RULES, Need, State, Work
 from spam_pipeline.protocol.partition import month_of
 from spam_pipeline.protocol.records import PublishedPart
-from spam_pipeline.protocol.selection import DaysOfMonth, TrailingDays
+from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, TrailingDays
 from spam_pipeline.protocol.staleness import Assessment
 from spam_pipeline_tests.protocol.selecting_stages import (
     World,
+    accounts,
     all_days,
     daily,
     graph_of,
@@ -23,6 +25,7 @@ from spam_pipeline_tests.protocol.selecting_stages import (
     received,
     selecting,
     to_run,
+    with_accounts,
 )
 
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 9))
@@ -273,6 +276,35 @@ def test_a_partition_that_there_is_nothing_for_any_more_is_to_be_retracted_and_n
     need = assessment.needs["daily"]["2026-01-03"]
     assert (need.state, need.recipe) == (State.STALE, "")
     assert need.reason == "there is nothing to compute it from any more"
+
+
+def test_what_is_never_retracted_is_held_and_read_as_before_until_it_is_restored() -> None:
+    world = World(graph_of([replace(received, never_retracted=True), accounts, daily]))
+    world.land(DAYS)
+    world.land_accounts()
+    world.converge()
+    world.land(["2026-01-03"], None)
+    assessment = world.assess()
+    need = assessment.needs["received"]["2026-01-03"]
+    assert (need.state, need.work) == (State.HELD, Work.NOTHING)
+    assert need.reason == "what it was made from is gone: restore it"
+    assert all(need.state is State.FRESH for need in assessment.needs["daily"].values())
+    world.land(["2026-01-03"])
+    assert fresh(world.assess())
+
+
+def test_a_partition_is_wanted_for_what_any_of_its_drivers_offers() -> None:
+    selections = {"daily": DaysOfMonth(), "accounts": PartNamedAlike()}
+    by_day = replace(with_accounts, partitions=statement_months, selections=selections)
+    for driven_by, months in (
+        (("daily",), {"2026-01"}),
+        (("accounts",), {"2025-11", "2026-02"}),
+        (("daily", "accounts"), {"2025-11", "2026-01", "2026-02"}),
+    ):
+        world = World(graph_of([received, accounts, daily, replace(by_day, driven_by=driven_by)]))
+        world.land(DAYS)
+        world.land_accounts()
+        assert world.converge().needs["with_accounts"].keys() == months
 
 
 def test_what_was_retracted_is_forgotten(world: World) -> None:

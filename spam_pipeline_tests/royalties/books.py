@@ -16,6 +16,7 @@ from spam_pipeline.royalties.document import (
     VERSION_TYPES,
     Document,
     grounds_in,
+    landed_document,
     lines_in,
     lines_of,
     payments_in,
@@ -98,14 +99,7 @@ class Books:
         )
         path, content = written(document)
         self.zone.add(path, content)
-        self.issued[month] = landed(self.zone, path, month)
-
-
-def landed(zone: LandingZone, path: str, month: str) -> LandedFile:
-    """A file as it would be observed now."""
-    state = zone.state(path)
-    assert state is not None
-    return LandedFile("issued", month, path, zone.digest(path), state.size, state.marker, zone)
+        self.issued[month] = landed_document(self.zone, month, path)
 
 
 def by_line(lines: pl.LazyFrame) -> Counter[Line]:

@@ -128,6 +128,7 @@ def test_a_late_play_moves_money_between_lines_and_says_so() -> None:
         ({"heard": (replace(FANS[0], status="spam"), *FANS[1:])}, "definition"),
         ({"heard": (replace(FANS[0], arrival=LATE), *FANS[1:], replace(FANS[0], plays=1))}, "late data"),
         ({"heard": FANS[1:]}, "late data"),
+        ({"heard": (replace(FANS[0], track="Z"), *FANS[1:])}, "late data"),
         ({"rights": (Right("X", "Y"), *own("Y", "Z"))}, "reference data"),
         ({"rights": tuple(own("X", "Z"))}, "reference data"),
         ({"pools": {("DE", "premium", "EUR"): 999}}, "reference data"),
@@ -149,6 +150,33 @@ def test_the_reasons_are_what_differs_in_the_pool(change: dict[str, object], exp
     books = january()
     books.change(JANUARY, replace(CASE, **change))
     assert reason(books) == expected
+
+
+def test_longer_listening_in_a_file_that_was_replaced_is_late_data() -> None:
+    fans = (Heard(1, "X", 3), Heard(1, "Y", 2))
+    case = month(*fans, rights=own("X", "Y"), accounts=[1], user_centric=["X"])
+    books = january(case)
+    books.change(JANUARY, replace(case, heard=(replace(fans[0], ms_per_play=90_000), fans[1])))
+    assert reason(books) == "late data"
+
+
+def test_a_suspect_who_moves_to_another_country_is_no_incident_there() -> None:
+    pools = {("DE", "premium", "EUR"): 1000, ("SE", "premium", "SEK"): 100}
+    swede = Heard(7, "X", 1, country="SE")
+    case = replace(CASE, heard=(*FANS, swede), pools=pools)
+    books = january(case)
+    moved = [replace(fan, country="SE") for fan in FANS[1:]]
+    homes = {**case.accounts, 2: ("SE", "premium")}
+    books.change(JANUARY, replace(case, heard=(FANS[0], *moved, swede), accounts=homes))
+    assert reason(books) == "reference data"
+
+
+def test_a_month_of_which_nothing_is_left_takes_back_all_that_was_issued() -> None:
+    books = january()
+    issued = by_line(books.issued_lines(JANUARY))
+    books.change(JANUARY, Month((), (), {}))
+    assert by_line(books.adjustments(JANUARY)) == {name: -amount for name, amount in issued.items()}
+    assert books.adjustments(JANUARY).collect()["pool_change_minor"].unique().to_list() == [-1000]
 
 
 def test_more_accounts_of_a_user_centric_payee_are_reference_data() -> None:

@@ -27,7 +27,7 @@ COMPUTED = [stage for stage in STAGES if not stage.file_by_file]
 """The stages of which each is one function of frames."""
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-MONTH = "2026-01"
+MONTH, NEXT_MONTH = "2026-01", "2026-02"
 
 
 def classified(classes: Mapping[str, int]) -> pl.LazyFrame:
@@ -58,11 +58,12 @@ ACCOUNTS = one_row(Accounts, 7, "DE", "premium", date(2025, 1, 1))
 
 
 def inputs_of(stage: Any) -> dict[str, Any]:
-    """What a stage reads; January is issued, and a part of its plays has come since."""
+    """What a stage reads; January is issued, and a part of its plays has come since. February is open."""
     plays = classified({"legitimate": 2})
     usage = royalty_usage(plays, ACCOUNTS)
     late = pl.col("arrival_day") > date(2026, 2, 5)
-    books = Books({MONTH: month(Heard(7, "t", 1), rights=[Right("t", "payee")], pool=900, accounts=[7])})
+    case = month(Heard(7, "t", 1), rights=[Right("t", "payee")], pool=900, accounts=[7])
+    books = Books({MONTH: case, NEXT_MONTH: case})
     books.issue(MONTH)
     terms = {
         "revenue": one_row(Revenue, MONTH, "DE", "premium", "EUR", 1000),
@@ -70,19 +71,21 @@ def inputs_of(stage: Any) -> dict[str, Any]:
         "accounts": ACCOUNTS,
         "agreements": one_row(Agreements, "payee", date(2025, 1, 1), "user_centric"),
     }
-    account = books.account(MONTH)
+    account = books.account(NEXT_MONTH)
     every = {
         **terms,
         "classified_plays": plays,
         "royalty_usage": usage,
-        "royalty_statements": royalty_statements(usage.filter(~late), **terms, partition=MONTH),
+        "royalty_statements": account.statements
+        if stage is royalty_payments
+        else royalty_statements(usage.filter(~late), **terms, partition=MONTH),
         "royalty_grounds": royalty_grounds(usage, **terms, partition=MONTH),
         "royalty_adjustments": account.adjustments,
         "issued_statements": books.issued_lines(MONTH),
         "issued_payments": account.issued_payments,
         "issued_grounds": books.issued_grounds(MONTH),
         "contents_read": {},
-        "partition": "2026-02" if stage is royalty_payments else MONTH,
+        "partition": NEXT_MONTH if stage is royalty_payments else MONTH,
     }
     return {name: every[name] for name in stage.parameters}
 

@@ -16,14 +16,15 @@ from spam_pipeline.royalties.document import (
     Document,
     WrongDocument,
     classify,
+    documents_of,
     grounds_in,
     issued,
+    landed_document,
     lines_in,
     payments_in,
     versions_in,
     written,
 )
-from spam_pipeline_tests.royalties.books import landed
 
 DIGEST = "0123456789abcdef" * 4
 NOTHING = Document(
@@ -40,7 +41,7 @@ NOTHING = Document(
 def landed_as(path: str, content: bytes, month: str = "2026-01") -> LandedFile:
     zone = LandingZone(f"memory://{uuid4().hex}/landing")
     zone.add(path, content)
-    return landed(zone, path, month)
+    return landed_document(zone, month, path)
 
 
 def test_a_document_belongs_to_the_month_of_its_folder() -> None:
@@ -69,7 +70,16 @@ def test_the_same_is_written_as_the_same_bytes_under_the_name_of_their_digest() 
     path, content = written(NOTHING)
     assert written(NOTHING) == (path, content)
     assert classify(path) == (issued, "2026-01")
-    assert versions_in(content).rows() == [("plays", "2026-01-01", "r", "c", "v")]
+    assert versions_in(landed_as(path, content)).rows() == [("plays", "2026-01-01", "r", "c", "v")]
+
+
+def test_only_documents_count_as_what_was_issued() -> None:
+    zone = LandingZone(f"memory://{uuid4().hex}/landing")
+    assert documents_of(zone, "2026-01") == []
+    zone.add("issued/2026-01/notes.txt", b"to do")
+    path, content = written(NOTHING)
+    zone.add(path, content)
+    assert documents_of(zone, "2026-01") == [path]
 
 
 def test_a_document_without_a_line_is_read_as_nothing() -> None:

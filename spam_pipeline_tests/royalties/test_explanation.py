@@ -1,6 +1,7 @@
 """An explanation adds every number up again, for whatever month there can be, and notices one that is wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from spam_pipeline.protocol.errors import NotPublished
 from spam_pipeline.royalties.explanation import DoesNotAddUp, Evidence, explanation
 from spam_pipeline_tests.royalties.books import Books
-from spam_pipeline_tests.royalties.months import Heard, Month, month, months, own
+from spam_pipeline_tests.royalties.months import Heard, Month, Right, month, months, own
 
 JANUARY = "2026-01"
 
@@ -30,6 +31,7 @@ def evidence(books: Books) -> Evidence:
         issued=books.issued_lines(JANUARY),
         adjustments=books.adjustments(JANUARY),
         grounds=books.grounds(JANUARY),
+        issued_grounds=books.issued_grounds(JANUARY),
         usage=case.usage(),
         rights=case.terms().rights,
     )
@@ -43,6 +45,21 @@ def test_what_is_excluded_stands_beside_what_earns() -> None:
     assert lines == [("payout", "", 3, 90_000), ("withheld", "i1", 1, 90_000)]
     (balance,) = found.balances.rows(named=True)
     assert balance["paid_minor"] == found.pools.filter(pl.col("line") == "payout")["amount_minor"].sum()
+
+
+def test_a_payee_whose_tracks_are_in_escrow_sees_their_plays() -> None:
+    case = month(Heard(1, "X", 3), Heard(1, "Y", 2), rights=[Right("X", "X", 500_000), *own("Y")], accounts=[1])
+    found = explanation("X", JANUARY, evidence(Books({JANUARY: case})))
+    assert found.tracks.select("track_id", "in_escrow", "plays").rows() == [("X", True, 3)]
+    assert found.pools.is_empty()
+    assert not explanation("Y", JANUARY, evidence(Books({JANUARY: case}))).tracks["in_escrow"].any()
+
+
+def test_an_issued_month_is_explained_by_the_rule_that_it_was_paid_by() -> None:
+    books = Books({JANUARY: CASE})
+    books.issue(JANUARY)
+    books.change(JANUARY, replace(CASE, agreements=()))
+    assert explanation("Y", JANUARY, evidence(books)).rule == "user_centric"
 
 
 def test_a_user_centric_payee_is_explained_by_the_plays_of_accounts() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from spam_pipeline.royalties.contracts import RoyaltyPayments
-from spam_pipeline.royalties.payments import MINIMUM_PAYOUT_MINOR
+from spam_pipeline.royalties.payments import MINIMUM_PAYOUT_MINOR, on_its_own
 from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 from spam_pipeline_tests.royalties.books import Books
 from spam_pipeline_tests.royalties.months import Heard, Month, month, own
@@ -64,6 +64,22 @@ def test_what_was_paid_too_much_is_taken_from_what_comes_and_never_collected() -
         "paid_EUR": 5000,
         "carried_EUR": -3500,
     }
+
+
+def test_a_month_without_a_line_pays_nothing_and_settles_nothing() -> None:
+    books = Books({JANUARY: only("X", 5000), FEBRUARY: Month((), (), {}), MARCH: only("X", 1000)})
+    books.issue(JANUARY)
+    books.change(JANUARY, only("Y", 5000))
+    assert paid(books, FEBRUARY) == {}
+    assert paid(books, MARCH) == {"X": (0, 1000, -5000, -4000, 0, -4000), "Y": (0, 0, 5000, 5000, 5000, 0)}
+
+
+def test_a_month_that_is_issued_after_a_later_one_takes_nothing_along_twice() -> None:
+    books = Books({JANUARY: only("X", 600), FEBRUARY: only("X", 700)})
+    books.issue(JANUARY)
+    late = on_its_own(books.payments(FEBRUARY).collect())
+    assert findings_about(RoyaltyPayments, late.lazy()) == []
+    assert late.drop("month", "payee_id", "currency").rows() == [(0, 700, 0, 700, 0, 700)]
 
 
 def test_currencies_are_never_added() -> None:

@@ -28,6 +28,7 @@ from spam_pipeline_tests.conftest import CommandLine
 from spam_pipeline_tests.stories.conftest import KEY, a_play, land, open_pipeline
 
 JANUARY, FEBRUARY, MARCH = "2026-01", "2026-02", "2026-03"
+REVENUE = [f"{month},SE,premium,SEK,{net}" for month, net in ((JANUARY, 1_000_003), (FEBRUARY, 70_001), (MARCH, 99))]
 
 
 def land_table(home: Path, name: str, rows: Iterable[str]) -> None:
@@ -81,9 +82,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("over") / "home"
     for day in ("2026-01-05", "2026-01-20", "2026-02-10", "2026-03-02", "2026-03-04"):
         land_heard(home, day, day)
-    months = ((JANUARY, 1_000_003), (FEBRUARY, 70_001), (MARCH, 99))
-    revenue = [f"{month},SE,premium,SEK,{net}" for month, net in months]
-    land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *revenue])
+    land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *REVENUE])
     accounts = [f"listener {number},SE,premium,2025-01-01" for number in range(1, 6)]
     land_table(home, "reference/accounts.csv", ["user_id,country,tier,created_on", *accounts])
     land_table(home, "reference/agreements.csv", ["payee_id,rule,valid_from", "payee 2,user_centric,2025-01-01"])
@@ -246,6 +245,61 @@ def test_of_an_issued_statement_nothing_can_be_changed(home: Path) -> None:
     assert contents(pipeline) == before
 
 
+def test_a_document_that_is_gone_is_still_what_was_issued(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    document = home / "landing" / pipeline.issue(JANUARY, by="Ada").document
+    before = contents(converged(pipeline))
+    content = document.read_bytes()
+    document.unlink()
+    pipeline.runner.observe()
+    done = converge(pipeline.runner)
+    assert "issued_statements 2026-01: what it was made from is gone: restore it" in done.held
+    assert contents(pipeline) == before
+    with pytest.raises(NotIssued, match="issued already, and its document is gone: restore it"):
+        pipeline.issue(JANUARY, by="Eve")
+    document.write_bytes(content)
+    assert contents(converged(pipeline)) == before
+
+
+def test_an_issued_month_whose_plays_were_taken_back_stays_in_the_books(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    as_issued = agreed(pipeline, JANUARY)
+    paid = by_payee(pipeline, JANUARY, "paid_minor")
+    pipeline.issue(JANUARY, by="Ada")
+    converged(pipeline)
+    for day in ("2026-01-05", "2026-01-20"):
+        shutil.rmtree(home / "landing" / "plays" / day)
+    converged(pipeline)
+    assert by_payee(pipeline, JANUARY, "paid_minor") == paid
+    assert adjusted(pipeline, JANUARY) == {name: -amount for name, amount in as_issued.items()}
+    assert pipeline.issue(FEBRUARY, by="Ada").settled_months == (JANUARY,)
+    converged(pipeline)
+    assert adjusted(pipeline, JANUARY) == {}
+
+
+def test_a_month_waits_for_its_revenue_and_one_without_plays_for_nothing(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *REVENUE[1:]])
+    shutil.rmtree(home / "landing" / "plays" / "2026-02-10")
+    land_heard(home, "2026-04-06", "2026-04-06")
+    converged(pipeline)
+    with pytest.raises(NotIssued, match="2026-01 has no pool: no revenue has landed for it"):
+        pipeline.issue(JANUARY, by="Ada")
+    land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *REVENUE])
+    converged(pipeline)
+    for month in (JANUARY, MARCH):
+        pipeline.issue(month, by="Ada")
+        converged(pipeline)
+    carried = by_payee(pipeline, MARCH, "carried_minor")
+    assert carried
+
+    land_heard(home, "2026-04-06", "2026-02-10")
+    converged(pipeline)
+    assert pipeline.issue(FEBRUARY, by="Ada").settled_months == ()
+    opening = by_payee(converged(pipeline), FEBRUARY, "opening_minor")
+    assert opening == {}, "March has taken it along"
+
+
 def test_of_two_people_who_issue_at_once_one_does_and_the_other_is_told(home: Path) -> None:
     issued, refused = list[str](), list[str]()
 
@@ -330,6 +384,13 @@ def test_a_model_that_is_held_keeps_nobody_from_issuing_by_the_verdicts_of_the_o
     _, (newest, _) = converged(pipeline).versions("spam_model")
     pipeline.decide("reject", newest.recipe, by="Ada", reason="worse than the one before")
     assert converge(pipeline.runner).held == ("spam_model all: its version was refused",)
+    (declared, _) = pipeline.versions("incidents")[-1]
+    pipeline.decide("reject", declared.recipe, by="Ada", reason="somebody else's")
+    converge(pipeline.runner)
+    with pytest.raises(NotIssued, match="incidents all is held"):
+        pipeline.issue(JANUARY, by="Ada")
+    pipeline.decide("accept", declared.recipe, by="Ada", reason="it was ours")
+    converge(pipeline.runner)
     assert pipeline.issue(JANUARY, by="Ada").month == JANUARY
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import polars as pl
 import pytest
 
 from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.errors import NotPublished, WrongPartition
 from spam_pipeline.royalties.ddex import UNREGISTERED
 from spam_pipeline.royalties.statement_files import FilesExist, StatementFiles, write_statement_files
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 from spam_pipeline_tests.royalties.test_payee_files import Row, read
-from spam_pipeline_tests.stories.conftest import open_pipeline
+from spam_pipeline_tests.stories.conftest import a_play, land, open_pipeline
 from spam_pipeline_tests.stories.test_issued_statements import (
     change_everything,
     converged,
@@ -33,18 +35,22 @@ DECIMALS = {"JPY": 0, "KRW": 0, "KWD": 3}
 Payees = dict[str, list[Row]]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+def land_titles(home: Path, title: str) -> None:
+    tracks = [f"track {number},artist,{title} {number},,180000,2025-01-01T00:00:00Z" for number in (1, 2)]
+    land_table(home, "reference/tracks.csv", ["track_id,artist_id,title,isrc,duration_ms,uploaded_at", *tracks])
+
+
+@pytest.fixture(scope="module")
+def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """January and February, of which January is issued, and some days of March."""
-    home = tmp_path / "home"
+    home = tmp_path_factory.mktemp("january") / "home"
     for day in ("2026-01-05", "2026-01-20", "2026-02-10", "2026-03-02", "2026-03-04"):
         land_heard(home, day, day)
     revenue = ["2026-01,SE,premium,SEK,1000003", "2026-02,SE,premium,SEK,70001"]
     land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *revenue])
     accounts = [f"listener {number},SE,premium,2025-01-01" for number in range(1, 6)]
     land_table(home, "reference/accounts.csv", ["user_id,country,tier,created_on", *accounts])
-    tracks = [f"track {number},artist,Title {number},,180000,2025-01-01T00:00:00Z" for number in (1, 2)]
-    land_table(home, "reference/tracks.csv", ["track_id,artist_id,title,isrc,duration_ms,uploaded_at", *tracks])
+    land_titles(home, "Title")
     land_incident(home, "suspected")
     land_rights(home, 600_000)
     pipeline = converged(open_pipeline(home))
@@ -53,9 +59,20 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+@pytest.fixture
+def home(january: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(january, tmp_path / "home"))
+
+
+def write_into(
+    folder: Path, pipeline: Pipeline, month: str = JANUARY, tell: Callable[[str], None] = str
+) -> StatementFiles:
+    return write_statement_files(pipeline.runner, pipeline.landing_zone, month, folder, UNREGISTERED, tell)
+
+
 def write(pipeline: Pipeline, month: str, folder: Path) -> tuple[StatementFiles, Payees, Report]:
     told: list[str] = []
-    made = write_statement_files(pipeline.runner, month, folder, UNREGISTERED, told.append)
+    made = write_into(folder, pipeline, month, told.append)
     assert [month in line for line in told] == [True, True]
     place = folder / month
     assert made.folder == str(place)
@@ -128,6 +145,9 @@ def test_an_issued_month_is_written_as_it_was_issued_and_what_changed_stands_in_
     assert any(not item.is_royalty_bearing for item in report.usage)
 
     change_everything(home)
+    land_titles(home, "Another title")
+    too_short = {"event_id": "short", "track_id": "track 1", "device_id": "device", "ms_played": 5}
+    land(home, "2026-03-04", "short", [a_play("2026-01-20", **too_short)])
     converged(pipeline)
     write(pipeline, JANUARY, tmp_path / "again")
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
@@ -141,10 +161,24 @@ def test_an_issued_month_is_written_as_it_was_issued_and_what_changed_stands_in_
     assert {row["reason"] for row in adjustments} == {"late data, incident, reference data"}
     assert_adds_up(pipeline, FEBRUARY, settling)
     pipeline.issue(FEBRUARY, by="Ben")
-    converged(pipeline)
     after, issued, _ = write(pipeline, FEBRUARY, tmp_path / "issued")
     assert after.statement == "as issued"
     assert issued == settling
+
+
+def test_lines_and_balances_add_up_while_something_else_is_being_made(home: Path, tmp_path: Path) -> None:
+    pipeline = open_pipeline(home)
+    change_everything(home)
+    pipeline.runner.observe()
+    assert converge(pipeline.runner, ["royalty_statements"]).failed == ()
+    _, payees, _ = write(pipeline, FEBRUARY, tmp_path / "out")
+    assert_adds_up(pipeline, FEBRUARY, payees)
+
+
+def test_a_month_whose_catalogue_has_not_landed_calls_tracks_by_their_ids(home: Path, tmp_path: Path) -> None:
+    (home / "landing/reference/tracks.csv").unlink()
+    _, _, report = write(converged(open_pipeline(home)), FEBRUARY, tmp_path / "out")
+    assert {cells[5] for cells in report.resources} == {"track 1", "track 2", "track 3"}
 
 
 def test_what_was_issued_on_a_ledger_that_is_gone_is_not_guessed(home: Path, tmp_path: Path) -> None:
@@ -153,7 +187,7 @@ def test_what_was_issued_on_a_ledger_that_is_gone_is_not_guessed(home: Path, tmp
     change_everything(rebuilt)
     pipeline = converged(open_pipeline(rebuilt))
     with pytest.raises(NotPublished, match="write its files where it was issued"):
-        write_statement_files(pipeline.runner, JANUARY, tmp_path / "out", UNREGISTERED, str)
+        write_into(tmp_path / "out", pipeline)
     assert not (tmp_path / "out").exists()
 
 
@@ -166,14 +200,14 @@ def test_writing_that_is_broken_off_leaves_nothing(converged_home: Path, tmp_pat
             raise Unplugged
 
     with pytest.raises(Unplugged):
-        write_statement_files(open_home(converged_home).runner, JANUARY, tmp_path, UNREGISTERED, pull_the_plug)
+        write_into(tmp_path, open_home(converged_home), tell=pull_the_plug)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_may_have_been_sent_are_not_replaced(converged_home: Path, tmp_path: Path) -> None:
     (tmp_path / JANUARY).mkdir()
     with pytest.raises(FilesExist, match="move it away"):
-        write_statement_files(open_home(converged_home).runner, JANUARY, tmp_path, UNREGISTERED, str)
+        write_into(tmp_path, open_home(converged_home))
     assert list((tmp_path / JANUARY).iterdir()) == []
 
 
@@ -182,7 +216,7 @@ def test_a_month_without_a_statement_has_no_files(
     converged_home: Path, tmp_path: Path, month: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=month):
-        write_statement_files(open_home(converged_home).runner, month, tmp_path, UNREGISTERED, str)
+        write_into(tmp_path, open_home(converged_home), month)
     assert list(tmp_path.iterdir()) == []
 
 
