@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
 from spam_pipeline.protocol.contract import AnyContract, Contract, Reads
-from spam_pipeline.protocol.delivery import AnyDelivery
+from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import Partitions
@@ -63,7 +63,7 @@ class Stage(Generic[P, R]):
     private_parts: frozenset[str] = frozenset()
     file_by_file: bool = False
     settled_after_days: int | None = None
-    delivery: AnyDelivery | None = None
+    delivery: Delivery | None = None
     retry: Retry = field(default_factory=Retry)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -94,7 +94,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     private_parts: Iterable[str] = (),
     file_by_file: bool = False,
     settled_after_days: int | None = None,
-    delivery: AnyDelivery | None = None,
+    delivery: Delivery | None = None,
     retry: Retry | None = None,
     context: str | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:

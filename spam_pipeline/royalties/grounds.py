@@ -11,19 +11,12 @@ import polars_hash as plh
 from spam_pipeline.protocol.code_version import code_version
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.agreements import user_centric_payees
-from spam_pipeline.royalties.contracts import EARNING, POOL, WITHHELD, RoyaltyGrounds
+from spam_pipeline.royalties.contracts import EARNING, POOL, USAGE, WITHHELD, RoyaltyGrounds
 from spam_pipeline.royalties.destinations import claims_in_month
 from spam_pipeline.royalties.pools import pools_of
 from spam_pipeline.royalties.statements import Terms, statement
 
-POOL_MONEY, ACCOUNTS, USAGE, RIGHTS, AGREEMENT, DIVISION = (
-    "pool",
-    "accounts",
-    "usage",
-    "rights",
-    "agreement",
-    "division",
-)
+POOL_MONEY, ACCOUNTS, RIGHTS, AGREEMENT, DIVISION = "pool", "accounts", "rights", "agreement", "division"
 
 DIVISION_CODE: Final = code_version(statement).digest
 """What divides a pool, as a digest: with the code, a statement changes although nothing else has."""
