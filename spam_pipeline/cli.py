@@ -255,12 +255,6 @@ def query_command(
         print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
 
 
-@app.command("report")
-def report_command(about: str, as_json: Json = False) -> None:
-    """Put the page of a month (YYYY-MM), or of an incident, beside the warehouse; any browser opens it."""
-    print_record({"page": str(Pipeline().write_report(about))}, as_json=as_json)
-
-
 @app.command("demo")
 def demo_command() -> None:
     """Simulate ten days, converge, and show what happened."""

@@ -4,15 +4,12 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 """
 
 import logging
-import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import duckdb
 
@@ -43,11 +40,7 @@ from spam_pipeline.protocol.records import PRODUCTION, Audit, Decision, Decision
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
-from spam_pipeline.reporting.incident_report import incident_facts
-from spam_pipeline.reporting.month_report import write_page
-from spam_pipeline.reporting.pages.incident_page import incident_page
 from spam_pipeline.reporting.query import connect
-from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
 from spam_pipeline.royalties.document import SOURCES as ROYALTIES_SOURCES
 from spam_pipeline.royalties.document import classify as classify_for_royalties
@@ -201,20 +194,6 @@ class Pipeline:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
         reader = self.runner.reader
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
-
-    def write_report(self, about: str) -> Path:
-        """Put the page of a month (YYYY-MM), or of an incident, beside the warehouse, as it is published; return where.
-
-        Raises like `read`, and `UnknownIncident`.
-        """
-        if re.fullmatch(r"\d{4}-\d{2}", about):
-            name, page = about, self.read("month_reports", about)
-        else:
-            name, page = f"incident-{quote(about, safe='')}", incident_page(incident_facts(self.runner, about))
-        place = self.settings.reports / f"{name}.html"
-        with replaced(place) as building:
-            write_page(page, building)
-        return place
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
         """What converging would do, partition by partition, and why. Observes the landing zone and runs nothing."""

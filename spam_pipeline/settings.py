@@ -158,7 +158,7 @@ class Settings(BaseSettings):
 
     @property
     def reports(self) -> Path:
-        """The folder for pages that people asked for."""
+        """The folder of pages for people."""
         return self.own_place / "reports"
 
     @property
@@ -188,6 +188,7 @@ class Settings(BaseSettings):
             "start_date": self.start_date,
             "identifier_key": self.identifier_key.get_secret_value(),
             "warehouse_file": str(self.warehouse),
+            "reports_folder": str(self.reports),
             "widget_store": self.widgets,
         }
 

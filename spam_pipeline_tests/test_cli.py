@@ -40,7 +40,9 @@ STAGES = {
         "spam_by_type",
         "track_play_counts",
         "widget_counts",
-        "month_reports",
+        "incident_plays",
+        "reports",
+        "report_pages",
         "warehouse",
     ),
 }

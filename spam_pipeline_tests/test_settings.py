@@ -69,6 +69,7 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         "start_date": date(2025, 12, 31),
         "identifier_key": OWN_KEY,
         "warehouse_file": str(settings.warehouse),
+        "reports_folder": str(settings.reports),
         "widget_store": settings.widgets,
     }
 

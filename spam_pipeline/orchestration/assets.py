@@ -18,7 +18,7 @@ from spam_pipeline.orchestration.evaluations import (
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.metadata import column_schema, occasion_metadata, version_metadata
+from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, occasion_metadata, version_metadata
 from spam_pipeline.protocol.contract import ArtifactContract, column_types
 from spam_pipeline.protocol.errors import Held
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
@@ -58,7 +58,7 @@ def stage_asset(
         code_version=graph.code_versions[stage.name].digest,
         partitions_def=grid,
         deps=_dependencies(stage, graph),
-        metadata=_definition_metadata(stage),
+        metadata=_definition_metadata(stage, graph),
         io_manager_key=READER,
         required_resource_keys={RUNNER},
         output_required=False,
@@ -121,8 +121,9 @@ def _dependencies(stage: AnyStage, graph: StageGraph) -> list[dg.AssetDep]:
     return dependencies
 
 
-def _definition_metadata(stage: AnyStage) -> dict[str, Any]:
+def _definition_metadata(stage: AnyStage, graph: StageGraph) -> dict[str, Any]:
     if isinstance(stage.contract, ArtifactContract):
         return {"format": stage.contract.suffix}
+    delivered = delivery_metadata(graph.configuration[stage.delivery.target]) if stage.delivery else {}
     types = {name: str(dtype) for name, dtype in column_types(stage.contract).items()}
-    return {"contract": stage.contract.__name__, "dagster/column_schema": column_schema(types)}
+    return {"contract": stage.contract.__name__, "dagster/column_schema": column_schema(types), **delivered}

@@ -14,10 +14,10 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster_shared.record import copy
 
+from spam_pipeline.markdown import as_text
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import (
     CONTRACT_CHECK,
-    as_text,
     fingerprint_metadata,
     recorded_metadata,
     table,

@@ -9,7 +9,14 @@ import dagster as dg
 
 from spam_pipeline.orchestration.new_features import knowingly
 from spam_pipeline.protocol.partition import WHOLE, Grain, Partitions
-from spam_pipeline.protocol.selection import DaysOfMonth, PartitionsUpTo, PartNamedAlike, Selection, TrailingDays
+from spam_pipeline.protocol.selection import (
+    DaysOfMonth,
+    PartitionsUpTo,
+    PartNamedAlike,
+    PartsOfMonth,
+    Selection,
+    TrailingDays,
+)
 
 
 def partitions_definition(partitions: Partitions, start: date) -> dg.PartitionsDefinition[str] | None:
@@ -34,4 +41,5 @@ def partition_mapping(selection: Selection, upstream: Partitions, own: Partition
         days_back = selection.days - 1 if isinstance(selection, TrailingDays) else 0
         with knowingly():
             return dg.TimeWindowPartitionMapping(start_offset=-days_back, allow_nonexistent_upstream_partitions=True)
-    return dg.AllPartitionMapping() if isinstance(selection, PartNamedAlike | PartitionsUpTo) else None
+    reads_any = isinstance(selection, PartNamedAlike | PartsOfMonth | PartitionsUpTo)
+    return dg.AllPartitionMapping() if reads_any else None

@@ -3,14 +3,13 @@
 Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions; its tables are tables.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.fingerprint import Recorded, numbers
+from spam_pipeline.protocol.fingerprint import MARKDOWN, Recorded, numbers
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import Publication, Version
 
@@ -22,14 +21,14 @@ _ROWS_SHOWN = 60
 _CHARACTERS_SHOWN = 80
 """Inputs, rows of a recorded table and characters of a cell that are shown at most: events are kept for ever."""
 
+_LONGEST_TEXT = 60_000
+"""Characters of a text that is Markdown, with the pictures in it."""
+
 _CELL = ".6g"
 """How a float stands in a cell: as precise as people compare by eye."""
 
 _KEYS = ("_key", "_keys")
 """What names of hashes end with. They are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
-
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#!|~&$]")
-"""What a picture, a link, emphasis, code or a tag begins with."""
 
 
 def occasion_metadata(publication: Publication) -> dict[str, Any]:
@@ -67,6 +66,11 @@ def version_metadata(version: Version) -> dict[str, Any]:
     return described
 
 
+def delivery_metadata(target: str) -> dict[str, Any]:
+    """Where versions are delivered to, if it is a place in a file system: an address may hold a password."""
+    return {} if "://" in target else {"delivered_to": dg.MetadataValue.path(target)}
+
+
 def version_tags(version: Version) -> dict[str, str]:
     """The tag by which Dagster itself compares versions.
 
@@ -85,18 +89,19 @@ def fingerprint_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
     return {f"fingerprint/{name}": dg.MetadataValue.float(float(value)) for name, value in found}
 
 
-def recorded_metadata(version: Version) -> dict[str, dg.TableMetadataValue]:
-    """The tables of a fingerprint by name, their first rows if they are long; one without rows is left out."""
-    return {
-        f"fingerprint/{_title(name, measured)}": _recorded_table(measured)
-        for name, measured in sorted(version.fingerprint.items())
-        if isinstance(measured, Recorded) and measured.rows
-    }
+def recorded_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
+    """The tables of a fingerprint by name, their first rows if they are long; one without rows is left out.
 
-
-def as_text(words: str) -> str:
-    """Words that the UI would take for Markdown, such that it shows them as they are: descriptions can hold what people wrote."""
-    return _MARKDOWN.sub(r"\\\g<0>", " ".join(words.split()))
+    A text is shown under its own name, as the page that it is, unless it is longer than an event should be.
+    """
+    shown: dict[str, dg.MetadataValue[Any]] = {}
+    for name, measured in sorted(version.fingerprint.items()):
+        if isinstance(measured, Recorded) and measured.rows:
+            if measured.rows[0].keys() == {MARKDOWN}:
+                shown[name] = dg.MetadataValue.md(_text(measured))
+            else:
+                shown[f"fingerprint/{_title(name, measured)}"] = _recorded_table(measured)
+    return shown
 
 
 def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
@@ -108,6 +113,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.T
     """Rows as a table in the UI; `columns` gives the names and types."""
     schema = dg.TableSchema([dg.TableColumn(name, dtype) for name, dtype in columns.items()])
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows], schema)
+
+
+def _text(recorded: Recorded) -> str:
+    text = "\n\n".join(str(row[MARKDOWN]) for row in recorded.rows)
+    return text if len(text) <= _LONGEST_TEXT else "too long to be shown"
 
 
 def _title(name: str, recorded: Recorded) -> str:

@@ -53,7 +53,7 @@ class Cause:
     def _told(self, names: tuple[str, ...]) -> str:
         if not names:
             return self.kind.value
-        return f"{self.kind.value}: {_listed(names)}{'' if self.is_certain else ', if it changes'}"
+        return f"{self.kind.value}: {listed(names)}{'' if self.is_certain else ', if it changes'}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def _name(upstream: str, partition: str, part: str, is_file: bool) -> str:  # no
     return part if is_file else f"{upstream} {partition}"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
+    """The first names, and how many more there are."""
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -4,36 +4,29 @@ The target remembers the recipe it holds. A stage with a delivery is fresh only 
 target that was deleted, restored from an old copy or filled by an older program is filled again by itself.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from __future__ import annotations
 
-import polars as pl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spam_pipeline.protocol.reader import Reader
+    from spam_pipeline.protocol.records import Version
 
 
 @dataclass(frozen=True)
 class Delivery:
     """How one stage's versions reach their target; `target` names the configuration entry that says where it is.
 
-    `delivered` reads the recipe that the target holds, or None; `deliver` replaces the target's contents as one step, so
-    that its readers see the old or the new and nothing between.
+    `delivered` reads the recipe that the target holds, or None; `deliver` replaces the target's contents by those of a
+    version, which it reads with the reader, so that readers of the target see the old or the new and nothing between.
+
+    The reader also answers for the past: what was published before, when, and why it differs. That is no part of the
+    recipe, because when something was published determines no result; so it may show in a target, and not in a version.
     """
 
     target: str
     delivered: Callable[[str], str | None]
-    deliver: Callable[[str, str, pl.LazyFrame], None]
-
-
-@dataclass(frozen=True)
-class CatalogueDelivery:
-    """How the catalogue of everything published reaches its target: with the place of each file, and with the history.
-
-    `deliver` takes the target, the recipe, the version with a column `location`, and what `Reader.history` gives at the time
-    of the delivery. The history is no part of the recipe: when something was published determines no result.
-    """
-
-    target: str
-    delivered: Callable[[str], str | None]
-    deliver: Callable[[str, str, pl.LazyFrame, pl.LazyFrame], None]
-
-
-AnyDelivery = Delivery | CatalogueDelivery
+    deliver: Callable[[str, Version, Reader], None]

@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 
 from spam_pipeline.protocol.contract import ArtifactContract, Contract, Reads
-from spam_pipeline.protocol.errors import Held, NotPublished
+from spam_pipeline.protocol.errors import Held, NotPublished, WrongDefinition
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.origins import Origin, origins
 from spam_pipeline.protocol.publication_spans import spans
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import Part, Publication, StoredFile, Version
@@ -110,6 +111,36 @@ class Reader:
     def scan(self, parts: Collection[Part], contract: type[Contract]) -> pl.LazyFrame:
         """The rows of some parts, one after the other."""
         return self._scan_files([file for part in parts for file in part.files], contract)
+
+    def rows(self, version: Version) -> pl.LazyFrame:
+        """The rows of a version of a stage of frames, whether it is published or not."""
+        contract = self._graph.stages[version.stage].contract
+        if isinstance(contract, ArtifactContract):
+            raise WrongDefinition(f"{version.stage} publishes {contract.suffix} files, which have no rows")
+        return self.scan(version.parts, contract)
+
+    def made_by(self, recipe: str) -> Version | None:
+        """The version of a recipe, if the ledger knows it."""
+        found = self._ledger.version(recipe, self._environment)
+        return found[0] if found else None
+
+    def seen_before(self, version: Version) -> Version | None:
+        """What readers of a published version's partition saw before it; None if that was nothing."""
+        told = [
+            item
+            for item in self._ledger.publications(self._environment, [version.stage])
+            if item.partition == version.partition
+        ]
+        earlier = [span.version_id for span in spans(told, self._environment) if span.version_id != version.id]
+        return self._ledger.whole(earlier[-1]) if earlier else None
+
+    def published_at(self, version: Version) -> datetime | None:
+        """When a version was last published; None if it never was."""
+        return self._ledger.published_at(self._environment, [version.id]).get(version.id)
+
+    def origins(self, stage: str, old: int, new: int) -> list[Origin]:
+        """What the change between two versions of a partition, named by their ids, began with."""
+        return origins(self._ledger, self._environment, stage, old, new)
 
     def catalogue(self, read: Sequence[InputRead]) -> pl.LazyFrame:
         """One row per file behind the parts in `read`, ordered by stage, partition, part and file."""

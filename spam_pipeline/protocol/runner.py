@@ -17,8 +17,6 @@ from spam_pipeline.protocol.auditor import Auditor
 from spam_pipeline.protocol.causes import Cause, MadeFrom, cause
 from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.computation import Computation
-from spam_pipeline.protocol.contract import ArtifactContract
-from spam_pipeline.protocol.delivery import CatalogueDelivery
 from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
@@ -371,19 +369,12 @@ class Runner:
 
     def _deliver(self, stage: AnyStage, version: Version, occasion: Occasion) -> bool:
         """Carry a version to its stage's target, if it has one that holds something else; return whether that was so."""
-        if stage.delivery is None or isinstance(stage.contract, ArtifactContract):
+        if stage.delivery is None:
             return False
         with self._noting_failure(stage, version, occasion):
             if self._delivered(stage) == version.recipe:
                 return False
-            target, frame = (
-                self.graph.configuration[stage.delivery.target],
-                self.reader.scan(version.parts, stage.contract),
-            )
-            if isinstance(stage.delivery, CatalogueDelivery):
-                stage.delivery.deliver(target, version.recipe, self.reader.located(frame), self.reader.history())
-            else:
-                stage.delivery.deliver(target, version.recipe, frame)
+            stage.delivery.deliver(self.graph.configuration[stage.delivery.target], version, self.reader)
         return True
 
 

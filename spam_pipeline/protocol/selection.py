@@ -158,6 +158,25 @@ class PartNamedAlike(Selection):
 
 
 @dataclass(frozen=True)
+class PartsOfMonth(Selection):
+    """The parts, in any partition of the upstream, that are named by a day of the month that the consumer's partition names."""
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return [(holder, day) for day in _days_of(partition) for holder in upstream.partitions_with.get(day, ())]
+
+    @override
+    def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
+        del partitions
+        return {month_of(day) for day in upstream.partitions_with if day != WHOLE}
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        del partition
+        return [WHOLE] if WHOLE in partitions else []
+
+
+@dataclass(frozen=True)
 class PartsUpToMonth(Selection):
     """The parts of an unpartitioned upstream that are named by a month not after the consumer's partition.
 

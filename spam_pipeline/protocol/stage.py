@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
 from spam_pipeline.protocol.contract import AnyContract, Contract, Reads
-from spam_pipeline.protocol.delivery import AnyDelivery
+from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import WrongDefinition
 from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import Partitions
@@ -65,7 +65,7 @@ class Stage(Generic[P, R]):
     settled_after_days: int | None = None
     driven_by: tuple[str, ...] = ()
     never_retracted: bool = False
-    delivery: AnyDelivery | None = None
+    delivery: Delivery | None = None
     retry: Retry = field(default_factory=Retry)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -98,7 +98,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     settled_after_days: int | None = None,
     driven_by: Iterable[str] = (),
     never_retracted: bool = False,
-    delivery: AnyDelivery | None = None,
+    delivery: Delivery | None = None,
     retry: Retry | None = None,
     context: str | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:

@@ -8,26 +8,32 @@ import polars as pl
 
 from spam_pipeline.partitions import event_days, statement_months, unpartitioned
 from spam_pipeline.protocol.contract import Reads, column_types
-from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage
+from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline.reporting.contracts import (
     Catalogue,
     DailyPlays,
+    IncidentPlays,
     PlaysBySpamProbability,
+    ReportPages,
+    Reports,
     SpamByType,
     TopCountries,
     TrackPlayCounts,
     WidgetCounts,
 )
 from spam_pipeline.reporting.daily_plays import plays_by_country
-from spam_pipeline.reporting.month_report import MONTH_REPORT
-from spam_pipeline.reporting.pages.month_page import month_page
+from spam_pipeline.reporting.incident_plays import plays_by_incident
+from spam_pipeline.reporting.month import Month
+from spam_pipeline.reporting.report_folder import report_delivery
+from spam_pipeline.reporting.reports import pages_of, places_of
 from spam_pipeline.reporting.spam_by_type import spam_by_country_and_type
 from spam_pipeline.reporting.spam_probability import plays_by_country_and_spam_probability
 from spam_pipeline.reporting.top_countries import ranked_countries
 from spam_pipeline.reporting.track_play_counts import plays_by_track, plays_so_far
 from spam_pipeline.reporting.warehouse import warehouse_delivery
 from spam_pipeline.reporting.widget_store import widget_delivery
+from spam_pipeline.royalties.contracts import USAGE
 
 _OWNER = "team:reporting"
 
@@ -128,36 +134,84 @@ def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 @stage(
-    partitions=statement_months,
-    contract=MONTH_REPORT,
+    partitions=event_days,
+    contract=IncidentPlays,
     owner=_OWNER,
     libraries=["polars"],
-    selections={"daily_plays": DaysOfMonth(), "spam_by_type": DaysOfMonth()},
+    reads={
+        "classified_plays": Reads(("occurred_at", "country", "track_id", "incident_id", "spam_probability"), schema=2)
+    },
+)
+def incident_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+    """The plays of a day that belong to incidents, by country and track, raw and without spam (a spam probability below 0.8)."""
+    return plays_by_incident(classified_plays)
+
+
+@stage(
+    partitions=statement_months,
+    contract=Reports,
+    owner=_OWNER,
+    libraries=["polars"],
+    selections={
+        **dict.fromkeys(("daily_plays", "spam_by_type", "incident_plays"), DaysOfMonth()),
+        "incidents": PartsOfMonth(),
+    },
     reads={
         "daily_plays": Reads(("event_day", "country", "plays", "plays_without_spam")),
         "spam_by_type": Reads(("country", "attack_type", "plays")),
+        "incidents": Reads(
+            ("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status", "attack_type")
+        ),
+        "royalty_grounds": Reads(("ground", "status", "incident_id", "value")),
         "royalty_statements": Reads(("currency", "rule", "line", "payee_id", "incident_id", "amount_minor")),
         "royalty_adjustments": Reads(("currency", "reason", "amount_minor")),
     },
 )
-def month_reports(
+def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: pl.LazyFrame,
     spam_by_type: pl.LazyFrame,
+    incident_plays: pl.LazyFrame,
+    incidents: pl.LazyFrame,
+    royalty_grounds: pl.LazyFrame,
     royalty_statements: pl.LazyFrame,
     royalty_adjustments: pl.LazyFrame,
     partition: str,
-) -> str:
-    """The page of a month for people: plays with spam and without, countries, types of spam, payouts by every rule, what changed.
+) -> pl.LazyFrame:
+    """The pages of a month for people: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
 
-    One HTML file that needs nothing else; `spam-pipeline report MONTH` puts it beside the warehouse.
+    A page is HTML that loads nothing. It is a function of what it shows; what has changed about it, and why, is said where it
+    is delivered.
     """
-    return month_page(
-        partition,
-        daily_plays.collect(),
-        spam_by_type.collect(),
-        royalty_statements.collect(),
-        royalty_adjustments.collect(),
+    usage = royalty_grounds.filter(pl.col("ground") == USAGE).rename({"value": "plays"})
+    return pages_of(
+        Month(
+            partition,
+            daily_plays.collect(),
+            spam_by_type.collect(),
+            incident_plays.collect(),
+            incidents.collect(),
+            usage.collect(),
+            royalty_statements.collect(),
+            royalty_adjustments.collect(),
+        )
     )
+
+
+@stage(
+    partitions=unpartitioned,
+    contract=ReportPages,
+    owner=_OWNER,
+    libraries=["polars"],
+    selections={"reports": EveryPartition()},
+    reads={"reports": Reads(("month", "about"))},
+    delivery=report_delivery,
+)
+def report_pages(reports: pl.LazyFrame) -> pl.LazyFrame:
+    """Where the pages of all months lie, delivered as a folder of HTML files beside the warehouse that any browser opens.
+
+    A page that differs from the one before says at its top which numbers have changed since, and what that began with.
+    """
+    return places_of(reports)
 
 
 @stage(
@@ -184,7 +238,9 @@ STAGES = (
     spam_by_type,
     track_play_counts,
     widget_counts,
-    month_reports,
+    incident_plays,
+    reports,
+    report_pages,
     warehouse,
 )
 """The stages of this context."""

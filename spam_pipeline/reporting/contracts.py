@@ -9,7 +9,19 @@ import polars as pl
 import polars_hash as plh
 
 from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Keys, Measure, Quantiles, Share, Spread, Total
+from spam_pipeline.protocol.fingerprint import (
+    MARKDOWN,
+    Count,
+    Drift,
+    Figure,
+    Keys,
+    Measure,
+    Quantiles,
+    Records,
+    Share,
+    Spread,
+    Total,
+)
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
 
 UNKNOWN_COUNTRY = "ZZ"
@@ -136,6 +148,35 @@ class SpamByType(Contract):
         }
 
 
+class IncidentPlays(Contract):
+    """The plays that belong to incidents: one row per day, incident, country and track that has one, ordered by all four.
+
+    A play belongs to one incident, the most decided of those that it fits. `ZZ` is the unknown country.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    incident_id = dy.String(primary_key=True)
+    country = dy.String(primary_key=True)
+    track_id = dy.String(primary_key=True)
+    plays = dy.Int64(min=1)
+    plays_without_spam = dy.Int64(min=0)
+
+    @dy.rule()
+    def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
+        """What is left without spam is part of what there was."""
+        return _never_more("plays")
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume in both truths, and how it spreads over incidents. These come and go, which is no drift."""
+        plays = pl.col("plays")
+        return {
+            "incident_plays": Total(plays),
+            "incident_plays_without_spam": Total(pl.col("plays_without_spam")),
+            "incidents": Spread(pl.col("incident_id"), weight=plays, drift=None),
+        }
+
+
 class TrackPlayCounts(Contract):
     """One row per day and track that was played, ordered by both."""
 
@@ -178,6 +219,43 @@ class WidgetCounts(Contract):
         }
 
 
+class Reports(Contract):
+    """The pages of a month: one row for the month, whose `about` is empty, and one for each of its incidents; ordered by key.
+
+    `page` is an HTML page that loads nothing; it has places for what its delivery adds. `figures` are its headline numbers,
+    written out. `preview` is Markdown and tells the month in short; that of an incident is empty.
+    """
+
+    month = dy.String(primary_key=True)
+    about = dy.String(primary_key=True)
+    page = dy.String()
+    figures = dy.List(dy.Struct({"name": dy.String(), "value": dy.String()}))
+    preview = dy.String()
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How much there is to read, and the month in short, for people who look at the version."""
+        return {
+            "incident_pages": Count(pl.col("about") != ""),
+            "characters": Total(pl.col("page").str.len_chars()),
+            "figures": Records(_figures_of_month),
+            "preview": Records(_preview_of_month),
+        }
+
+
+class ReportPages(Contract):
+    """Where each page of `reports` is delivered, a path below the folder of reports; ordered by key."""
+
+    month = dy.String(primary_key=True)
+    about = dy.String(primary_key=True)
+    place = dy.String()
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many pages there are."""
+        return {"months": Count(pl.col("about") == ""), "pages": Count()}
+
+
 class Catalogue(Contract):
     """Everything that is published in frames: one row per file of every part, ordered by all columns.
 
@@ -202,6 +280,14 @@ class Catalogue(Contract):
             "files": Count(),
             "rows": Total(pl.col("rows")),
         }
+
+
+def _figures_of_month(reports: pl.LazyFrame) -> pl.LazyFrame:
+    return reports.filter(pl.col("about") == "").select("figures").explode("figures").unnest("figures")
+
+
+def _preview_of_month(reports: pl.LazyFrame) -> pl.LazyFrame:
+    return reports.filter(pl.col("about") == "").select(pl.col("preview").alias(MARKDOWN))
 
 
 def _never_more(count: str) -> pl.Expr:

@@ -2,10 +2,9 @@
 
 PipelineError
 ├── UnknownTarget       a delivery target of a kind that nobody here can write
-├── ForeignTarget       a delivery target that holds a database of somebody else
+├── ForeignTarget       a delivery target that holds a database or files of somebody else
 ├── TargetUnreachable   a delivery target on a server that is away or refuses
 ├── DeliveryCut         what was written to a server is not all there any more
-├── UnknownIncident     an incident that nobody has declared
 └── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
 """
 
@@ -17,7 +16,7 @@ class UnknownTarget(PipelineError):
 
 
 class ForeignTarget(PipelineError):
-    """A delivery target that holds a database which this pipeline did not build, and so will not replace."""
+    """A delivery target that holds a database or files which this pipeline did not make, and so will not replace."""
 
 
 class TargetUnreachable(PipelineError):
@@ -26,10 +25,6 @@ class TargetUnreachable(PipelineError):
 
 class DeliveryCut(PipelineError):
     """What was written to a server is not all there any more; readers still have what they had."""
-
-
-class UnknownIncident(PipelineError):
-    """An incident that nobody has declared, or whose declaration is not published yet."""
 
 
 class QueryRefused(PipelineError):

@@ -12,7 +12,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spam_pipeline.protocol.delivery import CatalogueDelivery
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.reader import Reader
+from spam_pipeline.protocol.records import Version
 from spam_pipeline.reporting.comparisons import create_reports
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
@@ -89,5 +91,9 @@ def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
-warehouse_delivery = CatalogueDelivery(target="warehouse_file", delivered=delivered, deliver=deliver)
+def _deliver(target: str, version: Version, reader: Reader) -> None:
+    deliver(target, version.recipe, reader.located(reader.rows(version)), reader.history())
+
+
+warehouse_delivery = Delivery(target="warehouse_file", delivered=delivered, deliver=_deliver)
 """How `warehouse` reaches the file that the configuration entry `warehouse_file` names."""

@@ -13,6 +13,8 @@ import polars as pl
 import redis
 
 from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.reader import Reader
+from spam_pipeline.protocol.records import Version
 from spam_pipeline.reporting.errors import TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
@@ -59,15 +61,21 @@ def play_count(target: str, track_id: str) -> int | None:
         return store.play_counts([track_id]).get(track_id)
 
 
-def _delivered(target: str) -> str | None:
+def delivered(target: str) -> str | None:
+    """The recipe that the store at `target` holds, or None. Raises like `widget_store`, and `ForeignTarget`."""
     with widget_store(target) as store:
         return store.delivered()
 
 
-def _deliver(target: str, recipe: str, counts: pl.LazyFrame) -> None:
+def deliver(target: str, recipe: str, counts: pl.LazyFrame) -> None:
+    """Replace everything in the store at `target` by `counts` (`WidgetCounts`). Raises like `delivered`, and `DeliveryCut`."""
     with widget_store(target) as store:
         store.deliver(recipe, counts)
 
 
-widget_delivery = Delivery(target="widget_store", delivered=_delivered, deliver=_deliver)
+def _deliver(target: str, version: Version, reader: Reader) -> None:
+    deliver(target, version.recipe, reader.rows(version))
+
+
+widget_delivery = Delivery(target="widget_store", delivered=delivered, deliver=_deliver)
 """How `widget_counts` reaches the store that the configuration entry `widget_store` names."""

@@ -23,6 +23,9 @@ RULES = (AGREED, PRO_RATA, USER_CENTRIC)
 PAYOUT, ESCROW, UNCLAIMED = "payout", "escrow", "unclaimed"
 """Where a pool's money goes that is not `withheld`: to a payee, to wait for valid rights, or to nobody."""
 
+USAGE = "usage"
+"""The ground of a statement that is its plays; see `RoyaltyGrounds`."""
+
 NO_CURRENCY = "XXX"
 """ISO 4217 for "no currency": the pool of an audience that was heard, but whose revenue has not landed."""
 

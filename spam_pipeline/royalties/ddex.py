@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from spam_pipeline.currencies import as_decimal
 from spam_pipeline.protocol.partition import last_day_of
 from spam_pipeline.royalties.contracts import EARNING, NO_CURRENCY, SHORT, SPAM, WITHHELD
-from spam_pipeline.royalties.currencies import as_decimal
 from spam_pipeline.royalties.ddex_records import (
     FOOT,
     HEAD,

@@ -11,16 +11,15 @@ import polars_hash as plh
 from spam_pipeline.protocol.code_version import code_version
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.agreements import user_centric_payees
-from spam_pipeline.royalties.contracts import EARNING, POOL, WITHHELD, RoyaltyGrounds
+from spam_pipeline.royalties.contracts import EARNING, POOL, USAGE, WITHHELD, RoyaltyGrounds
 from spam_pipeline.royalties.destinations import claims_in_month
 from spam_pipeline.royalties.pools import pools_of
 from spam_pipeline.royalties.statements import Terms, statement
 
-POOL_MONEY, ACCOUNTS, HEARD, USAGE, RIGHTS, AGREEMENT, DIVISION = (
+POOL_MONEY, ACCOUNTS, HEARD, RIGHTS, AGREEMENT, DIVISION = (
     "pool",
     "accounts",
     "heard",
-    "usage",
     "rights",
     "agreement",
     "division",

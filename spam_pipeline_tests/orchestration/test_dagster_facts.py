@@ -16,7 +16,7 @@ from spam_pipeline.orchestration.evaluations import beside_latest
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
 from spam_pipeline.orchestration.new_features import knowingly
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
-from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, SamePartition, TrailingDays
+from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, PartsOfMonth, SamePartition, TrailingDays
 
 START = date(2026, 1, 15)
 
@@ -70,6 +70,7 @@ def test_a_month_reads_its_days() -> None:
 
 def test_a_late_play_can_come_from_any_arrival_day() -> None:
     assert isinstance(partition_mapping(PartNamedAlike(), arrival_days, event_days), dg.AllPartitionMapping)
+    assert isinstance(partition_mapping(PartsOfMonth(), arrival_days, statement_months), dg.AllPartitionMapping)
 
 
 def test_everything_else_is_what_dagster_does_by_itself() -> None:

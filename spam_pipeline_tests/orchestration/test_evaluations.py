@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from spam_pipeline.markdown import as_text
 from spam_pipeline.orchestration.evaluations import Expected, evaluations, expected_of, nothing_to_audit
-from spam_pipeline.orchestration.metadata import as_text
 from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import WHOLE
@@ -149,7 +149,6 @@ def test_what_somebody_wrote_is_no_markdown_and_no_html() -> None:
     told = said(spike(2000, days=9), history=JUDGED_BY_HISTORY)["history"]
     words = str(told.metadata["drawn"].value).partition("](data:")[0]
     assert words == f"![{as_text(HOSTILE)}"
-    assert as_text("**b** <img> ![x](y) a|b `c`\n# d") == (r"\*\*b\*\* \<img\> \!\[x\](y) a\|b \`c\` \# d")
     assert all(isinstance(told.metadata[name], dg.TextMetadataValue) for name in ("behind", "recipe", "decide"))
     failed = nothing_to_audit("numbers", "2026-01-05", "an <error>", dg.AssetCheckSeverity.ERROR)
     assert failed.description == r"nothing to audit: an \<error\>"

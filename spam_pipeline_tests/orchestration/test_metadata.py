@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.evaluations import evaluations
-from spam_pipeline.orchestration.metadata import recorded_metadata, version_metadata
+from spam_pipeline.orchestration.metadata import delivery_metadata, recorded_metadata, version_metadata
 from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, Recorded
+from spam_pipeline.protocol.fingerprint import MARKDOWN, Counted, Fingerprint, Recorded
 from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Audit, Verdict
 from spam_pipeline_tests.orchestration.toy_location import last_check, materialize, observed, told
@@ -23,9 +23,14 @@ JUDGED_BY_HISTORY = "the digest of a history"
 MEASURED = replace(JUDGED, fingerprint=days_and_their_numbers)
 
 
-def tables(*rows: dict[str, Any]) -> dict[str, dg.TableMetadataValue]:
+def metadata(*rows: dict[str, Any]) -> dict[str, dg.MetadataValue[Any]]:
     fingerprint: Fingerprint = {"total": Counted(1), "suspects": Recorded(rows)}
     return recorded_metadata(replace(a_version(), fingerprint=fingerprint))
+
+
+def tables(*rows: dict[str, Any]) -> dict[str, dg.TableMetadataValue]:
+    found = metadata(*rows)
+    return {name: value for name, value in found.items() if isinstance(value, dg.TableMetadataValue)}
 
 
 def shown(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,6 +56,18 @@ def home(tmp_path: Path) -> Path:
 def test_a_recorded_table_has_the_name_that_it_has_in_the_fingerprint() -> None:
     assert set(tables({"plays": 1})) == {"fingerprint/suspects"}
     assert shown({"plays": 1, "track": "a"}) == [{"plays": 1, "track": "a"}]
+
+
+def test_a_text_that_is_markdown_is_shown_as_the_page_that_it_is() -> None:
+    assert metadata({MARKDOWN: "# a"}, {MARKDOWN: "b"}) == {"suspects": dg.MetadataValue.md("# a\n\nb")}
+    assert metadata({MARKDOWN: "x" * 60_001}) == {"suspects": dg.MetadataValue.md("too long to be shown")}
+    assert set(metadata({MARKDOWN: "a", "plays": 1})) == {"fingerprint/suspects"}, "a table is no text"
+
+
+@pytest.mark.parametrize("target", ["redis://:secret@somewhere", "sqlite:///a"])
+def test_an_address_that_is_delivered_to_is_not_shown(target: str) -> None:
+    assert delivery_metadata(target) == {}
+    assert delivery_metadata("/home/reports") == {"delivered_to": dg.MetadataValue.path("/home/reports")}
 
 
 def test_a_table_without_rows_is_not_shown() -> None:

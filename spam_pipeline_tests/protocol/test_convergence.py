@@ -15,7 +15,7 @@ import sqlalchemy
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongPartition
+from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
 from spam_pipeline.protocol.needs import State
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Action
@@ -38,6 +38,15 @@ def test_everything_wanted_is_published(home: Path) -> None:
     assert total(runner, "monthly_total", "2026-01") == 113
     assert runner.reader.read("model", ["all"]) == {"2026-01-01": 2, "2026-01-02": 1, "2026-01-04": 1}
     assert runner.reader.read("rejected_numbers", ["2026-01-01"]).collect()["line"].to_list() == [3]
+
+
+def test_rows_are_those_of_a_version_of_frames(home: Path) -> None:
+    runner = toy_runner(home)
+    run(runner)
+    reader = runner.reader
+    assert reader.rows(reader.version("monthly_total", "2026-01")).collect()["total"].to_list() == [113]
+    with pytest.raises(WrongDefinition, match=r"model publishes \.json files"):
+        reader.rows(reader.version("model", "all"))
 
 
 def test_a_second_convergence_computes_nothing(home: Path) -> None:

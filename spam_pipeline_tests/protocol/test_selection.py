@@ -7,6 +7,7 @@ from spam_pipeline.protocol.selection import (
     EveryPartition,
     PartitionsUpTo,
     PartNamedAlike,
+    PartsOfMonth,
     PartsUpToMonth,
     SamePartition,
     Selection,
@@ -18,6 +19,7 @@ DAYS = UpstreamKeys.of({f"2026-0{month}-{day:02d}": ["all"] for month in (1, 2) 
 ARRIVALS = UpstreamKeys.of({"2026-01-05": ["2026-01-04", "2026-01-05"], "2026-01-06": ["2026-01-05"], "2026-01-07": []})
 MONTHLY_PARTS = UpstreamKeys.of({"all": ["2025-11", "2026-01", "2026-02"]})
 MONTHS = UpstreamKeys.of({"2026-01": ["all"], "2026-02": ["2026-01", "2026-02"], "2026-03": ["all"]})
+DAILY_PARTS = UpstreamKeys.of({"all": ["2025-12-31", "2026-01-31", "2026-02-01"]})
 ONE = UpstreamKeys.of({"all": ["all"]})
 
 
@@ -31,6 +33,14 @@ ONE = UpstreamKeys.of({"all": ["all"]})
         (TrailingDays(2), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
         (PartNamedAlike(), "2026-01-05", ARRIVALS, [("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")]),
         (PartNamedAlike(), "2026-01-09", ARRIVALS, []),
+        (
+            PartsOfMonth(),
+            "2026-01",
+            ARRIVALS,
+            [("2026-01-05", "2026-01-04"), ("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")],
+        ),
+        (PartsOfMonth(), "2026-01", DAILY_PARTS, [("all", "2026-01-31")]),
+        (PartsOfMonth(), "2026-03", DAILY_PARTS, []),
         (PartitionsUpTo(), "2026-02", MONTHS, [("2026-01", "all"), ("2026-02", "2026-01"), ("2026-02", "2026-02")]),
         (PartitionsUpTo(), "2025-12", MONTHS, []),
         (PartsUpToMonth(), "2026-01-31", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01")]),
@@ -59,6 +69,8 @@ def test_a_partition_is_wanted_where_its_driver_has_something() -> None:
     assert EveryPartition().wanted(days, DAYS) == {"all"}
     assert EveryPartition().wanted([], DAYS) == set()
     assert PartNamedAlike().wanted(["2026-01-05"], ARRIVALS) == {"2026-01-04", "2026-01-05"}
+    assert PartsOfMonth().wanted(["all"], DAILY_PARTS) == {"2025-12", "2026-01", "2026-02"}
+    assert PartsOfMonth().wanted(["all"], ONE) == set()
     assert PartNamedAlike().wanted(["all"], ONE) == set(), "a version without parts of its own names no partition"
 
 
@@ -72,4 +84,6 @@ def test_a_partition_waits_for_upstream_partitions_that_are_wanted() -> None:
     assert PartNamedAlike().waits_for("2026-01-05", days) == []
     assert PartNamedAlike().waits_for("2026-01-05", {"all"}) == ["all"]
     assert PartsUpToMonth().waits_for("2026-01-05", {"all"}) == ["all"]
+    assert PartsOfMonth().waits_for("2026-01", {"all"}) == ["all"]
+    assert PartsOfMonth().waits_for("2026-01", days) == []
     assert EveryPartition().waits_for("all", days) == []

@@ -22,7 +22,8 @@ from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.landed_file import LandedFile
 from spam_pipeline.protocol.landing_zone import LandingZone
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.reader import Reader
+from spam_pipeline.protocol.records import PRODUCTION, Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.selection import (
     DaysOfMonth,
@@ -88,9 +89,9 @@ def delivered_recipe(target: str) -> str | None:
     return path.read_text(encoding="utf-8").split("\n", 1)[0] if path.exists() else None
 
 
-def deliver_lines(target: str, recipe: str, frame: pl.LazyFrame) -> None:
-    rows = frame.collect().rows()
-    Path(target).write_text("\n".join([recipe, *(str(row) for row in rows)]), encoding="utf-8")
+def deliver_lines(target: str, version: Version, reader: Reader) -> None:
+    rows = reader.rows(version).collect().rows()
+    Path(target).write_text("\n".join([version.recipe, *(str(row) for row in rows)]), encoding="utf-8")
 
 
 def known_days(value: Mapping[str, int]) -> Fingerprint:

@@ -4,8 +4,15 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, SamePartition
-from spam_pipeline.reporting.assets import STAGES, track_play_counts, warehouse, widget_counts
+from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, SamePartition
+from spam_pipeline.reporting.assets import (
+    STAGES,
+    incident_plays,
+    report_pages,
+    track_play_counts,
+    warehouse,
+    widget_counts,
+)
 from spam_pipeline_tests.kept_promises import as_declared, needless_columns
 from spam_pipeline_tests.reporting.conftest import PlaysOf
 
@@ -18,7 +25,9 @@ def test_reporting_owns_its_stages() -> None:
         "spam_by_type",
         "track_play_counts",
         "widget_counts",
-        "month_reports",
+        "incident_plays",
+        "reports",
+        "report_pages",
         "warehouse",
     ]
     assert {(stage.context, stage.owner) for stage in STAGES} == {("reporting", "team:reporting")}
@@ -32,22 +41,31 @@ def test_every_stage_says_what_it_is(stage: object) -> None:
 def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> None:
     assert [stage.selections for stage in STAGES] == [{"classified_plays": SamePartition()}] * 5 + [
         {"track_play_counts": EveryPartition()},
+        {"classified_plays": SamePartition()},
         {
             "daily_plays": DaysOfMonth(),
             "spam_by_type": DaysOfMonth(),
+            "incident_plays": DaysOfMonth(),
+            "incidents": PartsOfMonth(),
+            "royalty_grounds": SamePartition(),
             "royalty_statements": SamePartition(),
             "royalty_adjustments": SamePartition(),
         },
+        {"reports": EveryPartition()},
         {"catalogue": EveryStage()},
     ]
 
 
-def test_two_stages_are_delivered_to_the_places_that_the_settings_name() -> None:
-    assert [stage for stage in STAGES if stage.delivery] == [widget_counts, warehouse]
-    assert [stage.delivery.target for stage in STAGES if stage.delivery] == ["widget_store", "warehouse_file"]
+def test_three_stages_are_delivered_to_the_places_that_the_settings_name() -> None:
+    assert [stage for stage in STAGES if stage.delivery] == [widget_counts, report_pages, warehouse]
+    assert [stage.delivery.target for stage in STAGES if stage.delivery] == [
+        "widget_store",
+        "reports_folder",
+        "warehouse_file",
+    ]
 
 
-@pytest.mark.parametrize("stage", STAGES[:6], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [*STAGES[:6], incident_plays], ids=lambda stage: stage.name)
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, plays_of: PlaysOf) -> None:
     classified = plays_of([{"track_key": key, "spam_probability": key / 3} for key in range(4)])
     inputs = {"classified_plays": classified}

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.reporting import assets
-from spam_pipeline.reporting.contracts import DailyPlays, SpamByType, TopCountries, TrackPlayCounts, WidgetCounts
+from spam_pipeline.reporting.contracts import (
+    DailyPlays,
+    IncidentPlays,
+    SpamByType,
+    TopCountries,
+    TrackPlayCounts,
+    WidgetCounts,
+)
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, REPORTING_TOLERANCE
 from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
 
@@ -32,6 +39,7 @@ plays = st.lists(
             "country": st.none() | st.sampled_from([f"{first}{second}" for first in "ABCD" for second in "XYZ"]),
             "ms_played": st.integers(0, LONGEST_PLAY_MS) | st.just(2**63 - 1),
             "attack_type": st.none() | st.sampled_from(["bot_farm", "loop_bot"]),
+            "incident_id": st.none() | st.sampled_from(["incident-1", "incident-2"]),
             "spam_probability": st.sampled_from([0.0, 0.5, 0.79, 0.8, 0.81, 1.0]),
         }
     ),
@@ -130,6 +138,21 @@ def test_spam_by_type_counts_what_reports_drop(plays_of: PlaysOf, given_plays: l
     assert numbers_of(SpamByType, counted)["spam_plays"] == len(dropped)
 
 
+@given(given_plays=plays)
+@settings(max_examples=60, deadline=None)
+def test_plays_of_incidents_are_those_that_belong_to_one(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
+    declared = [play for play in given_plays if play["incident_id"]]
+    expected = [
+        (day, incident, country, f"track-{track}", len(group), sum(map(is_kept, group)))
+        for (day, incident, country, track), group in sorted(
+            grouped(declared, "day", "incident_id", "country", "track_key").items()
+        )
+    ]
+    counted = assets.incident_plays(plays_of(given_plays))
+    assert counted.collect().rows() == expected
+    assert findings_about(IncidentPlays, counted) == []
+
+
 @given(given_plays=plays, shuffled=st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_plays_does_not_matter(
@@ -186,6 +209,7 @@ def test_a_play_at_the_tolerance_is_spam(plays_of: PlaysOf) -> None:
         (assets.top_countries, TopCountries),
         (assets.spam_by_type, SpamByType),
         (assets.track_play_counts, TrackPlayCounts),
+        (assets.incident_plays, IncidentPlays),
     ],
 )
 def test_a_day_without_plays_gives_an_empty_report(plays_of: PlaysOf, report: Any, contract: Any) -> None:

@@ -17,7 +17,7 @@ from spam_pipeline.reporting.contracts import WidgetCounts
 from spam_pipeline.reporting.errors import DeliveryCut, ForeignTarget, TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
-from spam_pipeline.reporting.widget_store import WidgetStore, play_count, widget_delivery, widget_store
+from spam_pipeline.reporting.widget_store import WidgetStore, deliver, delivered, play_count, widget_store
 
 HOSTILE = ["", "'; DROP TABLE play_counts; --", "a\x00b", "current", "{x}", "🎵 é\n", "x" * 5000, "%s?#"]
 
@@ -36,46 +36,44 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_before_the_first_delivery_nothing_is_there(target: str) -> None:
-    assert widget_delivery.delivered(target) is None
+    assert delivered(target) is None
     assert play_count(target, "track-1") is None
 
 
 def test_a_delivery_is_readable_by_key_and_remembers_its_recipe(target: str) -> None:
-    widget_delivery.deliver(target, "recipe-1", counts({"track-1": 3, "track-2": 0}))
-    assert widget_delivery.delivered(target) == "recipe-1"
+    deliver(target, "recipe-1", counts({"track-1": 3, "track-2": 0}))
+    assert delivered(target) == "recipe-1"
     assert [play_count(target, track) for track in ("track-1", "track-2", "track-3")] == [3, 0, None]
 
 
 def test_a_delivery_replaces_everything_before_it(target: str) -> None:
-    widget_delivery.deliver(target, "recipe-1", counts({"track-1": 3, "track-2": 5}))
-    widget_delivery.deliver(target, "recipe-2", counts({"track-2": 4}))
-    assert widget_delivery.delivered(target) == "recipe-2"
+    deliver(target, "recipe-1", counts({"track-1": 3, "track-2": 5}))
+    deliver(target, "recipe-2", counts({"track-2": 4}))
+    assert delivered(target) == "recipe-2"
     with widget_store(target) as store:
         assert store.play_counts(["track-1", "track-2"]) == {"track-2": 4}
 
 
 def test_no_tracks_at_all_is_a_delivery_too(target: str) -> None:
-    widget_delivery.deliver(target, "recipe-1", counts({"track-1": 3}))
-    widget_delivery.deliver(target, "recipe-2", WidgetCounts.empty())
-    assert widget_delivery.delivered(target) == "recipe-2"
+    deliver(target, "recipe-1", counts({"track-1": 3}))
+    deliver(target, "recipe-2", WidgetCounts.empty())
+    assert delivered(target) == "recipe-2"
     assert play_count(target, "track-1") is None
 
 
 def test_going_back_to_the_delivery_before_works_any_number_of_times(target: str) -> None:
     for turn in range(3):
         for recipe in (1, 2):
-            widget_delivery.deliver(target, f"recipe-{recipe}", counts({"track": recipe}))
-            assert (widget_delivery.delivered(target), play_count(target, "track")) == (f"recipe-{recipe}", recipe), (
-                turn
-            )
+            deliver(target, f"recipe-{recipe}", counts({"track": recipe}))
+            assert (delivered(target), play_count(target, "track")) == (f"recipe-{recipe}", recipe), turn
 
 
 def test_hostile_track_ids_are_only_keys(target: str) -> None:
     expected = {track: number for number, track in enumerate(HOSTILE)}
-    widget_delivery.deliver(target, 'it\'s; a "recipe"', counts(expected))
+    deliver(target, 'it\'s; a "recipe"', counts(expected))
     with widget_store(target) as store:
         assert store.play_counts([*HOSTILE, "generation"]) == expected
-    assert widget_delivery.delivered(target) == 'it\'s; a "recipe"'
+    assert delivered(target) == 'it\'s; a "recipe"'
 
 
 @given(plays=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), st.integers(0, 2**63 - 1), max_size=20))
@@ -96,7 +94,7 @@ def test_more_tracks_than_one_batch_arrive_whole(target: str) -> None:
 
 def test_readers_see_one_delivery_at_a_time_while_fifty_replace_each_other(target: str) -> None:
     tracks = [f"track-{number}" for number in range(50)]
-    widget_delivery.deliver(target, "recipe-0", counts(dict.fromkeys(tracks, 0)))
+    deliver(target, "recipe-0", counts(dict.fromkeys(tracks, 0)))
     finished = threading.Event()
 
     def read(store: WidgetStore) -> int:
@@ -119,7 +117,7 @@ def test_readers_see_one_delivery_at_a_time_while_fifty_replace_each_other(targe
         readers = [pool.submit(lambda seen=seen: list(seen())) for seen in (keep_open, open_each_time)]
         try:
             for number in range(1, 51):
-                widget_delivery.deliver(target, f"recipe-{number}", counts(dict.fromkeys(tracks, number)))
+                deliver(target, f"recipe-{number}", counts(dict.fromkeys(tracks, number)))
         finally:
             finished.set()
         for reader in readers:
@@ -131,26 +129,26 @@ def test_a_store_that_is_kept_open_sees_each_delivery_and_each_way_back(target: 
     with widget_store(target) as store:
         assert store.play_counts(["track"]) == {}
         for plays in (1, 2, 1, 3, 1, 3):
-            widget_delivery.deliver(target, f"recipe-{plays}", counts({"track": plays}))
+            deliver(target, f"recipe-{plays}", counts({"track": plays}))
             assert store.play_counts(["track"]) == {"track": plays}
 
 
 def test_deliveries_at_the_same_time_leave_one_of_them_whole(target: str) -> None:
     tracks = [f"track-{number}" for number in range(200)]
 
-    def deliver(number: int) -> None:
-        widget_delivery.deliver(target, f"{number}", counts(dict.fromkeys(tracks, number)))
+    def deliver_one(number: int) -> None:
+        deliver(target, f"{number}", counts(dict.fromkeys(tracks, number)))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(deliver, range(12)))
-    winner = widget_delivery.delivered(target)
+        list(pool.map(deliver_one, range(12)))
+    winner = delivered(target)
     with widget_store(target) as store:
         assert store.play_counts(tracks) == dict.fromkeys(tracks, int(str(winner)))
 
 
 def test_an_unknown_kind_of_target_is_refused_without_repeating_its_password() -> None:
     with pytest.raises(UnknownTarget, match="expected redis://") as refusal:
-        widget_delivery.delivered("mysql://user:secret@host/db")
+        delivered("mysql://user:secret@host/db")
     assert "secret" not in str(refusal.value)
 
 
@@ -158,7 +156,7 @@ def test_an_unknown_kind_of_target_is_refused_without_repeating_its_password() -
 def test_a_damaged_file_holds_no_recipe_and_is_filled_again(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "widgets.db"
     plays = counts({f"track-{number}": number for number in range(5000)})
-    widget_delivery.deliver(str(path), "recipe-1", plays)
+    deliver(str(path), "recipe-1", plays)
     whole = path.read_bytes()
     match damage:
         case "delete":
@@ -171,9 +169,9 @@ def test_a_damaged_file_holds_no_recipe_and_is_filled_again(tmp_path: Path, dama
             path.write_bytes(whole[: 4096 + 100])
         case "overwrite":
             path.write_bytes(whole[:100] + b"\xaa" * (len(whole) - 100))
-    assert widget_delivery.delivered(str(path)) is None
-    widget_delivery.deliver(str(path), "recipe-1", plays)
-    assert widget_delivery.delivered(str(path)) == "recipe-1"
+    assert delivered(str(path)) is None
+    deliver(str(path), "recipe-1", plays)
+    assert delivered(str(path)) == "recipe-1"
 
 
 def test_the_file_before_is_switched_back_without_writing_it_again(tmp_path: Path) -> None:
@@ -193,17 +191,17 @@ def test_the_file_before_is_switched_back_without_writing_it_again(tmp_path: Pat
 def test_a_file_before_that_is_damaged_is_not_switched_back(tmp_path: Path) -> None:
     path = tmp_path / "widgets.db"
     for plays in (1, 2):
-        widget_delivery.deliver(str(path), f"recipe-{plays}", counts({"track": plays}))
+        deliver(str(path), f"recipe-{plays}", counts({"track": plays}))
     (tmp_path / "widgets.db.previous").write_bytes(b"track,plays\n" * 1000)
-    widget_delivery.deliver(str(path), "recipe-1", counts({"track": 1}))
-    assert (widget_delivery.delivered(str(path)), play_count(str(path), "track")) == ("recipe-1", 1)
+    deliver(str(path), "recipe-1", counts({"track": 1}))
+    assert (delivered(str(path)), play_count(str(path), "track")) == ("recipe-1", 1)
 
 
 def test_somebody_elses_database_beside_the_store_is_not_replaced(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "widgets.db.previous")) as database:
         database.execute("CREATE TABLE versions (recipe TEXT)")
     with pytest.raises(ForeignTarget, match="without widget counts"):
-        widget_delivery.deliver(str(tmp_path / "widgets.db"), "recipe", counts({"track": 1}))
+        deliver(str(tmp_path / "widgets.db"), "recipe", counts({"track": 1}))
 
 
 def test_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:
@@ -211,17 +209,17 @@ def test_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE versions (recipe TEXT)")
     with pytest.raises(ForeignTarget, match=r"ledger\.db"):
-        widget_delivery.delivered(str(path))
+        delivered(str(path))
 
 
 def test_a_file_that_cannot_be_read_is_an_error_and_not_a_missing_one(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        widget_delivery.delivered(str(tmp_path))
+        delivered(str(tmp_path))
 
 
 def test_a_server_that_is_away_is_an_error_and_not_an_empty_store() -> None:
     with pytest.raises(TargetUnreachable, match="Connection refused"):
-        widget_delivery.delivered("redis://127.0.0.1:1/0")
+        delivered("redis://127.0.0.1:1/0")
 
 
 @pytest.fixture

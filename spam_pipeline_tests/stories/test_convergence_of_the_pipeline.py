@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from spam_pipeline.pipeline import Pipeline
+from spam_pipeline_tests.reporting.pages.test_month_page import Tables
 from spam_pipeline_tests.stories.conftest import Digests, digests, land_play, open_pipeline, run
 
 LATE = "2026-01-02"
@@ -44,7 +45,7 @@ def test_a_second_convergence_computes_nothing_and_changes_nothing(home: Path) -
 
 def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: Path, tmp_path: Path) -> None:
     pipeline = open_pipeline(home)
-    before = plays_of(pipeline, LATE).height
+    before, plays = plays_of(pipeline, LATE).height, plays_of_month(pipeline)
     land_play(home, "2026-01-07", "late", LATE)
     _, did = run(pipeline)
     days = {stage: {key for name, key in did if name == stage} for stage, _ in did}
@@ -52,7 +53,14 @@ def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: P
     assert (days["received_plays"], days["plays"]) == ({"2026-01-07"}, {LATE})
     assert days["daily_plays"] == days["top_countries"] == days["track_play_counts"]
     assert days["play_signals"] == {f"2026-01-{day:02d}" for day in range(2, 9)}, "signals look back over seven days"
+    page = (home / "reports" / "2026-01.html").read_text(encoding="utf-8")
+    assert ["plays", f"{plays:,}", f"{plays + 1:,}"] in Tables(page).rows, "the month's page says what has changed"
+    assert "<ul><li>New data: the file plays/2026-01-07/23/late.jsonl landed.</li></ul>" in page
     assert digests(pipeline) == rebuilt(home, tmp_path / "rebuilt")
+
+
+def plays_of_month(pipeline: Pipeline) -> int:
+    return int(pipeline.read("daily_plays", pipeline.partitions("daily_plays")).collect()["plays"].sum())
 
 
 def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path) -> None:
@@ -87,11 +95,13 @@ def test_a_new_account_leaves_the_past_alone(home: Path) -> None:
 
 def test_what_lives_outside_the_store_is_derived_again_without_computing(home: Path) -> None:
     pipeline = open_pipeline(home)
+    shutil.rmtree(home / "reports")
     for name in ("warehouse.duckdb", "widgets.db"):
         (home / name).unlink()
     done, did = run(pipeline)
     assert done.computed == 0
-    assert did == {("warehouse", "all"), ("widget_counts", "all")}
+    assert did == {("warehouse", "all"), ("widget_counts", "all"), ("report_pages", "all")}
+    assert (home / "reports" / "index.html").exists()
     assert (home / "warehouse.duckdb").exists()
     assert (home / "widgets.db").exists()
 

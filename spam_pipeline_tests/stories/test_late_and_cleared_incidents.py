@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 
 from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.reporting.pages.places import place_of
 from spam_pipeline.royalties.contracts import EARNING, LINE, SPAM, WITHHELD
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
+from spam_pipeline_tests.reporting.pages.test_month_page import Tables
 from spam_pipeline_tests.stories.conftest import declare, digests, open_pipeline, run
 
 DAY = "2026-01-03"
@@ -69,6 +71,10 @@ def withheld_for_story(pipeline: Pipeline) -> int:
     return int(lines["amount_minor"].sum())
 
 
+def page_of_story(home: Path) -> Path:
+    return home / "reports" / place_of("2026-01", "story")
+
+
 def paid(pipeline: Pipeline) -> pl.DataFrame:
     return pipeline.read("royalty_statements", "2026-01").select(*LINE, "amount_minor").sort(LINE).collect()
 
@@ -97,10 +103,12 @@ def test_withdrawing_it_brings_the_very_same_versions_back_without_computing(hom
     original = declare(home, *about(attackers, "confirmed"))
     run(pipeline)
     assert digests(pipeline) != before
+    assert page_of_story(home).exists()
     (home / "landing" / "incidents.csv").write_text(original, encoding="utf-8")
     done, _ = run(pipeline)
     assert (done.computed, done.held) == (0, ())
     assert digests(pipeline) == before
+    assert not page_of_story(home).exists()
 
 
 def test_clearing_a_suspicion_pays_what_it_withheld(home: Path, sleeper: list[str]) -> None:
@@ -117,6 +125,10 @@ def test_clearing_a_suspicion_pays_what_it_withheld(home: Path, sleeper: list[st
     assert verdicts(pipeline).select("class", "spam_probability").unique().rows() == [("legitimate", 0.0)]
     assert usage(pipeline) == {EARNING: plays[WITHHELD]}
     assert withheld_for_story(pipeline) == 0
+    page = page_of_story(home).read_text(encoding="utf-8")
+    changed = [["status", "suspected", "cleared"], ["withheld plays", f"{plays[WITHHELD]:,}", "0"]]
+    assert all(row in Tables(page).rows for row in changed)
+    assert "<ul><li>The file incidents.csv changed.</li></ul>" in page
 
 
 def test_a_person_who_calls_an_honest_listener_spam_is_obeyed_but_teaches_no_model(

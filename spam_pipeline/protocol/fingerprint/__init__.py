@@ -9,6 +9,7 @@ from spam_pipeline.protocol.fingerprint.estimate import Estimate, Scale
 from spam_pipeline.protocol.fingerprint.grouped_measures import Keys, Quantiles, Spread, Totals
 from spam_pipeline.protocol.fingerprint.key_sample import KeySample, Top
 from spam_pipeline.protocol.fingerprint.measured import (
+    MARKDOWN,
     Averaged,
     Counted,
     Figured,
@@ -37,6 +38,7 @@ from spam_pipeline.protocol.fingerprint.values import (
 )
 
 __all__ = [
+    "MARKDOWN",
     "NULL",
     "REST",
     "Averaged",

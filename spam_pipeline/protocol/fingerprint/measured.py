@@ -188,9 +188,16 @@ class Figured(Measured):
         return cls(kept["value"])
 
 
+MARKDOWN = "markdown"
+"""The column of a recorded text; see `Recorded`."""
+
+
 @dataclass(frozen=True)
 class Recorded(Measured):
-    """A few rows of values that JSON holds, for people and for the domain's own rules."""
+    """A few rows of values that JSON holds, for people and for the domain's own rules.
+
+    A table of the one column `MARKDOWN` is a text for people that is Markdown already, in which what others wrote is escaped.
+    """
 
     rows: tuple[Mapping[str, Any], ...]
 

@@ -312,6 +312,11 @@ class Ledger(SeenAndTried):
                 return None
             return versions_where(connection, versions.c.id == found.version_id)[0]
 
+    def whole(self, version_id: int) -> Version:
+        """The version of an id that the ledger gave out."""
+        with self._engine.connect() as connection:
+            return versions_where(connection, versions.c.id == version_id)[0]
+
     def files(self, version_ids: Collection[int]) -> dict[int, dict[str, tuple[StoredFile, ...]]]:
         """The files of versions, by version and part."""
         found: dict[int, dict[str, tuple[StoredFile, ...]]] = defaultdict(dict)

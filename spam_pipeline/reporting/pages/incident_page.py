@@ -1,47 +1,55 @@
-"""The page of an incident: what was declared, its plays as reports and royalties count them, and the money that waits for it."""
-
-from typing import NamedTuple
+"""The page of an incident in a month: what was declared, its plays as reports and royalties count them, and the money that waits for it."""
 
 import polars as pl
 
-from spam_pipeline.reporting.pages.markup import Cell, curves, document, listed, section, table
-from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD
+from spam_pipeline.currencies import as_amount
+from spam_pipeline.reporting.month import STATUSES, IncidentInMonth
+from spam_pipeline.reporting.pages.changes import CHANGES, MADE_OF
+from spam_pipeline.reporting.pages.markup import (
+    Link,
+    Number,
+    curves,
+    document,
+    headline,
+    listed,
+    paragraph,
+    section,
+    table,
+)
+from spam_pipeline.reporting.pages.places import place_of
 
 _MOST_ROWS = 20
 """Countries and tracks that a page lists; the rest is in the stages."""
 
-_NOT_YET = "not yet"
 
-_STATUSES = (EARNING, WITHHELD, SPAM, SHORT)
-
-
-class IncidentFacts(NamedTuple):
-    """What is known of an incident, in any order of rows.
-
-    `declared` has the columns of `Incidents`, one row for each entity and window. `plays` has `event_day`, `country`,
-    `track_id`, `plays` and `plays_without_spam`; `usage` has `event_day`, `status` and `plays`; `withheld` has `month`,
-    `currency` and `amount_minor`, as agreed.
-    """
-
-    incident_id: str
-    declared: pl.DataFrame
-    plays: pl.DataFrame
-    usage: pl.DataFrame
-    withheld: pl.DataFrame
-
-
-def incident_page(facts: IncidentFacts) -> str:
-    """The page of an incident as HTML. Amounts are minor units of their currency."""
+def incident_page(incident: IncidentInMonth) -> str:
+    """The page of an incident as HTML."""
     return document(
-        f"Incident {facts.incident_id}",
+        f"Incident {incident.incident_id} in {incident.month}",
         [
-            _declared(facts.declared),
-            _days(facts.plays, facts.usage),
-            _most(facts.plays, "country", "Countries", "The countries with the most plays; ZZ is the unknown one."),
-            _most(facts.plays, "track_id", "Tracks", "The tracks with the most plays."),
-            _withheld(facts.withheld),
+            paragraph(Link(f"Report of {incident.month}", f"../{place_of(incident.month, '')}")),
+            CHANGES,
+            headline(incident.figures()),
+            _declared(incident.declared),
+            _days(incident),
+            _worth(incident),
+            _most(incident.plays, "country", "Countries", "The countries with the most plays; ZZ is the unknown one."),
+            _most(incident.plays, "track_id", "Tracks", "The tracks with the most plays."),
+            _withheld(incident.withheld),
         ],
+        head=MADE_OF,
     )
+
+
+def plays_of_incident(incident: IncidentInMonth) -> str:
+    """The plays of each day as SVG: all of them, and those that reports count."""
+    days = _by_day(incident.plays)
+    series = {"all plays": days["plays"].to_list(), "in reports": days["plays_without_spam"].to_list()}
+    return curves(days["event_day"].to_list(), series)
+
+
+def _by_day(plays: pl.DataFrame) -> pl.DataFrame:
+    return plays.group_by("event_day").agg(pl.col("plays", "plays_without_spam").sum()).sort("event_day")
 
 
 def _declared(declared: pl.DataFrame) -> str:
@@ -52,30 +60,30 @@ def _declared(declared: pl.DataFrame) -> str:
         .sort("starts_at", "ends_at", "attack_type", "status")
         .with_columns(pl.col("starts_at", "ends_at").dt.to_string("%Y-%m-%d %H:%M:%S"))
     )
-    note = "What experts declared: each window in UTC, without its end, and how many entities it holds for."
+    note = "What experts declared about days of the month: each window in UTC, without its end, and how many entities it holds for."
     head = ("type", "status", "from", "until", "entities")
     body = table(head, listed(windows)) + table(("kind of entity", "number"), listed(kinds.sort("entity_type")))
     return section("Declared", note, body)
 
 
-def _days(plays: pl.DataFrame, usage: pl.DataFrame) -> str:
-    statuses = [pl.col("plays").filter(pl.col("status") == status).sum().alias(status) for status in _STATUSES]
-    days = (
-        plays.group_by("event_day")
-        .agg(pl.col("plays", "plays_without_spam").sum())
-        .join(usage.group_by("event_day").agg(statuses), on="event_day", how="full", coalesce=True)
-        .with_columns(pl.col("plays", "plays_without_spam").fill_null(0))
-        .sort("event_day")
-    )
-    series = {"all plays": days["plays"].to_list(), "in reports": days["plays_without_spam"].to_list()}
-    named = days.with_columns(pl.col("event_day").dt.to_string("%Y-%m-%d"))
-    rows: list[list[Cell]] = [[_NOT_YET if cell is None else cell for cell in row] for row in named.iter_rows()]
-    head = ("day", "plays", "in reports", *(f"royalties: {status}" for status in _STATUSES))
+def _days(incident: IncidentInMonth) -> str:
+    named = _by_day(incident.plays).with_columns(pl.col("event_day").dt.to_string("%Y-%m-%d"))
     note = (
-        f"{sum(series['all plays']):,} plays belong to this incident, {sum(series['in reports']):,} of them count in reports. "
-        "Royalties pay the earning ones, and count a day once it has settled."
+        f"{incident.play_count:,} plays belong to this incident, {incident.play_count_in_reports:,} of them count in reports. "
+        "A play belongs to one incident, the most decided of those that it fits."
     )
-    return section("Plays", note, curves(days["event_day"].to_list(), series) + table(head, rows))
+    body = plays_of_incident(incident) + table(("day", "plays", "in reports"), listed(named))
+    return section("Plays", note, body)
+
+
+def _worth(incident: IncidentInMonth) -> str:
+    note = (
+        "What these plays are worth to royalties, which count a day once it has settled: earning plays are paid, withheld ones "
+        "wait for the incident to be decided, spam and plays of less than 30 seconds are never paid."
+    )
+    return section(
+        "Royalties", note, table(("worth", "plays"), [[name, incident.plays_worth(name)] for name in STATUSES])
+    )
 
 
 def _most(plays: pl.DataFrame, name: str, title: str, note: str) -> str:
@@ -85,7 +93,7 @@ def _most(plays: pl.DataFrame, name: str, title: str, note: str) -> str:
 
 
 def _withheld(withheld: pl.DataFrame) -> str:
-    amounts = withheld.select("month", "currency", "amount_minor").sort("month", "currency")
-    rows = listed(amounts)
-    note = "What statements withhold for this incident under the rule agreed, in minor units."
-    return section("Withheld", note, table(("month", "currency", "amount"), rows))
+    amounts = withheld.sort("currency").iter_rows()
+    note = "What the month's statement withholds for this incident under the rule agreed."
+    rows = [[currency, Number(as_amount(amount, currency))] for currency, amount in amounts]
+    return section("Withheld", note, table(("currency", "amount"), rows))

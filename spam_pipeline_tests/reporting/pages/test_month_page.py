@@ -1,18 +1,30 @@
 """The page of a month: what stands on it, and that it is a page whatever people are called."""
 
+import re
+from base64 import b64decode
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import polars as pl
 
-from spam_pipeline.reporting.contracts import DailyPlays, SpamByType
-from spam_pipeline.reporting.month_report import MONTH_REPORT
+from spam_pipeline.ingestion.contracts import Incidents
+from spam_pipeline.reporting.contracts import DailyPlays, IncidentPlays, SpamByType
+from spam_pipeline.reporting.month import Month
 from spam_pipeline.reporting.pages.month_page import month_page
-from spam_pipeline.royalties.contracts import AGREED, PAYOUT, PRO_RATA, USER_CENTRIC, WITHHELD, RoyaltyStatements
-from spam_pipeline_tests.conftest import CommandLine, open_home
+from spam_pipeline.reporting.pages.places import place_of
+from spam_pipeline.reporting.pages.preview import preview
+from spam_pipeline.royalties.contracts import (
+    AGREED,
+    NO_CURRENCY,
+    PAYOUT,
+    PRO_RATA,
+    USER_CENTRIC,
+    WITHHELD,
+    RoyaltyStatements,
+)
 
 HOSTILE = "<script>alert('& \"')</script>"
 
@@ -67,81 +79,157 @@ class Tables(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def page_with(name: str) -> str:
-    money = [
-        ("EUR", rule, PAYOUT, name, "", amount)
-        for rule, amount in ((AGREED, 1500), (PRO_RATA, 1400), (USER_CENTRIC, 1600))
+def incident_plays(rows: Iterable[tuple[int, str, str, str, int, int]]) -> pl.DataFrame:
+    listed = [(date(2026, 1, day), *rest) for day, *rest in rows]
+    return pl.DataFrame(listed, schema=IncidentPlays.empty().collect_schema(), orient="row")
+
+
+def declared(incident_id: str, kinds: Iterable[str], status: str = "suspected", name: str = "bot_farm") -> pl.DataFrame:
+    window = {"starts_at": datetime(2026, 1, 1, 1, tzinfo=UTC), "ends_at": datetime(2026, 1, 3, tzinfo=UTC)}
+    rows = [
+        {"incident_id": incident_id, "entity_type": kind, "entity_key": key, "status": status, "attack_type": name}
+        for key, kind in enumerate(kinds)
     ]
-    return month_page(
-        "2026-01",
-        plays([(1, "DE", 1000, 900), (1, "FR", 10, 10), (2, "DE", 2000, 1000)]),
-        spam([("DE", name, 600), ("DE", name, 300), ("DE", "", 50), ("FR", "", 150)]),
-        statements([*money, ("EUR", AGREED, WITHHELD, name, "incident-7", 250)]),
-        adjustments([("EUR", "incident, late data", 30), ("EUR", "incident, late data", -20)]),
+    read = [name for name in Incidents.empty().collect_schema() if not name.startswith("decided_")]
+    return pl.DataFrame([row | window for row in rows], schema=Incidents.empty().select(read).collect_schema())
+
+
+def usage(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
+    return pl.DataFrame(
+        list(rows), schema={"status": pl.String, "incident_id": pl.String, "plays": pl.Int64}, orient="row"
     )
 
 
-def test_a_page_has_plays_in_both_truths_money_by_every_rule_and_what_changed_and_why() -> None:
-    page = page_with("payee-1")
+def month(name: str = "payee-1", incident: str = "incident-7") -> Month:
+    """A month with everything in it; a payee, a type and a track are called `name`."""
+    money = [
+        ("EUR", rule, PAYOUT, name, "", amount)
+        for rule, amount in ((AGREED, 150_000), (PRO_RATA, 140_000), (USER_CENTRIC, 160_000))
+    ]
+    return Month(
+        name="2026-01",
+        daily_plays=plays([(1, "DE", 1000, 900), (1, "FR", 10, 10), (2, "DE", 2000, 1000)]),
+        spam_by_type=spam([("DE", name, 600), ("DE", name, 300), ("DE", "", 50), ("FR", "", 150)]),
+        incident_plays=incident_plays(
+            [(1, incident, "DE", name, 1000, 10), (2, incident, "DE", name, 500, 500), (2, incident, "FR", "b", 2, 1)]
+        ),
+        incidents=pl.concat([declared(incident, ["ip", "ip", "user"], name=name)] * 2),
+        usage=usage([("spam", incident, 990), ("earning", incident, 10), ("withheld", incident, 502)]),
+        statements=statements(
+            [
+                *money,
+                ("EUR", AGREED, WITHHELD, name, incident, 2050),
+                ("JPY", AGREED, WITHHELD, name, "", 123_456),
+                ("KWD", AGREED, PAYOUT, name, "", 1_234_567),
+                (NO_CURRENCY, AGREED, PAYOUT, name, "", 0),
+            ]
+        ),
+        adjustments=adjustments([("EUR", "incident, late data", 3000), ("EUR", "incident, late data", -2000)]),
+    )
+
+
+NOTHING = Month(
+    "2026-01",
+    plays([]),
+    spam([]),
+    incident_plays([]),
+    declared("", []),
+    usage([]),
+    statements([]),
+    adjustments([]),
+)
+
+
+def turned(given: Month, order: list[int]) -> Month:
+    """The same month with the rows of its frames in another order."""
+    frames = given._asdict()
+    return Month(**{name: frames[name] if name == "name" else _ordered(frames[name], order) for name in frames})
+
+
+def _ordered(frame: pl.DataFrame, order: list[int]) -> pl.DataFrame:
+    return frame[[place for place in order if place < frame.height] + list(range(len(order), frame.height))]
+
+
+def page_of(given: Month) -> str:
+    return month_page(given, list(given.incidents_in_it()))
+
+
+def test_a_page_has_plays_in_both_truths_money_by_every_rule_incidents_and_what_changed_and_why() -> None:
+    page = page_of(month())
     rows = [row[:5] for row in Tables(page).rows]
     assert "3,010 plays on 2 days; 1,100 of them (36.5%) are dropped as spam." in page
     assert ["DE", "3,000", "1,900", "1,100", "36.7%"] in rows
-    assert ["EUR", "payee-1", "1,500", "1,400", "1,600"] in rows
-    assert ["EUR", "incident-7", "250", "0", "0"] in rows
+    assert ["EUR", "payee-1", "1,500.00", "1,400.00", "1,600.00"] in rows
+    assert ["EUR", "incident-7", "20.50", "0.00", "0.00"] in rows
+    assert ["JPY", "no incident", "123,456", "0", "0"] in rows
+    assert ["KWD", "payout", "1,234.567", "0.000", "0.000"] in rows
     assert ["payee-1", "900", "81.8%"] in rows
     assert ["none that fits", "200", "18.2%"] in rows
     assert ["DE", "payee-1", "900"] in rows
     assert ["DE", "none that fits", "50"] in rows
-    assert ["EUR", "incident, late data", "2", "30", "-20"] in rows
+    assert ["incident-7", "suspected", "1,502", "511"] in rows
+    assert ["EUR", "incident, late data", "2", "30.00", "-20.00"] in rows
+    assert not any("XXX" in row for row in rows), "money in no currency is none"
 
 
-def test_a_page_needs_nothing_else_and_has_a_line_for_each_truth() -> None:
-    page = page_with("payee-1")
+def test_a_page_loads_nothing_leads_to_its_incidents_and_has_a_line_for_each_truth() -> None:
+    page = page_of(month())
     read = Tables(page)
-    assert read.addresses == []
+    assert read.addresses == ["index.html", place_of("2026-01", "incident-7")]
     assert read.elements.isdisjoint({"script", "link", "img", "iframe"})
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:;" in page
     assert page.count("<polyline") == 2
     assert page.count("<rect") == 4, "two types and two countries"
 
 
 def test_names_are_text_whatever_they_are() -> None:
-    read = Tables(page_with(HOSTILE))
+    read = Tables(page_of(month(HOSTILE, f"../../{HOSTILE}")))
     assert "script" not in read.elements
-    assert ["EUR", HOSTILE, "1,500", "1,400", "1,600"] in [row[:5] for row in read.rows]
+    assert ["EUR", HOSTILE, "1,500.00", "1,400.00", "1,600.00"] in [row[:5] for row in read.rows]
+    assert all(address == "index.html" or str(address).startswith("2026-01/script-") for address in read.addresses)
+
+
+def test_headline_numbers_are_written_out() -> None:
+    figures = dict(month().figures())
+    assert (figures["plays"], figures["plays without spam"], figures["spam"]) == ("3,010", "1,910", "36.5%")
+    assert (figures["paid out (EUR)"], figures["withheld (JPY)"], figures["paid out (KWD)"]) == (
+        "1,500.00",
+        "123,456",
+        "1,234.567",
+    )
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    days = plays([(1, "DE", 5, 5), (2, "FR", 5, 4), (3, "AT", 5, 4)])
-    dropped = spam([("AT", "b", 1), ("FR", "b", 1), ("FR", "a", 1)])
-    money = statements([("EUR", AGREED, PAYOUT, name, "", 5) for name in "abc"])
-    pages = {
-        month_page("2026-01", days[order], dropped[order], money[order], adjustments([]))
-        for order in ([0, 1, 2], [2, 0, 1])
-    }
-    assert len(pages) == 1
+    other = turned(month(), [2, 0, 1])
+    assert page_of(other) == page_of(month())
+    assert preview(other, list(other.incidents_in_it())) == preview(month(), list(month().incidents_in_it()))
 
 
 def test_a_month_without_anything_has_a_page() -> None:
-    page = month_page("2026-01", plays([]), spam([]), statements([]), adjustments([]))
+    page = page_of(NOTHING)
     assert "0 plays on 0 days" in page
-    assert page.count("<p>None.</p>") == 7
+    assert page.count("<p>None.</p>") == 8
 
 
-def test_a_page_is_kept_as_it_is(tmp_path: Path) -> None:
-    page = page_with("Björk \r\n 🎵")
-    MONTH_REPORT.write(page, tmp_path / "page.html")
-    assert MONTH_REPORT.read(tmp_path / "page.html") == page
+def test_a_preview_has_the_numbers_and_the_drawings_and_nothing_to_load() -> None:
+    told = preview(month(), list(month().incidents_in_it()))
+    assert "| plays | 3,010 |" in told
+    assert "| EUR | 1,500.00 | 20.50 | 0.00 | 0.00 |" in told
+    assert "| incident-7 | suspected | 1,502 | 511 |" in told
+    assert re.findall(r"\]\(([^,]*),", told) == ["data:image/svg+xml;base64"] * 2
+    drawn = [b64decode(found).decode() for found in re.findall(r"base64,([^)]*)", told)]
+    assert all(ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg" for svg in drawn)  # noqa: S314 - our own
 
 
-def test_the_page_of_a_month_is_put_beside_the_warehouse(spam_pipeline: CommandLine, own_home: Path) -> None:
-    ended = spam_pipeline("report", "2026-01", home=own_home)
-    place = own_home / "reports" / "2026-01.html"
-    assert (ended.status, str(place) in ended.out.replace("\n", "")) == (0, True)
-    assert place.read_text(encoding="utf-8") == open_home(own_home).read("month_reports", "2026-01")
-    assert "Report of 2026-01" in place.read_text(encoding="utf-8")
-
-
-def test_a_month_that_is_not_published_has_no_page(spam_pipeline: CommandLine, own_home: Path) -> None:
-    ended = spam_pipeline("report", "2026-05", home=own_home)
-    assert ended.status == 1
-    assert "month_reports 2026-05 is not published" in ended.err.replace("\n", " ")
+def test_a_preview_takes_names_as_text_and_is_short_however_much_there_is() -> None:
+    given = month()
+    names = [f"![x](http://evil) {'|' * 200} {number}" for number in range(50)]
+    many = given._replace(
+        incidents=pl.concat([declared(name, ["ip"]) for name in names]),
+        daily_plays=plays([(day, "DE", 10**9 + day, 10**9) for day in range(1, 32)]),
+        spam_by_type=spam([("DE", f"{HOSTILE} {number}", 10**9) for number in range(50)]),
+    )
+    told = preview(many, list(many.incidents_in_it()))
+    assert "![x]" not in told
+    assert "and 31 more incidents" in told
+    assert len(told) < 60_000

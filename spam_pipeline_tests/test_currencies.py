@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spam_pipeline.currencies import OTHER_DIGITS, as_amount, as_decimal
 from spam_pipeline.ingestion.codes import currency_codes
-from spam_pipeline.royalties.currencies import OTHER_DIGITS, as_decimal
 
 
 def text_of(amount: int, currency: str) -> str:
@@ -42,3 +42,17 @@ def test_an_amount_can_be_read_back_exactly(amount: int, currency: str) -> None:
 
 def test_currencies_with_unusual_decimals_are_currencies() -> None:
     assert OTHER_DIGITS.keys() <= currency_codes()
+
+
+@given(amount=st.integers(-(2**63) + 1, 2**63 - 1), currency=st.sampled_from(["JPY", "EUR", "KWD", "UYW"]))
+def test_an_amount_for_people_is_the_same_with_its_thousands_apart(amount: int, currency: str) -> None:
+    assert as_amount(amount, currency).replace(",", "") == text_of(amount, currency)
+
+
+def test_thousands_stand_apart() -> None:
+    assert [as_amount(amount, "EUR") for amount in (-123456, 5, 0, 100_000_000)] == [
+        "-1,234.56",
+        "0.05",
+        "0.00",
+        "1,000,000.00",
+    ]

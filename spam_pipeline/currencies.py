@@ -24,3 +24,11 @@ def as_decimal(amount_minor: pl.Expr, currency: pl.Expr) -> pl.Expr:
     whole, minor = unsigned.str.head(unsigned.str.len_chars() - digits), unsigned.str.tail(digits)
     decimal = pl.when(digits > 0).then(pl.concat_str(whole, pl.lit("."), minor)).otherwise(whole)
     return pl.concat_str(pl.when(amount_minor < 0).then(pl.lit("-")).otherwise(pl.lit("")), decimal)
+
+
+def as_amount(amount_minor: int, currency: str) -> str:
+    """An amount in minor units for people, in the units of its currency with thousands apart: 123456 is `1,234.56` EUR."""
+    digits = OTHER_DIGITS.get(currency, USUAL_DIGITS)
+    whole, minor = divmod(abs(amount_minor), 10**digits)
+    decimals = f".{minor:0{digits}d}" if digits else ""
+    return f"{'-' if amount_minor < 0 else ''}{whole:,}{decimals}"

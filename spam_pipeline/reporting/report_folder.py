@@ -1,0 +1,204 @@
+"""The folder of reports: `index.html`, a page for each month, and below its month a page for each incident.
+
+Each page is replaced as one step, and only if something on it differs; then it says what has changed since the version that it
+was made of, and why. What the folder holds is written down last, so that a delivery which was cut off is made again. Files that
+this pipeline did not write are never replaced or removed.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol.origins import Origin
+from spam_pipeline.protocol.reader import Reader
+from spam_pipeline.protocol.records import Version
+from spam_pipeline.reporting.errors import ForeignTarget
+from spam_pipeline.reporting.pages.changes import bare_page, changes_section, delivered_page, made_of
+from spam_pipeline.reporting.pages.index_page import index_page
+from spam_pipeline.reporting.pages.markup import Figures
+from spam_pipeline.reporting.pages.places import INDEX
+from spam_pipeline.reporting.replaced_file import replaced
+
+_STATE = "delivered.json"
+_REPORTS = "reports"
+
+
+class _Page(NamedTuple):
+    """A page of a version, still bare."""
+
+    month: str
+    place: str
+    page: str
+    figures: Figures
+
+
+def delivered(target: str) -> str | None:
+    """The recipe that the folder at `target` holds; None when there is no folder, or not all of what it was given.
+
+    Raises `ForeignTarget` for a folder of somebody else, or a file.
+    """
+    folder = Path(target).absolute()
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise ForeignTarget(f"{folder} is a file: move it away, or name another folder")
+    state = _state(folder)
+    if state is None:
+        _check_is_ours(folder)
+        return None
+    recipe, places = state
+    return recipe if all((folder / place).is_file() for place in places) else None
+
+
+def deliver(target: str, version: Version, reader: Reader) -> None:
+    """Let the folder at `target` hold the pages that a version of `report_pages` names.
+
+    Raises `ForeignTarget` where somebody else's file lies in the place of a page.
+    """
+    folder = Path(target).absolute()
+    edition = _Edition(version, reader)
+    for place, page in edition.pages.items():
+        _put(folder / place, edition, page)
+    _put_index(folder / INDEX, version.recipe, edition.rows)
+    places = {INDEX, *edition.pages}
+    _remove_all_but(places, folder)
+    with replaced(folder / _STATE) as building:
+        building.write_text(json.dumps({"recipe": version.recipe, "places": sorted(places)}), encoding="utf-8")
+
+
+@dataclass
+class _Edition:
+    """A version of `report_pages`, what stands on its pages, and how it came about; what is looked up is kept."""
+
+    version: Version
+    reader: Reader
+    _others: dict[str, "_Edition | None"] = field(default_factory=dict)
+    _origins: dict[tuple[int, int], list[Origin]] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The rows of `reports` that the version names."""
+        frame: pl.DataFrame = self.reader.load(_REPORTS, None, self.version.inputs).collect()
+        return frame
+
+    @cached_property
+    def pages(self) -> dict[str, _Page]:
+        """All pages, by their place."""
+        columns = ["month", "about", "page", "figures"]
+        joined = self.rows.select(columns).join(self.reader.rows(self.version).collect(), on=columns[:2])
+        return {
+            place: _Page(month, place, page, [(figure["name"], figure["value"]) for figure in figures])
+            for month, _, page, figures, place in joined.iter_rows()
+        }
+
+    def before(self, page: str | None) -> "_Edition | None":
+        """The edition that a delivered page was made of; without one that is known, what readers saw before this one."""
+        recipe = (made_of(page) if page else None) or ""
+        if recipe not in self._others:
+            found = self.reader.made_by(recipe) or self.reader.seen_before(self.version)
+            self._others[recipe] = _Edition(found, self.reader) if found else None
+        return self._others[recipe]
+
+    def origins(self, month: str, before: "_Edition") -> list[Origin]:
+        """What the change of a month's pages since an earlier edition began with."""
+        old, new = (_version_read(edition.version, month) for edition in (before, self))
+        if (old, new) not in self._origins:
+            self._origins[old, new] = self.reader.origins(_REPORTS, old, new)
+        return self._origins[old, new]
+
+
+def _version_read(version: Version, month: str) -> int:
+    """The version of `reports` that the pages of a month are from."""
+    return next(item.record for item in version.inputs if item.partition == month)
+
+
+def _put(place: Path, edition: _Edition, page: _Page) -> None:
+    """Replace a page by that of an edition, if it differs."""
+    found = _ours(place)
+    if found is None or bare_page(found) != page.page:
+        _write(place, delivered_page(page.page, edition.version.recipe, _changes(edition, edition.before(found), page)))
+
+
+def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
+    """What has changed about a page since an earlier edition; nothing to tell where that has no such page, or the same."""
+    old = before.pages.get(page.place) if before else None
+    since = edition.reader.published_at(before.version) if before else None
+    if before is None or old is None or since is None or old.page == page.page:
+        return ""
+    why = [str(item) for item in edition.origins(page.month, before)]
+    return changes_section(page.month, since, old.figures, page.figures, why)
+
+
+def _put_index(place: Path, recipe: str, rows: pl.DataFrame) -> None:
+    found, bare = _ours(place), index_page(rows)
+    if found is None or bare_page(found) != bare:
+        _write(place, delivered_page(bare, recipe))
+
+
+def _write(place: Path, page: str) -> None:
+    with replaced(place) as building:
+        building.write_bytes(page.encode())
+
+
+def _ours(place: Path) -> str | None:
+    """The page that lies at a place; None where there is nothing, or a file that is empty.
+
+    Raises `ForeignTarget` for what is no page of ours.
+    """
+    if not place.exists() or (place.is_file() and place.stat().st_size == 0):
+        return None
+    page = _read(place)
+    if page is None:
+        raise ForeignTarget(f"{place} is no page of a report: move it away, or name another folder")
+    return page
+
+
+def _read(place: Path) -> str | None:
+    """A page of ours; None for anything else."""
+    if not place.is_file():
+        return None
+    page = place.read_bytes().decode(errors="replace")
+    return None if made_of(page) is None else page
+
+
+def _remove_all_but(places: set[str], folder: Path) -> None:
+    """Remove the pages of nobody any more, and the folders that are empty without them."""
+    for file in _pages_in(folder):
+        if file.relative_to(folder).as_posix() not in places and _read(file) is not None:
+            file.unlink(missing_ok=True)
+            if file.parent != folder:
+                with suppress(OSError):  # it holds something else
+                    file.parent.rmdir()
+
+
+def _pages_in(folder: Path) -> list[Path]:
+    return [*folder.glob("*.html"), *folder.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]/*.html")]
+
+
+def _check_is_ours(folder: Path) -> None:
+    """Raise `ForeignTarget` if a folder that says nothing about itself holds anything else than a delivery leaves there."""
+    ours = {page for page in _pages_in(folder) if _read(page) is not None}
+    left = ours | {folder / _STATE} if ours else set()
+    for item in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
+        if item.is_file() and not is_hidden and item not in left:
+            raise ForeignTarget(f"{folder} holds {item.name}, which is no report: name another folder")
+
+
+def _state(folder: Path) -> tuple[str, list[str]] | None:
+    """The recipe and the places of what a folder was given; None where it does not say so."""
+    try:
+        kept = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        return str(kept["recipe"]), [str(place) for place in kept["places"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+report_delivery = Delivery(target="reports_folder", delivered=delivered, deliver=deliver)
+"""How `report_pages` reaches the folder that the configuration entry `reports_folder` names."""

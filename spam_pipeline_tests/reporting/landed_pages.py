@@ -1,0 +1,87 @@
+"""A pipeline of pages that land as JSON, so that any page can be published and delivered without a month of plays.
+
+A landed file `<month>/<name>.json` has the figure `plays` of each page by what the page is about; "" is the month itself.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from spam_pipeline.partitions import statement_months
+from spam_pipeline.protocol.claims import Claims
+from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.stage import Source, stage
+from spam_pipeline.protocol.store import Store
+from spam_pipeline.reporting.assets import report_pages
+from spam_pipeline.reporting.contracts import Reports
+from spam_pipeline.reporting.pages.changes import CHANGES, MADE_OF
+from spam_pipeline.reporting.pages.markup import document, headline
+
+landed_pages = Source("landed_pages", statement_months, "Figures of pages.")
+
+
+def a_page(about: str, plays: int) -> str:
+    """A bare page with one figure."""
+    return document(f"About {about}", [CHANGES, headline([("plays", f"{plays}")])], head=MADE_OF)
+
+
+@stage(partitions=statement_months, contract=Reports, owner="team:reporting", file_by_file=True, context="reporting")
+def reports(landed_pages: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The pages of a month, as they landed."""
+    with landed_pages.open() as file:
+        pages = json.loads(file.read())
+    rows = [
+        (landed_pages.path[:7], about, a_page(about, plays), [{"name": "plays", "value": f"{plays}"}], "")
+        for about, plays in pages.items()
+    ]
+    yield WHOLE, pl.DataFrame(rows, schema=column_types(Reports), orient="row")
+
+
+def open_pages(home: Path) -> Runner:
+    """A runner over a home; its reports lie in the folder `reports` of it."""
+    home.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite:///{home / 'ledger.db'}"
+    return Runner(
+        graph=StageGraph([reports, report_pages], [landed_pages], {"reports_folder": str(home / "reports")}),
+        ledger=Ledger(url),
+        store=Store(str(home / "store"), home / "cache"),
+        private_store=Store(str(home / "private"), home / "cache-private"),
+        landing=LandingZone(str(home / "landing")),
+        classify=lambda path: ("landed_pages", path[:7]),
+        claims=Claims(url),
+        environment=PRODUCTION,
+    )
+
+
+def land_pages(home: Path, month: str, pages: Mapping[str, int]) -> None:
+    """Land the pages of a month as one file, in place of what it was before."""
+    file = home / "landing" / month / "pages.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(".pages")
+    unfinished.write_text(json.dumps(pages), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def publish_pages(home: Path, month: str, pages: Mapping[str, int]) -> list[str]:
+    """Land the pages of a month, converge, and return what failed."""
+    land_pages(home, month, pages)
+    return converge_pages(home)
+
+
+def converge_pages(home: Path) -> list[str]:
+    """Converge, and return what failed."""
+    runner = open_pages(home)
+    runner.observe()
+    failed = [item.error for item in converge(runner).failed]
+    runner.ledger.close()
+    return failed

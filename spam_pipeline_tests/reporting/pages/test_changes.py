@@ -1,0 +1,56 @@
+"""What a delivered page says of its past, and that the bare page can be had back from it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from spam_pipeline.reporting.pages.changes import (
+    CHANGES,
+    MADE_OF,
+    bare_page,
+    changes_section,
+    delivered_page,
+    made_of,
+)
+from spam_pipeline.reporting.pages.markup import document, headline
+from spam_pipeline_tests.reporting.pages.test_month_page import HOSTILE, Tables
+
+SINCE = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["plays", HOSTILE, CHANGES, MADE_OF, "<!--changes-->", "\\1 \r\n"])
+def test_a_delivered_page_remembers_its_version_and_gives_the_bare_page_back(name: str) -> None:
+    bare = document(name, [CHANGES, headline([(name, name)])], head=MADE_OF)
+    for section in ("", changes_section("2026-02", SINCE, [(name, "1")], [(name, "2")], [name])):
+        page = delivered_page(bare, "recipe-1", section)
+        assert (made_of(page), bare_page(page)) == ("recipe-1", bare)
+        assert section in page
+        assert bare_page(delivered_page(bare_page(page), "recipe-2", "")) == bare
+
+
+def test_a_page_of_somebody_else_was_made_of_nothing() -> None:
+    assert made_of("<!doctype html><p>Hello") is None
+
+
+def test_only_numbers_that_differ_are_told_and_each_reason_once() -> None:
+    told = changes_section(
+        "2026-02",
+        SINCE,
+        [("plays", "1"), ("spam", "5.0%"), ("withheld (EUR)", "3.00")],
+        [("plays", "2"), ("spam", "5.0%"), ("paid out (SEK)", "7.00")],
+        ["new data: a.jsonl landed", HOSTILE],
+    )
+    assert "2026-02-03 at 04:05 UTC" in told
+    assert Tables(told).rows[1:] == [
+        ["plays", "1", "2"],
+        ["paid out (SEK)", "—", "7.00"],
+        ["withheld (EUR)", "3.00", "—"],
+    ]
+    assert "<li>New data: a.jsonl landed.</li>" in told
+    assert "script" not in Tables(told).elements
+
+
+def test_a_change_below_the_headline_and_one_without_an_origin_say_so() -> None:
+    told = changes_section("2026-02", SINCE, [("plays", "1")], [("plays", "1")], [])
+    assert "No headline number" in told
+    assert "nothing else differs that is remembered" in told
