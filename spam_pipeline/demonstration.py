@@ -17,6 +17,7 @@ from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.finding import Finding, told
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.needs import State
+from spam_pipeline.reporting.pages.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM
@@ -89,6 +90,7 @@ def demonstrate(
     yield ""
     yield "Look at it: the README's next command opens Dagster on this data, or ask, for example:"
     yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
+    yield f"The pages for people say what all this has changed, and why: {pipeline.settings.reports / INDEX}"
 
 
 def _landing_zone(pipeline: Pipeline, tell: Callable[[str], None], days: int, plays_per_day: int) -> Iterator[str]:

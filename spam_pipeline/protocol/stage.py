@@ -73,6 +73,11 @@ class Stage(Generic[P, R]):
         return self.function(*args, **kwargs)
 
     @property
+    def drivers(self) -> tuple[str, ...]:
+        """The parameters that decide which partitions are wanted: those in `driven_by`, or the first one."""
+        return self.driven_by or tuple(self.selections)[:1]
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The names of what the function reads, in the order in which it takes them."""
         return tuple(inspect.signature(self.function).parameters)
@@ -140,7 +145,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             private_parts=frozenset(private_parts),
             file_by_file=file_by_file,
             settled_after_days=settled_after_days,
-            driven_by=tuple(driven_by) or tuple(chosen)[:1],
+            driven_by=tuple(driven_by),
             never_retracted=never_retracted,
             delivery=delivery,
             retry=retry or (DELIVERIES if delivery else Retry()),

@@ -218,7 +218,7 @@ class _StageAssessment:
 
     def _wanted(self) -> list[str]:
         """The partitions there is something for, as far as the landing zone has moved past them."""
-        drivers = self._stage.driven_by
+        drivers = self._stage.drivers
         found = {key for name in drivers if name in self._sources for key in self._snapshot.landed.get(name, {})}
         for item in self._inputs:
             if item.parameter in drivers:
