@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from spam_pipeline.currencies import as_amount
 from spam_pipeline.partitions import arrival_days, statement_months
 from spam_pipeline.protocol.contract import ArtifactContract, Contract
 from spam_pipeline.protocol.decision import said
@@ -218,7 +219,7 @@ def _issued(document: Document, path: str) -> Issued:
 
 def told(issued: Issued) -> dict[str, str]:
     """What was issued, in words."""
-    amounts = ", ".join(f"{minor} {currency} (minor units)" for currency, minor in issued.paid.items())
+    amounts = ", ".join(f"{as_amount(minor, currency)} {currency}" for currency, minor in issued.paid.items() if minor)
     return {
         "month": issued.month,
         "by": issued.issued_by,
