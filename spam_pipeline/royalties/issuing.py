@@ -140,7 +140,7 @@ def _require_settled(graph: StageGraph, needs: Needs, month: str) -> None:
 
 
 def _is_refused_model(stage: AnyStage, need: Need) -> bool:
-    """A model is what is no table; only for lack of a better one is nothing published yet."""
+    """Whether this is a model that was refused while the one before it is published; of what a month rests on, only models are no tables."""
     return isinstance(stage.contract, ArtifactContract) and need.state is State.HELD and need.published is not None
 
 
