@@ -191,7 +191,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
             incident_plays.collect(),
             incidents.collect(),
             usage.collect(),
-            royalty_statements.collect(),
+            royalty_statements,
             royalty_adjustments.collect(),
         )
     )

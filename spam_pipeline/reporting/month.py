@@ -87,7 +87,7 @@ class IncidentInMonth(NamedTuple):
 class Month(NamedTuple):
     """A month, in any order of rows: frames of the contexts' stages, with the columns that `reports` reads of them.
 
-    `usage` has the plays of each `incident_id` by `status`, of the days that royalties have counted.
+    Statements have a line for each payee and pool, which can be tens of millions: they are added up where they lie. `usage` has the plays of each `incident_id` by `status`, of the days that royalties have counted.
     """
 
     name: str
@@ -96,11 +96,11 @@ class Month(NamedTuple):
     incident_plays: pl.DataFrame
     incidents: pl.DataFrame
     usage: pl.DataFrame
-    statements: pl.DataFrame
+    statements: pl.LazyFrame
     adjustments: pl.DataFrame
 
     @property
-    def pools(self) -> pl.DataFrame:
+    def pools(self) -> pl.LazyFrame:
         """The lines of pools that have money; of the others it is not known yet in which currency."""
         return self.statements.filter(pl.col("currency") != NO_CURRENCY)
 
@@ -113,9 +113,8 @@ class Month(NamedTuple):
     def money(self) -> dict[str, list[str]]:
         """Where the money goes as agreed, by currency, in the order of `DESTINATIONS`."""
         agreed = self.pools.filter(pl.col("rule") == AGREED).group_by("currency", "line")
-        amounts = {
-            (currency, line): int(amount) for currency, line, amount in agreed.agg(pl.col("amount_minor").sum()).rows()
-        }
+        summed = agreed.agg(pl.col("amount_minor").sum()).collect(engine="streaming")
+        amounts = {(currency, line): int(amount) for currency, line, amount in summed.rows()}
         return {
             currency: [as_amount(amounts.get((currency, line), 0), currency) for line in DESTINATIONS]
             for currency in sorted({currency for currency, _ in amounts})
@@ -136,6 +135,7 @@ class Month(NamedTuple):
             self.pools.filter(pl.col("rule") == AGREED, pl.col("line") == WITHHELD)
             .group_by("incident_id", "currency")
             .agg(pl.col("amount_minor").sum())
+            .collect(engine="streaming")
         )
         ids = pl.concat([frame["incident_id"].unique() for frame in (self.incidents, self.incident_plays)])
         for incident_id in ids.unique().sort():

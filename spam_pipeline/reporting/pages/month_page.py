@@ -129,33 +129,30 @@ def _incidents(incidents: Sequence[IncidentInMonth]) -> str:
     return section("Incidents", note, table(("incident", "status", "plays", "in reports"), rows))
 
 
-def _lines_by_rule(statements: pl.DataFrame) -> str:
+def _lines_by_rule(statements: pl.LazyFrame) -> str:
     note = "Where the money of all pools goes under each rule; agreed is what is paid."
     amounts = _amounts_by_rule(statements, ["currency", "line"])
     return section("Payouts by rule", note, _table_of_amounts(amounts))
 
 
-def _payees(statements: pl.DataFrame) -> str:
+def _payees(statements: pl.LazyFrame) -> str:
     names = ["currency", "payee_id"]
     amounts = _amounts_by_rule(statements.filter(pl.col("line") == PAYOUT), names)
-    best = (
-        amounts.sort("currency", AGREED, "payee_id", descending=[False, True, False])
-        .group_by("currency", maintain_order=True)
-        .head(_MOST_PAYEES)
-    )
+    largest = pl.col(AGREED).rank("ordinal", descending=True).over("currency", order_by="payee_id")
+    best = amounts.filter(largest <= _MOST_PAYEES).sort("currency", AGREED, "payee_id", descending=[False, True, False])
     note = (
         f"The largest payouts of each currency as agreed, {_MOST_PAYEES} at most, and what each rule alone would pay."
     )
     return section("Payees", note, _table_of_amounts(best))
 
 
-def _amounts_by_rule(statements: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _amounts_by_rule(statements: pl.LazyFrame, names: list[str]) -> pl.LazyFrame:
     """Amounts by some columns, with a column for each rule; ordered by the former."""
     amounts = [pl.col("amount_minor").filter(pl.col("rule") == rule).sum().alias(rule) for rule in RULES]
     return statements.group_by(names).agg(amounts).sort(names)
 
 
-def _withheld(statements: pl.DataFrame) -> str:
+def _withheld(statements: pl.LazyFrame) -> str:
     amounts = _amounts_by_rule(statements.filter(pl.col("line") == WITHHELD), ["currency", "incident_id"]).with_columns(
         pl.col("incident_id").replace("", "no incident")
     )
@@ -163,8 +160,9 @@ def _withheld(statements: pl.DataFrame) -> str:
     return section("Withheld", note, _table_of_amounts(amounts))
 
 
-def _table_of_amounts(amounts: pl.DataFrame) -> str:
+def _table_of_amounts(lines: pl.LazyFrame) -> str:
     """A table of a currency, a name, and an amount under each rule."""
+    amounts = lines.collect(engine="streaming")
     rows: list[list[Cell]] = [
         [currency, name, *(Number(as_amount(amount, currency)) for amount in by_rule)]
         for currency, name, *by_rule in amounts.iter_rows()

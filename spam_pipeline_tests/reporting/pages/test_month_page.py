@@ -40,9 +40,9 @@ def spam(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
-def statements(rows: Iterable[tuple[str, str, str, str, str, int]]) -> pl.DataFrame:
+def statements(rows: Iterable[tuple[str, str, str, str, str, int]]) -> pl.LazyFrame:
     names = ("currency", "rule", "line", "payee_id", "incident_id", "amount_minor")
-    return pl.DataFrame(list(rows), schema=RoyaltyStatements.empty().select(names).collect_schema(), orient="row")
+    return pl.LazyFrame(list(rows), schema=RoyaltyStatements.empty().select(names).collect_schema(), orient="row")
 
 
 def adjustments(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
@@ -146,8 +146,10 @@ def turned(given: Month, order: list[int]) -> Month:
     return Month(**{name: frames[name] if name == "name" else _ordered(frames[name], order) for name in frames})
 
 
-def _ordered(frame: pl.DataFrame, order: list[int]) -> pl.DataFrame:
-    return frame[[place for place in order if place < frame.height] + list(range(len(order), frame.height))]
+def _ordered(frame: pl.DataFrame | pl.LazyFrame, order: list[int]) -> pl.DataFrame | pl.LazyFrame:
+    rows = frame.lazy().collect()
+    ordered = rows[[place for place in order if place < rows.height] + list(range(len(order), rows.height))]
+    return ordered.lazy() if isinstance(frame, pl.LazyFrame) else ordered
 
 
 def page_of(given: Month) -> str:
