@@ -7,13 +7,14 @@ people decided, as a file that appears whole. Which source a file belongs to, an
 import hashlib
 import io
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ _MARKERS = (
 """What file systems call that which changes when a file is replaced, strongest first: a name for the bytes, then a time."""
 
 _BUFFER_BYTES = 1024 * 1024
-"""Readers take steps of a kilobyte; this spares a call into the remote file's own cache for each."""
+"""Readers take steps of a kilobyte; this spares a call into the remote file's own cache for each. Copies take steps of this."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class LandingZone:
         names = [info["name"].rpartition("/")[2] for info in listed if info["type"] == "file"]
         return sorted(name for name in names if name and not name.startswith("."))
 
-    def add(self, path: str, content: bytes) -> None:
-        """Land a file: after a crash at any point it is there as a whole or not at all.
+    def add(self, path: str, content: BinaryIO) -> None:
+        """Land a file, which is copied piece by piece: after a crash at any point it is there as a whole or not at all.
 
         Raises `FileExistsError` when something lies there already. Of two that add the same path at once, both may succeed
         where the file system cannot tell: whoever needs to know holds a claim meanwhile.
@@ -120,7 +121,8 @@ class LandingZone:
             return
         final, unfinished = self._location(path), self._location(_unfinished(path))
         self._root.fs.makedirs(final.rpartition("/")[0], exist_ok=True)
-        self._root.fs.pipe_file(unfinished, content)
+        with self._root.fs.open(unfinished, "wb") as file:
+            shutil.copyfileobj(content, file, _BUFFER_BYTES)
         self._root.fs.mv(unfinished, final)
 
     def _location(self, path: str) -> str:
@@ -146,13 +148,13 @@ def _unfinished(path: str) -> str:
     return f"{folder}/.{uuid4().hex}.{name}"
 
 
-def _add_locally(path: Path, content: bytes) -> None:
+def _add_locally(path: Path, content: BinaryIO) -> None:
     """Write a file beside its place and flush it; a link, unlike a renaming, does not replace what lies there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(_unfinished(str(path)))
     try:
         with unfinished.open("xb") as file:
-            file.write(content)
+            shutil.copyfileobj(content, file, _BUFFER_BYTES)
             file.flush()
             os.fsync(file.fileno())
         unfinished.chmod(0o444)

@@ -7,10 +7,11 @@ is decided in `issuing`.
 """
 
 import hashlib
-import io
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -65,15 +66,18 @@ class WrongDocument(PipelineError):
 
 
 class Document(NamedTuple):
-    """What is issued: lines as in `IssuedStatements`, payments and grounds likewise, and the `versions` it was made from."""
+    """What is issued: lines as in `IssuedStatements`, payments and grounds likewise, and the `versions` it was made from.
+
+    Each is in the order of its contract.
+    """
 
     month: str
     issued_by: str
     issued_at: datetime
     versions: pl.DataFrame
-    lines: pl.DataFrame
+    lines: pl.LazyFrame
     payments: pl.DataFrame
-    grounds: pl.DataFrame
+    grounds: pl.LazyFrame
 
 
 def documents_of(landing: LandingZone, month: str) -> list[str]:
@@ -101,7 +105,7 @@ def classify(path: str) -> tuple[Source, str] | None:
         return None
 
 
-def lines_of(statement: pl.DataFrame, content: str, adjustments: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def lines_of(statement: pl.LazyFrame, content: str, adjustments: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
     """The lines of a document: those of a statement of this `content`, and the adjustments that it settles."""
     own = statement.with_columns(reason=pl.lit(""), statement=pl.lit(content))
     settled = [lines.rename({"pool_change_minor": "pool_minor", "statement_now": "statement"}) for lines in adjustments]
@@ -109,12 +113,58 @@ def lines_of(statement: pl.DataFrame, content: str, adjustments: Iterable[pl.Dat
     return pl.concat([own, *settled], how="diagonal").with_columns(usage.fill_null(0))
 
 
-def written(document: Document) -> tuple[str, bytes]:
-    """The path and the bytes of a document."""
+def land(document: Document, landing: LandingZone) -> str:
+    """Land a document, in bounded memory, and return its path. Raises `FileExistsError`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "document.parquet"
+        _every_record(document).sink_parquet(file, compression="zstd", row_group_size=_ROW_GROUP_ROWS)
+        with file.open("rb") as content:
+            name = hashlib.file_digest(content, "sha256").hexdigest()
+            path = f"{_folder_of(document.month)}/{name}.parquet"
+            content.seek(0)
+            landing.add(path, content)
+    return path
+
+
+def issued_lines(file: LandedFile) -> pl.LazyFrame:
+    """The `IssuedStatements` in a document. Raises `WrongDocument`."""
+    return _table(file, LINE, IssuedStatements)
+
+
+def issued_payments(file: LandedFile) -> pl.LazyFrame:
+    """The `IssuedPayments` in a document. Raises `WrongDocument`."""
+    return _table(file, PAYMENT, IssuedPayments)
+
+
+def lines_in(file: LandedFile) -> Batches:
+    """The `IssuedStatements` in a document, in parts by the month that they are about."""
+    return _by_month(issued_lines(file))
+
+
+def payments_in(file: LandedFile) -> Batches:
+    """The `IssuedPayments` in a document, as one part."""
+    yield WHOLE, issued_payments(file).collect()
+
+
+def grounds_in(file: LandedFile) -> Batches:
+    """The `IssuedGrounds` in a document, in parts by the month that they are about."""
+    return _by_month(_table(file, GROUND, IssuedGrounds))
+
+
+def versions_in(file: LandedFile) -> pl.DataFrame:
+    """The versions that a document pins. Raises `WrongDocument`."""
+    return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
+
+
+def _folder_of(month: str) -> str:
+    return f"issued/{month}"
+
+
+def _every_record(document: Document) -> pl.LazyFrame:
     tables = {
-        VERSION: document.versions,
+        VERSION: document.versions.lazy(),
         LINE: document.lines,
-        PAYMENT: document.payments,
+        PAYMENT: document.payments.lazy(),
         GROUND: document.grounds,
     }
     records = pl.concat([table.with_columns(record=pl.lit(record)) for record, table in tables.items()], how="diagonal")
@@ -124,46 +174,18 @@ def written(document: Document) -> tuple[str, bytes]:
         "issued_by": pl.lit(document.issued_by),
         "issued_at": pl.lit(document.issued_at),
     }
-    every = records.with_columns(**same_in_all).select(pl.col(name).cast(dtype) for name, dtype in _COLUMNS.items())
-    content = io.BytesIO()
-    every.write_parquet(content, compression="zstd", row_group_size=_ROW_GROUP_ROWS)
-    name = hashlib.sha256(content.getvalue()).hexdigest()
-    return f"{_folder_of(document.month)}/{name}.parquet", content.getvalue()
+    return records.with_columns(**same_in_all).select(pl.col(name).cast(dtype) for name, dtype in _COLUMNS.items())
 
 
-def lines_in(file: LandedFile) -> Batches:
-    """The `IssuedStatements` in a document, one part per month that they are about."""
-    return _by_month(_table(file, LINE, IssuedStatements))
+def _by_month(rows: pl.LazyFrame) -> Batches:
+    for batch in rows.collect_batches(chunk_size=_ROW_GROUP_ROWS, maintain_order=True):
+        for (month,), part in batch.partition_by("month", maintain_order=True, as_dict=True).items():
+            yield str(month), part
 
 
-def payments_in(file: LandedFile) -> Batches:
-    """The `IssuedPayments` in a document, as one part."""
-    yield WHOLE, _table(file, PAYMENT, IssuedPayments)
-
-
-def grounds_in(file: LandedFile) -> Batches:
-    """The `IssuedGrounds` in a document, one part per month that they are about."""
-    return _by_month(_table(file, GROUND, IssuedGrounds))
-
-
-def versions_in(file: LandedFile) -> pl.DataFrame:
-    """The versions that a document pins."""
-    return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
-
-
-def _folder_of(month: str) -> str:
-    return f"issued/{month}"
-
-
-def _by_month(table: pl.DataFrame) -> Batches:
-    for (month,), rows in table.partition_by("month", as_dict=True).items():
-        yield str(month), rows
-
-
-def _table(file: LandedFile, record: str, contract: type[Contract]) -> pl.DataFrame:
-    """The records of one kind, in the columns and the order of their contract. Raises `WrongDocument`."""
-    own = _records(file, record).select(*column_types(contract))
-    return own.sort(contract.primary_key()).collect()
+def _table(file: LandedFile, record: str, contract: type[Contract]) -> pl.LazyFrame:
+    """The records of one kind, in the columns of their contract."""
+    return _records(file, record).select(*column_types(contract))
 
 
 def _records(file: LandedFile, record: str) -> pl.LazyFrame:

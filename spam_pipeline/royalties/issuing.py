@@ -13,7 +13,7 @@ import polars as pl
 
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.partitions import arrival_days, statement_months
-from spam_pipeline.protocol.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.contract import ArtifactContract
 from spam_pipeline.protocol.decision import said
 from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import PipelineError
@@ -26,8 +26,7 @@ from spam_pipeline.protocol.records import PRODUCTION, Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.staleness import watermark
 from spam_pipeline.royalties.assets import SETTLED_AFTER_DAYS
-from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyGrounds, RoyaltyPayments, RoyaltyStatements
-from spam_pipeline.royalties.document import VERSION_TYPES, Document, documents_of, lines_of, written
+from spam_pipeline.royalties.document import VERSION_TYPES, Document, documents_of, land, lines_of
 from spam_pipeline.royalties.payments import on_its_own
 
 STATEMENTS, ADJUSTMENTS, PAYMENTS, GROUNDS, ISSUED, TRACKS = (
@@ -79,10 +78,9 @@ def issue(runner: Runner, landing: LandingZone, month: str, by: str) -> Issued:
         _require_over(runner, month)
         _require_settled(runner.graph, needs, month)
         _require_revenue(runner, needs[STATEMENTS][month])
-        document = _document(runner, needs, month, who)
-        path, content = written(document)
-        landing.add(path, content)
-    return _issued(document, path)
+        document, settled = _document(runner, needs, month, who)
+        path = land(document, landing)
+    return _issued(document, path, settled)
 
 
 def _require_turn(landing: LandingZone, needs: Needs, month: str) -> None:
@@ -155,8 +153,11 @@ def _rows(need: Need | None) -> int:
     return sum(part.rows for part in need.published.parts) if need and need.published else 0
 
 
-def _document(runner: Runner, needs: Needs, month: str, by: str) -> Document:
-    """The document, of the very versions that the needs found published; with the catalogue, from which its files are written."""
+def _document(runner: Runner, needs: Needs, month: str, by: str) -> tuple[Document, list[str]]:
+    """The document, of the very versions that the needs found published, and the earlier months whose adjustments it settles.
+
+    It also pins the catalogue, by which the files of the month name tracks.
+    """
 
     def pinned(stage: str, partition: str) -> Version:
         need = needs[stage][partition]
@@ -165,29 +166,23 @@ def _document(runner: Runner, needs: Needs, month: str, by: str) -> Document:
             raise NotIssued(f"{stage} {partition} is not published: converge first")
         return found[0]
 
-    def frame(version: Version, contract: type[Contract]) -> pl.DataFrame:
-        return runner.reader.scan(version.parts, contract).collect()
-
     is_last = month > max((key for key, need in needs[ISSUED].items() if _rows(need)), default="")
     settled = [key for key, need in sorted(needs[ADJUSTMENTS].items()) if is_last and key < month and _rows(need)]
     statement, payments = pinned(STATEMENTS, month), pinned(PAYMENTS, month)
     adjusted = [pinned(ADJUSTMENTS, key) for key in settled]
     grounds = [pinned(GROUNDS, key) for key in (*settled, month) if key in needs[GROUNDS]]
     catalogue = [pinned(TRACKS, key) for key, need in needs[TRACKS].items() if need.published]
-    paid = frame(payments, RoyaltyPayments)
-    return Document(
+    rows, paid = runner.reader.rows, runner.reader.rows(payments).collect()
+    document = Document(
         month=month,
         issued_by=by,
         issued_at=datetime.now(UTC),
         versions=_versions(needs, [statement, payments, *adjusted, *grounds, *catalogue]),
-        lines=lines_of(
-            frame(statement, RoyaltyStatements),
-            statement.content,
-            [frame(item, RoyaltyAdjustments) for item in adjusted],
-        ),
+        lines=lines_of(rows(statement), statement.content, [rows(item) for item in adjusted]),
         payments=paid if is_last else on_its_own(paid),
-        grounds=pl.concat(frame(item, RoyaltyGrounds).with_columns(month=pl.lit(item.partition)) for item in grounds),
+        grounds=pl.concat(rows(item).with_columns(month=pl.lit(item.partition)) for item in grounds),
     )
+    return document, settled
 
 
 def _versions(needs: Needs, pinned: Sequence[Version]) -> pl.DataFrame:
@@ -201,10 +196,9 @@ def _versions(needs: Needs, pinned: Sequence[Version]) -> pl.DataFrame:
     return pl.DataFrame(sorted(rows), schema=VERSION_TYPES, orient="row")
 
 
-def _issued(document: Document, path: str) -> Issued:
+def _issued(document: Document, path: str, settled: Sequence[str]) -> Issued:
     paid = document.payments.group_by("currency").agg(pl.col("paid_minor").sum()).sort("currency")
     of_statement = (pl.col("stage") == STATEMENTS) & (pl.col("partition") == document.month)
-    months = document.lines["month"].unique().sort().to_list()
     return Issued(
         month=document.month,
         issued_by=document.issued_by,
@@ -213,7 +207,7 @@ def _issued(document: Document, path: str) -> Issued:
         statement=document.versions.filter(of_statement)["recipe"][0],
         payees_paid=document.payments.filter(pl.col("paid_minor") > 0)["payee_id"].n_unique(),
         paid=dict(paid.rows()),
-        settled_months=tuple(month for month in months if month != document.month),
+        settled_months=tuple(settled),
     )
 
 

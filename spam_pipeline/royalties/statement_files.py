@@ -28,9 +28,9 @@ from spam_pipeline.royalties.ddex import Heard, Message, Sender, write_report
 from spam_pipeline.royalties.document import (
     WrongDocument,
     documents_of,
+    issued_lines,
+    issued_payments,
     landed_document,
-    lines_in,
-    payments_in,
     versions_in,
 )
 from spam_pipeline.royalties.made_from import STATEMENTS, frame_read, statement_read
@@ -100,15 +100,14 @@ def _as_issued(runner: Runner, landing: LandingZone, month: str, documents: Sequ
     if len(documents) > 1:
         raise WrongDocument(f"{month} has {len(documents)} documents: keep the one that was issued")
     file = landed_document(landing, month, documents[0])
-    lines = pl.concat(rows for _, rows in lines_in(file)).filter(pl.col("rule") == AGREED)
+    lines = issued_lines(file).filter(pl.col("rule") == AGREED)
     pinned = {
         (stage, key): recipe for stage, key, recipe in versions_in(file).select("stage", "partition", "recipe").rows()
     }
     version = _pinned(runner, pinned[STATEMENTS, month])
     tracks = _pinned(runner, pinned[TRACKS, WHOLE]) if (TRACKS, WHOLE) in pinned else None
-    payments = pl.concat(rows for _, rows in payments_in(file)).lazy()
-    issued_at = lines["issued_at"][0]
-    return _Statement(lines.lazy().select(LINE_COLUMNS), payments, version, tracks, issued_at, is_issued=True)
+    issued_at = lines.select("issued_at").head(1).collect().item()
+    return _Statement(lines.select(LINE_COLUMNS), issued_payments(file), version, tracks, issued_at, is_issued=True)
 
 
 def _as_published(runner: Runner, month: str) -> _Statement:

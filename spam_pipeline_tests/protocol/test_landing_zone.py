@@ -1,6 +1,7 @@
 """The landing zone, in a local folder and behind fsspec."""
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from uuid import uuid4
@@ -144,9 +145,9 @@ def test_a_zone_is_named_without_what_is_secret(url: str) -> None:
 
 def test_a_file_is_added_once_and_never_replaced(url: str) -> None:
     zone = LandingZone(url)
-    zone.add("issued/2026-01/a.parquet", b"first")
+    zone.add("issued/2026-01/a.parquet", io.BytesIO(b"first"))
     with pytest.raises(FileExistsError, match="never replaced"):
-        zone.add("issued/2026-01/a.parquet", b"second")
+        zone.add("issued/2026-01/a.parquet", io.BytesIO(b"second"))
     with zone.open("issued/2026-01/a.parquet") as file:
         assert file.read() == b"first"
     assert [state.path for state in zone.files()] == ["issued/2026-01/a.parquet"]

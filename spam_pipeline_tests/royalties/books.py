@@ -16,11 +16,11 @@ from spam_pipeline.royalties.document import (
     VERSION_TYPES,
     Document,
     grounds_in,
+    land,
     landed_document,
     lines_in,
     lines_of,
     payments_in,
-    written,
 )
 from spam_pipeline.royalties.grounds import grounds_of
 from spam_pipeline.royalties.payments import Account, payments
@@ -93,13 +93,11 @@ class Books:
             issued_by="Ada",
             issued_at=ISSUED_AT,
             versions=pl.DataFrame(schema=VERSION_TYPES),
-            lines=lines_of(self.statement(month).collect(), self.content(month), [settled[key] for key in adjusted]),
+            lines=lines_of(self.statement(month), self.content(month), [settled[key].lazy() for key in adjusted]),
             payments=self.payments(month).collect(),
-            grounds=pl.concat(grounds),
+            grounds=pl.concat(grounds).lazy(),
         )
-        path, content = written(document)
-        self.zone.add(path, content)
-        self.issued[month] = landed_document(self.zone, month, path)
+        self.issued[month] = landed_document(self.zone, month, land(document, self.zone))
 
 
 def by_line(lines: pl.LazyFrame) -> Counter[Line]:

@@ -1,5 +1,6 @@
 """The document of an issued statement: where it lies, and what is none."""
 
+import hashlib
 import io
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -19,11 +20,11 @@ from spam_pipeline.royalties.document import (
     documents_of,
     grounds_in,
     issued,
+    land,
     landed_document,
     lines_in,
     payments_in,
     versions_in,
-    written,
 )
 
 DIGEST = "0123456789abcdef" * 4
@@ -32,15 +33,26 @@ NOTHING = Document(
     issued_by="Ada",
     issued_at=datetime(2026, 2, 5, 9, 30, tzinfo=UTC),
     versions=pl.DataFrame([("plays", "2026-01-01", "r", "c", "v")], schema=VERSION_TYPES, orient="row"),
-    lines=IssuedStatements.empty().drop("issued_in", "issued_by", "issued_at").collect(),
+    lines=IssuedStatements.empty().drop("issued_in", "issued_by", "issued_at"),
     payments=IssuedPayments.empty().collect(),
-    grounds=IssuedGrounds.empty().drop("issued_in").collect(),
+    grounds=IssuedGrounds.empty().drop("issued_in"),
 )
 
 
+def some_zone() -> LandingZone:
+    return LandingZone(f"memory://{uuid4().hex}/landing")
+
+
+def nothing_landed() -> tuple[str, bytes]:
+    """The path and the bytes of a document without a line."""
+    zone = some_zone()
+    path = land(NOTHING, zone)
+    return path, zone.open(path).read()
+
+
 def landed_as(path: str, content: bytes, month: str = "2026-01") -> LandedFile:
-    zone = LandingZone(f"memory://{uuid4().hex}/landing")
-    zone.add(path, content)
+    zone = some_zone()
+    zone.add(path, io.BytesIO(content))
     return landed_document(zone, month, path)
 
 
@@ -67,23 +79,24 @@ def test_any_other_path_is_no_document(path: str) -> None:
 
 
 def test_the_same_is_written_as_the_same_bytes_under_the_name_of_their_digest() -> None:
-    path, content = written(NOTHING)
-    assert written(NOTHING) == (path, content)
+    path, content = nothing_landed()
+    assert nothing_landed() == (path, content)
     assert classify(path) == (issued, "2026-01")
     assert versions_in(landed_as(path, content)).rows() == [("plays", "2026-01-01", "r", "c", "v")]
 
 
 def test_only_documents_count_as_what_was_issued() -> None:
-    zone = LandingZone(f"memory://{uuid4().hex}/landing")
+    zone = some_zone()
     assert documents_of(zone, "2026-01") == []
-    zone.add("issued/2026-01/notes.txt", b"to do")
-    path, content = written(NOTHING)
-    zone.add(path, content)
+    zone.add("issued/2026-01/notes.txt", io.BytesIO(b"to do"))
+    path = land(NOTHING, zone)
     assert documents_of(zone, "2026-01") == [path]
+    with pytest.raises(FileExistsError):
+        land(NOTHING, zone)
 
 
 def test_a_document_without_a_line_is_read_as_nothing() -> None:
-    file = landed_as(*written(NOTHING))
+    file = landed_as(*nothing_landed())
     assert list(lines_in(file)) == []
     assert list(grounds_in(file)) == []
     ((_, rows),) = payments_in(file)
@@ -91,18 +104,16 @@ def test_a_document_without_a_line_is_read_as_nothing() -> None:
 
 
 def test_bytes_that_are_not_those_of_the_name_are_refused() -> None:
-    path, content = written(NOTHING)
+    path, content = nothing_landed()
     with pytest.raises(WrongDocument, match="is not what was issued"):
         list(lines_in(landed_as(path, content + b" ")))
 
 
 def test_a_document_of_another_month_or_format_is_refused() -> None:
-    _, content = written(NOTHING)
+    _, content = nothing_landed()
     other = io.BytesIO()
     pl.read_parquet(content).with_columns(format=pl.lit(FORMAT + 1, pl.Int64)).write_parquet(other)
     for bytes_, month in ((content, "2026-02"), (other.getvalue(), "2026-01")):
-        zone = LandingZone(f"memory://{uuid4().hex}/landing")
-        zone.add("unnamed", bytes_)
-        path = f"issued/{month}/{zone.digest('unnamed')}.parquet"
+        path = f"issued/{month}/{hashlib.sha256(bytes_).hexdigest()}.parquet"
         with pytest.raises(WrongDocument, match="expected 1"):
             list(lines_in(landed_as(path, bytes_, month)))
