@@ -5,10 +5,11 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -42,10 +43,12 @@ from spam_pipeline.protocol.store import Store
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
 from spam_pipeline.reporting.query import connect
 from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
+from spam_pipeline.royalties.ddex import UNREGISTERED, Sender
 from spam_pipeline.royalties.document import SOURCES as ROYALTIES_SOURCES
 from spam_pipeline.royalties.document import classify as classify_for_royalties
 from spam_pipeline.royalties.explaining import Explained, explain
 from spam_pipeline.royalties.issuing import Issued, issue
+from spam_pipeline.royalties.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.settings import Settings, settings_from_environment
 from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
 
@@ -174,6 +177,21 @@ class Pipeline:
         Raises `NotPublished`, `WrongPartition`, and `DoesNotAddUp`.
         """
         return explain(self.runner, payee_id, month)
+
+    def write_statements(
+        self,
+        month: str,
+        folder: Path | None = None,
+        sender: Sender = UNREGISTERED,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> StatementFiles:
+        """Write the files of a month, for payees and for the industry, into a folder of its own below `folder`.
+
+        By default that is `statements` in the home. `tell` hears what is being done. Raises `FilesExist`, `WrongPartition`,
+        `WrongDocument`, and `NotPublished`.
+        """
+        place = folder or self.settings.own_place / "statements"
+        return write_statement_files(self.runner, self.landing_zone, month, place, sender, tell)
 
     def promote(self, by: str) -> Promoted:
         """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""

@@ -9,7 +9,6 @@ from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.royalties.ddex import UNREGISTERED, Sender, is_party_id
 from spam_pipeline.royalties.explaining import Explained
 from spam_pipeline.royalties.issuing import told
-from spam_pipeline.royalties.statement_files import write_statement_files
 from spam_pipeline.terminal import Json, out, print_json, print_record, print_table, progress
 
 royalties = typer.Typer()
@@ -70,12 +69,8 @@ def statements_command(
             f"{sender!r} is no DDEX Party Identifier: expected PADPIDA, ten characters and a check character",
             param_hint="--sender",
         )
-    pipeline = Pipeline()
-    place = folder or pipeline.settings.own_place / "statements"
     with progress() as tell:
-        made = write_statement_files(
-            pipeline.runner, pipeline.landing_zone, month, place, Sender(sender, sender_name), tell
-        )
+        made = Pipeline().write_statements(month, folder, Sender(sender, sender_name), tell)
     print_record(made._asdict(), as_json=as_json)
 
 
@@ -98,3 +93,4 @@ def _print_explained(found: Explained) -> None:
         for version in found.versions
     ]
     print_table(("stage", "recipe", "code_version", "inputs"), rows)
+    out.print("--json names every input, and how every number was made")

@@ -175,8 +175,8 @@ class Rights(Contract):
 class Agreements(Contract):
     """By which rule a payee is paid, `pro_rata` or `user_centric`, from the first month that begins on `valid_from` or later.
 
-    One row per payee and change; one part per month in which `valid_from` lies. A payee without a row agreed to nothing else
-    than everybody else.
+    One row per payee and change; one part per month in which `valid_from` lies. A payee without a row is paid
+    pro-rata.
     """
 
     payee_id = dy.String(primary_key=True)
@@ -238,8 +238,8 @@ class Revenue(Contract):
 class Incidents(Contract):
     """What experts declared: one row per incident and entity; one part per event day that its window touches.
 
-    `entity_key` is the keyed hash of the named user, device, address, track or user agent; who decided and when is empty while an incident is suspected. The expert's note stays in the
-    landing zone, because free text may name people.
+    `entity_key` is the keyed hash of the named user, device, address, track or user agent; who decided and when is empty
+    while an incident is suspected. The expert's note stays in the landing zone, because free text may name people.
     """
 
     incident_id = dy.String(primary_key=True)

@@ -21,7 +21,8 @@ class Delivery:
     """How one stage's versions reach their target; `target` names the configuration entry that says where it is.
 
     `delivered` reads the recipe that the target holds, or None; `deliver` replaces the target's contents by those of a
-    version, which it reads with the reader, so that readers of the target see the old or the new and nothing between.
+    version, which it reads with the reader, so that readers of the target see the old or the new and nothing between;
+    where each piece stands alone, as pages do, piece by piece.
 
     The reader also answers for the past: what was published before, when, and why it differs. That is no part of the
     recipe, because when something was published determines no result; so it may show in a target, and not in a version.

@@ -20,6 +20,8 @@ from uuid import uuid4
 
 from upath import UPath
 
+from spam_pipeline.protocol.flushing import flush
+
 _MARKERS = (
     "ETag",
     "etag",
@@ -161,15 +163,7 @@ def _add_locally(path: Path, content: BinaryIO) -> None:
         os.link(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
-    _flush(path.parent)
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(path.parent)
 
 
 def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:

@@ -1,7 +1,7 @@
 """Reading what is published: frames, artifacts, and the catalogue of everything there is.
 
-A reader sees published versions only, and those of one moment: frames are lazy scans of immutable files, so what is
-published later does not change a frame in hand.
+A reader sees published versions only, except where one is named by its recipe, and those of one moment: frames are lazy
+scans of immutable files, so what is published later does not change a frame in hand.
 """
 
 from collections import defaultdict
@@ -119,7 +119,7 @@ class Reader:
             raise WrongDefinition(f"{version.stage} publishes {contract.suffix} files, which have no rows")
         return self.scan(version.parts, contract)
 
-    def made_by(self, recipe: str) -> Version | None:
+    def version_of_recipe(self, recipe: str) -> Version | None:
         """The version of a recipe, if the ledger knows it."""
         found = self._ledger.version(recipe, self._environment)
         return found[0] if found else None
@@ -132,7 +132,7 @@ class Reader:
             if item.partition == version.partition
         ]
         earlier = [span.version_id for span in spans(told, self._environment) if span.version_id != version.id]
-        return self._ledger.whole(earlier[-1]) if earlier else None
+        return self._ledger.version_of_id(earlier[-1]) if earlier else None
 
     def published_at(self, version: Version) -> datetime | None:
         """When a version was last published; None if it never was."""
@@ -199,12 +199,12 @@ class Reader:
             pl.LazyFrame(places, schema={"file": pl.String, "location": pl.String}), on="file", maintain_order="left"
         )
 
-    def empty_frames(self) -> dict[tuple[str, str], pl.LazyFrame]:
-        """A frame without rows for every stage of frames, by context and name."""
+    def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
+        """A frame without rows for every stage of frames, by context and name; on demand without those that are delivered."""
         return {
             (stage.context, stage.name): stage.contract.empty()
             for stage in self._graph.stages.values()
-            if not isinstance(stage.contract, ArtifactContract)
+            if not isinstance(stage.contract, ArtifactContract) and (with_delivered or stage.delivery is None)
         }
 
     def _artifact(self, contract: ArtifactContract, file: StoredFile) -> Any:

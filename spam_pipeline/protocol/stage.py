@@ -1,8 +1,9 @@
 """Stages: what a stage is, and `@stage`, which turns a pure function into one.
 
 A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), `contents_read`
-(which versions of the upstream stages it is given), or entries of the pipeline's configuration. Its return value is the data. How stages are run is in `runner`, when they are stale in
-`staleness`; the orchestrator's view of a stage is in `spam_pipeline.orchestration`.
+(which versions of the upstream stages it is given), or entries of the pipeline's configuration. Its return value is the
+data. How stages are run is in `runner`, when they are stale in `staleness`; the orchestrator's view of a stage is in
+`spam_pipeline.orchestration`.
 """
 
 import inspect
@@ -110,12 +111,13 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     """Turn a pure function into a stage of the context whose package it is defined in.
 
     `selections` says for a parameter which partitions it reads where that is not simply the same one; the first parameter
-    drives, or those in `driven_by`: a partition is wanted when one of them selects something there. `reads` says which columns of which schema a parameter
-    reads of its upstream, and `expectations` what its fingerprint has to look like: while an upstream version does not meet
-    them, this stage alone is held and keeps what it had. `libraries` are the distributions whose release can
-    change the result. `settled_after_days` waits until the landing zone has moved that far past the day. What is `never_retracted`
-    stays published though the files that it came from are gone, and is held until somebody restores them. `delivery`
-    carries what was published to a store outside. `retry` says how often a failed recipe is tried again unasked.
+    drives, or those in `driven_by`: a partition is wanted when one of them selects something there. `reads` says which
+    columns of which schema a parameter reads of its upstream, and `expectations` what its fingerprint has to look like:
+    while an upstream version does not meet them, this stage alone is held and keeps what it had. `libraries` are the
+    distributions whose release can change the result. `settled_after_days` waits until the landing zone has moved that far
+    past the day. What is `never_retracted` stays published though the files that it came from are gone, and is held until
+    somebody restores them. `delivery` carries what was published to a store outside. `retry` says how often a failed recipe
+    is tried again unasked.
 
     Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
     """

@@ -232,7 +232,8 @@ class _StageAssessment:
     def _need(self, partition: str) -> Need:
         """What a partition needs; while nothing can be done for it, what is read needs to be where it was decided to be.
 
-        A decision about what is read is followed then, and its target holds what is read. Other rules say nothing of what is read in the meantime: it was accepted by those that it was made for.
+        A decision about what is read is followed then, and its target holds what is read. Other rules say nothing of what is
+        read in the meantime: it was accepted by those that it was made for.
         """
         need = self._need_of_wanted(partition)
         published = need.published

@@ -17,6 +17,7 @@ from upath import UPath
 
 from spam_pipeline.protocol.digest import digest_of_file
 from spam_pipeline.protocol.errors import StoreDamaged
+from spam_pipeline.protocol.flushing import flush
 
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -45,10 +46,10 @@ class Store:
             self._upload(made, path)
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True)
-            _flush(made)
+            flush(made)
             made.chmod(0o444)
             made.replace(final)
-            _flush(final.parent)
+            flush(final.parent)
         return path
 
     def locate(self, path: str) -> Path:
@@ -90,11 +91,3 @@ class Store:
             copy = folder / local.name
             remote.fs.get_file(remote.path, str(copy))
             copy.replace(local)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -60,11 +60,11 @@ _TOP_COUNTRIES_AT = f"""
 """  # noqa: S608 - constants of this package
 """The countries with the most plays of a day, without plays whose spam probability is at least the tolerance.
 
-Tolerances are whole percents, others are rounded; anything above 1 keeps every play.
+Tolerances are whole percents, others are rounded; from 1.01 on every play counts.
 """
 
 
-def create_reports(database: duckdb.DuckDBPyConnection) -> None:
+def create_comparisons(database: duckdb.DuckDBPyConnection) -> None:
     """Create the view `reporting.compared_days` and the macro `reporting.top_countries_at(day, tolerance)`.
 
     Each is there if the stage is that it asks.

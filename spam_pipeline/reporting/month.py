@@ -3,27 +3,24 @@
 How pages look is in `pages`. Counts and money are not made here, only added up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from spam_pipeline.currencies import as_amount
-from spam_pipeline.reporting.pages.markup import Figures, share
 from spam_pipeline.royalties.contracts import (
     AGREED,
-    EARNING,
     ESCROW,
     NO_CURRENCY,
     PAYOUT,
-    SHORT,
-    SPAM,
+    PLAY_STATUSES,
     UNCLAIMED,
     WITHHELD,
 )
 
-STATUSES = (EARNING, WITHHELD, SPAM, SHORT)
-"""What plays can be worth to royalties, in the order in which pages tell it."""
+Figures = Sequence[tuple[str, str]]
+"""Headline numbers by name, written out."""
 
 COUNTS = ("plays", "plays without spam", "spam")
 """The names of the headline numbers that are no money."""
@@ -76,7 +73,7 @@ class IncidentInMonth(NamedTuple):
             ("entities", f"{entities:,}"),
             ("plays", f"{self.play_count:,}"),
             ("plays in reports", f"{self.play_count_in_reports:,}"),
-            *((f"{status} plays", f"{self.plays_worth(status):,}") for status in STATUSES),
+            *((f"{status} plays", f"{self.plays_worth(status):,}") for status in PLAY_STATUSES),
             *(
                 (f"withheld ({currency})", as_amount(amount, currency))
                 for currency, amount in self.withheld.sort("currency").iter_rows()
@@ -87,7 +84,8 @@ class IncidentInMonth(NamedTuple):
 class Month(NamedTuple):
     """A month, in any order of rows: frames of the contexts' stages, with the columns that `reports` reads of them.
 
-    Statements have a line for each payee and pool, which can be tens of millions: they are added up where they lie. `usage` has the plays of each `incident_id` by `status`, of the days that royalties have counted.
+    Statements have a line for each payee and pool, which can be tens of millions: they are added up where they lie. `usage`
+    has the plays of each `incident_id` by `status`, of the days that royalties have counted.
     """
 
     name: str
@@ -148,3 +146,8 @@ class Month(NamedTuple):
                 self.usage.filter(of_it),
                 withheld.filter(of_it).select("currency", "amount_minor"),
             )
+
+
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent."""
+    return f"{part / whole:.1%}" if whole else "0.0%"

@@ -1,28 +1,22 @@
 """Ad-hoc SQL over what is published: a DuckDB in memory that can read the published files and nothing else."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from spam_pipeline.reporting.comparisons import create_reports
+from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
-    PublishedStage,
-    identifier,
-    literal,
+    StageName,
+    create_empty,
     published_stages,
     rows_of,
     store_catalogue,
 )
-
-StageName = tuple[str, str]
-"""A context and the name of one of its stages."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +33,16 @@ def connect(
     """A database in memory with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
     Stages that have published nothing get an empty relation with the columns that `empty` knows of. What is asked for so often
-    that it has a name is there too, see `comparisons`. Times show in UTC. The caller closes the connection. Run the SQL of users through `ask`, which also keeps it from writing.
+    that it has a name is there too, see `comparisons`. Times show in UTC. The caller closes the connection. Run the SQL of users
+    through `ask`, which also keeps it from writing.
     """
     database = duckdb.connect(config=CONNECTION)
     store_catalogue(database, catalogue)
     stages = list(published_stages(catalogue))
     for stage in stages:
         database.execute(f"CREATE VIEW {stage.relation} AS {rows_of(database, stage)}")
-    missing = (empty or {}).keys() - {(stage.context, stage.name) for stage in stages}
-    for name in sorted(missing):
-        _create_empty(database, PublishedStage(*name, 0, ()), (empty or {})[name])
-    create_reports(database)
+    create_empty(database, stages, empty or {})
+    create_comparisons(database)
     _lock(database, catalogue)
     return database
 
@@ -68,15 +61,6 @@ def ask(database: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         return Answer(tuple(column[0] for column in result.description or ()), result.fetchall())
     except duckdb.Error as error:
         raise QueryRefused(str(error)) from error
-
-
-def _create_empty(database: duckdb.DuckDBPyConnection, stage: PublishedStage, frame: pl.LazyFrame) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        columns = Path(folder) / "columns.parquet"
-        frame.sink_parquet(columns)
-        database.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(stage.context)}")
-        rows = f"SELECT ''::VARCHAR AS partition_key, * FROM read_parquet({literal(str(columns))})"  # noqa: S608 - quoted
-        database.execute(f"CREATE TABLE {stage.relation} AS {rows}")
 
 
 def _lock(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:

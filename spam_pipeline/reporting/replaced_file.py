@@ -1,11 +1,12 @@
 """Replacing a file as one step: build beside it, flush, rename. What is in the file does not belong here."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from spam_pipeline.protocol.flushing import flush
 
 
 @contextmanager
@@ -21,18 +22,10 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
     try:
         building = folder / "building"
         yield building
-        _flush(building)
+        flush(building)
         for suffix in leftovers:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         building.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         shutil.rmtree(folder)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,9 +19,9 @@ from spam_pipeline.protocol.origins import Origin
 from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.records import Version
 from spam_pipeline.reporting.errors import ForeignTarget
-from spam_pipeline.reporting.pages.changes import bare_page, changes_section, delivered_page, made_of
+from spam_pipeline.reporting.month import Figures
+from spam_pipeline.reporting.pages.changes import bare_page, changes_section, delivered_page, recipe_of
 from spam_pipeline.reporting.pages.index_page import index_page
-from spam_pipeline.reporting.pages.markup import Figures
 from spam_pipeline.reporting.pages.places import INDEX
 from spam_pipeline.reporting.replaced_file import replaced
 
@@ -99,9 +99,9 @@ class _Edition:
 
     def before(self, page: str | None) -> "_Edition | None":
         """The edition that a delivered page was made of; without one that is known, what readers saw before this one."""
-        recipe = (made_of(page) if page else None) or ""
+        recipe = (recipe_of(page) if page else None) or ""
         if recipe not in self._others:
-            found = self.reader.made_by(recipe) or self.reader.seen_before(self.version)
+            found = self.reader.version_of_recipe(recipe) or self.reader.seen_before(self.version)
             self._others[recipe] = _Edition(found, self.reader) if found else None
         return self._others[recipe]
 
@@ -164,7 +164,7 @@ def _read(place: Path) -> str | None:
     if not place.is_file():
         return None
     page = place.read_bytes().decode(errors="replace")
-    return None if made_of(page) is None else page
+    return None if recipe_of(page) is None else page
 
 
 def _remove_all_but(places: set[str], folder: Path) -> None:

@@ -4,9 +4,8 @@ import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
-from spam_pipeline.reporting.month import Month
+from spam_pipeline.reporting.month import Figures, Month
 from spam_pipeline.reporting.pages.incident_page import incident_page
-from spam_pipeline.reporting.pages.markup import Figures
 from spam_pipeline.reporting.pages.month_page import month_page
 from spam_pipeline.reporting.pages.places import place_of
 from spam_pipeline.reporting.pages.preview import preview
@@ -14,7 +13,7 @@ from spam_pipeline.reporting.pages.preview import preview
 
 def pages_of(month: Month) -> pl.LazyFrame:
     """`Reports` of a month."""
-    incidents = sorted(month.incidents_in_it(), key=lambda item: item.incident_id)
+    incidents = list(month.incidents_in_it())
     own = (month.name, "", month_page(month, incidents), _structs(month.figures()), preview(month, incidents))
     others = [(month.name, item.incident_id, incident_page(item), _structs(item.figures()), "") for item in incidents]
     return pl.LazyFrame([own, *others], schema=column_types(Reports), orient="row").sort("month", "about")

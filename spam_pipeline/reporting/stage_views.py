@@ -7,8 +7,10 @@ until quoted.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -27,6 +29,10 @@ _CATALOGUE_TYPES = {
     "location": "VARCHAR",
 }
 _HISTORY_TYPES = {**_CATALOGUE_TYPES, "published_at": "TIMESTAMPTZ", "superseded_at": "TIMESTAMPTZ"}
+
+
+StageName = tuple[str, str]
+"""A context and the name of one of its stages."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,20 @@ def published_stages(catalogue: pl.DataFrame) -> Iterator[PublishedStage]:
 def store_catalogue(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:
     """Create the schema of every context, and `_pipeline.catalogue`, which the relations look partitions up in."""
     _store(database, "_pipeline.catalogue", _CATALOGUE_TYPES, catalogue)
+
+
+def create_empty(
+    database: duckdb.DuckDBPyConnection, published: Iterable[PublishedStage], empty: Mapping[StageName, pl.LazyFrame]
+) -> None:
+    """A table without rows for every stage of `empty` that has published none, so that what asks for it never fails."""
+    missing = empty.keys() - {(stage.context, stage.name) for stage in published}
+    with tempfile.TemporaryDirectory() as folder:
+        for context, name in sorted(missing):
+            columns = Path(folder) / f"{context}.{name}.parquet"
+            empty[context, name].sink_parquet(columns)
+            database.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(context)}")
+            rows = f"SELECT ''::VARCHAR AS partition_key, * FROM read_parquet({literal(str(columns))})"  # noqa: S608 - quoted
+            database.execute(f"CREATE TABLE {identifier(context)}.{identifier(name)} AS {rows}")
 
 
 def store_history(database: duckdb.DuckDBPyConnection, history: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ view over the store's files, and so is what was published earlier. The file is b
 never open for writing where readers look for it. What the relations look like is in `stage_views` and `comparisons`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import polars as pl
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.records import Version
-from spam_pipeline.reporting.comparisons import create_reports
+from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
+    StageName,
+    create_empty,
     literal,
     published_stages,
     rows_of,
@@ -60,21 +62,30 @@ def delivered(target: str) -> str | None:
     return str(found[0]) if found else None
 
 
-def deliver(target: str, recipe: str, catalogue: pl.LazyFrame, history: pl.LazyFrame) -> None:
+def deliver(
+    target: str,
+    recipe: str,
+    catalogue: pl.LazyFrame,
+    history: pl.LazyFrame,
+    empty: Mapping[StageName, pl.LazyFrame],
+) -> None:
     """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
 
-    `history` has the files that were ever published up to now, which may be more recent than the catalogue.
+    `history` has the files that were ever published up to now, which may be more recent than the catalogue. Stages in `empty`
+    have a table without rows while nothing of them is published, or nothing but partitions without rows.
     """
     files = catalogue.collect()
     place = Path(target).absolute()
     with replaced(place, leftovers=[".wal"]) as building, duckdb.connect(building, config=CONNECTION) as database:
         store_catalogue(database, files)
-        for stage in published_stages(files):
+        stages = list(published_stages(files))
+        create_empty(database, stages, empty)
+        for stage in stages:
             is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
             kind = "TABLE" if is_copied else "VIEW"
             database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
         store_history(database, history.collect())
-        create_reports(database)
+        create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
 
@@ -92,7 +103,8 @@ def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _deliver(target: str, version: Version, reader: Reader) -> None:
-    deliver(target, version.recipe, reader.located(reader.rows(version)), reader.history())
+    catalogue = reader.located(reader.rows(version))
+    deliver(target, version.recipe, catalogue, reader.history(), reader.empty_frames(with_delivered=False))
 
 
 warehouse_delivery = Delivery(target="warehouse_file", delivered=delivered, deliver=_deliver)

@@ -1,6 +1,7 @@
 """Widget counts in a SQLite file: the embedded keyed store. A delivery builds a new file and renames it into place.
 
-The file that was there before stays beside it, with `.previous` behind its name, so that going back to it is a renaming too. Both are hard links while they change places.
+The file that was there before stays beside it, with `.previous` behind its name, so that going back to it is a renaming too.
+Both are hard links while they change places.
 """
 
 import os

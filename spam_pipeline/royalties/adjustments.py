@@ -25,36 +25,36 @@ def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str
     `now` has its `RoyaltyStatements`, of the content `statement_now`, and its `RoyaltyGrounds`; `issued` all `IssuedStatements`
     and `IssuedGrounds` about it; `usage` is its `RoyaltyUsage`.
     """
-    paid = issued.lines.filter(pl.col("rule") == AGREED).collect()
-    if paid.is_empty():
+    agreed = issued.lines.filter(pl.col("rule") == AGREED).collect()
+    if agreed.is_empty():
         return RoyaltyAdjustments.empty()
     current = now.lines.filter(pl.col("rule") == AGREED).select(*LINE, "amount_minor", "pool_minor").collect()
-    changed = _difference(current, paid)
-    latest = paid.sort("issued_at", "issued_in").tail(1)
+    changed = _difference(current, agreed)
+    latest = agreed.sort("issued_at", "issued_in").tail(1)
     grounds = issued.grounds.filter(pl.col("issued_in") == latest["issued_in"][0]).collect()
     why = reasons(changed, grounds, now.grounds.collect(), usage)
     return (
         changed.lazy()
-        .join(_changes_of_pools(current, paid).lazy(), on=POOL)
+        .join(_changes_of_pools(current, agreed).lazy(), on=POOL)
         .join(why.lazy(), on=POOL)
-        .with_columns(statement_then=pl.lit(latest["statement"][0]), statement_now=pl.lit(statement_now))
+        .with_columns(statement_then=pl.lit(latest["statement_content"][0]), statement_now=pl.lit(statement_now))
         .select(*column_types(RoyaltyAdjustments))
         .sort(LINE)
     )
 
 
-def _difference(current: pl.DataFrame, paid: pl.DataFrame) -> pl.DataFrame:
+def _difference(current: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
     """The lines that are not worth now what was issued and settled of them, with the difference."""
-    taken_back = paid.select(*LINE, -pl.col("amount_minor"))
+    taken_back = agreed.select(*LINE, -pl.col("amount_minor"))
     both = pl.concat([current.select(*LINE, "amount_minor"), taken_back])
     return both.group_by(LINE).agg(pl.col("amount_minor").sum()).filter(pl.col("amount_minor") != 0)
 
 
-def _changes_of_pools(current: pl.DataFrame, paid: pl.DataFrame) -> pl.DataFrame:
+def _changes_of_pools(current: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
     """By how much each pool has changed; every line tells the money of its pool, or the change that it settled."""
     minor = pl.col("pool_minor")
     money = [
         current.select(*POOL, minor).unique(),
-        paid.select("issued_in", *POOL, -minor).unique().drop("issued_in"),
+        agreed.select("issued_in", *POOL, -minor).unique().drop("issued_in"),
     ]
     return pl.concat(money).group_by(POOL).agg(pool_change_minor=minor.sum())

@@ -13,6 +13,7 @@ from spam_pipeline.protocol.stage import stage
 from spam_pipeline.royalties.adjustments import Side, adjustments
 from spam_pipeline.royalties.contracts import (
     LINE,
+    SETTLED_AFTER_DAYS,
     IssuedGrounds,
     IssuedPayments,
     IssuedStatements,
@@ -30,9 +31,6 @@ from spam_pipeline.royalties.usage import usage_of
 
 OWNER = "team:royalties"
 
-SETTLED_AFTER_DAYS = 2
-"""Royalties wait until the landing zone has moved this far past a day: they would rather be right than early."""
-
 MOST_UNKNOWN = 0.25
 """Royalties wait while the verdict on more than this share of a day's plays is `unknown`: then the model has no opinion on the
 day, and what is paid would be a guess. On ordinary days it is below 4 %, with and without labels; and doubt about a single
@@ -47,7 +45,7 @@ _CLASSIFIED_PLAYS = Reads(
 )
 _ACCOUNTS = Reads(("user_key", "country", "tier"))
 
-_UNTIL_SETTLED = ("royalty_statements", "issued_statements")
+_STATED_OR_ISSUED = ("royalty_statements", "issued_statements")
 """What is issued stays in the books, even if nothing is left that a statement could be made from."""
 
 _PAID_LINE = ("month", "currency", "rule", "line", "payee_id", "amount_minor")
@@ -140,12 +138,12 @@ def royalty_grounds(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     file_by_file=True,
     never_retracted=True,
 )
-def issued_statements(issued: LandedFile) -> Batches:
+def issued_statements(issued_documents: LandedFile) -> Batches:
     """The statement that was issued for a month, line by line as it was, and the adjustments that it settled; it never changes.
 
     The adjustments are of earlier months, each of which is a part of its own.
     """
-    return lines_in(issued)
+    return lines_in(issued_documents)
 
 
 @stage(
@@ -156,9 +154,9 @@ def issued_statements(issued: LandedFile) -> Batches:
     file_by_file=True,
     never_retracted=True,
 )
-def issued_payments(issued: LandedFile) -> Batches:
+def issued_payments(issued_documents: LandedFile) -> Batches:
     """What each payee was paid with an issued statement, and what was carried to the next month."""
-    return payments_in(issued)
+    return payments_in(issued_documents)
 
 
 @stage(
@@ -169,9 +167,9 @@ def issued_payments(issued: LandedFile) -> Batches:
     file_by_file=True,
     never_retracted=True,
 )
-def issued_grounds(issued: LandedFile) -> Batches:
+def issued_grounds(issued_documents: LandedFile) -> Batches:
     """What an issued statement rested on, and each earlier month whose adjustments it settled."""
-    return grounds_in(issued)
+    return grounds_in(issued_documents)
 
 
 @stage(
@@ -179,7 +177,7 @@ def issued_grounds(issued: LandedFile) -> Batches:
     contract=RoyaltyAdjustments,
     owner=OWNER,
     libraries=["polars"],
-    driven_by=_UNTIL_SETTLED,
+    driven_by=_STATED_OR_ISSUED,
     selections={
         "royalty_usage": DaysOfMonth(),
         "issued_statements": PartNamedAlike(),
@@ -188,7 +186,9 @@ def issued_grounds(issued: LandedFile) -> Batches:
     reads={
         "royalty_statements": Reads((*LINE, "amount_minor", "pool_minor")),
         "royalty_usage": Reads(("country", "tier", "track_id", "status")),
-        "issued_statements": Reads((*LINE, "issued_in", "issued_at", "amount_minor", "pool_minor", "statement")),
+        "issued_statements": Reads(
+            (*LINE, "issued_in", "issued_at", "amount_minor", "pool_minor", "statement_content")
+        ),
     },
 )
 def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
@@ -217,7 +217,7 @@ def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everythin
     contract=RoyaltyPayments,
     owner=OWNER,
     libraries=["polars"],
-    driven_by=_UNTIL_SETTLED,
+    driven_by=_STATED_OR_ISSUED,
     selections=dict.fromkeys(
         ("royalty_statements", "royalty_adjustments", "issued_payments", "issued_statements"), PartitionsUpTo()
     ),

@@ -14,6 +14,15 @@ from spam_pipeline.protocol.limit import Limit
 EARNING, WITHHELD, SPAM, SHORT = "earning", "withheld", "spam", "short"
 """What a play is worth: paid now, paid if the suspicion falls, never paid because of what it is, never paid for its length."""
 
+ELIGIBLE = (EARNING, WITHHELD)
+"""What plays have to be worth to take part in the division of a pool."""
+
+PLAY_STATUSES = (*ELIGIBLE, SPAM, SHORT)
+"""Everything that plays can be worth, in the order in which it is told."""
+
+SETTLED_AFTER_DAYS = 2
+"""Royalties wait until the landing zone has moved this far past a day: they would rather be right than early."""
+
 AGREED, PRO_RATA, USER_CENTRIC = "agreed", "pro_rata", "user_centric"
 """The rules by which a pool is divided: by all plays together; each account's contribution by what that account heard; or, and
 that is what is paid, for each payee by the one of these two that the payee agreed to."""
@@ -51,7 +60,7 @@ class RoyaltyUsage(Contract):
     track_id = dy.String(primary_key=True)
     event_day = dy.Date(primary_key=True)
     arrival_day = dy.Date(primary_key=True)
-    status = dy.String(primary_key=True, check=lambda status: status.is_in([EARNING, WITHHELD, SPAM, SHORT]))
+    status = dy.String(primary_key=True, check=lambda status: status.is_in(PLAY_STATUSES))
     incident_id = dy.String(primary_key=True)
     plays = dy.Int64(min=1)
     ms_played = dy.Int64(min=0)
@@ -65,9 +74,7 @@ class RoyaltyUsage(Contract):
         plays, status = pl.col("plays"), pl.col("status")
         return {
             "plays": Total(plays),
-            **{
-                f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in (EARNING, WITHHELD, SPAM, SHORT)
-            },
+            **{f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in PLAY_STATUSES},
             "statuses": Spread(status, weight=plays, drift=Drift(refuse_above=0.5)),
             "account_share": Share(plays * pl.col("is_account"), whole=plays, drift=Drift(refuse_above=0.5)),
         }
@@ -212,10 +219,10 @@ class RoyaltyPayments(Contract):
 class RoyaltyGrounds(Contract):
     """What a month's statement rests on, in numbers that can be compared: what differs between two of them has changed.
 
-    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of what a country and
-    tier heard, by `arrival_day`; and `usage` the plays, also by `status` and `incident_id`. `rights`: a digest of what is claimed in the month of a track (`about`)
-    that has eligible plays. `agreement`: 1 for a payee (`about`) who is paid user-centric. `division`: a digest of the code
-    that divides. Columns that say nothing about a ground are empty.
+    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of what a
+    country and tier heard, by `arrival_day`; and `usage` the plays, also by `status` and `incident_id`. `rights`: a digest
+    of what is claimed in the month of a track (`about`) that has eligible plays. `agreement`: 1 for a payee (`about`) who is
+    paid user-centric. `division`: a digest of the code that divides. Columns that say nothing about a ground are empty.
     """
 
     ground = dy.String(primary_key=True)
@@ -238,7 +245,7 @@ class IssuedStatements(_Lines):
     """The lines of a statement as it was issued, and the adjustments that it settled of earlier months; sorted by its key.
 
     One part per month that the lines are about. `issued_in` is the month of the statement; a line of an earlier `month` is an
-    adjustment, with its `reason`, without usage, and with the change of the pool in `pool_minor`. `statement` is the content of
+    adjustment, with its `reason`, without usage, and with the change of the pool in `pool_minor`. `statement_content` is the content of
     the version of `royalty_statements` that the line is true to.
     """
 
@@ -248,7 +255,7 @@ class IssuedStatements(_Lines):
     amount_minor = dy.Int64()
     pool_minor = dy.Int64()
     reason = dy.String()
-    statement = dy.String()
+    statement_content = dy.String()
     issued_by = dy.String()
     issued_at = dy.Datetime(time_unit="ms", time_zone="UTC")
 

@@ -27,7 +27,7 @@ import polars as pl
 
 from spam_pipeline.currencies import as_decimal
 from spam_pipeline.protocol.partition import last_day_of
-from spam_pipeline.royalties.contracts import EARNING, NO_CURRENCY, SHORT, SPAM, WITHHELD
+from spam_pipeline.royalties.contracts import EARNING, NO_CURRENCY, PLAY_STATUSES
 from spam_pipeline.royalties.ddex_records import (
     FOOT,
     HEAD,
@@ -37,7 +37,7 @@ from spam_pipeline.royalties.ddex_records import (
     RESOURCE,
     SUMMARY,
     USAGE,
-    as_text,
+    as_cell,
     record,
 )
 from spam_pipeline.royalties.usage import FREE_TIER, UNKNOWN_COUNTRY
@@ -48,8 +48,6 @@ SERVICE = f"{FREE_TIER}-{PREMIUM_TIER}"
 
 WORLDWIDE = "Worldwide"
 """DDEX's territory of all territories: that of a report on several, and where a play came from nobody knows where."""
-
-STATUSES = (EARNING, WITHHELD, SPAM, SHORT)
 
 ROWS_AT_ONCE, COMPRESSION = 50_000, 6
 
@@ -109,7 +107,7 @@ class Written(NamedTuple):
     blocks: int
 
 
-def write_report(file: Path, message: Message, heard: Heard) -> Written:
+def write_sales_report(file: Path, message: Message, heard: Heard) -> Written:
     """Write the report as one file in gzip, the same bytes for the same message and data.
 
     The usage is never in memory: what is counted of it lies sorted beside `file` for as long as this takes. Above 4 GB before
@@ -167,7 +165,7 @@ def counted_usage(usage: pl.LazyFrame, summaries: pl.DataFrame, blocks: pl.DataF
     under = summaries.lazy().group_by(audience).agg(pl.col("summary").min())
     key = ("block", "summary", "status")
     return (
-        usage.select("track_id", *audience, pl.col("status").cast(pl.Enum(STATUSES)), "plays")
+        usage.select("track_id", *audience, pl.col("status").cast(pl.Enum(PLAY_STATUSES)), "plays")
         .join(under, on=audience)
         .join(blocks.lazy().select("track_id", "block"), on="track_id")
         .group_by(key)
@@ -217,7 +215,7 @@ def _head(message: Message) -> pl.Expr:
         "SenderName": message.sender.name,
         "ServiceDescription": SERVICE,
     }
-    return record(HEAD, {name: as_text(pl.lit(value)) for name, value in cells.items()})
+    return record(HEAD, {name: as_cell(pl.lit(value)) for name, value in cells.items()})
 
 
 def _summary() -> pl.Expr:
@@ -257,7 +255,7 @@ def _usage() -> pl.Expr:
 
 def _resource(month: str) -> pl.Expr:
     """What the catalogue says of a track; one that it does not know, or that has no title, is called by its id."""
-    track_id, title = as_text(pl.col("track_id")), as_text(pl.col("title").fill_null(""))
+    track_id, title = as_cell(pl.col("track_id")), as_cell(pl.col("title").fill_null(""))
     in_conflict = pl.col("in_conflict").fill_null(value=False)
     cells = {
         "BlockId": pl.col("block").cast(pl.String),
@@ -265,7 +263,7 @@ def _resource(month: str) -> pl.Expr:
         "DspResourceId": track_id,
         "ResourceISRC": _isrc(),
         "ResourceTitle": pl.when(title == "").then(track_id).otherwise(title),
-        "ResourceDisplayArtistName": as_text(pl.col("artist_id").fill_null("")),
+        "ResourceDisplayArtistName": as_cell(pl.col("artist_id").fill_null("")),
         "ResourceDuration": _duration(),
         "ResourceType": pl.lit("SoundRecording"),
         "IsSubjectToOwnershipConflict": in_conflict.cast(pl.String),

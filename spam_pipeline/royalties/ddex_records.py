@@ -55,7 +55,7 @@ def record(kind: str, cells: Mapping[str, pl.Expr]) -> pl.Expr:
     return pl.concat_str([of_kind.get(name, pl.lit("")) for name in CELLS[kind]], separator="\t")
 
 
-def as_text(value: pl.Expr) -> pl.Expr:
+def as_cell(value: pl.Expr) -> pl.Expr:
     """Text as it may stand in a cell: a pipe is written behind two backslashes, a backslash behind two more.
 
     A string holds no control characters, so a tab or a line break becomes a space, and space around the text is left out: what

@@ -25,11 +25,13 @@ from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.stage import Source
 from spam_pipeline.royalties.contracts import IssuedGrounds, IssuedPayments, IssuedStatements
 
-issued = Source(
-    "issued", statement_months, "Statements as they were issued, `issued/<YYYY-MM>/`: one document for each month."
+issued_documents = Source(
+    "issued_documents",
+    statement_months,
+    "Statements as they were issued, `issued/<YYYY-MM>/`: one document for each month.",
 )
 
-SOURCES = (issued,)
+SOURCES = (issued_documents,)
 
 FORMAT = 1
 """The layout of the document. A release reads every layout that was ever written."""
@@ -91,7 +93,7 @@ def landed_document(landing: LandingZone, month: str, path: str) -> LandedFile:
     digest, state = landing.digest(path), landing.state(path)
     if state is None:
         raise FileNotFoundError(path)
-    return LandedFile(issued.name, month, path, digest, state.size, state.marker, landing)
+    return LandedFile(issued_documents.name, month, path, digest, state.size, state.marker, landing)
 
 
 def classify(path: str) -> tuple[Source, str] | None:
@@ -100,15 +102,17 @@ def classify(path: str) -> tuple[Source, str] | None:
     if matched is None:
         return None
     try:
-        return issued, statement_months.check(matched[1])
+        return issued_documents, statement_months.check(matched[1])
     except WrongPartition:
         return None
 
 
 def lines_of(statement: pl.LazyFrame, content: str, adjustments: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
     """The lines of a document: those of a statement of this `content`, and the adjustments that it settles."""
-    own = statement.with_columns(reason=pl.lit(""), statement=pl.lit(content))
-    settled = [lines.rename({"pool_change_minor": "pool_minor", "statement_now": "statement"}) for lines in adjustments]
+    own = statement.with_columns(reason=pl.lit(""), statement_content=pl.lit(content))
+    settled = [
+        lines.rename({"pool_change_minor": "pool_minor", "statement_now": "statement_content"}) for lines in adjustments
+    ]
     usage = pl.col("plays", "ms_played")
     return pl.concat([own, *settled], how="diagonal").with_columns(usage.fill_null(0))
 

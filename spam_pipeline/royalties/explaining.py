@@ -10,8 +10,8 @@ from spam_pipeline.protocol.records import Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyPayments
 from spam_pipeline.royalties.explanation import Evidence, Explanation, explanation
-from spam_pipeline.royalties.made_from import STATEMENTS, frame_read, statement_read
 from spam_pipeline.royalties.payments import PAID_FROM, Account, settled_by
+from spam_pipeline.royalties.versions_read import STATEMENTS, frame_read, statement_read
 
 ADJUSTMENTS, PAYMENTS = "royalty_adjustments", "royalty_payments"
 

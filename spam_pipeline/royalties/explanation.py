@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from spam_pipeline.protocol.errors import NotPublished, PipelineError
-from spam_pipeline.royalties.contracts import AGREED, EARNING, PAYOUT, POOL, PRO_RATA, USER_CENTRIC, WITHHELD
+from spam_pipeline.royalties.contracts import AGREED, EARNING, ELIGIBLE, PAYOUT, POOL, PRO_RATA, USER_CENTRIC, WITHHELD
 from spam_pipeline.royalties.destinations import claims_in_month, destinations_of
 from spam_pipeline.royalties.grounds import AGREEMENT
 from spam_pipeline.royalties.payments import Account, payments
@@ -47,7 +47,7 @@ class Explanation(NamedTuple):
     """What a payee's payment for a month is made of; amounts are in minor units.
 
     `rule` is the one that the payee is paid by, of an issued month the one that it was paid by. `balances`: by currency, from the opening balance to what is paid and carried. `pools`: the payee's lines as they stand now,
-    with the pool's money, and what of each was issued, settled later and is open. `tracks`: plays of what the payee has a share
+    with the pool's money, and of an issued month what of each was issued, settled later and is open. `tracks`: plays of what the payee has a share
     in, by status and incident, so that what is excluded stands beside what earns; `in_escrow` are those for which the shares of
     the track don't add up, so that nobody is paid. `settled`: the adjustments of earlier months
     that the month pays, and `changes` those of the month itself that are open, with their reasons.
@@ -90,7 +90,7 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
         rule=USER_CENTRIC if _has_agreement(payee_id, paid_by) else PRO_RATA,
         is_issued=is_issued,
         balances=_of_payee(payee_id, evidence.payments),
-        pools=_pools(month, statement, issued, changes),
+        pools=_pools(month, statement, issued, changes) if is_issued else _lines(statement),
         tracks=_tracks(payee_id, month, evidence),
         settled=settled,
         changes=changes,
@@ -135,11 +135,15 @@ def _tracks(payee_id: str, month: str, evidence: Evidence) -> pl.DataFrame:
     )
 
 
+def _lines(statement: pl.DataFrame) -> pl.DataFrame:
+    return statement.select(*_LINE, "pool_minor", *_LISTENED, "amount_minor").sort(_LINE)
+
+
 def _pools(month: str, statement: pl.DataFrame, issued: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     """The payee's lines: as they stand now, and what of them was issued, settled later, and is open."""
     amount, is_own = pl.col("amount_minor").sum(), pl.col("issued_in") == month
     sums = [
-        statement.select(*_LINE, "pool_minor", *_LISTENED, "amount_minor"),
+        _lines(statement),
         issued.filter(is_own).group_by(_LINE).agg(issued_minor=amount),
         issued.filter(~is_own).group_by(_LINE).agg(settled_minor=amount),
         changes.group_by(_LINE).agg(open_minor=amount),
@@ -158,7 +162,7 @@ def _check_pools(statement: pl.DataFrame, every_line: pl.LazyFrame) -> None:
 def _check_usage(statement: pl.DataFrame, tracks: pl.DataFrame, *, is_user_centric: bool) -> None:
     """The plays and the listening time behind a line are those of the payee's tracks."""
     counted = [pl.col(f"account_{name}" if is_user_centric else name).sum().alias(name) for name in _LISTENED]
-    of_tracks = tracks.filter(~pl.col("in_escrow"), pl.col("status").is_in([EARNING, WITHHELD])).with_columns(
+    of_tracks = tracks.filter(~pl.col("in_escrow"), pl.col("status").is_in(ELIGIBLE)).with_columns(
         line=pl.col("status").replace_strict({EARNING: PAYOUT, WITHHELD: WITHHELD}, return_dtype=pl.String),
         incident_id=pl.when(pl.col("status") == WITHHELD).then("incident_id").otherwise(pl.lit("")),
     )

@@ -11,7 +11,7 @@ import polars_hash as plh
 from spam_pipeline.protocol.code_version import code_version
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.agreements import user_centric_payees
-from spam_pipeline.royalties.contracts import EARNING, POOL, USAGE, WITHHELD, RoyaltyGrounds
+from spam_pipeline.royalties.contracts import ELIGIBLE, POOL, USAGE, RoyaltyGrounds
 from spam_pipeline.royalties.destinations import claims_in_month
 from spam_pipeline.royalties.pools import pools_of
 from spam_pipeline.royalties.statements import Terms, statement
@@ -29,7 +29,8 @@ DIVISION_CODE: Final = code_version(statement).digest
 """What divides a pool, as a digest: with the code, a statement changes although nothing else has."""
 
 _DIGITS_OF_63_BITS = 15
-_SOME_PRIME = 2**61 - 1
+_MIXER = 2**61 - 1
+"""What listening time is multiplied by, so that a play less is not made up for by some milliseconds more."""
 _ARRIVAL_DAY = pl.col("arrival_day").dt.to_string("%Y-%m-%d")
 
 
@@ -63,7 +64,7 @@ def _heard(usage: pl.LazyFrame) -> pl.LazyFrame:
     It is a sum over plays, modulo 2^64, so that it adds up over audiences, and judging or declaring plays leaves it as it is.
     """
     who_heard_what = pl.col("listener_key") * plh.col("track_id").nchash.xxh3_64()
-    how_much = (pl.col("plays") + pl.col("ms_played") * _SOME_PRIME).reinterpret(signed=False)
+    how_much = (pl.col("plays") + pl.col("ms_played") * _MIXER).reinterpret(signed=False)
     digest = (who_heard_what * how_much).sum().reinterpret(signed=True)
     grouped = usage.group_by("country", "tier", _ARRIVAL_DAY)
     return grouped.agg(value=digest).with_columns(ground=pl.lit(HEARD))
@@ -76,7 +77,7 @@ def _plays(usage: pl.LazyFrame) -> pl.LazyFrame:
 
 def _rights(month: str, usage: pl.LazyFrame, rights: pl.LazyFrame) -> pl.LazyFrame:
     """A digest of what is claimed of each track that can be paid for; of one that nobody claims, of nothing."""
-    tracks = usage.filter(pl.col("status").is_in([EARNING, WITHHELD])).select("track_id").unique()
+    tracks = usage.filter(pl.col("status").is_in(ELIGIBLE)).select("track_id").unique()
     claim = pl.concat_str("payee_id", "share_ppm", "claimed_from", "claimed_to", separator="\n")
     claims = claims_in_month(month, rights.join(tracks, on="track_id", how="semi")).lazy()
     claimed = claims.group_by("track_id").agg(claims=claim.sort().str.join("\n"))

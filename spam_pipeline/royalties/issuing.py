@@ -25,7 +25,7 @@ from spam_pipeline.protocol.partition import Grain, days_before, last_day_of, mo
 from spam_pipeline.protocol.records import PRODUCTION, Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.protocol.staleness import watermark
-from spam_pipeline.royalties.assets import SETTLED_AFTER_DAYS
+from spam_pipeline.royalties.contracts import SETTLED_AFTER_DAYS
 from spam_pipeline.royalties.document import VERSION_TYPES, Document, documents_of, land, lines_of
 from spam_pipeline.royalties.payments import on_its_own
 
@@ -54,7 +54,7 @@ class Issued(NamedTuple):
     issued_by: str
     issued_at: datetime
     document: str
-    statement: str
+    statement_recipe: str
     payees_paid: int
     paid: Mapping[str, int]
     settled_months: tuple[str, ...]
@@ -107,8 +107,7 @@ def _require_over(runner: Runner, month: str) -> None:
     moved_to = watermark(runner.graph, runner.snapshot(()))
     if days_before(moved_to, SETTLED_AFTER_DAYS) < last_day_of(month):
         raise NotIssued(
-            f"{month} is not over: what has landed reaches to {moved_to}, and its last day is settled {SETTLED_AFTER_DAYS} days "
-            "after it"
+            f"{month} is not over: what has landed reaches to {moved_to}, and has to reach {SETTLED_AFTER_DAYS} days past its last day"
         )
 
 
@@ -204,7 +203,7 @@ def _issued(document: Document, path: str, settled: Sequence[str]) -> Issued:
         issued_by=document.issued_by,
         issued_at=document.issued_at,
         document=path,
-        statement=document.versions.filter(of_statement)["recipe"][0],
+        statement_recipe=document.versions.filter(of_statement)["recipe"][0],
         payees_paid=document.payments.filter(pl.col("paid_minor") > 0)["payee_id"].n_unique(),
         paid=dict(paid.rows()),
         settled_months=tuple(settled),
@@ -219,7 +218,7 @@ def told(issued: Issued) -> dict[str, str]:
         "by": issued.issued_by,
         "at": issued.issued_at.isoformat(timespec="seconds"),
         "document": issued.document,
-        "statement": issued.statement,
+        "statement": issued.statement_recipe,
         "paid": f"{amounts or 'nothing'}, to {issued.payees_paid} payees",
         "settles": ", ".join(issued.settled_months) or "no earlier month",
     }

@@ -10,14 +10,13 @@ CSV is as RFC 4180 has it. Amounts are in units of the currency with its decimal
 run text that begins like a formula: it stands behind an apostrophe. Who gets what is decided elsewhere.
 """
 
-import hashlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
 from spam_pipeline.currencies import as_decimal
+from spam_pipeline.file_names import named_after
 from spam_pipeline.royalties.contracts import AGREED, POOL
 
 COLUMNS = (
@@ -43,7 +42,6 @@ _FORMULA = r"^([=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"
 """What a cell begins with that a spreadsheet takes for a formula, as OWASP lists it; the last four are the full-width forms."""
 
 _ROWS_AT_ONCE = 100_000
-_LONGEST_READABLE = 60
 
 
 def lines_not_issued(statement: pl.LazyFrame, adjustments: pl.LazyFrame) -> pl.LazyFrame:
@@ -97,9 +95,8 @@ def in_batches(rows: pl.LazyFrame) -> Iterable[pl.DataFrame]:
 
 def place_of(payee_id: str) -> str:
     """Where the file of a payee lies below the folder of the month."""
-    digest = hashlib.sha256(payee_id.encode()).hexdigest()
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", payee_id).strip("-")[:_LONGEST_READABLE]
-    return f"payees/{digest[:2]}/{readable or 'payee'}-{digest[:16]}.csv"
+    name = named_after(payee_id, otherwise="payee")
+    return f"payees/{name.rpartition('-')[2][:2]}/{name}.csv"
 
 
 def _balance(payments: pl.LazyFrame) -> list[pl.LazyFrame]:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from spam_pipeline.royalties.contracts import EARNING, POOL, USAGE, WITHHELD
+from spam_pipeline.royalties.contracts import ELIGIBLE, POOL, USAGE
 from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS
 
 LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION = "late data", "incident", "reference data", "definition"
@@ -81,7 +81,7 @@ def _judged_differently(plays: pl.DataFrame) -> pl.DataFrame:
 
 def _heard_in(usage: pl.LazyFrame, rights: pl.DataFrame) -> pl.DataFrame:
     """The audiences with eligible plays of a track whose claims changed."""
-    eligible = usage.filter(pl.col("status").is_in([EARNING, WITHHELD]))
+    eligible = usage.filter(pl.col("status").is_in(ELIGIBLE))
     tracks = rights.lazy().select(track_id="about")
     return eligible.join(tracks, on="track_id", how="semi").select(_AUDIENCE).unique().collect(engine="streaming")
 

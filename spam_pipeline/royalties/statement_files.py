@@ -24,7 +24,7 @@ from spam_pipeline.protocol.partition import WHOLE
 from spam_pipeline.protocol.records import Version
 from spam_pipeline.protocol.runner import Runner
 from spam_pipeline.royalties.contracts import AGREED, RoyaltyPayments, RoyaltyStatements
-from spam_pipeline.royalties.ddex import Heard, Message, Sender, write_report
+from spam_pipeline.royalties.ddex import Heard, Message, Sender, write_sales_report
 from spam_pipeline.royalties.document import (
     WrongDocument,
     documents_of,
@@ -33,7 +33,6 @@ from spam_pipeline.royalties.document import (
     landed_document,
     versions_in,
 )
-from spam_pipeline.royalties.made_from import STATEMENTS, frame_read, statement_read
 from spam_pipeline.royalties.payee_files import (
     LINE_COLUMNS,
     in_batches,
@@ -42,6 +41,7 @@ from spam_pipeline.royalties.payee_files import (
     write_payee_files,
 )
 from spam_pipeline.royalties.payments import PAID_FROM, Account, settled_by
+from spam_pipeline.royalties.versions_read import STATEMENTS, frame_read, statement_read
 
 PAYMENTS, TRACKS = "royalty_payments", "tracks"
 
@@ -54,7 +54,7 @@ class StatementFiles(NamedTuple):
     """What was written: where, of which statement, for how many payees, and the report with how many tracks."""
 
     folder: str
-    statement: str
+    is_issued: bool
     payees: int
     report: str
     tracks: int
@@ -90,9 +90,8 @@ def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, wher
         tell(f"writing the statements of {month} for payees")
         payees = write_payee_files(building, in_batches(payee_rows(month, found.lines, found.payments)))
         tell(f"writing the usage of {month} as {message.file_name}")
-        written = write_report(building / message.file_name, message, heard)
-    statement = "as issued" if found.is_issued else "not issued yet"
-    return StatementFiles(str(folder / month), statement, payees, message.file_name, written.blocks)
+        written = write_sales_report(building / message.file_name, message, heard)
+    return StatementFiles(str(folder / month), found.is_issued, payees, message.file_name, written.blocks)
 
 
 def _as_issued(runner: Runner, landing: LandingZone, month: str, documents: Sequence[str]) -> _Statement:

@@ -9,7 +9,7 @@ import polars as pl
 
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.royalties.agreements import user_centric_payees
-from spam_pipeline.royalties.contracts import EARNING, WITHHELD, RoyaltyStatements
+from spam_pipeline.royalties.contracts import ELIGIBLE, RoyaltyStatements
 from spam_pipeline.royalties.destinations import destinations_of
 from spam_pipeline.royalties.payout import divide
 from spam_pipeline.royalties.pools import pools_of, with_unfunded_audiences
@@ -26,7 +26,7 @@ class Terms(NamedTuple):
 
 def statement(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
     """The month's `RoyaltyStatements` over all of `usage`. Plays that are spam or too short take no part."""
-    eligible = usage.filter(pl.col("status").is_in([EARNING, WITHHELD]))
+    eligible = usage.filter(pl.col("status").is_in(ELIGIBLE))
     pools = with_unfunded_audiences(pools_of(month, terms.revenue), eligible).collect()
     payees = user_centric_payees(month, terms.agreements)
     divided = divide(pools, eligible, destinations_of(month, eligible, terms.rights), terms.accounts, payees)

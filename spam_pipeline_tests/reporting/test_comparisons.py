@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.reporting import assets
-from spam_pipeline.reporting.comparisons import create_reports
+from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.contracts import PlaysBySpamProbability
 from spam_pipeline_tests.kept_promises import findings_about
 from spam_pipeline_tests.reporting.conftest import PlaysOf
@@ -31,7 +31,7 @@ def database_of(**relations: pl.DataFrame) -> Iterator[Callable[[str], list[Any]
         for name, frame in relations.items():
             frame.write_parquet(f"{folder}/frame.parquet")
             database.execute(f"CREATE TABLE reporting.{name} AS FROM '{folder}/frame.parquet'")
-        create_reports(database)
+        create_comparisons(database)
         yield lambda sql: database.execute(sql).fetchall()
 
 

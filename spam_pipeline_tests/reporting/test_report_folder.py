@@ -9,7 +9,7 @@ import pytest
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.reporting.contracts import Reports
 from spam_pipeline.reporting.errors import ForeignTarget
-from spam_pipeline.reporting.pages.changes import bare_page, made_of
+from spam_pipeline.reporting.pages.changes import bare_page, recipe_of
 from spam_pipeline.reporting.pages.index_page import index_page
 from spam_pipeline.reporting.pages.places import place_of
 from spam_pipeline.reporting.report_folder import delivered
@@ -68,7 +68,7 @@ def test_a_page_that_differs_says_what_has_changed_and_why_and_no_other_page_is_
     assert "What changed since the last version, and why" in found
     assert ["plays", "2", "3"] in Tables(found).rows
     assert f"<li>The file {MONTH}/pages.json changed.</li>" in found
-    assert (bare_page(found), made_of(found)) == (a_page("changed", 3), published(tmp_path))
+    assert (bare_page(found), recipe_of(found)) == (a_page("changed", 3), published(tmp_path))
 
 
 def test_the_page_before_is_the_one_that_was_delivered_before(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.protocol.reader import HISTORY_TYPES
 from spam_pipeline.reporting import assets, warehouse
-from spam_pipeline.reporting.contracts import Catalogue
+from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.warehouse import delivered
 from spam_pipeline_tests.kept_promises import findings_about, numbers_of
@@ -35,7 +35,7 @@ def catalogue_of(*rows: dict[str, Any]) -> pl.LazyFrame:
 
 def deliver(target: str, recipe: str, catalogue: pl.LazyFrame, history: pl.LazyFrame | None = None) -> None:
     """Deliver a catalogue; unless a history is given, nothing was published before."""
-    warehouse.deliver(target, recipe, catalogue, pl.LazyFrame(schema=HISTORY) if history is None else history)
+    warehouse.deliver(target, recipe, catalogue, pl.LazyFrame(schema=HISTORY) if history is None else history, {})
 
 
 def ask(path: Path, sql: str) -> list[Any]:
@@ -90,6 +90,14 @@ def test_nothing_published_gives_a_warehouse_without_relations(target: Path) -> 
     deliver(str(target), "recipe-1", catalogue_of())
     assert delivered(str(target)) == "recipe-1"
     assert ask(target, "SELECT count(*) FROM _pipeline.catalogue") == [(0,)]
+
+
+def test_a_stage_without_rows_is_a_table_without_rows(files: list[dict[str, Any]], target: Path) -> None:
+    empty = {("reporting", "daily_plays"): DailyPlays.empty(), ("ingestion", "plays"): pl.LazyFrame({"other": [1]})}
+    warehouse.deliver(str(target), "recipe-1", catalogue_of(*files), pl.LazyFrame(schema=HISTORY), empty)
+    assert ask(target, "SELECT count(*) FROM reporting.compared_days") == [(0,)]
+    assert ask(target, "SELECT partition_key, plays FROM reporting.daily_plays") == []
+    assert ask(target, "SELECT count(event_id) FROM ingestion.plays") == [(3,)]
 
 
 def test_a_file_that_a_part_holds_twice_counts_twice(publish: Publish, target: Path) -> None:

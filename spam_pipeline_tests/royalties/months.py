@@ -15,7 +15,7 @@ from spam_pipeline.royalties.contracts import AGREED, RULES, USER_CENTRIC, Royal
 from spam_pipeline.royalties.statements import Terms, statement
 
 MONTH = "2026-01"
-IN_TIME, LAST_IN_TIME, LATE = date(2026, 1, 20), date(2026, 2, 5), date(2026, 2, 6)
+FIRST_ARRIVAL, SECOND_ARRIVAL, LAST_ARRIVAL = date(2026, 1, 20), date(2026, 2, 5), date(2026, 2, 6)
 UNCLAIMED = ("unclaimed", "", "", "")
 
 Name = tuple[str, str, str, str]
@@ -32,7 +32,7 @@ class Heard:
     ms_per_play: int = 40_000
     is_account: bool = True
     day: int = 10
-    arrival: date = IN_TIME
+    arrival: date = FIRST_ARRIVAL
     status: str = "earning"
     incident: str = ""
     country: str = "DE"
@@ -225,7 +225,7 @@ listening = st.builds(
     ms_per_play=st.integers(1, 9),
     is_account=st.sampled_from([True, True, True, False]),
     day=st.integers(1, 6),
-    arrival=st.sampled_from([IN_TIME, LAST_IN_TIME, LATE]),
+    arrival=st.sampled_from([FIRST_ARRIVAL, SECOND_ARRIVAL, LAST_ARRIVAL]),
     status=st.sampled_from(["earning", "earning", "earning", "withheld", "spam", "short"]),
     incident=st.sampled_from(["", "i1", "i2"]),
     tier=st.sampled_from(["premium", "free"]),

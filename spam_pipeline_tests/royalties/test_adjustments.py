@@ -1,7 +1,6 @@
 """What changes about an issued month: exactly the difference, with its reasons, settled once; and no money is lost."""
 
 from dataclasses import replace
-from datetime import date
 
 import polars as pl
 import pytest
@@ -13,8 +12,8 @@ from spam_pipeline.royalties.contracts import LINE, IssuedGrounds, IssuedStateme
 from spam_pipeline_tests.kept_promises import findings_about, numbers_of
 from spam_pipeline_tests.royalties.books import Books, added, by_currency, by_line
 from spam_pipeline_tests.royalties.months import (
-    IN_TIME,
-    LATE,
+    FIRST_ARRIVAL,
+    LAST_ARRIVAL,
     Agreement,
     Heard,
     Month,
@@ -108,7 +107,7 @@ def test_a_month_that_is_not_issued_has_no_adjustments() -> None:
 
 def test_a_late_play_moves_money_between_lines_and_says_so() -> None:
     books = january()
-    books.change(JANUARY, replace(CASE, heard=(*FANS, Heard(1, "Y", 6, arrival=LATE))))
+    books.change(JANUARY, replace(CASE, heard=(*FANS, Heard(1, "Y", 6, arrival=LAST_ARRIVAL))))
     lines = books.adjustments(JANUARY).collect()
     assert dict(lines.select("payee_id", "amount_minor").rows()) == {"X": -250, "Y": 334, "Z": -84}
     assert lines["amount_minor"].sum() == lines["pool_change_minor"][0] == 0
@@ -126,7 +125,7 @@ def test_a_late_play_moves_money_between_lines_and_says_so() -> None:
         ({"heard": (replace(FANS[0], status="withheld", incident="i2"), *FANS[1:])}, "incident"),
         ({"heard": (*FANS[:2], replace(FANS[2], status="earning", incident=""))}, "incident"),
         ({"heard": (replace(FANS[0], status="spam"), *FANS[1:])}, "definition"),
-        ({"heard": (replace(FANS[0], arrival=LATE), *FANS[1:], replace(FANS[0], plays=1))}, "late data"),
+        ({"heard": (replace(FANS[0], arrival=LAST_ARRIVAL), *FANS[1:], replace(FANS[0], plays=1))}, "late data"),
         ({"heard": FANS[1:]}, "late data"),
         ({"heard": (replace(FANS[0], track="Z"), *FANS[1:])}, "late data"),
         ({"rights": (Right("X", "Y"), *own("Y", "Z"))}, "reference data"),
@@ -140,7 +139,7 @@ def test_a_late_play_moves_money_between_lines_and_says_so() -> None:
         (
             {
                 "pools": {("DE", "premium", "EUR"): 7},
-                "heard": (Heard(9, "X", 1, arrival=LATE), *FANS[:2], replace(FANS[2], status="earning")),
+                "heard": (Heard(9, "X", 1, arrival=LAST_ARRIVAL), *FANS[:2], replace(FANS[2], status="earning")),
             },
             "late data, incident, reference data",
         ),
@@ -195,7 +194,7 @@ def test_each_pool_has_reasons_of_its_own() -> None:
         JANUARY,
         replace(
             case,
-            heard=(*FANS, *free, Heard(7, "X", 3, tier="free", arrival=LATE)),
+            heard=(*FANS, *free, Heard(7, "X", 3, tier="free", arrival=LAST_ARRIVAL)),
             pools={**pools, ("DE", "premium", "EUR"): 1001},
         ),
     )
@@ -206,7 +205,7 @@ def test_each_pool_has_reasons_of_its_own() -> None:
 def test_what_was_settled_is_not_a_reason_any_more() -> None:
     books = january()
     books.cases[FEBRUARY] = CASE
-    late = (*FANS, Heard(1, "Y", 6, arrival=LATE))
+    late = (*FANS, Heard(1, "Y", 6, arrival=LAST_ARRIVAL))
     books.change(JANUARY, replace(CASE, heard=late))
     books.issue(FEBRUARY)
     assert books.adjustments(JANUARY).collect().is_empty()
@@ -214,8 +213,7 @@ def test_what_was_settled_is_not_a_reason_any_more() -> None:
     assert reason(books) == "reference data"
 
 
-def test_plays_that_arrive_on_the_day_of_issuing_are_late_as_well() -> None:
-    assert date(2026, 1, 10) < IN_TIME
+def test_plays_that_arrive_on_a_day_with_earlier_arrivals_are_late_as_well() -> None:
     books = january()
-    books.change(JANUARY, replace(CASE, heard=(*FANS, Heard(3, "X", 2, arrival=IN_TIME))))
+    books.change(JANUARY, replace(CASE, heard=(*FANS, Heard(3, "X", 2, arrival=FIRST_ARRIVAL))))
     assert reason(books) == "late data"

@@ -31,7 +31,7 @@ MONTH, NEXT_MONTH = "2026-01", "2026-02"
 
 
 def classified(classes: Mapping[str, int]) -> pl.LazyFrame:
-    """So many plays of each class, half of them too late for the statement of their month."""
+    """So many plays of each class, half of them from files that landed months later."""
     play = {"track_id": "t", "track_key": 1, "user_key": 7, "device_key": 8, "client": "web", "source": "feed"}
     rows = [
         {
@@ -104,7 +104,7 @@ def test_money_is_made_of_declared_columns_alone() -> None:
 
 
 def test_what_was_issued_is_read_from_its_document_alone() -> None:
-    assert [stage.parameters for stage in STAGES if stage not in COMPUTED] == [("issued",)] * 3
+    assert [stage.parameters for stage in STAGES if stage not in COMPUTED] == [("issued_documents",)] * 3
 
 
 @pytest.mark.parametrize(

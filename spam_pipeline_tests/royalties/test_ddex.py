@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spam_pipeline.ingestion.contracts import Accounts, Revenue, Tracks
 from spam_pipeline.protocol.contract import Contract, column_types
 from spam_pipeline.royalties.contracts import RoyaltyStatements, RoyaltyUsage
-from spam_pipeline.royalties.ddex import UNREGISTERED, Heard, Message, Sender, is_party_id, write_report
+from spam_pipeline.royalties.ddex import UNREGISTERED, Heard, Message, Sender, is_party_id, write_sales_report
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 
 MONTH = "2026-01"
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(folder: Path, month: Heard) -> Report:
-    write_report(folder / "report.tsv.gz", MESSAGE, month)
+    write_sales_report(folder / "report.tsv.gz", MESSAGE, month)
     return read_report(folder / "report.tsv.gz")
 
 
@@ -185,7 +185,7 @@ def test_a_month_in_which_nothing_was_heard_says_so(folder: Path, pools: list[tu
 def test_the_head_says_which_month_and_who_sends(folder: Path) -> None:
     message = MESSAGE._replace(sender=Sender("PADPIDA2014111801Y", "Ann\tand|Bob"))
     assert message.file_name == "DSR__PADPIDA2014111801Y_free-premium_2026-01_Worldwide_1of1_20260205T101112.tsv.gz"
-    write_report(folder / message.file_name, message, heard())
+    write_sales_report(folder / message.file_name, message, heard())
     head = read_report(folder / message.file_name).head
     assert head[4:6] == ["an id of its own", "2026-02-05T10:11:12Z"]
     assert head[8:12] == ["2026-01-01", "2026-01-31", "PADPIDA2014111801Y", "Ann and|Bob"]
@@ -196,7 +196,7 @@ def test_the_same_month_is_the_same_bytes_whatever_the_order_of_its_rows(folder:
     pools = [("DE", "free", "EUR", 1), ("JP", "free", "JPY", 2)]
     month = heard(plays, pools)
     backwards = Heard(*(part.reverse() for part in month))
-    counts = [write_report(folder / name, MESSAGE, one) for name, one in (("1.gz", month), ("2.gz", backwards))]
+    counts = [write_sales_report(folder / name, MESSAGE, one) for name, one in (("1.gz", month), ("2.gz", backwards))]
     assert counts[0] == counts[1] == (1 + 2 + 4 + 32 + 1, 2, 4)
     assert (folder / "1.gz").read_bytes() == (folder / "2.gz").read_bytes()
     assert {path.suffix for path in folder.iterdir()} == {".gz"}

@@ -19,7 +19,7 @@ from spam_pipeline.royalties.document import (
     classify,
     documents_of,
     grounds_in,
-    issued,
+    issued_documents,
     land,
     landed_document,
     lines_in,
@@ -57,7 +57,7 @@ def landed_as(path: str, content: bytes, month: str = "2026-01") -> LandedFile:
 
 
 def test_a_document_belongs_to_the_month_of_its_folder() -> None:
-    assert classify(f"issued/2026-01/{DIGEST}.parquet") == (issued, "2026-01")
+    assert classify(f"issued/2026-01/{DIGEST}.parquet") == (issued_documents, "2026-01")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_any_other_path_is_no_document(path: str) -> None:
 def test_the_same_is_written_as_the_same_bytes_under_the_name_of_their_digest() -> None:
     path, content = nothing_landed()
     assert nothing_landed() == (path, content)
-    assert classify(path) == (issued, "2026-01")
+    assert classify(path) == (issued_documents, "2026-01")
     assert versions_in(landed_as(path, content)).rows() == [("plays", "2026-01-01", "r", "c", "v")]
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 
 from spam_pipeline.protocol.errors import NotPublished
 from spam_pipeline.royalties.explanation import DoesNotAddUp, Evidence, explanation
+from spam_pipeline.royalties.payments import settled_by
 from spam_pipeline_tests.royalties.books import Books
 from spam_pipeline_tests.royalties.months import Heard, Month, Right, month, months, own
 
-JANUARY = "2026-01"
+DECEMBER, JANUARY = "2025-12", "2026-01"
 
 FANS = (
     *(Heard(1, "X", 3), Heard(2, "Y", 2, is_account=False), Heard(2, "X", 1, status="withheld", incident="i1")),
@@ -26,7 +27,7 @@ def evidence(books: Books) -> Evidence:
     return Evidence(
         payments=books.payments(JANUARY),
         account=account,
-        settled=account.adjustments.clear(),
+        settled=account.adjustments.filter(pl.col("month").is_in(settled_by(JANUARY, account))),
         statement=books.statement(JANUARY),
         issued=books.issued_lines(JANUARY),
         adjustments=books.adjustments(JANUARY),
@@ -106,6 +107,16 @@ def test_a_number_that_is_wrong_is_no_explanation(name: str, change: Callable[[p
     sound = evidence(books)
     with pytest.raises(DoesNotAddUp):
         explanation("X", JANUARY, sound._replace(**{name: change(getattr(sound, name))}))
+
+
+def test_an_adjustment_that_was_not_settled_is_no_explanation() -> None:
+    books = Books({DECEMBER: CASE, JANUARY: CASE})
+    books.issue(DECEMBER)
+    books.change(DECEMBER, replace(CASE, pools={("DE", "premium", "EUR"): 45_000}))
+    sound = evidence(books)
+    assert explanation("X", JANUARY, sound).settled.filter(pl.col("line") == "payout")["amount_minor"].sum() < 0
+    with pytest.raises(DoesNotAddUp, match="settled adjustments"):
+        explanation("X", JANUARY, sound._replace(settled=more("amount_minor")(sound.settled)))
 
 
 def test_a_payee_whom_nobody_knows_is_not_explained() -> None:

@@ -13,8 +13,7 @@ import pytest
 from spam_pipeline.pipeline import Pipeline
 from spam_pipeline.protocol.convergence import converge
 from spam_pipeline.protocol.errors import NotPublished, WrongPartition
-from spam_pipeline.royalties.ddex import UNREGISTERED
-from spam_pipeline.royalties.statement_files import FilesExist, StatementFiles, write_statement_files
+from spam_pipeline.royalties.statement_files import FilesExist, StatementFiles
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 from spam_pipeline_tests.royalties.test_payee_files import Row, read
@@ -67,7 +66,7 @@ def home(january: Path, tmp_path: Path) -> Path:
 def write_into(
     folder: Path, pipeline: Pipeline, month: str = JANUARY, tell: Callable[[str], None] = str
 ) -> StatementFiles:
-    return write_statement_files(pipeline.runner, pipeline.landing_zone, month, folder, UNREGISTERED, tell)
+    return pipeline.write_statements(month, folder, tell=tell)
 
 
 def write(pipeline: Pipeline, month: str, folder: Path) -> tuple[StatementFiles, Payees, Report]:
@@ -109,7 +108,7 @@ def assert_adds_up(pipeline: Pipeline, month: str, payees: Payees) -> None:
 def test_the_files_of_a_simulated_month_say_every_play_and_every_unit(converged_home: Path, tmp_path: Path) -> None:
     pipeline = open_home(converged_home)
     made, payees, report = write(pipeline, JANUARY, tmp_path)
-    assert made.statement == "not issued yet"
+    assert not made.is_issued
     days = [day for day in DAYS if pipeline.runner.ledger.published_version("production", "royalty_usage", day)]
     raw = pipeline.read("plays", days).group_by("track_id").len().collect()
     by_track: Counter[str] = Counter()
@@ -140,7 +139,7 @@ def test_an_issued_month_is_written_as_it_was_issued_and_what_changed_stands_in_
 ) -> None:
     pipeline = open_pipeline(home)
     made, payees, report = write(pipeline, JANUARY, tmp_path / "first")
-    assert made.statement == "as issued"
+    assert made.is_issued
     assert_adds_up(pipeline, JANUARY, payees)
     assert any(not item.is_royalty_bearing for item in report.usage)
 
@@ -156,13 +155,13 @@ def test_an_issued_month_is_written_as_it_was_issued_and_what_changed_stands_in_
     ]
 
     before, settling, _ = write(pipeline, FEBRUARY, tmp_path / "settling")
-    assert before.statement == "not issued yet"
+    assert not before.is_issued
     adjustments = [row for rows in settling.values() for row in rows if row["month"] == JANUARY]
     assert {row["reason"] for row in adjustments} == {"late data, incident, reference data"}
     assert_adds_up(pipeline, FEBRUARY, settling)
     pipeline.issue(FEBRUARY, by="Ben")
     after, issued, _ = write(pipeline, FEBRUARY, tmp_path / "issued")
-    assert after.statement == "as issued"
+    assert after.is_issued
     assert issued == settling
 
 

@@ -312,7 +312,7 @@ class Ledger(SeenAndTried):
                 return None
             return versions_where(connection, versions.c.id == found.version_id)[0]
 
-    def whole(self, version_id: int) -> Version:
+    def version_of_id(self, version_id: int) -> Version:
         """The version of an id that the ledger gave out."""
         with self._engine.connect() as connection:
             return versions_where(connection, versions.c.id == version_id)[0]

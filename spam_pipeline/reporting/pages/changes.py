@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape, unescape
 
-from spam_pipeline.reporting.pages.markup import Cell, Figures, Number, table
+from spam_pipeline.reporting.month import Figures
+from spam_pipeline.reporting.pages.markup import Cell, Number, table
 
 CHANGES = "<!--changes--><!--/changes-->\n"
 """The place for what has changed. No text of a page can look like it, because what begins a tag is escaped in text."""
@@ -22,7 +23,7 @@ _CHANGES = re.compile(r"<!--changes-->.*?<!--/changes-->", re.DOTALL)
 _MADE_OF = re.compile(re.escape(_RECIPE) + r'([^"]*)">')
 
 _NONE = "—"
-_WITHOUT_ORIGIN = "Something that it rests on was published anew; nothing else differs that is remembered."
+_WITHOUT_ORIGIN = "Nothing that is remembered explains it."
 
 
 def delivered_page(bare: str, recipe: str, changes: str = "") -> str:
@@ -36,7 +37,7 @@ def bare_page(page: str) -> str:
     return _CHANGES.sub("<!--changes--><!--/changes-->", _MADE_OF.sub(MADE_OF, page, count=1), count=1)
 
 
-def made_of(page: str) -> str | None:
+def recipe_of(page: str) -> str | None:
     """The recipe of the version that a delivered page was made of; None for anything else."""
     found = _MADE_OF.search(page)
     return unescape(found[1]) if found else None

@@ -3,7 +3,7 @@
 import polars as pl
 
 from spam_pipeline.currencies import as_amount
-from spam_pipeline.reporting.month import STATUSES, IncidentInMonth
+from spam_pipeline.reporting.month import IncidentInMonth
 from spam_pipeline.reporting.pages.changes import CHANGES, MADE_OF
 from spam_pipeline.reporting.pages.markup import (
     Link,
@@ -17,6 +17,7 @@ from spam_pipeline.reporting.pages.markup import (
     table,
 )
 from spam_pipeline.reporting.pages.places import place_of
+from spam_pipeline.royalties.contracts import PLAY_STATUSES
 
 _MOST_ROWS = 20
 """Countries and tracks that a page lists; the rest is in the stages."""
@@ -82,7 +83,7 @@ def _worth(incident: IncidentInMonth) -> str:
         "wait for the incident to be decided, spam and plays of less than 30 seconds are never paid."
     )
     return section(
-        "Royalties", note, table(("worth", "plays"), [[name, incident.plays_worth(name)] for name in STATUSES])
+        "Royalties", note, table(("worth", "plays"), [[name, incident.plays_worth(name)] for name in PLAY_STATUSES])
     )
 
 

@@ -9,7 +9,7 @@ from spam_pipeline.reporting.pages.changes import MADE_OF
 from spam_pipeline.reporting.pages.markup import Cell, Link, Number, document, headline, paragraph, section, table
 from spam_pipeline.reporting.pages.places import place_of
 
-_COUNTS = ("plays", "plays in reports")
+_OF_INCIDENT = ("plays", "plays in reports")
 """The figures of an incident that stand beside its name and its status."""
 
 
@@ -22,23 +22,20 @@ def index_page(pages: pl.DataFrame) -> str:
 
 def _month(pages: pl.DataFrame) -> str:
     ordered = pages.sort("about").select("month", "about", "figures").rows()
-    own = next(((month, figures) for month, about, figures in ordered if not about), None)
+    month, _, figures = ordered[0]
     incidents = [(month, about, _values(figures)) for month, about, figures in ordered if about]
     rows: list[Sequence[Cell]] = [
         [
             Link(about, place_of(month, about)),
             values.get("status", ""),
-            *(Number(values.get(name, "")) for name in _COUNTS),
+            *(Number(values.get(name, "")) for name in _OF_INCIDENT),
         ]
         for month, about, values in incidents
     ]
-    if own is None:
-        return ""
-    month, figures = own
     values = _values(figures)
     shown = [(name, values[name]) for name in COUNTS if name in values]
     body = paragraph(Link(f"Report of {month}", place_of(month, ""))) + headline(shown)
-    return section(month, "", body + (table(("incident", "status", *_COUNTS), rows) if rows else ""))
+    return section(month, "", body + (table(("incident", "status", *_OF_INCIDENT), rows) if rows else ""))
 
 
 def _values(figures: Sequence[dict[str, str]]) -> dict[str, str]:

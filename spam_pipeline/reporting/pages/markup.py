@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import polars as pl
 
+from spam_pipeline.reporting.month import Figures
+
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
@@ -41,9 +43,6 @@ class Link(NamedTuple):
 
 Cell = str | int | Number | Link
 """What stands in a table: words, a link, or a number, which is set to the right; an integer has its thousands apart."""
-
-Figures = Sequence[tuple[str, str]]
-"""Headline numbers by name, written out."""
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 880, 260, 70, 30, 30
 _BAR, _NAMES, _LONGEST_NAME = 22, 180, 26
@@ -87,11 +86,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def listed(frame: pl.DataFrame) -> list[list[Cell]]:
     """The rows of a frame of text and numbers, for a table."""
     return [list(row) for row in frame.iter_rows()]
-
-
-def share(part: int, whole: int) -> str:
-    """A part of a whole in percent."""
-    return f"{part / whole:.1%}" if whole else "0.0%"
 
 
 def _row(cells: Sequence[Cell]) -> str:

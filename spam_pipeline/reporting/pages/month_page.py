@@ -6,7 +6,7 @@ import polars as pl
 
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.reporting.contracts import NO_TYPE
-from spam_pipeline.reporting.month import IncidentInMonth, Month
+from spam_pipeline.reporting.month import IncidentInMonth, Month, share
 from spam_pipeline.reporting.pages.changes import CHANGES, MADE_OF
 from spam_pipeline.reporting.pages.markup import (
     Cell,
@@ -19,7 +19,6 @@ from spam_pipeline.reporting.pages.markup import (
     listed,
     paragraph,
     section,
-    share,
     table,
 )
 from spam_pipeline.reporting.pages.places import INDEX, place_of

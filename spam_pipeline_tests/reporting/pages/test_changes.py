@@ -10,7 +10,7 @@ from spam_pipeline.reporting.pages.changes import (
     bare_page,
     changes_section,
     delivered_page,
-    made_of,
+    recipe_of,
 )
 from spam_pipeline.reporting.pages.markup import document, headline
 from spam_pipeline_tests.reporting.pages.test_month_page import HOSTILE, Tables
@@ -23,16 +23,16 @@ def test_a_delivered_page_remembers_its_version_and_gives_the_bare_page_back(nam
     bare = document(name, [CHANGES, headline([(name, name)])], head=MADE_OF)
     for section in ("", changes_section("2026-02", SINCE, [(name, "1")], [(name, "2")], [name])):
         page = delivered_page(bare, "recipe-1", section)
-        assert (made_of(page), bare_page(page)) == ("recipe-1", bare)
+        assert (recipe_of(page), bare_page(page)) == ("recipe-1", bare)
         assert section in page
         assert bare_page(delivered_page(bare_page(page), "recipe-2", "")) == bare
 
 
 def test_a_page_of_somebody_else_was_made_of_nothing() -> None:
-    assert made_of("<!doctype html><p>Hello") is None
+    assert recipe_of("<!doctype html><p>Hello") is None
 
 
-def test_only_numbers_that_differ_are_told_and_each_reason_once() -> None:
+def test_only_numbers_that_differ_are_told_and_every_reason() -> None:
     told = changes_section(
         "2026-02",
         SINCE,
@@ -53,4 +53,4 @@ def test_only_numbers_that_differ_are_told_and_each_reason_once() -> None:
 def test_a_change_below_the_headline_and_one_without_an_origin_say_so() -> None:
     told = changes_section("2026-02", SINCE, [("plays", "1")], [("plays", "1")], [])
     assert "No headline number" in told
-    assert "nothing else differs that is remembered" in told
+    assert "Nothing that is remembered explains it." in told

@@ -234,4 +234,4 @@ def test_a_preview_takes_names_as_text_and_is_short_however_much_there_is() -> N
     told = preview(many, list(many.incidents_in_it()))
     assert "![x]" not in told
     assert "and 31 more incidents" in told
-    assert len(told) < 60_000
+    assert len(told) < 30_000
