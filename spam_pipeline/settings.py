@@ -168,7 +168,7 @@ class Settings(BaseSettings):
 
     @property
     def own_place(self) -> Path:
-        """Where an environment's deliveries lie, so that no other one replaces those of production."""
+        """Where an environment's deliveries lie, so that no other one replaces those of production; a widget server is shared."""
         home = self.home.absolute()
         return home if self.environment == PRODUCTION else home / "environments" / self.environment
 

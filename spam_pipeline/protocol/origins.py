@@ -61,16 +61,22 @@ class Origin:
                 return f"a decision about {self.where}: {names}"
 
 
-def origins(ledger: Ledger, environment: str, stage: str, old: int, new: int) -> list[Origin]:
-    """What the change from one version of a partition to another began with; both are named by their ids.
+class Origins:
+    """Finds what changes began with; what the ledger was asked for one change need not be asked again for the next."""
 
-    Changes without an effect are left out: what the content of everything that was read stayed the same through. Empty where
-    nothing differs that the ledger remembers.
-    """
-    since = ledger.published_at(environment, [old]).get(old)
-    walk = _Walk(ledger, environment, since)
-    walk.follow(_Pair(stage, old, new))
-    return [*walk.files(), *walk.code(), *walk.settings(), *walk.decisions()]
+    def __init__(self, ledger: Ledger, environment: str) -> None:
+        self._remembered = _Remembered(ledger, environment)
+
+    def of(self, stage: str, old: int, new: int) -> list[Origin]:
+        """What the change from one version of a partition to another began with; both are named by their ids.
+
+        Changes without an effect are left out: what the content of everything that was read stayed the same through. Empty where
+        nothing differs that the ledger remembers.
+        """
+        since = self._remembered.last_alike(stage, old, new)
+        walk = _Walk(self._remembered, self._remembered.published_at(since))
+        walk.follow(_Pair(stage, since, new))
+        return [*walk.files(), *walk.code(), *walk.settings(), *walk.decisions()]
 
 
 class _Pair(NamedTuple):
@@ -104,17 +110,57 @@ _Place = tuple[str, str]
 
 
 @dataclass
-class _Walk:
-    """From a pair of versions down through all that differs, level by level, each pair once."""
+class _Remembered:
+    """What the ledger remembers of versions, looked up once."""
 
     ledger: Ledger
     environment: str
+    versions: dict[int, Published] = field(default_factory=dict)
+    settings: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    inputs: dict[int, Mapping[_Key, InputRead]] = field(default_factory=dict)
+    spans: dict[str, dict[str, list[Span]]] = field(default_factory=dict)
+
+    def published_at(self, version: int) -> datetime | None:
+        """When a version was last published."""
+        return self.ledger.published_at(self.environment, [version]).get(version)
+
+    def last_alike(self, stage: str, old: int, new: int) -> int:
+        """The last version that readers saw with the content of the old one: what came between had no effect."""
+        version = self.ledger.version_of_id(old)
+        self.look_up_histories({(stage, version.partition)})
+        seen = (span.version_id for span in reversed(self.spans[stage].get(version.partition, ())))
+        return next((item for item in seen if item != new and self.versions[item].content == version.content), old)
+
+    def look_up(self, ids: set[int]) -> None:
+        """What versions were computed from."""
+        self.versions |= self.ledger.made_by_id(ids - self.versions.keys())
+        for version_id, (settings, read) in self.ledger.made_from(ids - self.inputs.keys()).items():
+            self.settings[version_id] = settings
+            self.inputs[version_id] = {
+                _Key(item.upstream, item.partition, item.part, item.is_file): item for item in read
+            }
+
+    def look_up_histories(self, wanted: set[_Place]) -> None:
+        """What readers ever saw of partitions."""
+        unknown = {stage for stage, _ in wanted} - self.spans.keys()
+        by_place: dict[_Place, list[Publication]] = defaultdict(list)
+        for item in self.ledger.publications(self.environment, sorted(unknown)):
+            by_place[item.stage, item.partition].append(item)
+        self.spans |= {stage: {} for stage in unknown}
+        for (stage, partition), items in by_place.items():
+            self.spans[stage][partition] = list(spans(items, self.environment))
+        seen = {span.version_id for stage, partition in wanted for span in self.spans[stage].get(partition, ())}
+        self.versions |= self.ledger.made_by_id(seen - self.versions.keys())
+
+
+@dataclass
+class _Walk:
+    """From a pair of versions down through all that differs, level by level, each pair once."""
+
+    remembered: _Remembered
     since: datetime | None
     _seen: dict[_Pair, None] = field(default_factory=dict)
-    _versions: dict[int, Published] = field(default_factory=dict)
-    _settings: dict[int, Mapping[str, str]] = field(default_factory=dict)
-    _inputs: dict[int, Mapping[_Key, InputRead]] = field(default_factory=dict)
-    _spans: dict[str, dict[str, list[Span]]] = field(default_factory=dict)
+    _read_stages: set[str] = field(default_factory=set)
     _files: dict[_Place, Beginning] = field(default_factory=dict)
     _in_doubt: dict[int, _Place] = field(default_factory=dict)
 
@@ -123,9 +169,11 @@ class _Walk:
         level = [first]
         while level:
             self._seen.update(dict.fromkeys(level))
-            self._look_up({item for pair in level for item in pair[1:] if item is not None})
+            self.remembered.look_up({item for pair in level for item in pair[1:] if item is not None})
             found = [item for pair in level for item in self._differences(pair)]
-            self._look_up_histories({item.key for item in found})
+            read = {(item.key.upstream, item.key.partition) for item in found if not item.key.is_file}
+            self.remembered.look_up_histories(read)
+            self._read_stages |= {stage for stage, _ in read}
             for item in found:
                 if item.key.is_file:
                     self._note(item)
@@ -134,7 +182,7 @@ class _Walk:
 
     def files(self) -> Iterator[Origin]:
         """The files that came, went or changed, by source."""
-        observed = self.ledger.observed(list(self._in_doubt))
+        observed = self.remembered.ledger.observed(list(self._in_doubt))
         late = [place for id_, place in self._in_doubt.items() if self.since and observed[id_].observed_at > self.since]
         by_source: dict[tuple[str, Beginning], list[str]] = defaultdict(list)
         for (source, path), beginning in {**dict.fromkeys(late, Beginning.LANDED), **self._files}.items():
@@ -147,7 +195,7 @@ class _Walk:
         pairs = [pair for pair in reversed(self._seen) if pair.old is not None and pair.new is not None]
         versions = {pair: self._code_versions(pair) for pair in pairs}
         differing = dict.fromkeys((pair.stage, *codes) for pair, codes in versions.items() if codes[0] != codes[1])
-        known = self.ledger.code({digest for _, *codes in differing for digest in codes})
+        known = self.remembered.ledger.code({digest for _, *codes in differing for digest in codes})
         named: set[str] = set()
         for stage, old, new in differing:
             names = [name for name in _changed(known.get(old), known.get(new)) if name not in named]
@@ -160,7 +208,7 @@ class _Walk:
         found: dict[str, set[str]] = defaultdict(set)
         for stage, old, new in self._seen:
             if old is not None and new is not None:
-                before, now = self._settings[old], self._settings[new]
+                before, now = self.remembered.settings[old], self.remembered.settings[new]
                 found[stage] |= {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
         for stage, names in sorted(found.items()):
             if names:
@@ -169,34 +217,12 @@ class _Walk:
     def decisions(self) -> Iterator[Origin]:
         """What people decided since the old version was published about any version that was met."""
         met = {item for pair in self._seen for item in pair[1:] if item is not None}
-        for decision in self.ledger.all_decisions(self.environment):
+        for decision in self.remembered.ledger.all_decisions(self.remembered.environment):
             if decision.version_id in met and self.since is not None and decision.decided_at > self.since:
                 yield Origin(Beginning.DECISION, f"{decision.stage} {decision.partition}", (_decided(decision),))
 
-    def _look_up(self, ids: set[int]) -> None:
-        """What versions were computed from."""
-        self._versions |= self.ledger.made_by_id(ids - self._versions.keys())
-        for version_id, (settings, read) in self.ledger.made_from(ids - self._inputs.keys()).items():
-            self._settings[version_id] = settings
-            self._inputs[version_id] = {
-                _Key(item.upstream, item.partition, item.part, item.is_file): item for item in read
-            }
-
-    def _look_up_histories(self, keys: set[_Key]) -> None:
-        """What readers ever saw of the partitions that were read."""
-        wanted = {(key.upstream, key.partition) for key in keys if not key.is_file}
-        unknown = {stage for stage, _ in wanted} - self._spans.keys()
-        by_place: dict[_Place, list[Publication]] = defaultdict(list)
-        for item in self.ledger.publications(self.environment, sorted(unknown)):
-            by_place[item.stage, item.partition].append(item)
-        self._spans |= {stage: {} for stage in unknown}
-        for (stage, partition), items in by_place.items():
-            self._spans[stage][partition] = list(spans(items, self.environment))
-        seen = {span.version_id for stage, partition in wanted for span in self._spans[stage].get(partition, ())}
-        self._versions |= self.ledger.made_by_id(seen - self._versions.keys())
-
     def _differences(self, pair: _Pair) -> Iterator[_Difference]:
-        old, new = ({} if item is None else self._inputs[item] for item in pair[1:])
+        old, new = ({} if item is None else self.remembered.inputs[item] for item in pair[1:])
         for key in sorted(old.keys() | new.keys()):
             before, now = old.get(key), new.get(key)
             if not (before and now and before.content == now.content):
@@ -215,8 +241,10 @@ class _Walk:
 
     def _has_past(self, stage: str) -> bool:
         """Whether readers saw anything of a stage when the old version was published; the first stage did."""
-        seen = [item for items in self._spans[stage].values() for item in items] if stage in self._spans else None
-        return seen is None or any(self.since is None or item.published_at <= self.since for item in seen)
+        if stage not in self._read_stages:
+            return True
+        seen = [item for items in self.remembered.spans[stage].values() for item in items]
+        return any(self.since is None or item.published_at <= self.since for item in seen)
 
     def _pair(self, found: _Difference) -> _Pair:
         """The two versions behind a thing that was read, the same one twice if what is read of it is the same.
@@ -226,7 +254,7 @@ class _Walk:
         not read before is no change of the partition.
         """
         key, before, now = found.key, found.before, found.now
-        seen = self._spans[key.upstream].get(key.partition, [])
+        seen = self.remembered.spans[key.upstream].get(key.partition, [])
         then = next((span for span in reversed(seen) if self.since is None or span.published_at <= self.since), None)
         is_over = then and then.superseded_at and self.since and then.superseded_at <= self.since
         current = seen[-1] if seen and seen[-1].superseded_at is None else None
@@ -244,12 +272,12 @@ class _Walk:
 
     def _content(self, span: Span | None, key: _Key) -> str | None:
         """The content of a part that readers saw; None where it has no rows, because then nobody reads it."""
-        version = self._versions[span.version_id] if span else None
+        version = self.remembered.versions[span.version_id] if span else None
         parts = (*version.parts, *version.side_parts) if version else ()
         return next((content for name, content, rows in parts if name == key.part and rows), None)
 
     def _code_versions(self, pair: _Pair) -> tuple[str, str]:
-        old, new = (self._versions[item].code_version for item in pair[1:] if item is not None)
+        old, new = (self.remembered.versions[item].code_version for item in pair[1:] if item is not None)
         return old, new
 
 

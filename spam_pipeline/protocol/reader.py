@@ -15,7 +15,7 @@ from spam_pipeline.protocol.contract import ArtifactContract, Contract, Reads
 from spam_pipeline.protocol.errors import Held, NotPublished, WrongDefinition
 from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.origins import Origin, origins
+from spam_pipeline.protocol.origins import Origins
 from spam_pipeline.protocol.publication_spans import spans
 from spam_pipeline.protocol.recipe import InputRead
 from spam_pipeline.protocol.records import Part, Publication, StoredFile, Version
@@ -138,9 +138,9 @@ class Reader:
         """When a version was last published; None if it never was."""
         return self._ledger.published_at(self._environment, [version.id]).get(version.id)
 
-    def origins(self, stage: str, old: int, new: int) -> list[Origin]:
-        """What the change between two versions of a partition, named by their ids, began with."""
-        return origins(self._ledger, self._environment, stage, old, new)
+    def origins(self) -> Origins:
+        """What finds out what the changes between versions began with."""
+        return Origins(self._ledger, self._environment)
 
     def catalogue(self, read: Sequence[InputRead]) -> pl.LazyFrame:
         """One row per file behind the parts in `read`, ordered by stage, partition, part and file."""

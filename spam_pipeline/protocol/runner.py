@@ -17,6 +17,7 @@ from spam_pipeline.protocol.auditor import Auditor
 from spam_pipeline.protocol.causes import Cause, MadeFrom, cause
 from spam_pipeline.protocol.claims import Claims
 from spam_pipeline.protocol.computation import Computation
+from spam_pipeline.protocol.digest import digest
 from spam_pipeline.protocol.errors import Held, NotPublished, PipelineError
 from spam_pipeline.protocol.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.landing_zone import LandingZone
@@ -368,13 +369,19 @@ class Runner:
             _logger.warning("%s: %s", stage.name, problem)
 
     def _deliver(self, stage: AnyStage, version: Version, occasion: Occasion) -> bool:
-        """Carry a version to its stage's target, if it has one that holds something else; return whether that was so."""
+        """Carry what is read now to its stage's target, if it has one that holds something else; return whether that was so.
+
+        That is `version`, unless another process has published a newer one meanwhile. One process delivers to a target at a time,
+        so that none takes it back to something older.
+        """
         if stage.delivery is None:
             return False
-        with self._noting_failure(stage, version, occasion):
-            if self._delivered(stage) == version.recipe:
+        target = self.graph.configuration[stage.delivery.target]
+        with self._noting_failure(stage, version, occasion), self.claims.on(digest(("deliver", target)), wait=True):
+            read = self.ledger.published_version(self.environment, stage.name, version.partition) or version
+            if self._delivered(stage) == read.recipe:
                 return False
-            stage.delivery.deliver(self.graph.configuration[stage.delivery.target], version, self.reader)
+            stage.delivery.deliver(target, read, self.reader)
         return True
 
 

@@ -3,7 +3,7 @@
 PipelineError
 ├── UnknownTarget       a delivery target of a kind that nobody here can write
 ├── ForeignTarget       a delivery target that holds a database or files of somebody else
-├── TargetUnreachable   a delivery target on a server that is away or refuses
+├── TargetUnreachable   a delivery target that is away, refuses, or cannot be read or written
 ├── DeliveryCut         what was written to a server is not all there any more
 └── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
 """
@@ -20,7 +20,7 @@ class ForeignTarget(PipelineError):
 
 
 class TargetUnreachable(PipelineError):
-    """A delivery target on a server that is away or refuses; it is delivered to once it answers."""
+    """A delivery target that is away, refuses, or cannot be read or written; it is delivered to once that is over."""
 
 
 class DeliveryCut(PipelineError):

@@ -1,12 +1,16 @@
 """Replacing a file as one step: build beside it, flush, rename. What is in the file does not belong here."""
 
+import glob
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spam_pipeline.protocol.flushing import flush
+
+_LEFT_SECONDS = 86_400
 
 
 @contextmanager
@@ -18,6 +22,7 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
     would be replayed into the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         building = folder / "building"
@@ -29,3 +34,11 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
         flush(path.parent)
     finally:
         shutil.rmtree(folder)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed a day ago or earlier have left beside a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left)

@@ -6,6 +6,8 @@ this pipeline did not write are never replaced or removed.
 """
 
 import json
+import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +17,7 @@ from typing import NamedTuple
 import polars as pl
 
 from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.origins import Origin
+from spam_pipeline.protocol.origins import Origin, Origins
 from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.records import Version
 from spam_pipeline.reporting.errors import ForeignTarget
@@ -24,9 +26,14 @@ from spam_pipeline.reporting.pages.changes import bare_page, changes_section, de
 from spam_pipeline.reporting.pages.index_page import index_page
 from spam_pipeline.reporting.pages.places import INDEX
 from spam_pipeline.reporting.replaced_file import replaced
+from spam_pipeline.reporting.targets import reaching
 
 _STATE = "delivered.json"
+_UNFINISHED = ""
+"""What stands for the recipe while pages are replaced, so that a delivery which was cut off never passes for the one before."""
+
 _REPORTS = "reports"
+_PLACE = re.compile(r"index\.html|\d{4}-\d{2}\.html|\d{4}-\d{2}/[A-Za-z0-9-]+-[0-9a-f]{16}\.html")
 
 
 class _Page(NamedTuple):
@@ -52,8 +59,9 @@ def delivered(target: str) -> str | None:
     if state is None:
         _check_is_ours(folder)
         return None
-    recipe, places = state
-    return recipe if all((folder / place).is_file() for place in places) else None
+    recipe, sizes = state
+    is_whole = all((folder / place).is_file() and (folder / place).stat().st_size == sizes[place] for place in sizes)
+    return recipe if recipe != _UNFINISHED and is_whole else None
 
 
 def deliver(target: str, version: Version, reader: Reader) -> None:
@@ -63,13 +71,13 @@ def deliver(target: str, version: Version, reader: Reader) -> None:
     """
     folder = Path(target).absolute()
     edition = _Edition(version, reader)
+    _write_state(folder, _UNFINISHED, [])
     for place, page in edition.pages.items():
         _put(folder / place, edition, page)
     _put_index(folder / INDEX, version.recipe, edition.rows)
     places = {INDEX, *edition.pages}
     _remove_all_but(places, folder)
-    with replaced(folder / _STATE) as building:
-        building.write_text(json.dumps({"recipe": version.recipe, "places": sorted(places)}), encoding="utf-8")
+    _write_state(folder, version.recipe, places)
 
 
 @dataclass
@@ -79,7 +87,12 @@ class _Edition:
     version: Version
     reader: Reader
     _others: dict[str, "_Edition | None"] = field(default_factory=dict)
+    _months: dict[str, dict[str, _Page]] = field(default_factory=dict)
     _origins: dict[tuple[int, int], list[Origin]] = field(default_factory=dict)
+
+    @cached_property
+    def _finder(self) -> Origins:
+        return self.reader.origins()
 
     @cached_property
     def rows(self) -> pl.DataFrame:
@@ -90,12 +103,7 @@ class _Edition:
     @cached_property
     def pages(self) -> dict[str, _Page]:
         """All pages, by their place."""
-        columns = ["month", "about", "page", "figures"]
-        joined = self.rows.select(columns).join(self.reader.rows(self.version).collect(), on=columns[:2])
-        return {
-            place: _Page(month, place, page, [(figure["name"], figure["value"]) for figure in figures])
-            for month, _, page, figures, place in joined.iter_rows()
-        }
+        return self._pages_of(self.rows)
 
     def before(self, page: str | None) -> "_Edition | None":
         """The edition that a delivered page was made of; without one that is known, what readers saw before this one."""
@@ -105,12 +113,27 @@ class _Edition:
             self._others[recipe] = _Edition(found, self.reader) if found else None
         return self._others[recipe]
 
+    def page(self, month: str, place: str) -> _Page | None:
+        """One page, of which only the month is read."""
+        if month not in self._months:
+            read = [item for item in self.version.inputs if item.partition == month]
+            self._months = {month: self._pages_of(self.reader.load(_REPORTS, None, read).collect())}
+        return self._months[month].get(place)
+
     def origins(self, month: str, before: "_Edition") -> list[Origin]:
         """What the change of a month's pages since an earlier edition began with."""
         old, new = (_version_read(edition.version, month) for edition in (before, self))
         if (old, new) not in self._origins:
-            self._origins[old, new] = self.reader.origins(_REPORTS, old, new)
+            self._origins[old, new] = self._finder.of(_REPORTS, old, new)
         return self._origins[old, new]
+
+    def _pages_of(self, rows: pl.DataFrame) -> dict[str, _Page]:
+        columns = ["month", "about", "page", "figures"]
+        joined = rows.select(columns).join(self.reader.rows(self.version).collect(), on=columns[:2])
+        return {
+            place: _Page(month, place, page, [(figure["name"], figure["value"]) for figure in figures])
+            for month, _, page, figures, place in joined.iter_rows()
+        }
 
 
 def _version_read(version: Version, month: str) -> int:
@@ -127,7 +150,7 @@ def _put(place: Path, edition: _Edition, page: _Page) -> None:
 
 def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
     """What has changed about a page since an earlier edition; nothing to tell where that has no such page, or the same."""
-    old = before.pages.get(page.place) if before else None
+    old = before.page(page.month, page.place) if before else None
     since = edition.reader.published_at(before.version) if before else None
     if before is None or old is None or since is None or old.page == page.page:
         return ""
@@ -178,27 +201,41 @@ def _remove_all_but(places: set[str], folder: Path) -> None:
 
 
 def _pages_in(folder: Path) -> list[Path]:
-    return [*folder.glob("*.html"), *folder.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]/*.html")]
+    """What is named as pages are; a copy that somebody made of one is not."""
+    return [file for file in folder.rglob("*.html") if _PLACE.fullmatch(file.relative_to(folder).as_posix())]
 
 
 def _check_is_ours(folder: Path) -> None:
-    """Raise `ForeignTarget` if a folder that says nothing about itself holds anything else than a delivery leaves there."""
-    ours = {page for page in _pages_in(folder) if _read(page) is not None}
-    left = ours | {folder / _STATE} if ours else set()
-    for item in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
-        if item.is_file() and not is_hidden and item not in left:
-            raise ForeignTarget(f"{folder} holds {item.name}, which is no report: name another folder")
+    """Raise `ForeignTarget` if a folder that says nothing about itself holds files, and no page of ours among them."""
+    visible = [item for item in folder.iterdir() if not item.name.startswith(".")]
+    if visible and not any(_read(page) is not None for page in _pages_in(folder)):
+        raise ForeignTarget(f"{folder} holds {visible[0].name} and no report: name another folder")
 
 
-def _state(folder: Path) -> tuple[str, list[str]] | None:
-    """The recipe and the places of what a folder was given; None where it does not say so."""
+def _state(folder: Path) -> tuple[str, dict[str, int]] | None:
+    """The recipe of what a folder was given, and the sizes of its pages; None where it does not say so."""
     try:
         kept = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-        return str(kept["recipe"]), [str(place) for place in kept["places"]]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return str(kept["recipe"]), {str(place): int(size) for place, size in kept["sizes"].items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-report_delivery = Delivery(target="reports_folder", delivered=delivered, deliver=deliver)
+def _write_state(folder: Path, recipe: str, places: Collection[str]) -> None:
+    sizes = {place: (folder / place).stat().st_size for place in sorted(places)}
+    with replaced(folder / _STATE) as building:
+        building.write_text(json.dumps({"recipe": recipe, "sizes": sizes}), encoding="utf-8")
+
+
+def _delivered(target: str) -> str | None:
+    with reaching(target):
+        return delivered(target)
+
+
+def _deliver(target: str, version: Version, reader: Reader) -> None:
+    with reaching(target):
+        deliver(target, version, reader)
+
+
+report_delivery = Delivery(target="reports_folder", delivered=_delivered, deliver=_deliver)
 """How `report_pages` reaches the folder that the configuration entry `reports_folder` names."""

@@ -120,7 +120,7 @@ _MOMENT = """
 
 
 def _rows_as_of(stage: PublishedStage) -> str:
-    """The SELECT over the files of a stage that were read at `moment`; DuckDB opens those files and reads no others."""
+    """The SELECT over the files of a stage that were read at `moment`; DuckDB opens every file and reads the rows of those."""
     return f"""
         {_rows_listed_in("_pipeline.history", stage, "true")}
          AND published.published_at <= {_MOMENT}

@@ -5,6 +5,7 @@ view over the store's files, and so is what was published earlier. The file is b
 never open for writing where readers look for it. What the relations look like is in `stage_views` and `comparisons`.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,9 @@ from spam_pipeline.reporting.stage_views import (
     store_catalogue,
     store_history,
 )
+from spam_pipeline.reporting.targets import reaching
+
+_logger = logging.getLogger(__name__)
 
 _COPIED_CONTEXTS = ("reporting", "royalties")
 _COPIED_ROWS = 10_000_000
@@ -84,10 +88,20 @@ def deliver(
             is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
             kind = "TABLE" if is_copied else "VIEW"
             database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
-        store_history(database, history.collect())
+        store_history(database, _still_there(history.collect()))
         create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
+
+
+def _still_there(history: pl.DataFrame) -> pl.DataFrame:
+    """The history without files that the store has lost: what was read once keeps nobody from reading what is read now."""
+    lost = [location for location in history["location"].unique() if not Path(location).exists()]
+    if lost:
+        _logger.warning(
+            "%d files of the past are not in the store: the warehouse leaves them out of what was", len(lost)
+        )
+    return history.filter(~pl.col("location").is_in(lost))
 
 
 @contextmanager
@@ -102,10 +116,17 @@ def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield database
 
 
+def _delivered(target: str) -> str | None:
+    with reaching(target):
+        return delivered(target)
+
+
 def _deliver(target: str, version: Version, reader: Reader) -> None:
     catalogue = reader.located(reader.rows(version))
-    deliver(target, version.recipe, catalogue, reader.history(), reader.empty_frames(with_delivered=False))
+    history, empty = reader.history(), reader.empty_frames(with_delivered=False)
+    with reaching(target):
+        deliver(target, version.recipe, catalogue, history, empty)
 
 
-warehouse_delivery = Delivery(target="warehouse_file", delivered=delivered, deliver=_deliver)
+warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)
 """How `warehouse` reaches the file that the configuration entry `warehouse_file` names."""

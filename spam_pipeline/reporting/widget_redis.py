@@ -96,10 +96,10 @@ def _switch(pipe: Pipeline, new: _Generation) -> None:
 
 def _switch_back(pipe: Pipeline, recipe: str) -> None:
     """Serve the previous generation again if it holds `recipe`."""
-    previous = pipe.hgetall(_PREVIOUS)
+    previous, is_serving = pipe.hgetall(_PREVIOUS), pipe.exists(_CURRENT)
     is_there = previous.get("recipe") == recipe and pipe.hlen(_key(previous["generation"])) == int(previous["tracks"])
     pipe.multi()
-    if is_there:
+    if is_there and is_serving:
         pipe.rename(_CURRENT, _SWAP)
         pipe.rename(_PREVIOUS, _CURRENT)
         pipe.rename(_SWAP, _PREVIOUS)

@@ -78,16 +78,22 @@ class SqliteWidgetStore:
 
     def _current(self) -> sqlite3.Connection | None:
         """The file that lies at the path now: the one that is open, unless another has taken its place."""
+        while (identity := self._identity()) is not None:
+            if self._opened is not None and self._opened.identity == identity:
+                return self._opened.database
+            # What is opened may have taken the place of what was just seen; then it is looked at again.
+            self.close()
+            self._opened = _Opened(identity, _open(self.path))
+            if self._identity() != identity:
+                self.close()
+        return None
+
+    def _identity(self) -> _Identity | None:
         try:
             seen = self.path.stat()
         except FileNotFoundError:
             return None
-        identity = _Identity(seen.st_dev, seen.st_ino, seen.st_mtime_ns)
-        if self._opened is None or self._opened.identity != identity:
-            self.close()
-            # A file that takes the place of the one just seen, before it is opened, is opened again the next time.
-            self._opened = _Opened(identity, _open(self.path))
-        return self._opened.database
+        return _Identity(seen.st_dev, seen.st_ino, seen.st_mtime_ns)
 
     def _take_previous(self, recipe: str, building: Path) -> bool:
         """Let the previous file be the one that takes the place, if it holds a recipe; return whether it does."""

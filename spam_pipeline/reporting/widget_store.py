@@ -16,6 +16,7 @@ from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.reader import Reader
 from spam_pipeline.protocol.records import Version
 from spam_pipeline.reporting.errors import TargetUnreachable, UnknownTarget
+from spam_pipeline.reporting.targets import reaching
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
 
@@ -73,9 +74,15 @@ def deliver(target: str, recipe: str, counts: pl.LazyFrame) -> None:
         store.deliver(recipe, counts)
 
 
+def _delivered(target: str) -> str | None:
+    with reaching("the widget store"):
+        return delivered(target)
+
+
 def _deliver(target: str, version: Version, reader: Reader) -> None:
-    deliver(target, version.recipe, reader.rows(version))
+    with reaching("the widget store"):
+        deliver(target, version.recipe, reader.rows(version))
 
 
-widget_delivery = Delivery(target="widget_store", delivered=delivered, deliver=_deliver)
+widget_delivery = Delivery(target="widget_store", delivered=_delivered, deliver=_deliver)
 """How `widget_counts` reaches the store that the configuration entry `widget_store` names."""

@@ -16,13 +16,21 @@ import sqlalchemy
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
-from spam_pipeline.protocol.needs import State
+from spam_pipeline.protocol.needs import State, Work
 from spam_pipeline.protocol.records import PRODUCTION
 from spam_pipeline.protocol.runner import Action
 from spam_pipeline.protocol.selection import EveryStage
 from spam_pipeline.protocol.stage import stage
 from spam_pipeline_tests.protocol.made_up_records import landed
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Catalogue, Numbers, deliver_lines, land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import (
+    STAGES,
+    Catalogue,
+    Numbers,
+    deliver_lines,
+    delivered_recipe,
+    land,
+    toy_runner,
+)
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +235,20 @@ def test_a_target_that_cannot_be_reached_fails_alone_and_is_filled_once_it_can(h
     done, _ = run(runner)
     assert done.converged
     assert (home / "board.txt").is_file()
+
+
+def test_whoever_delivers_late_delivers_what_is_read_by_then(home: Path) -> None:
+    slow = toy_runner(home)
+    run(slow)
+    (home / "board.txt").unlink()
+    assessment, need = slow.need("board", "all")
+    assert need.work is Work.DELIVER
+    land(home, "2026-01-02", "late", "2026-01-02 7")
+    run(toy_runner(home))
+    newest = slow.reader.version("board", "all").recipe
+    assert newest != need.recipe
+    assert slow.run(assessment, need).action is Action.NOTHING
+    assert delivered_recipe(str(home / "board.txt")) == newest
 
 
 def test_a_target_that_forgets_at_once_is_filled_once(home: Path) -> None:

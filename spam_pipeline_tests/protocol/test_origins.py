@@ -50,7 +50,7 @@ def change(
     run(runner)
     new = runner.reader.version("monthly_total", MONTH)
     assert old.id != new.id
-    return list(map(str, runner.reader.origins("monthly_total", old.id, new.id)))
+    return list(map(str, runner.reader.origins().of("monthly_total", old.id, new.id)))
 
 
 def nothing() -> None:
@@ -105,12 +105,24 @@ def test_a_change_that_had_no_effect_is_not_what_another_began_with(home: Path) 
     ]
 
 
+def test_a_change_of_the_stage_itself_that_had_no_effect_is_not_one_either(home: Path) -> None:
+    old = toy_runner(home).reader.version("numbers", "2026-01-01")
+    other = toy_runner(home, stages=with_other(replace(numbers, function=numbers_in_two_steps)))
+    run(other)
+    land(home, "2026-01-03", "late", "2026-01-01 5")
+    run(other)
+    new = other.reader.version("numbers", "2026-01-01")
+    assert old.code_version != new.code_version
+    (origin,) = other.reader.origins().of("numbers", old.id, new.id)
+    assert origin == Origin(Beginning.LANDED, "landed_numbers", ("2026-01-03/late.txt",))
+
+
 def test_a_setting_is_named(home: Path) -> None:
     first, other = toy_runner(home), toy_runner(home, factor=2)
     old = first.reader.version("two_day_total", "2026-01-02")
     run(other)
     new = other.reader.version("two_day_total", "2026-01-02")
-    assert other.reader.origins("two_day_total", old.id, new.id) == [
+    assert other.reader.origins().of("two_day_total", old.id, new.id) == [
         Origin(Beginning.SETTING, "two_day_total", ("factor",))
     ]
     assert str(Origin(Beginning.SETTING, "two_day_total", ("factor",))) == "a setting of two_day_total changed: factor"
@@ -162,4 +174,4 @@ def test_files_that_a_new_stage_reads_are_no_new_data(home: Path) -> None:
 def test_between_two_equals_nothing_changed(home: Path) -> None:
     reader = toy_runner(home).reader
     version = reader.version("monthly_total", MONTH)
-    assert reader.origins("monthly_total", version.id, version.id) == []
+    assert reader.origins().of("monthly_total", version.id, version.id) == []

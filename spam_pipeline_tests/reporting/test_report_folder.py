@@ -1,6 +1,5 @@
 """The folder of reports: what lies in it, what is replaced, what a page says of its past, and what is not touched."""
 
-import json
 from pathlib import Path
 
 import polars as pl
@@ -111,8 +110,7 @@ def test_a_delivery_that_is_cut_off_leaves_whole_pages_and_is_made_again(tmp_pat
     for name in files(tmp_path) - {"delivered.json", "index.html"}:
         text = (tmp_path / "reports" / name).read_text(encoding="utf-8")
         assert bare_page(text) in {a_page(about, plays) for about in ("", "a", "b") for plays in (1, 2)}
-    kept = json.loads((tmp_path / "reports" / "delivered.json").read_text(encoding="utf-8"))
-    assert kept["recipe"] == first, "what the folder holds is written last"
+    assert delivered(str(tmp_path / "reports")) is None, "not even the edition before, whose pages may be replaced"
     place.rmdir()
     runner = open_pages(tmp_path)
     runner.run_partition("report_pages", "all")
@@ -124,8 +122,14 @@ def test_a_delivery_that_is_cut_off_leaves_whole_pages_and_is_made_again(tmp_pat
 
 def test_pages_that_are_lost_or_cut_are_delivered_again(tmp_path: Path) -> None:
     publish_pages(tmp_path, MONTH, {"": 1, "a": 1})
-    (tmp_path / "reports" / place_of(MONTH, "a")).unlink()
-    (tmp_path / "reports" / "2026-01.html").write_text("", encoding="utf-8")
+    lost, cut = tmp_path / "reports" / place_of(MONTH, "a"), tmp_path / "reports" / "2026-01.html"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-9])
+    assert delivered(str(tmp_path / "reports")) is None
+    cut.write_bytes(whole)
+    assert delivered(str(tmp_path / "reports")) == published(tmp_path)
+    lost.unlink()
+    cut.write_text("", encoding="utf-8")
     assert delivered(str(tmp_path / "reports")) is None
     assert converge_pages(tmp_path) == []
     assert [bare_page(page(tmp_path, about)) for about in ("", "a")] == [a_page(about, 1) for about in ("", "a")]
@@ -135,6 +139,7 @@ def test_pages_that_are_lost_or_cut_are_delivered_again(tmp_path: Path) -> None:
 def test_files_of_others_are_never_replaced_or_removed(tmp_path: Path) -> None:
     publish_pages(tmp_path, MONTH, {"": 1, "a": 1})
     notes = {"2026-01/notes.html": "<p>mine", "notes.txt": "mine", "2026-02.html": "<p>also mine"}
+    notes |= dict.fromkeys(["2026-01 as sent.html", "2026-01/a copy.html"], page(tmp_path))
     for name, text in notes.items():
         (tmp_path / "reports" / name).write_text(text, encoding="utf-8")
     assert publish_pages(tmp_path, MONTH, {"": 2}) == []
@@ -161,6 +166,7 @@ def test_a_folder_that_forgot_what_it_holds_is_told_again(tmp_path: Path, state:
     publish_pages(tmp_path, MONTH, {"": 1})
     before = written(tmp_path)
     (tmp_path / "reports" / "delivered.json").write_text(state, encoding="utf-8")
+    (tmp_path / "reports" / "notes.txt").write_text("mine", encoding="utf-8")
     assert delivered(str(tmp_path / "reports")) is None
     land_pages(tmp_path, MONTH, {"": 1})
     assert converge_pages(tmp_path) == []

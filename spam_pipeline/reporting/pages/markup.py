@@ -1,5 +1,6 @@
 """The parts that pages are made of: tables, bars, and a line for each series over the days. All text is escaped."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from html import escape
@@ -47,6 +48,8 @@ Cell = str | int | Number | Link
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 880, 260, 70, 30, 30
 _BAR, _NAMES, _LONGEST_NAME = 22, 180, 26
 _COLOURS = ("#8a8f98", "#2f6fb0")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What no XML may hold, and a drawing is XML."""
 
 
 def document(title: str, sections: Sequence[str], head: str = "") -> str:
@@ -165,4 +168,4 @@ def _name(place: int, name: str, colour: str) -> str:
 
 
 def _text(x: int, y: int, words: str, anchor: str, colour: str = "#222") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(_CONTROL.sub(" ", words))}</text>'
