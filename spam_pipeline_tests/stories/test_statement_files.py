@@ -227,7 +227,7 @@ def test_the_command_writes_below_the_home_or_where_it_is_told(
     made = json.loads(ended.out)
     assert (ended.status, made["folder"]) == (0, str(tmp_path / "out" / JANUARY))
     assert read_report(tmp_path / "out" / JANUARY / made["report"]).head[10:12] == list(sender[1::2])
-    assert "not issued yet" in spam_pipeline("statements", JANUARY, home=own_home).out
+    assert json.loads(spam_pipeline("statements", JANUARY, "--json", home=own_home).out)["is_issued"] is False
     assert (own_home / "statements" / JANUARY / "payees.csv").is_file()
     assert "there already" in failure(spam_pipeline("statements", JANUARY, home=own_home))
 
