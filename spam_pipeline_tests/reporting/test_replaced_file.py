@@ -1,5 +1,7 @@
 """Replacing a file as one step."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,17 @@ def test_of_two_builders_at_once_the_last_to_finish_wins(tmp_path: Path) -> None
             second.write_text("second")
         assert target.read_text() == "second"
     assert target.read_text() == "first"
+
+
+def test_what_a_killed_builder_left_goes_after_a_day(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    old, young, of_another = (tmp_path / name for name in (".file.old", ".file.young", ".file2.old"))
+    for folder in (old, young, of_another):
+        folder.mkdir()
+        (folder / "building").write_text("half")
+    two_days_ago = time.time() - 2 * 86_400
+    for folder in (old, of_another):
+        os.utime(folder, (two_days_ago, two_days_ago))
+    with replaced(target) as building:
+        building.write_text("new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".file.young", ".file2.old", "file"]

@@ -270,6 +270,19 @@ def test_a_target_that_cannot_be_read_is_an_error_and_not_a_missing_file(tmp_pat
         delivered(str(tmp_path))
 
 
+def test_a_file_of_the_past_that_is_lost_keeps_nobody_from_the_present(publish: Publish, target: Path) -> None:
+    old, new = (publish("ingestion", "plays", "2026-01-05", pl.DataFrame({"id": [name]})) for name in ("old", "new"))
+    first, second = datetime(2026, 2, 1, 12, tzinfo=UTC), datetime(2026, 2, 2, 12, tzinfo=UTC)
+    history = [
+        {**old, "published_at": first, "superseded_at": second},
+        {**new, "published_at": second, "superseded_at": None},
+    ]
+    Path(old["location"]).unlink()
+    deliver(str(target), "recipe-1", catalogue_of(new), pl.LazyFrame(history, schema=HISTORY))
+    assert ask(target, "SELECT id FROM ingestion.plays_as_of('2026-02-03')") == [("new",)]
+    assert ask(target, "SELECT id FROM ingestion.plays_as_of('2026-02-01')") == []
+
+
 def test_what_was_read_at_a_moment_is_a_macro_of_each_stage(publish: Publish, target: Path) -> None:
     first, second = datetime(2026, 2, 1, 12, tzinfo=UTC), datetime(2026, 2, 2, 12, tzinfo=UTC)
     old, new, other = (

@@ -247,6 +247,15 @@ def test_the_delivery_before_is_switched_back_without_writing_it_again(client: r
     assert client.hget("plays:current", "generation") == generation
 
 
+def test_a_server_that_lost_what_it_serves_gets_the_delivery_before_anew(client: redis.Redis) -> None:
+    store = RedisWidgetStore(client)
+    for recipe in ("good", "wrong"):
+        store.deliver(recipe, counts({"track": len(recipe)}))
+    client.delete("plays:current")
+    store.deliver("good", counts({"track": 4}))
+    assert (store.delivered(), store.play_counts(["track"])) == ("good", {"track": 4})
+
+
 def test_a_server_that_lost_counts_holds_no_recipe_and_is_filled_again(client: redis.Redis) -> None:
     store = RedisWidgetStore(client)
     store.deliver("recipe", counts({"track": 1}))

@@ -229,9 +229,11 @@ def test_a_preview_takes_names_as_text_and_is_short_however_much_there_is() -> N
     many = given._replace(
         incidents=pl.concat([declared(name, ["ip"]) for name in names]),
         daily_plays=plays([(day, "DE", 10**9 + day, 10**9) for day in range(1, 32)]),
-        spam_by_type=spam([("DE", f"{HOSTILE} {number}", 10**9) for number in range(50)]),
+        spam_by_type=spam([("DE", f"{number}\x01{HOSTILE}", 10**9) for number in range(50)]),
     )
     told = preview(many, list(many.incidents_in_it()))
+    drawn = [b64decode(found) for found in re.findall(r"base64,([^)]*)", told)]
+    assert [ET.fromstring(svg).tag for svg in drawn] == ["{http://www.w3.org/2000/svg}svg"] * 2  # noqa: S314 - our own
     assert "![x]" not in told
     assert "and 31 more incidents" in told
     assert len(told) < 30_000
