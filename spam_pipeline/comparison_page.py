@@ -7,18 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from spam_pipeline.pictures import picture_of, picture_of_figures
-from spam_pipeline.protocol.comparison import ComparedPartition, Comparison, Side
-from spam_pipeline.protocol.comparison.figures import Mark
-from spam_pipeline.protocol.comparison.rows import Rows
-from spam_pipeline.protocol.comparison.text import (
-    difference,
-    number,
-    significance,
-    told_example,
-    told_moved,
-    told_rows,
+from spam_pipeline.protocol import Finding
+from spam_pipeline.protocol.operating import (
+    ComparedPartition,
+    Comparison,
+    Mark,
+    Rows,
+    Side,
+    finding_lines,
+    format_difference,
+    format_example,
+    format_number,
+    format_rows,
+    format_shifts,
+    format_significance,
 )
-from spam_pipeline.protocol.finding import Finding, told
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1.5rem; }
@@ -82,7 +85,7 @@ def _partitions(partitions: Iterable[ComparedPartition]) -> str:
         (
             item.partition,
             *(f"{side.recipe[:_DIGITS]} {side.verdict.value}" if side else "nothing" for side in (item.old, item.new)),
-            "equal" if item.is_equal else told_rows(item.rows) if item.rows else "",
+            "equal" if item.is_equal else format_rows(item.rows) if item.rows else "",
         )
         for item in partitions
     ]
@@ -90,9 +93,9 @@ def _partitions(partitions: Iterable[ComparedPartition]) -> str:
 
 
 def _rows(rows: Rows) -> Iterator[str]:
-    yield f"<h3>Rows</h3><p>{escape(told_rows(rows))}</p>"
+    yield f"<h3>Rows</h3><p>{escape(format_rows(rows))}</p>"
     kinds = (("added", rows.added_examples), ("removed", rows.removed_examples), ("changed", rows.changed_examples))
-    found = [(kind, told_example(example)) for kind, examples in kinds for example in examples]
+    found = [(kind, format_example(example)) for kind, examples in kinds for example in examples]
     if found:
         yield _table(("", "for example"), found)
 
@@ -102,9 +105,9 @@ def _figures(comparison: Comparison) -> str:
         (
             (
                 move.name,
-                *(number(value, is_share=move.is_share) for value in (move.old, move.new)),
-                difference(move),
-                significance(move.mark, move.p),
+                *(format_number(value, is_share=move.is_share) for value in (move.old, move.new)),
+                format_difference(move),
+                format_significance(move.mark, move.p),
             ),
             _CLASSES[move.mark],
         )
@@ -128,7 +131,7 @@ _KINDS = ("", "number", "number", "number", "")
 
 def _distributions(comparison: Comparison) -> str:
     rows = [
-        (shift.name, f"{shift.size:.2%}", significance(shift.mark, shift.p), told_moved(shift.moved))
+        (shift.name, f"{shift.size:.2%}", format_significance(shift.mark, shift.p), format_shifts(shift.moved))
         for shift in comparison.figures.shifts
     ]
     head = ("distribution", "rows elsewhere", "significance", "moved most")
@@ -147,7 +150,7 @@ def _findings(item: ComparedPartition) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> str:
-    return f'<p class="{finding.severity.value}">{escape(next(told(finding)))}</p>{picture_of(finding) or ""}'
+    return f'<p class="{finding.severity.value}">{escape(next(finding_lines(finding)))}</p>{picture_of(finding) or ""}'
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:

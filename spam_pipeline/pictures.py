@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from spam_pipeline.protocol.comparison import Comparison
-    from spam_pipeline.protocol.comparison.figures import Shift
-    from spam_pipeline.protocol.finding import Clue, Curve, Finding, Moved
+    from spam_pipeline.protocol import Clue, Curve, Finding
+    from spam_pipeline.protocol.operating import CategoryShift, Comparison, Shift
 
     Panel = tuple[int, Callable[[Axes], None]]
     """How many bars high a panel is, and what draws it."""
@@ -109,13 +108,13 @@ def _draw_clues(axes: Axes, clues: Sequence[Clue]) -> None:
     """One bar per clue, from what is usual to what was seen, on a scale of ratios; both numbers stand right of it."""
     ratios = [_ratio(clue.seen, clue.usual) for clue in clues]
     for place, (clue, ratio) in enumerate(zip(clues, ratios, strict=True)):
-        axes.barh(place, ratio - 1, left=1, height=0.55, color=COLOURS.get(clue.speaks_for, _MUTED))
+        axes.barh(place, ratio - 1, left=1, height=0.55, color=COLOURS.get(clue.supports, _MUTED))
         numbers = f"{_number(clue.seen)}, usual {_number(clue.usual)}"
         axes.text(1.02, place, numbers, transform=axes.get_yaxis_transform(), va="center")
     axes.axvline(1, color=_INK, linewidth=0.8)
     _name_bars(axes, [clue.what for clue in clues])
     _scale_of_ratios(axes, ratios)
-    speaks = [name for name in COLOURS if any(clue.speaks_for == name for clue in clues)]
+    speaks = [name for name in COLOURS if any(clue.supports == name for clue in clues)]
     _explain(axes, [(f"speaks for {name}", COLOURS[name]) for name in speaks])
 
 
@@ -149,7 +148,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
     _explain(axes, [(curve.name, colours[min(place, 1)]) for place, curve in enumerate(curves)])
 
 
-def _draw_moved(axes: Axes, moved: Sequence[Moved], names: tuple[str, str]) -> None:
+def _draw_moved(axes: Axes, moved: Sequence[CategoryShift], names: tuple[str, str]) -> None:
     """Two bars per value: the share of the rows that it had, and the one it has."""
     for place, item in enumerate(moved):
         for share, offset, colour in ((item.expected, -0.19, _OLD), (item.seen, 0.19, _NEW)):

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from spam_pipeline.comparison_page import page_of
-from spam_pipeline.protocol.comparison import Comparison
+from spam_pipeline.protocol.operating import Comparison
 from spam_pipeline_tests.compared_versions import COMPARISON, SAME, SEVERAL
 
 VOID = {"meta", "br", "img"}

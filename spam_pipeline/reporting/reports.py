@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
 from spam_pipeline.reporting.month import Figures, Month
 from spam_pipeline.reporting.pages.incident_page import incident_page

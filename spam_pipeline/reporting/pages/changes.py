@@ -23,7 +23,7 @@ _CHANGES = re.compile(r"<!--changes-->.*?<!--/changes-->", re.DOTALL)
 _MADE_OF = re.compile(re.escape(_RECIPE) + r'([^"]*)">')
 
 _NONE = "—"
-_WITHOUT_ORIGIN = "Nothing that is remembered explains it."
+_WITHOUT_ROOT_CAUSE = "Nothing that is remembered explains it."
 
 
 def delivered_page(bare: str, recipe: str, changes: str = "") -> str:
@@ -43,7 +43,7 @@ def recipe_of(page: str) -> str | None:
     return unescape(found[1]) if found else None
 
 
-def changes_section(month: str, since: datetime, before: Figures, now: Figures, origins: Sequence[str]) -> str:
+def changes_section(month: str, since: datetime, before: Figures, now: Figures, root_causes: Sequence[str]) -> str:
     """What has changed since a page of a month was published, and why, for people who know nothing of versions."""
     was, is_ = dict(before), dict(now)
     rows: list[list[Cell]] = [
@@ -54,9 +54,9 @@ def changes_section(month: str, since: datetime, before: Figures, now: Figures, 
     figures = (
         table(("", "before", "now"), rows) if rows else "<p>No headline number; something further down differs.</p>"
     )
-    reasons = "".join(f"<li>{escape(origin[:1].upper() + origin[1:])}.</li>" for origin in origins)
+    reasons = "".join(f"<li>{escape(root_cause[:1].upper() + root_cause[1:])}.</li>" for root_cause in root_causes)
     return (
         '<section class="changes"><h2>What changed since the last version, and why</h2>'
         f'<p class="note">Before: as it was published on {since:%Y-%m-%d at %H:%M} UTC.</p>{figures}'
-        f"<p>Why: in what the pages of {escape(month)} rest on, this has happened since.</p><ul>{reasons or f'<li>{_WITHOUT_ORIGIN}</li>'}</ul></section>"
+        f"<p>Why: in what the pages of {escape(month)} rest on, this has happened since.</p><ul>{reasons or f'<li>{_WITHOUT_ROOT_CAUSE}</li>'}</ul></section>"
     )
