@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.protocol.code_version import CodeVersion, changed, code_version, hold_sources
+from spam_pipeline.protocol.code_version import CodeVersion, changed, code_version
 from spam_pipeline.protocol.errors import WrongDefinition
+from spam_pipeline.protocol.graph import StageGraph
 from spam_pipeline.protocol.stage import Stage
 
 _NUMBERS = count()
@@ -471,16 +472,29 @@ def test_files_move_behind_an_opaque_door_for_nothing(make: MakePackage) -> None
     assert code_version(function, opaque=opaque) == before
 
 
-def test_a_file_that_was_edited_before_anything_was_derived_of_it_counts_as_it_was_when_it_was_held(
-    package: Package,
-) -> None:
-    function = package.function()
-    hold_sources(package.name)
-    package.write("signals.py", "LIMIT = 11\n\n\ndef gap(value):\n    return value\n")
-    held = code_version(function)
-    importlib.reload(sys.modules[f"{package.name}.signals"])
-    names = ("numbers.half (removed)", "signals.LIMIT", GAP)
-    assert changed(held, code_version(function)) == package.names(names)
+def test_a_graph_holds_the_sources_that_run_although_it_derives_code_versions_later(make: MakePackage) -> None:
+    package = make({"__init__.py": "", "a.py": TOY, "b.py": "LIMIT = 10\n"})
+    stage = importlib.import_module(f"{package.name}.a").toys
+    held = StageGraph([stage], [], {"landed": 1})
+    package.write("b.py", "LIMIT = 11\n")
+    assert changed(held.code_versions["toys"], StageGraph([stage], [], {"landed": 1}).code_versions["toys"]) == []
+    importlib.reload(sys.modules[f"{package.name}.b"])
+    later = StageGraph([stage], [], {"landed": 1})
+    assert changed(held.code_versions["toys"], later.code_versions["toys"]) == package.names(("b.LIMIT",))
+
+
+TOY = '''
+from PACKAGE.b import LIMIT
+from spam_pipeline.partitions import event_days
+from spam_pipeline.protocol.stage import stage
+from spam_pipeline_tests.protocol.toy_pipeline import Numbers
+
+
+@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+def toys(landed):
+    """A stage with a limit."""
+    return landed.limit(LIMIT)
+'''
 
 
 def test_changed_lists_what_differs_in_order() -> None:
