@@ -14,10 +14,13 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from spam_pipeline.protocol.code_version.form_cache import kept_module
 from spam_pipeline.protocol.code_version.normal_form import Form, Module, extended, read_module, with_rules
 from spam_pipeline.protocol.foundation.digest import digest, digest_of_file
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
@@ -60,7 +63,7 @@ def code_version(
     for reached in (function, *shown_by):
         reach.follow(reached.__module__, reached.__qualname__)
     definitions = dict(sorted(reach.digests.items()))
-    versions = {name: _installed(name) for name in sorted(set(libraries))}
+    versions = {name: _installed(name, tuple(sys.path)) for name in sorted(set(libraries))}
     return CodeVersion(digest(("code version", definitions, versions)), definitions, versions)
 
 
@@ -73,6 +76,17 @@ def rules_version(contract: type | Callable[..., Any], *, opaque: tuple[str, ...
     reach = _Reach(sources, opaque, with_rules=True)
     reach.follow(sources.start, contract.__qualname__)
     return digest(("rules", dict(sorted(reach.digests.items()))))
+
+
+def hold_sources(package: str) -> None:
+    """Read the sources of a package's loaded modules now, so that what is derived of them later is of the code that runs.
+
+    Without this, somebody who edits a file below a process that goes on running would give its old code the new version.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == package and (file := getattr(module, "__file__", None)):
+            with suppress(OSError, UnicodeDecodeError):  # such as of a module in an archive; reaching it is the error
+                _source(name, Path(file))
 
 
 def changed(old: CodeVersion, new: CodeVersion) -> list[str]:
@@ -89,7 +103,9 @@ def changed(old: CodeVersion, new: CodeVersion) -> list[str]:
     return found
 
 
-def _installed(distribution: str) -> str:
+@lru_cache
+def _installed(distribution: str, _path: tuple[str, ...]) -> str:
+    """The version of a distribution on the path of imports; finding it reads a file of some hundred lines."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError as missing:
@@ -119,7 +135,7 @@ class _Sources:
     @classmethod
     def around(cls, function: Callable[..., Any] | type) -> "_Sources":
         """The sources of the package that `function` is defined in."""
-        name, qualified = function.__module__, getattr(function, "__qualname__", repr(function))
+        name, qualified = function.__module__, getattr(function, "__qualname__", None) or repr(function)
         if not qualified.isidentifier():
             raise _wrong(
                 f"{name}.{qualified}", "it is no function with a name at the top level of a module; define it so"
@@ -137,7 +153,7 @@ class _Sources:
         elsewhere = (place / "__init__.py", place.with_name(f"{place.name}.py"))
         for path in (self.file,) if name == self.start else elsewhere:
             if path.is_file():
-                return read_module(name, path, _source(name, path))
+                return kept_module(name, path, _source(name, path))
         return read_module(name, place / "__init__.py", "") if place.is_dir() else None
 
 

@@ -4,12 +4,12 @@ Built once from the stages, the sources and the names of the configuration; ever
 error here. It holds no data and knows no partition.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from spam_pipeline.protocol.code_version.code_version import CodeVersion, code_version, rules_version
+from spam_pipeline.protocol.code_version.code_version import CodeVersion, code_version, hold_sources, rules_version
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, audits_against_history, column_types
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
@@ -24,8 +24,35 @@ Configuration = Mapping[str, Any]
 """Settings that stages may take as parameters, by name."""
 
 
+_Value = TypeVar("_Value")
+
+
+class _Derived(Mapping[str, _Value]):
+    """A value for each stage by name, derived when it is first asked for."""
+
+    def __init__(self, stages: Mapping[str, AnyStage], derive: Callable[[AnyStage], _Value]) -> None:
+        self._stages = stages
+        self._derive = derive
+        self._known: dict[str, _Value] = {}
+
+    def __getitem__(self, name: str) -> _Value:
+        if name not in self._known:
+            self._known[name] = self._derive(self._stages[name])
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stages)
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+
 class StageGraph:
-    """Stages in topological order, with their code versions and the configuration each one reads."""
+    """Stages in topological order, with their code versions and the configuration each one reads.
+
+    Code versions and contract digests are derived from the sources when they are first asked for, and only then raise
+    `WrongDefinition` for what cannot be read there.
+    """
 
     def __init__(self, stages: Iterable[AnyStage], sources: Iterable[Source], configuration: Configuration) -> None:
         self.sources: Mapping[str, Source] = MappingProxyType({source.name: source for source in sources})
@@ -43,17 +70,12 @@ class StageGraph:
                     _check_schema(stage, reads, reads.schema_read, self.stages[upstream])
                 if reads.expectations:
                     _check_expectations(stage, reads, self.stages[upstream])
-        self.code_versions: Mapping[str, CodeVersion] = MappingProxyType(
-            {
-                name: code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))
-                for name, stage in self.stages.items()
-            }
-        )
+        for package in {stage.function.__module__.partition(".")[0] for stage in self.stages.values()}:
+            hold_sources(package)
+        self.code_versions: Mapping[str, CodeVersion] = _Derived(self.stages, self._code_version)
+        self.contract_digests: Mapping[str, str] = _Derived(self.stages, _contract_digest)
         self.audited_against_history: frozenset[str] = frozenset(
             name for name, stage in self.stages.items() if audits_against_history(stage.contract)
-        )
-        self.contract_digests: Mapping[str, str] = MappingProxyType(
-            {name: _contract_digest(stage) for name, stage in self.stages.items()}
         )
 
     def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
@@ -105,6 +127,9 @@ class StageGraph:
     def configuration_digests(self, stage: AnyStage) -> dict[str, str]:
         """What the stage's configuration adds to its recipes: the digest of each entry, which need not be shown itself."""
         return {name: digest((name, value)) for name, value in self.configuration_of(stage).items()}
+
+    def _code_version(self, stage: AnyStage) -> CodeVersion:
+        return code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))
 
     def _shown_by(self, stage: AnyStage) -> list[Callable[..., Any]]:
         """The functions that show upstreams to a stage in schemas that those have moved on from."""

@@ -1,5 +1,6 @@
 """How stages are connected, and what is refused when they are defined."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,14 @@ from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, landed_numbers, numbers, toy_graph
+from spam_pipeline_tests.protocol.toy_pipeline import (
+    STAGES,
+    Numbers,
+    landed_numbers,
+    numbers,
+    received_numbers,
+    toy_graph,
+)
 
 
 @stage(partitions=event_days, contract=Numbers, owner="team:toys")
@@ -57,6 +65,14 @@ def test_a_stage_that_reads_nothing_known_is_refused_with_what_there_is() -> Non
         match=r"lost reads 'nowhere', which is no stage, source or setting; there are contents_read, lost, partition",
     ):
         StageGraph([lost], [], {})
+
+
+def test_what_needs_the_source_is_derived_when_it_is_asked_for(tmp_path: Path) -> None:
+    hidden = StageGraph([replace(received_numbers, libraries=("no-such-library",)), numbers], [landed_numbers], {})
+    assert list(hidden.code_versions) == list(hidden.contract_digests) == ["received_numbers", "numbers"]
+    assert hidden.code_versions["numbers"] == toy_graph(tmp_path).code_versions["numbers"]
+    with pytest.raises(WrongDefinition, match="the declared library no-such-library isn't installed"):
+        hidden.code_versions.get("received_numbers")
 
 
 def test_two_stages_of_one_name_are_refused() -> None:
