@@ -22,7 +22,6 @@ _reference_stage = partial(
     partitions=unpartitioned,
     owner=_OWNER,
     libraries=("cryptography", "polars", "polars-hash", "pycountry"),
-    side_parts=_SIDE_PARTS,
 )
 """Declares a stage of one reference file; its rows that break a rule go to a part of their own."""
 
@@ -77,37 +76,37 @@ def plays(
     return distinct_plays(received_plays)
 
 
-@_reference_stage(contract=contracts.Tracks)
+@_reference_stage(contract=contracts.Tracks, side_parts=_SIDE_PARTS)
 def tracks(tracks_file: LandedFile, identifier_key: str) -> reference.Parts:
     """The catalogue of tracks with artist, duration and day of upload, by month of upload."""
     return reference.tracks_by_month(tracks_file, identifier_key)
 
 
-@_reference_stage(contract=contracts.Rights)
+@_reference_stage(contract=contracts.Rights, side_parts=_SIDE_PARTS)
 def rights(rights_file: LandedFile) -> reference.Parts:
     """Who is paid for a track, from when until when, and with which share in parts per million."""
     return reference.all_rights(rights_file)
 
 
-@_reference_stage(contract=contracts.Agreements)
+@_reference_stage(contract=contracts.Agreements, side_parts=_SIDE_PARTS)
 def agreements(agreements_file: LandedFile) -> reference.Parts:
     """By which rule a payee agreed to be paid, pro-rata or user-centric, and from when, by the month in which that is."""
     return reference.agreements_by_month(agreements_file)
 
 
-@_reference_stage(contract=contracts.Accounts)
+@_reference_stage(contract=contracts.Accounts, side_parts=_SIDE_PARTS)
 def accounts(accounts_file: LandedFile, identifier_key: str) -> reference.Parts:
     """Listeners' accounts with country and tier, by month of creation."""
     return reference.accounts_by_month(accounts_file, identifier_key)
 
 
-@_reference_stage(contract=contracts.Revenue)
+@_reference_stage(contract=contracts.Revenue, side_parts=_SIDE_PARTS)
 def revenue(revenue_file: LandedFile) -> reference.Parts:
     """Net revenue in minor units of its currency, by month, country and tier: the pools that royalties share out."""
     return reference.revenue_by_month(revenue_file)
 
 
-@_reference_stage(contract=contracts.Incidents)
+@_reference_stage(contract=contracts.Incidents, side_parts=_SIDE_PARTS)
 def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Parts:
     """What experts declared about spam: entities, a window, an attack type and a status, in every event day it touches."""
     return reference.incidents_by_day(incidents_file, identifier_key)
