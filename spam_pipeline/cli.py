@@ -16,9 +16,9 @@ import duckdb
 import sqlalchemy.exc
 import typer
 
-from spam_pipeline.comparison_page import page_of
 from spam_pipeline.demonstration import demonstrate
 from spam_pipeline.headless import InstanceNotTold, converge_headless
+from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.protocol.comparison.text import as_json as as_json_of
 from spam_pipeline.protocol.comparison.text import lines_of

@@ -17,7 +17,7 @@ from spam_pipeline.protocol.errors import PipelineError
 from spam_pipeline.protocol.finding import Finding, told
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.needs import State
-from spam_pipeline.reporting.pages.places import INDEX
+from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM

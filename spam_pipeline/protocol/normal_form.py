@@ -22,7 +22,7 @@ _WHAT_JUDGES = frozenset(
 )
 """What a contract says about data besides columns: it describes and judges data, and does not make it."""
 
-_RESOURCE_SUFFIXES = frozenset({".sql", ".proto", ".json", ".csv"})
+_RESOURCE_SUFFIXES = frozenset({".sql", ".proto", ".json", ".csv", ".j2", ".css"})
 _LONGEST_PATH = 200  # a longer text is none, and asking the file system about it may fail
 _IGNORED_FIELDS = frozenset({"returns", "ctx", "kind", "type_comment", "type_params"})
 _IMPORTERS = frozenset({"importlib:import_module", "builtins:__import__"})

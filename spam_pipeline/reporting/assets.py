@@ -151,7 +151,7 @@ def incident_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     partitions=statement_months,
     contract=Reports,
     owner=_OWNER,
-    libraries=["polars"],
+    libraries=["jinja2", "polars"],
     selections={
         **dict.fromkeys(("daily_plays", "spam_by_type", "incident_plays"), DaysOfMonth()),
         "incidents": PartsOfMonth(),
@@ -201,7 +201,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     partitions=unpartitioned,
     contract=ReportPages,
     owner=_OWNER,
-    libraries=["polars"],
+    libraries=["jinja2", "polars"],
     selections={"reports": EveryPartition()},
     reads={"reports": Reads(("month", "about"))},
     delivery=report_delivery,

@@ -1,0 +1,150 @@
+"""Pictures of findings and comparisons: what of them is drawn, for people who have to judge. How is the plotter's work."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from spam_pipeline.pages.plotter import (
+    MUTED,
+    NARROW,
+    NEW,
+    OLD,
+    Bar,
+    Bars,
+    Curves,
+    Key,
+    Panel,
+    Series,
+    Tick,
+    drawing,
+    number,
+)
+from spam_pipeline.protocol.fingerprint import NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from spam_pipeline.protocol.comparison import Comparison
+    from spam_pipeline.protocol.comparison.figures import Shift
+    from spam_pipeline.protocol.finding import Clue, Curve, Finding, Moved
+
+COLOURS = {"attack": "#c0392b", "release": "#2e8b57"}
+"""Colours of what a clue speaks for; a clue that speaks for nothing is grey."""
+
+_FURTHEST = 32.0
+"""A clue further from what is usual than this many times is drawn as if it were this far; its numbers are written beside it."""
+
+_HOURS = 24
+_MOST_PANELS = 3
+_STEPS_PER_OCTAVE, _MOST_TICKS = 2, 6
+
+
+def picture_of(finding: Finding) -> Markup:
+    """A finding as SVG: its clues beside its curves, and the values that moved most; nothing when it has none of these."""
+    evidence = finding.evidence
+    panels: list[Panel] = []
+    if evidence and evidence.clues:
+        panels.append(_clues(evidence.clues))
+    if evidence and evidence.curves:
+        panels.append(_curves(evidence.curves))
+    panels.append(_moved(finding.moved, ("expected", "seen")))
+    return drawing(panels, finding.about, NARROW)
+
+
+def picture_of_figures(comparison: Comparison) -> Markup:
+    """The distributions of a comparison that moved most, old beside new, as SVG; nothing when none moved."""
+    moved = sorted((shift for shift in comparison.figures.shifts if shift.moved), key=lambda shift: -shift.size)
+    return drawing([_shift(shift) for shift in moved[:_MOST_PANELS]], comparison.stage, NARROW)
+
+
+def _clues(clues: Sequence[Clue]) -> Bars:
+    """One bar per clue, from what is usual to what was seen, on a scale of ratios."""
+    distances = [math.log2(_ratio(clue.seen, clue.usual)) for clue in clues]
+    low, high = min([-1.0, *distances]), max([1.0, *distances])
+
+    def place(distance: float) -> float:
+        return (distance - low) / (high - low)
+
+    rows = [
+        (clue.what, [Bar(place(distance), _seen_and_usual(clue), COLOURS.get(clue.speaks_for, MUTED))])
+        for clue, distance in zip(clues, distances, strict=True)
+    ]
+    ticks = {-5: "1/32", -3: "1/8", 0: "usual", 3: "8 times", 5: "32 times"}
+    keys = [Key(f"speaks for {name}", COLOURS[name]) for name in COLOURS if any(c.speaks_for == name for c in clues)]
+    shown = [Tick(place(distance), words) for distance, words in ticks.items() if low <= distance <= high]
+    return Bars(rows, keys, shown, place(0))
+
+
+def _seen_and_usual(clue: Clue) -> str:
+    return f"{number(clue.seen)}, usual {number(clue.usual)}"
+
+
+def _ratio(seen: float, usual: float) -> float:
+    """How many times what is usual was seen, within what can be drawn."""
+    if usual <= 0 or seen <= 0:
+        return 1.0 if seen == usual else _FURTHEST if seen > usual else 1 / _FURTHEST
+    return min(_FURTHEST, max(1 / _FURTHEST, seen / usual))
+
+
+def _curves(curves: Sequence[Curve]) -> Curves:
+    """Curves as shares of their own sum, so that their shapes compare; the first is in question."""
+    wholes = [sum(curve.values) or 1.0 for curve in curves]
+    series = [
+        Series(curve.name, [100 * value / whole for value in curve.values], place == 0)
+        for place, (curve, whole) in enumerate(zip(curves, wholes, strict=True))
+    ]
+    is_day = all(len(curve.values) == _HOURS for curve in curves)
+    return Curves(series, [Tick(hour, f"{hour}:00") for hour in range(0, _HOURS + 1, 6)] if is_day else [], " %")
+
+
+def _moved(moved: Sequence[Moved], names: tuple[str, str], title: str = "") -> Bars:
+    """Two bars per value: the share of the rows that it had, and the one it has."""
+    most = max((max(item.expected, item.seen) for item in moved), default=0) or 1.0
+    rows = [
+        (
+            item.value,
+            [Bar(share / most, _percent(share), colour) for share, colour in ((item.expected, OLD), (item.seen, NEW))],
+        )
+        for item in moved
+    ]
+    return Bars(rows, [Key(name, colour) for name, colour in zip(names, (OLD, NEW), strict=True)], title=title)
+
+
+def _shift(shift: Shift) -> Panel:
+    """Bars of the values that moved most, or, of magnitudes, the whole distribution."""
+    title = f"{shift.name}: {_percent(shift.size)} elsewhere"
+    sides = [_by_step(side) for side in (shift.old, shift.new) if shift.is_of_magnitudes]
+    if any(sides):
+        return _magnitudes(*sides, title)
+    return _moved(shift.moved, ("old", "new"), title)
+
+
+def _magnitudes(old: Mapping[int, float], new: Mapping[int, float], title: str) -> Curves:
+    """The shares of magnitudes, in steps of half an octave."""
+    steps = range(min({*old, *new}), max({*old, *new}) + 1)
+    series = [
+        Series(name, [100 * side.get(step, 0.0) for step in steps], name == "new")
+        for name, side in (("old", old), ("new", new))
+    ]
+    ticks = [
+        Tick(step - steps.start, number(float(f"{2 ** (step / _STEPS_PER_OCTAVE):.2g}")))
+        for step in steps[:: max(1, len(steps) // _MOST_TICKS)]
+    ]
+    return Curves(series, ticks, " %", title)
+
+
+def _by_step(shares: Mapping[str, float]) -> dict[int, float]:
+    """Shares of magnitudes by step. Zero is left out, and what has none: their shares are among the values that moved."""
+    found: dict[int, float] = {}
+    for label, share in shares.items():
+        if label not in {NULL, "0"}:
+            step = math.floor(_STEPS_PER_OCTAVE * math.log2(float(label)))
+            found[step] = found.get(step, 0.0) + share
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 or share == 0 else "<0.1%"  # noqa: PLR2004

@@ -1,0 +1,23 @@
+"""Plays over the days of a month: what tables and drawings of any page have of them."""
+
+import polars as pl
+
+from spam_pipeline.pages.plotter import Curves, Series, Tick
+
+
+def by_day(plays: pl.DataFrame) -> pl.DataFrame:
+    """The `plays` and `plays_without_spam` of each `event_day`."""
+    return plays.group_by("event_day").agg(pl.col("plays", "plays_without_spam").sum()).sort("event_day")
+
+
+def curves_of_days(plays: pl.DataFrame, kept: str) -> Curves:
+    """All plays of each day, and those that are kept, under that name."""
+    days = by_day(plays)
+    dates = days["event_day"].dt.to_string("%Y-%m-%d").to_list()
+    return Curves(
+        [
+            Series("all plays", days["plays"].to_list()),
+            Series(kept, days["plays_without_spam"].to_list(), is_in_question=True),
+        ],
+        [Tick(0, dates[0]), Tick(len(dates), dates[-1])] if dates else [],
+    )
