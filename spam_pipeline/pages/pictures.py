@@ -116,9 +116,10 @@ def _moved(moved: Sequence[Moved], names: tuple[str, str], title: str = "") -> B
 def _shift(shift: Shift) -> Panel:
     """Bars of the values that moved most, or, of magnitudes, the whole distribution."""
     title = f"{shift.name}: {_percent(shift.size)} elsewhere"
-    sides = [_by_step(side) for side in (shift.old, shift.new) if shift.is_of_magnitudes]
-    if any(sides):
-        return _magnitudes(*sides, title)
+    if shift.is_of_magnitudes:
+        old, new = _by_step(shift.old), _by_step(shift.new)
+        if old or new:
+            return _magnitudes(old, new, title)
     return _moved(shift.moved, ("old", "new"), title)
 
 

@@ -1,4 +1,4 @@
-"""The plotter: bars and curves, side by side, as one SVG drawing. What of some data is drawn is not decided here.
+"""The plotter: bars and curves, below each other, as one SVG drawing. What of some data is drawn is not decided here.
 
 A drawing is text that depends on its panels alone, so that the same data is always the same bytes. It is written by a template
 and not by a library of plots, because a month can have thousands of incidents, each with a page and a drawing.
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 INK, MUTED, OLD, NEW = "#222222", "#8a8f98", "#b4b9c1", "#2f6fb0"
 NARROW, WIDE = 480, 880
-"""Widths of a panel: of one among others, and of one that has a page's width to itself."""
+"""Widths of a drawing: of one that stands in a column of a page, and of one that has its width to itself."""
 
-_CHARACTER, _LINE, _GAP, _BAR = 6.6, 18, 10, 13
-"""The width of an average character, and the heights of a line of text, of what is between rows of bars, and of a bar."""
+_CHARACTER, _TITLE_CHARACTER = 7.2, 9.2
+"""The widths of an average character, of text and of a title, in a font that is rather wide."""
 
-_LONGEST_NAME, _LONGEST_TITLE = 26, 80
+_LINE, _GAP, _BAR = 18, 10, 13
+"""The heights of a line of text, of what is between rows of bars, and of a bar."""
+
+_LONGEST_NAME = 26
 _PLOT_RATIO, _MOST_TICKS = 4, 4
 
 
@@ -93,27 +96,23 @@ class _Element(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Elements, and where the drawing has them."""
+    """Elements, and how far down the drawing has them."""
 
-    left: int
     top: int
     elements: Sequence[_Element]
 
 
 def drawing(panels: Sequence[Panel], title: str = "", width: int = WIDE) -> Markup:
-    """Panels side by side as SVG, each `width` wide, under a title; nothing where no panel has anything to draw."""
-    shown = [panel for panel in panels if (panel.rows if isinstance(panel, Bars) else panel.series)]
-    if not shown:
+    """Panels below each other as SVG, under a title; nothing where no panel has anything to draw."""
+    top, groups = _LINE + 4 if title else 0, []
+    for panel in panels:
+        if panel.rows if isinstance(panel, Bars) else panel.series:
+            drawn, top = _panel(panel, top, width)
+            groups += drawn
+    if not groups:
         return Markup()
-    lefts = [place * (width + 2 * _GAP) for place in range(len(shown))]
-    drawn = [_panel(panel, left, _LINE + 4 if title else 0, width) for panel, left in zip(shown, lefts, strict=True)]
-    return rendered(
-        "templates/drawing.svg.j2",
-        title=shortened(title, _LONGEST_TITLE),
-        width=lefts[-1] + width,
-        height=max(bottom for bottom, _ in drawn),
-        groups=[group for _, groups in drawn for group in groups],
-    )
+    title = shortened(title, int(width / _TITLE_CHARACTER))
+    return rendered("templates/drawing.svg.j2", title=title, width=width, height=top, groups=groups)
 
 
 def shortened(words: str, most: int = _LONGEST_NAME) -> str:
@@ -127,15 +126,15 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"  # noqa: PLR2004
 
 
-def _panel(panel: Panel, left: int, top: int, width: int) -> tuple[int, list[_Group]]:
-    """Where a panel ends, and what it is made of: title and keys above what is drawn."""
+def _panel(panel: Panel, top: int, width: int) -> tuple[list[_Group], int]:
+    """A panel, with its title and its keys above what is drawn, and where it ends."""
     keys = panel.keys if isinstance(panel, Bars) else [series.key for series in panel.series]
     groups = []
     for line in filter(None, ([_text(0, 0, panel.title)] if panel.title else [], _keys(keys))):
-        groups.append(_Group(left, top + 13, line))
+        groups.append(_Group(top + 13, line))
         top += _LINE
     height, elements = _bars(panel, width) if isinstance(panel, Bars) else _curves(panel, width)
-    return top + 4 + height, [*groups, _Group(left, top + 4, elements)]
+    return [*groups, _Group(top + 4, elements)], top + 4 + height + _GAP
 
 
 def _bars(panel: Bars, width: int) -> tuple[int, list[_Element]]:
@@ -195,7 +194,7 @@ def _levels(most: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten, from zero up: few enough to be read."""
     power = 10.0 ** math.floor(math.log10(most / _MOST_TICKS))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * _MOST_TICKS >= most)
-    return [step * place for place in range(int(most / step) + 1)]
+    return [step * place for place in range(int(most / step + 1e-9) + 1)]
 
 
 def _keys(keys: Iterable[Key]) -> list[_Element]:

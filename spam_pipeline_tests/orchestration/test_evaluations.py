@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from spam_pipeline.markdown import as_text
 
 from spam_pipeline.orchestration.evaluations import Expected, evaluations, expected_of, nothing_to_audit
+from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.protocol.partition import WHOLE

@@ -48,9 +48,9 @@ class ParsedPage(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def a_page(name: str, figures: Sequence[tuple[str, str]]) -> str:
-    """A bare page with headline numbers and nothing else."""
+def a_page(name: str, figures: Sequence[tuple[str, str]], index: str = "index.html") -> str:
+    """A bare page with headline numbers and a link, and nothing else."""
     nothing = Curves([])
     return incident_page(
-        IncidentPage("2026-01", name, Link(name, name), figures, [], [], 0, 0, nothing, [], [], 0, [], [], [])
+        IncidentPage("2026-01", name, Link("All", index), figures, [], [], 0, 0, nothing, [], [], 0, [], [], [])
     )

@@ -31,7 +31,7 @@ landed_pages = Source("landed_pages", statement_months, "Figures of pages.")
 
 def a_page(about: str, plays: int) -> str:
     """A bare page with one figure."""
-    return parsed_page.a_page(about, [("plays", f"{plays}")])
+    return parsed_page.a_page(about, [("plays", f"{plays}")], "../index.html" if about else "index.html")
 
 
 @stage(partitions=statement_months, contract=Reports, owner="team:reporting", file_by_file=True, context="reporting")

@@ -96,7 +96,7 @@ def test_any_text_is_the_name_of_a_page_within_the_folder(tmp_path: Path) -> Non
     assert all(name.startswith(f"{MONTH}/") and len(name) < 100 and name.isascii() for name in names)
     index = ParsedPage((home / "reports" / "index.html").read_text(encoding="utf-8"))
     assert set(index.addresses) == {"2026-01.html", *names}
-    assert "script" not in index.elements | ParsedPage(page(home, HOSTILE[1])).elements
+    assert "script" not in index.tags + ParsedPage(page(home, HOSTILE[1])).tags
 
 
 @pytest.mark.parametrize("cut_at", ["", "b"])
