@@ -10,9 +10,8 @@ def by_day(plays: pl.DataFrame) -> pl.DataFrame:
     return plays.group_by("event_day").agg(pl.col("plays", "plays_without_spam").sum()).sort("event_day")
 
 
-def curves_of_days(plays: pl.DataFrame, kept: str) -> Curves:
-    """All plays of each day, and those that are kept, under that name."""
-    days = by_day(plays)
+def curves_of_days(days: pl.DataFrame, kept: str) -> Curves:
+    """All plays of each of `by_day`, and those without spam, which are called `kept`."""
     dates = days["event_day"].dt.to_string("%Y-%m-%d").to_list()
     return Curves(
         [

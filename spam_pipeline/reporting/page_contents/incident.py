@@ -16,6 +16,7 @@ _MOST_ROWS = 20
 def contents_of_incident(incident: IncidentInMonth) -> IncidentPage:
     """What stands on the page of an incident."""
     declared = incident.declared.group_by("entity_type").agg(entities=pl.col("entity_key").n_unique().cast(pl.Int64))
+    days = by_day(incident.plays)
     return IncidentPage(
         month=incident.month,
         incident_id=incident.incident_id,
@@ -25,8 +26,8 @@ def contents_of_incident(incident: IncidentInMonth) -> IncidentPage:
         kinds=declared.sort("entity_type").rows(),
         plays=incident.play_count,
         plays_in_reports=incident.play_count_in_reports,
-        plays_by_day=curves_of_days(incident.plays, "in reports"),
-        days=by_day(incident.plays).with_columns(pl.col("event_day").dt.to_string("%Y-%m-%d")).rows(),
+        plays_by_day=curves_of_days(days, "in reports"),
+        days=days.with_columns(pl.col("event_day").dt.to_string("%Y-%m-%d")).rows(),
         worth=[(status, incident.plays_worth(status)) for status in PLAY_STATUSES],
         most_rows=_MOST_ROWS,
         countries=_most(incident.plays, "country"),

@@ -9,7 +9,7 @@ from spam_pipeline.pages.contents import Link, MonthPage, Rows
 from spam_pipeline.pages.plotter import Bar, Bars, Curves
 from spam_pipeline.reporting.contracts import NO_TYPE
 from spam_pipeline.reporting.month import IncidentInMonth, Month, share
-from spam_pipeline.reporting.page_contents.days import curves_of_days
+from spam_pipeline.reporting.page_contents.days import by_day, curves_of_days
 from spam_pipeline.reporting.page_contents.places import INDEX, place_of
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RULES, WITHHELD
 
@@ -48,7 +48,7 @@ def contents_of_month(month: Month, incidents: Sequence[IncidentInMonth]) -> Mon
 
 def plays_of_month(daily_plays: pl.DataFrame) -> Curves:
     """The plays of each day, in both truths."""
-    return curves_of_days(daily_plays, "without spam")
+    return curves_of_days(by_day(daily_plays), "without spam")
 
 
 def spam_of_month(spam_by_type: pl.DataFrame) -> Bars:
