@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from spam_pipeline.pages.contents import Figures
+from spam_pipeline.pages.page_builder import Figures
 from spam_pipeline.pages.rendering import rendered
 
-CHANGES = "<!--changes--><!--/changes-->\n"
+CHANGES = "<!--changes--><!--/changes-->"
 """The place for what has changed. No text of a page can look like it, because what begins a tag is escaped in text."""
 
 _RECIPE = '<meta name="spam-pipeline-version" content="'
@@ -27,12 +27,12 @@ _NONE = "—"
 def delivered_page(bare: str, recipe: str, changes: str = "") -> str:
     """A bare page of the version of `recipe` as it is delivered, with what has changed."""
     made_of = bare.replace(MADE_OF, f'{_RECIPE}{recipe}">', 1)
-    return made_of.replace(CHANGES, f"<!--changes-->{changes}<!--/changes-->\n", 1)
+    return made_of.replace(CHANGES, f"<!--changes-->{changes}<!--/changes-->", 1)
 
 
 def bare_page(page: str) -> str:
     """The bare page that a delivered one was made of."""
-    return _CHANGES.sub("<!--changes--><!--/changes-->", _MADE_OF.sub(MADE_OF, page, count=1), count=1)
+    return _CHANGES.sub(CHANGES, _MADE_OF.sub(MADE_OF, page, count=1), count=1)
 
 
 def recipe_of(page: str) -> str | None:

@@ -1,32 +1,42 @@
-"""The page builder: a function for each page of reports, from its record to HTML that needs nothing else.
+"""The page builder: a function for each page of reports, from what stands on it to HTML that needs nothing else.
 
-A page is text that depends on its record alone, so that equal data is equal bytes.
+A page is text that depends on its contents alone, so that equal data is equal bytes.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from spam_pipeline.pages.changes import CHANGES, MADE_OF
-from spam_pipeline.pages.contents import IncidentPage, IndexedMonth, MonthPage
-from spam_pipeline.pages.plotter import drawing
+from spam_pipeline.pages.plotter import Panel, drawing
 from spam_pipeline.pages.rendering import rendered
 
+Figures = Sequence[tuple[str, str]]
+"""Headline numbers by name, written out."""
 
-def month_page(page: MonthPage) -> str:
+
+class Link(NamedTuple):
+    """Words that lead to another page; `place` is its path seen from this one."""
+
+    words: str
+    place: str
+
+
+Rows = Sequence[Sequence[str | int | Link]]
+"""Rows of a table. Integers get their thousands apart; other numbers, such as amounts, are written out already."""
+
+Contents = Mapping[str, str | int | Link | Figures | Rows | Panel | Sequence[str]]
+"""What stands on a page, by the names that its template uses; nothing in it is HTML."""
+
+
+def month_page(contents: Contents) -> str:
     """The page of a month."""
-    return _bare_page("templates/month.html.j2", page=page)
+    return str(rendered("templates/month.html.j2", drawing=drawing, **contents))
 
 
-def incident_page(page: IncidentPage) -> str:
+def incident_page(contents: Contents) -> str:
     """The page of an incident in a month."""
-    return _bare_page("templates/incident.html.j2", page=page)
+    return str(rendered("templates/incident.html.j2", drawing=drawing, **contents))
 
 
-def index_page(months: Sequence[IndexedMonth]) -> str:
+def index_page(months: Sequence[Contents]) -> str:
     """The page that leads to those of all months and their incidents."""
-    return _bare_page("templates/index.html.j2", months=months)
-
-
-def _bare_page(template: str, **values: Any) -> str:
-    """A page with a place for the version that it was made of, and one for what has changed."""
-    return str(rendered(template, made_of=MADE_OF, changes=CHANGES, drawing=drawing, **values))
+    return str(rendered("templates/index.html.j2", months=months))

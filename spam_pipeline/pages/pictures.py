@@ -1,35 +1,16 @@
 """Pictures of findings and comparisons: what of them is drawn, for people who have to judge. How is the plotter's work."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-from spam_pipeline.pages.plotter import (
-    MUTED,
-    NARROW,
-    NEW,
-    OLD,
-    Bar,
-    Bars,
-    Curves,
-    Key,
-    Panel,
-    Series,
-    Tick,
-    drawing,
-    number,
-)
+from markupsafe import Markup
+
+from spam_pipeline.pages.plotter import MUTED, NARROW, NEW, OLD, Bar, Bars, Curves, Panel, Series, drawing
+from spam_pipeline.protocol.comparison import Comparison
+from spam_pipeline.protocol.comparison.figures import Shift
+from spam_pipeline.protocol.comparison.text import number
+from spam_pipeline.protocol.finding import Clue, Curve, Evidence, Finding, Moved
 from spam_pipeline.protocol.fingerprint import NULL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from markupsafe import Markup
-
-    from spam_pipeline.protocol.comparison import Comparison
-    from spam_pipeline.protocol.comparison.figures import Shift
-    from spam_pipeline.protocol.finding import Clue, Curve, Finding, Moved
 
 COLOURS = {"attack": "#c0392b", "release": "#2e8b57"}
 """Colours of what a clue speaks for; a clue that speaks for nothing is grey."""
@@ -43,14 +24,13 @@ _STEPS_PER_OCTAVE, _MOST_TICKS = 2, 6
 
 
 def picture_of(finding: Finding) -> Markup:
-    """A finding as SVG: its clues beside its curves, and the values that moved most; nothing when it has none of these."""
-    evidence = finding.evidence
-    panels: list[Panel] = []
-    if evidence and evidence.clues:
-        panels.append(_clues(evidence.clues))
-    if evidence and evidence.curves:
-        panels.append(_curves(evidence.curves))
-    panels.append(_moved(finding.moved, ("expected", "seen")))
+    """A finding as SVG: its clues, its curves, and the values that moved most; nothing when it has none of these."""
+    evidence = finding.evidence or Evidence()
+    panels: list[Panel] = [
+        _clues(evidence.clues),
+        _curves(evidence.curves),
+        _moved(finding.moved, ("expected", "seen")),
+    ]
     return drawing(panels, finding.about, NARROW)
 
 
@@ -68,18 +48,14 @@ def _clues(clues: Sequence[Clue]) -> Bars:
     def place(distance: float) -> float:
         return (distance - low) / (high - low)
 
-    rows = [
-        (clue.what, [Bar(place(distance), _seen_and_usual(clue), COLOURS.get(clue.speaks_for, MUTED))])
-        for clue, distance in zip(clues, distances, strict=True)
-    ]
+    rows = []
+    for clue, distance in zip(clues, distances, strict=True):
+        numbers = f"{number(clue.seen)}, usual {number(clue.usual)}"
+        rows.append((clue.what, [Bar(place(distance), numbers, COLOURS.get(clue.speaks_for, MUTED))]))
     ticks = {-5: "1/32", -3: "1/8", 0: "usual", 3: "8 times", 5: "32 times"}
-    keys = [Key(f"speaks for {name}", COLOURS[name]) for name in COLOURS if any(c.speaks_for == name for c in clues)]
-    shown = [Tick(place(distance), words) for distance, words in ticks.items() if low <= distance <= high]
+    keys = [(f"speaks for {name}", COLOURS[name]) for name in COLOURS if any(c.speaks_for == name for c in clues)]
+    shown = [(place(distance), words) for distance, words in ticks.items() if low <= distance <= high]
     return Bars(rows, keys, shown, place(0))
-
-
-def _seen_and_usual(clue: Clue) -> str:
-    return f"{number(clue.seen)}, usual {number(clue.usual)}"
 
 
 def _ratio(seen: float, usual: float) -> float:
@@ -97,7 +73,7 @@ def _curves(curves: Sequence[Curve]) -> Curves:
         for place, (curve, whole) in enumerate(zip(curves, wholes, strict=True))
     ]
     is_day = all(len(curve.values) == _HOURS for curve in curves)
-    return Curves(series, [Tick(hour, f"{hour}:00") for hour in range(0, _HOURS + 1, 6)] if is_day else [], " %")
+    return Curves(series, [(hour, f"{hour}:00") for hour in range(0, _HOURS + 1, 6)] if is_day else [], " %")
 
 
 def _moved(moved: Sequence[Moved], names: tuple[str, str], title: str = "") -> Bars:
@@ -110,7 +86,7 @@ def _moved(moved: Sequence[Moved], names: tuple[str, str], title: str = "") -> B
         )
         for item in moved
     ]
-    return Bars(rows, [Key(name, colour) for name, colour in zip(names, (OLD, NEW), strict=True)], title=title)
+    return Bars(rows, list(zip(names, (OLD, NEW), strict=True)), title=title)
 
 
 def _shift(shift: Shift) -> Panel:
@@ -131,7 +107,7 @@ def _magnitudes(old: Mapping[int, float], new: Mapping[int, float], title: str) 
         for name, side in (("old", old), ("new", new))
     ]
     ticks = [
-        Tick(step - steps.start, number(float(f"{2 ** (step / _STEPS_PER_OCTAVE):.2g}")))
+        (step - steps.start, number(float(f"{2 ** (step / _STEPS_PER_OCTAVE):.2g}")))
         for step in steps[:: max(1, len(steps) // _MOST_TICKS)]
     ]
     return Curves(series, ticks, " %", title)

@@ -1,20 +1,17 @@
 """The plotter: bars and curves, below each other, as one SVG drawing. What of some data is drawn is not decided here.
 
 A drawing is text that depends on its panels alone, so that the same data is always the same bytes. It is written by a template
-and not by a library of plots, because a month can have thousands of incidents, each with a page and a drawing.
+and not by a library of plots, because a month can have thousands of incidents, each with a page and a drawing: a picture takes
+2 ms instead of 0.4 s.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from spam_pipeline.pages.rendering import rendered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 INK, MUTED, OLD, NEW = "#222222", "#8a8f98", "#b4b9c1", "#2f6fb0"
 NARROW, WIDE = 480, 880
@@ -26,22 +23,7 @@ _CHARACTER, _TITLE_CHARACTER = 7.2, 9.2
 _LINE, _GAP, _BAR = 18, 10, 13
 """The heights of a line of text, of what is between rows of bars, and of a bar."""
 
-_LONGEST_NAME = 26
-_PLOT_RATIO, _MOST_TICKS = 4, 4
-
-
-class Key(NamedTuple):
-    """What a colour stands for."""
-
-    name: str
-    colour: str
-
-
-class Tick(NamedTuple):
-    """A place on the horizontal axis, and what is written there."""
-
-    place: float
-    words: str
+_LONGEST_NAME, _PLOT_RATIO, _MOST_LEVELS = 26, 4, 4
 
 
 class Bar(NamedTuple):
@@ -53,11 +35,11 @@ class Bar(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Rows of bars by name, from top to bottom; every bar begins at `base`. Ticks lie between 0 and 1, like the bars."""
+    """Rows of bars by name; each begins at `base`. `keys` name colours, `ticks` have words at places between 0 and 1."""
 
     rows: Sequence[tuple[str, Sequence[Bar]]]
-    keys: Sequence[Key] = ()
-    ticks: Sequence[Tick] = ()
+    keys: Sequence[tuple[str, str]] = ()
+    ticks: Sequence[tuple[float, str]] = ()
     base: float = 0.0
     title: str = ""
 
@@ -70,36 +52,27 @@ class Series(NamedTuple):
     is_in_question: bool = False
 
     @property
-    def key(self) -> Key:
-        """The name and the colour."""
-        return Key(self.name, NEW if self.is_in_question else MUTED)
+    def colour(self) -> str:
+        """The colour of its line."""
+        return NEW if self.is_in_question else MUTED
 
 
 class Curves(NamedTuple):
-    """Several series over the same steps, from zero up. A tick's place is the number of steps left of it."""
+    """Several series over the same steps, from zero up. `ticks` have words, each behind some number of steps."""
 
     series: Sequence[Series]
-    ticks: Sequence[Tick] = ()
+    ticks: Sequence[tuple[float, str]] = ()
     unit: str = ""
     title: str = ""
 
 
 Panel = Bars | Curves
 
+_Element = tuple[str, dict[str, str], str]
+"""The tag of an element, its attributes, and the words in it."""
 
-class _Element(NamedTuple):
-    """An element of a drawing with its attributes, and the words in it."""
-
-    tag: str
-    attributes: Mapping[str, str | int]
-    words: str = ""
-
-
-class _Group(NamedTuple):
-    """Elements, and how far down the drawing has them."""
-
-    top: int
-    elements: Sequence[_Element]
+_Group = tuple[int, list[_Element]]
+"""How far down a drawing has some elements."""
 
 
 def drawing(panels: Sequence[Panel], title: str = "", width: int = WIDE) -> Markup:
@@ -121,20 +94,15 @@ def shortened(words: str, most: int = _LONGEST_NAME) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def number(value: float) -> str:
-    """A number in few characters."""
-    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"  # noqa: PLR2004
-
-
 def _panel(panel: Panel, top: int, width: int) -> tuple[list[_Group], int]:
     """A panel, with its title and its keys above what is drawn, and where it ends."""
-    keys = panel.keys if isinstance(panel, Bars) else [series.key for series in panel.series]
-    groups = []
+    keys = panel.keys if isinstance(panel, Bars) else [(series.name, series.colour) for series in panel.series]
+    groups: list[_Group] = []
     for line in filter(None, ([_text(0, 0, panel.title)] if panel.title else [], _keys(keys))):
-        groups.append(_Group(top + 13, line))
+        groups.append((top + 13, line))
         top += _LINE
     height, elements = _bars(panel, width) if isinstance(panel, Bars) else _curves(panel, width)
-    return [*groups, _Group(top + 4, elements)], top + 4 + height + _GAP
+    return [*groups, (top + 4, elements)], top + 4 + height + _GAP
 
 
 def _bars(panel: Bars, width: int) -> tuple[int, list[_Element]]:
@@ -146,14 +114,11 @@ def _bars(panel: Bars, width: int) -> tuple[int, list[_Element]]:
         elements.append(_text(0, y + _BAR * len(bars) / 2 + 4, name))
         for bar in bars:
             start, end = sorted(_between(left, right, place) for place in (panel.base, bar.end))
-            elements += [
-                _rectangle(start, y, end - start, _BAR - 1, bar.colour),
-                _text(width, y + 10, bar.words, "end"),
-            ]
+            elements.append(_rectangle(start, y, end - start, _BAR - 1, bar.colour))
+            elements.append(_text(width, y + 10, bar.words, "end"))
             y += _BAR
         y += _GAP
-    at_ticks = [_between(left, right, tick.place) for tick in panel.ticks]
-    labels = [_text(x, y + 8, tick.words, "middle", MUTED) for x, tick in zip(at_ticks, panel.ticks, strict=True)]
+    labels = [_text(_between(left, right, place), y + 8, words, "middle", MUTED) for place, words in panel.ticks]
     base = _line(_between(left, right, panel.base), 0, f"V{y - _GAP / 2:g}", INK)
     return y + (_LINE if labels else 0), [*elements, base, *labels]
 
@@ -161,21 +126,17 @@ def _bars(panel: Bars, width: int) -> tuple[int, list[_Element]]:
 def _curves(panel: Curves, width: int) -> tuple[int, list[_Element]]:
     steps = max(len(series.values) for series in panel.series) or 1
     most = max((value for series in panel.series for value in series.values), default=0) or 1
-    levels = _levels(most)
-    names = [f"{number(level)}{panel.unit}" for level in levels]
-    left, base = _width_of(names) + _GAP, width // _PLOT_RATIO + _BAR
-    heights = [base - (base - _BAR) * level / most for level in levels]
-    grid = [
-        element
-        for y, name in zip(heights, names, strict=True)
-        for element in (_line(left, y, f"H{width}", "#e3e6ea"), _text(left - 6, y + 4, name, "end", MUTED))
-    ]
-    drawn = [_stairs(series, left, (width - left) / steps, base, (base - _BAR) / most) for series in panel.series]
-    labels = [
-        _text(_between(left, width, tick.place / steps), base + 15, tick.words, _anchor(tick.place / steps), MUTED)
-        for tick in panel.ticks
-    ]
-    return base + _LINE, [*grid, *drawn, *labels]
+    levels = {f"{level:,.10g}{panel.unit}": level for level in _levels(most)}
+    left, base = _width_of(levels) + _GAP, width // _PLOT_RATIO + _BAR
+    elements = []
+    for name, level in levels.items():
+        y = base - (base - _BAR) * level / most
+        elements += [_line(left, y, f"H{width}", "#e3e6ea"), _text(left - 6, y + 4, name, "end", MUTED)]
+    elements += [_stairs(series, left, (width - left) / steps, base, (base - _BAR) / most) for series in panel.series]
+    for step, words in panel.ticks:
+        anchor = "start" if step <= 0 else "end" if step >= steps else "middle"
+        elements.append(_text(_between(left, width, step / steps), base + 15, words, anchor, MUTED))
+    return base + _LINE, elements
 
 
 def _stairs(series: Series, left: float, step: float, base: float, scale: float) -> _Element:
@@ -183,22 +144,20 @@ def _stairs(series: Series, left: float, step: float, base: float, scale: float)
     path = "".join(
         f"V{_at(base - scale * value)}H{_at(left + step * (place + 1))}" for place, value in enumerate(series.values)
     )
-    colour = series.key.colour
-    fill: dict[str, str] = {"fill": colour, "fill-opacity": "0.3"} if series.is_in_question else {"fill": "none"}
-    return _Element(
-        "path", {"d": f"M{_at(left)} {_at(base)}{path}V{_at(base)}", "stroke": colour, "stroke-width": "1.8", **fill}
-    )
+    line = {"d": f"M{_at(left)} {_at(base)}{path}V{_at(base)}", "stroke": series.colour, "stroke-width": "1.8"}
+    fill = {"fill": series.colour, "fill-opacity": "0.3"} if series.is_in_question else {"fill": "none"}
+    return "path", line | fill, ""
 
 
 def _levels(most: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten, from zero up: few enough to be read."""
-    power = 10.0 ** math.floor(math.log10(most / _MOST_TICKS))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * _MOST_TICKS >= most)
+    power = 10.0 ** math.floor(math.log10(most / _MOST_LEVELS))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * _MOST_LEVELS >= most)
     return [step * place for place in range(int(most / step + 1e-9) + 1)]
 
 
-def _keys(keys: Iterable[Key]) -> list[_Element]:
-    elements, x = [], 0.0
+def _keys(keys: Iterable[tuple[str, str]]) -> list[_Element]:
+    elements, x = [], 0
     for name, colour in keys:
         words = shortened(name)
         elements += [_rectangle(x, -10, 10, 10, colour), _text(x + 15, 0, words)]
@@ -207,7 +166,7 @@ def _keys(keys: Iterable[Key]) -> list[_Element]:
 
 
 def _width_of(lines: Iterable[str]) -> int:
-    """The width that the longest of some lines has at most, as nearly as that can be said without their font."""
+    """The width of the longest of some lines, as nearly as that can be said without their font."""
     return math.ceil(_CHARACTER * max(map(len, lines), default=0))
 
 
@@ -215,20 +174,16 @@ def _between(left: float, right: float, place: float) -> float:
     return left + (right - left) * place
 
 
-def _anchor(place: float) -> str:
-    return "start" if place <= 0 else "end" if place >= 1 else "middle"
-
-
 def _text(x: float, y: float, words: str, anchor: str = "start", colour: str = INK) -> _Element:
-    return _Element("text", {"x": _at(x), "y": _at(y), "text-anchor": anchor, "fill": colour}, words)
+    return "text", {"x": _at(x), "y": _at(y), "text-anchor": anchor, "fill": colour}, words
 
 
 def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> _Element:
-    return _Element("rect", {"x": _at(x), "y": _at(y), "width": _at(width), "height": _at(height), "fill": colour})
+    return "rect", {"x": _at(x), "y": _at(y), "width": _at(width), "height": _at(height), "fill": colour}, ""
 
 
 def _line(x: float, y: float, path: str, colour: str) -> _Element:
-    return _Element("path", {"d": f"M{_at(x)} {_at(y)}{path}", "stroke": colour})
+    return "path", {"d": f"M{_at(x)} {_at(y)}{path}", "stroke": colour}, ""
 
 
 def _at(number: float) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from spam_pipeline.currencies import as_amount
-from spam_pipeline.pages.contents import Figures
+from spam_pipeline.pages.page_builder import Figures
 from spam_pipeline.royalties.contracts import (
     AGREED,
     ESCROW,

@@ -17,8 +17,7 @@ from typing import NamedTuple
 import polars as pl
 
 from spam_pipeline.pages.changes import bare_page, changes_section, delivered_page, recipe_of
-from spam_pipeline.pages.contents import Figures
-from spam_pipeline.pages.page_builder import index_page
+from spam_pipeline.pages.page_builder import Figures, index_page
 from spam_pipeline.protocol.delivery import Delivery
 from spam_pipeline.protocol.origins import Origin, Origins
 from spam_pipeline.protocol.reader import Reader

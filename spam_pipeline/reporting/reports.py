@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from spam_pipeline.pages.contents import Figures
-from spam_pipeline.pages.page_builder import incident_page, month_page
+from spam_pipeline.pages.page_builder import Figures, incident_page, month_page
 from spam_pipeline.protocol.contract import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
 from spam_pipeline.reporting.month import Month

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
-from spam_pipeline.pages.contents import IncidentPage, Link
-from spam_pipeline.pages.page_builder import incident_page
+from spam_pipeline.pages.page_builder import Link, incident_page
 from spam_pipeline.pages.plotter import Curves
 
 HOSTILE = "<script>alert('& \"')</script>"
@@ -50,7 +49,7 @@ class ParsedPage(HTMLParser):
 
 def a_page(name: str, figures: Sequence[tuple[str, str]], index: str = "index.html") -> str:
     """A bare page with headline numbers and a link, and nothing else."""
-    nothing = Curves([])
-    return incident_page(
-        IncidentPage("2026-01", name, Link("All", index), figures, [], [], 0, 0, nothing, [], [], 0, [], [], [])
-    )
+    tables = dict.fromkeys(("windows", "kinds", "days", "worth", "countries", "tracks", "withheld"), ())
+    numbers = dict.fromkeys(("plays", "plays_in_reports", "most_rows"), 0)
+    named = {"month": "2026-01", "incident_id": name, "report": Link("All", index)}
+    return incident_page({**named, **tables, **numbers, "figures": figures, "plays_by_day": Curves([])})

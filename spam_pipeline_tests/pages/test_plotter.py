@@ -12,10 +12,8 @@ from spam_pipeline.pages.plotter import (
     Bar,
     Bars,
     Curves,
-    Key,
     Panel,
     Series,
-    Tick,
     drawing,
     shortened,
 )
@@ -23,9 +21,7 @@ from spam_pipeline_tests.pages.parsed_page import HOSTILE
 
 SVG = "{http://www.w3.org/2000/svg}"
 BARS = Bars([("DE", [Bar(1.0, "2,000")]), ("FR", [Bar(0.5, "1,000")])])
-CURVES = Curves(
-    [Series("all", [4, 0, 2]), Series("kept", [2, 0, 1], is_in_question=True)], [Tick(0, "a"), Tick(3, "b")]
-)
+CURVES = Curves([Series("all", [4, 0, 2]), Series("kept", [2, 0, 1], is_in_question=True)], [(0, "a"), (3, "b")])
 
 
 def elements(svg: str, tag: str) -> list[ET.Element]:
@@ -73,7 +69,7 @@ def test_levels_are_round_numbers(most: float, levels: str) -> None:
 
 
 def test_panels_stand_below_each_other_under_their_title_and_keys() -> None:
-    svg = drawing([BARS._replace(title="bars", keys=[Key("one", NEW)]), CURVES], "both", NARROW)
+    svg = drawing([BARS._replace(title="bars", keys=[("one", NEW)]), CURVES], "both", NARROW)
     assert words(svg)[:4] == ["both", "bars", "one", "DE"]
     tops = [int(item.attrib["transform"].split()[1].rstrip(")")) for item in elements(svg, "g")]
     assert tops == sorted(set(tops))
@@ -81,9 +77,7 @@ def test_panels_stand_below_each_other_under_their_title_and_keys() -> None:
 
 
 def test_words_are_text_and_always_xml() -> None:
-    svg = drawing(
-        [Bars([(f"\x01{HOSTILE[:20]}", [Bar(1, HOSTILE)])], title=HOSTILE, ticks=[Tick(0.5, HOSTILE)])], HOSTILE
-    )
+    svg = drawing([Bars([(f"\x01{HOSTILE[:20]}", [Bar(1, HOSTILE)])], title=HOSTILE, ticks=[(0.5, HOSTILE)])], HOSTILE)
     assert words(svg).count(HOSTILE) == 4
     assert f"\ufffd{HOSTILE[:20]}" in words(svg)
 

@@ -13,22 +13,14 @@ from jinja2 import UndefinedError
 
 import spam_pipeline
 from spam_pipeline.pages.comparison_page import page_of
-from spam_pipeline.pages.contents import IndexedMonth, Link
-from spam_pipeline.pages.page_builder import index_page
+from spam_pipeline.pages.page_builder import Link, index_page
 from spam_pipeline.pages.rendering import rendered
 from spam_pipeline_tests.compared_versions import COMPARISON
 from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage, a_page
 
 PACKAGE = Path(spam_pipeline.__file__).parent
 OF_REPORTS = {"base.html.j2", "parts.html.j2", "drawing.svg.j2", "month.html.j2", "incident.html.j2", "style.css"}
-OF_DELIVERED_PAGES = {
-    "base.html.j2",
-    "parts.html.j2",
-    "drawing.svg.j2",
-    "index.html.j2",
-    "changes.html.j2",
-    "style.css",
-}
+OF_DELIVERED_PAGES = {"base.html.j2", "parts.html.j2", "index.html.j2", "changes.html.j2", "style.css"}
 """The templates of the pages that are data, and of what is filled in and added when they are delivered."""
 
 EDITS = """
@@ -51,9 +43,9 @@ print(json.dumps(found))
 
 
 def an_index(words: str) -> str:
-    return index_page(
-        [IndexedMonth(words, Link(words, words), [(words, words)], [[Link(words, words), words, 1000, 2]])]
-    )
+    link = Link(words, words)
+    contents = {"name": words, "report": link, "figures": [(words, words)], "incidents": [[link, words, 1000, 2]]}
+    return index_page([contents])
 
 
 @pytest.mark.parametrize("page", [a_page("x", []), an_index("x"), index_page([]), page_of([]), page_of([COMPARISON])])
@@ -82,7 +74,7 @@ def test_characters_that_no_page_can_show_are_replaced() -> None:
 
 def test_a_value_that_a_template_names_and_nobody_gives_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="months"):
-        rendered("templates/index.html.j2", made_of="")
+        rendered("templates/index.html.j2")
 
 
 def test_an_edited_template_makes_the_stages_stale_that_render_it_and_no_other(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spam_pipeline.pages.markdown import as_image, as_table
-from spam_pipeline.pages.plotter import Panel, drawing
+from spam_pipeline.pages.plotter import drawing
 from spam_pipeline.reporting.month import DESTINATIONS, IncidentInMonth, Month
 from spam_pipeline.reporting.page_contents.month import plays_of_month, spam_of_month
 
@@ -17,11 +17,10 @@ def preview(month: Month, incidents: Sequence[IncidentInMonth]) -> str:
         for item in incidents[:_MOST_INCIDENTS]
     ]
     rest = len(incidents) - len(rows)
-    panels: dict[str, Panel] = {
-        "Plays": plays_of_month(month.daily_plays),
-        "Spam by type": spam_of_month(month.spam_by_type),
+    drawings = {
+        "Plays": drawing([plays_of_month(month.daily_plays)]),
+        "Spam by type": drawing([spam_of_month(month.spam_by_type)]),
     }
-    drawings = {name: drawing([panel]) for name, panel in panels.items()}
     return "\n\n".join(
         [
             as_table(["", month.name], month.counts()),
