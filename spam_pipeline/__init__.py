@@ -7,14 +7,14 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spam_pipeline.pipeline import Pipeline
+    from spam_pipeline.operations.pipeline import Pipeline
 
 __all__ = ["Pipeline"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Pipeline":
-        from spam_pipeline.pipeline import Pipeline  # noqa: PLC0415 - see the module's docstring
+        from spam_pipeline.operations.pipeline import Pipeline  # noqa: PLC0415 - see the module's docstring
 
         return Pipeline
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

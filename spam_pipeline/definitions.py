@@ -7,8 +7,9 @@ file is created.
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
-from spam_pipeline.orchestration.automation import OpenRunner, stale
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
+from spam_pipeline.orchestration.automation import OpenEngine, stale
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job
@@ -16,10 +17,8 @@ from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.issuing import issue_job
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.partition import Grain
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.royalties.issuing import told
+from spam_pipeline.protocol import Grain
+from spam_pipeline.protocol.operating import Engine
 from spam_pipeline.settings import Settings, settings_from_environment
 
 
@@ -28,25 +27,25 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     pipeline = Pipeline(settings)
     graph = pipeline.graph
 
-    def open_runner() -> Runner:
-        return pipeline.runner
+    def open_engine() -> Engine:
+        return pipeline.engine
 
-    condition = ~dg.AutomationCondition.in_progress() & stale(open_runner)
+    condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
     about_all_days = [dg.AssetCheckKey(dg.AssetKey(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
             *(source_asset(source, settings.start_date) for source in graph.sources.values()),
             *(stage_asset(stage, graph, settings.start_date, condition) for stage in graph.stages.values()),
-            convergence_asset(open_runner),
+            convergence_asset(open_engine),
         ],
         asset_checks=[
             *(stage_checks(stage, graph, settings.start_date) for stage in graph.stages.values()),
             *(staleness_check(name) for name in graph.stages),
         ],
         sensors=[
-            landing_sensor(open_runner),
-            publications_sensor(open_runner),
+            landing_sensor(open_engine),
+            publications_sensor(open_engine),
             *automation_sensors(list(graph.stages)),
         ],
         jobs=[
@@ -56,10 +55,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 description="One day through all its stages, with the reference data and the model they rest on.",
             ),
             decision_job(),
-            issue_job(lambda month, by: told(pipeline.issue(month, by=by))),
+            issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
         ],
         resources={
-            RUNNER: _runner_resource(open_runner),
+            ENGINE: _engine_resource(open_engine),
             READER: published_versions,
             "warehouse_file": DuckDBResource(
                 database=str(settings.warehouse), connection_config={"access_mode": "READ_ONLY"}
@@ -69,9 +68,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def _runner_resource(open_runner: OpenRunner) -> dg.ResourceDefinition:
+def _engine_resource(open_engine: OpenEngine) -> dg.ResourceDefinition:
     return dg.ResourceDefinition(
-        lambda _context: open_runner(), description="Runs stages over the ledger and the store of this pipeline."
+        lambda _context: open_engine(), description="Runs stages over the ledger and the store of this pipeline."
     )
 
 

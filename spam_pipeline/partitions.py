@@ -3,7 +3,7 @@
 All times are UTC. Where the grids begin is a setting (`SPAM_PIPELINE_START_DATE`); they have no end.
 """
 
-from spam_pipeline.protocol.partition import Grain, Partitions
+from spam_pipeline.protocol import Grain, Partitions
 
 arrival_days = Partitions("arrival day", Grain.DAY)
 """The day on which a file landed: the folder it lies in."""

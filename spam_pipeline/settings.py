@@ -15,8 +15,8 @@ from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it shi
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.protocol import PipelineError
+from spam_pipeline.protocol.operating import PRODUCTION
 
 PREFIX = "SPAM_PIPELINE_"
 
@@ -154,20 +154,20 @@ class Settings(BaseSettings):
     @property
     def warehouse(self) -> Path:
         """The DuckDB file over everything published in the environment."""
-        return self.own_place / "warehouse.duckdb"
+        return self.environment_dir / "warehouse.duckdb"
 
     @property
     def reports(self) -> Path:
         """The folder of pages for people."""
-        return self.own_place / "reports"
+        return self.environment_dir / "reports"
 
     @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
-        return self.widget_url or str(self.own_place / "widgets.db")
+        return self.widget_url or str(self.environment_dir / "widgets.db")
 
     @property
-    def own_place(self) -> Path:
+    def environment_dir(self) -> Path:
         """Where an environment's deliveries lie, so that no other one replaces those of production; a widget server is shared."""
         home = self.home.absolute()
         return home if self.environment == PRODUCTION else home / "environments" / self.environment

@@ -3,13 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from spam_pipeline.protocol.causes import Cause, Kind
-from spam_pipeline.protocol.comparison import ComparedPartition, Comparison, Side
-from spam_pipeline.protocol.comparison.figures import compared
-from spam_pipeline.protocol.comparison.rows import Example, Rows
-from spam_pipeline.protocol.finding import Clue, Evidence, Finding, Moved, Severity
+from spam_pipeline.protocol import Clue, Evidence, Finding, Severity
+from spam_pipeline.protocol.explanation.causes import Kind
+from spam_pipeline.protocol.explanation.comparison.figures import compared
+from spam_pipeline.protocol.explanation.comparison.rows import Example
 from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint, Proportion, Spreading
-from spam_pipeline.protocol.records import Verdict
+from spam_pipeline.protocol.operating import CategoryShift, Cause, ComparedPartition, Comparison, Rows, Side, Verdict
 
 DAY = "2026-01-05"
 OLD: Fingerprint = {
@@ -24,7 +23,9 @@ NEW: Fingerprint = {
     "countries": Spreading({"DE": 400, "US <b>": 600}),
     "quality": Figured(0.95),
 }
-DRIFT = Finding("drift", "countries", Severity.WARN, "the usual mix", "20 % elsewhere", (Moved("US <b>", 0.4, 0.6),))
+DRIFT = Finding(
+    "drift", "countries", Severity.WARN, "the usual mix", "20 % elsewhere", (CategoryShift("US <b>", 0.4, 0.6),)
+)
 SPIKE = Finding(
     "spike",
     "track <t1>",

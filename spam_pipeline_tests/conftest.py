@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.cli import main
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.command_line.cli import main
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import PREFIX, Settings
 from spam_pipeline.simulation import simulate
 
@@ -43,10 +43,10 @@ def converged_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("converged") / "home"
     simulate(home, days=len(DAYS), plays_per_day=500, seed=5, start=START)
     pipeline = open_home(home)
-    pipeline.runner.observe()
-    done = converge(pipeline.runner)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine)
     assert (done.failed, done.held) == ((), ())
-    pipeline.runner.ledger.close()
+    pipeline.engine.ledger.close()
     return home
 
 

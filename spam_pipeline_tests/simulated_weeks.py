@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.classification import classify
@@ -104,11 +104,11 @@ def simulated(home: Path, seed: int, days: int = DAYS, plays_per_day: int = PLAY
 
 def observed(pipeline: Pipeline, *stages: str) -> Week:
     """Converge these stages, or all of them, and what is asked here, and read it."""
-    pipeline.runner.observe()
+    pipeline.engine.observe()
     asked = {"play_signals", "incidents", "tracks", "accounts", "rights", "revenue", *stages}
-    done = converge(pipeline.runner, asked if stages else None)
+    done = converge(pipeline.engine, asked if stages else None)
     assert done.converged, done.failed
-    days = sorted(pipeline.runner.needs(["play_signals"])["play_signals"])
+    days = sorted(pipeline.engine.planner.statuses(["play_signals"])["play_signals"])
     plays, facts, signals = (
         {day: pipeline.read(stage, day) for day in days} for stage in ("plays", "entity_facts", "play_signals")
     )

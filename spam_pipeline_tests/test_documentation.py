@@ -23,11 +23,10 @@ import pytest
 from spam_pipeline.ingestion.contracts import Rejected
 from spam_pipeline.ingestion.event_rules import CLIENTS, SOURCES_OF_PLAYS
 from spam_pipeline.ingestion.records import FIELD_TYPES
-from spam_pipeline.pipeline import STAGES
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.finding import Severity
-from spam_pipeline.protocol.graph import StageGraph
+from spam_pipeline.operations.pipeline import STAGES
+from spam_pipeline.protocol import Severity
 from spam_pipeline.protocol.ledger.rows import ticks
+from spam_pipeline.protocol.operating import StageGraph, converge
 from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
@@ -146,7 +145,7 @@ def test_the_stage_of_the_documentation_is_a_function_and_a_stage(
     pipeline.graph = StageGraph(
         (*STAGES, module.night_plays), pipeline.graph.sources.values(), pipeline.settings.configuration()
     )
-    done = converge(pipeline.runner, ["night_plays"])
+    done = converge(pipeline.engine, ["night_plays"])
     by_day = pipeline.read("night_plays", DAYS).collect()
     of_day = module.night_plays(pipeline.read("classified_plays", DAYS[0])).collect()
     assert (done.computed, done.failed, done.held) == (len(DAYS), (), ())
@@ -179,7 +178,7 @@ def test_the_python_about_reports_reads_the_past_and_what_a_widget_shows(
 ) -> None:
     pipeline = open_home(in_documented_home)
     pipeline.settings.warehouse.unlink()
-    assert converge(pipeline.runner, ["warehouse"]).failed == ()
+    assert converge(pipeline.engine, ["warehouse"]).failed == ()
     module = run_python("docs/reports.md", tmp_path, monkeypatch)
     assert module.then[0][0] > 0
     assert module.shown[module.track] >= 0
@@ -220,8 +219,8 @@ def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_o
     }
     landed.write_text(json.dumps(play), encoding="utf-8")
     pipeline = open_home(in_documented_home)
-    pipeline.runner.observe()
-    assert converge(pipeline.runner).failed == ()
+    pipeline.engine.observe()
+    assert converge(pipeline.engine).failed == ()
     run_commands("docs/royalties.md", spam_pipeline, in_documented_home)
     module = run_python("docs/royalties.md", tmp_path, monkeypatch)
     assert module.explained.explanation.is_issued
@@ -244,15 +243,15 @@ def learned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("learned") / "home"
     simulate(home, days=7, plays_per_day=1200, seed=7412, start=START)
     pipeline = open_home(home)
-    pipeline.runner.observe()
-    assert converge(pipeline.runner, ["classified_plays"]).converged
-    pipeline.runner.ledger.close()
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["classified_plays"]).converged
+    pipeline.engine.ledger.close()
     return home
 
 
 RUN_COMMANDS = """
 import json, sys
-from spam_pipeline.cli import main
+from spam_pipeline.command_line.cli import main
 worst = 0
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["spam-pipeline", *arguments]

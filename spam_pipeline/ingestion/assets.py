@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
+from typing import Annotated
 
 import polars as pl
 
@@ -9,15 +11,19 @@ from spam_pipeline.ingestion import contracts, reference
 from spam_pipeline.ingestion.plays import distinct_plays
 from spam_pipeline.ingestion.received_plays import received_batches
 from spam_pipeline.partitions import arrival_days, event_days, unpartitioned
-from spam_pipeline.protocol.contract import Reads, column_types
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.selection import PartNamedAlike, SamePartition
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol import LandedFile, PartForPartition, Reads, SamePartition, column_types, stage
 
 _OWNER = "team:ingestion"
-_REJECTED_ROWS = SamePartition(side_part="rejected")
 _SIDE_PARTS = {"rejected": contracts.Rejected}
-_CSV_LIBRARIES = ("cryptography", "polars", "polars-hash", "pycountry")
+_RejectedRows = Annotated[pl.LazyFrame, Reads(SamePartition(side_part="rejected"))]
+
+_reference_stage = partial(
+    stage,
+    partitions=unpartitioned,
+    owner=_OWNER,
+    libraries=("cryptography", "polars", "polars-hash", "pycountry"),
+)
+"""Declares a stage of one reference file; its rows that break a rule go to a part of their own."""
 
 
 @stage(
@@ -45,9 +51,8 @@ def received_plays(
     contract=contracts.Rejected,
     owner=_OWNER,
     libraries=("polars",),
-    selections={"received_plays": _REJECTED_ROWS},
 )
-def rejected(received_plays: pl.LazyFrame) -> pl.LazyFrame:
+def rejected(received_plays: _RejectedRows) -> pl.LazyFrame:
     """The records of a day's arrivals that were rejected: file, line, field and reason, for whoever runs the sending side.
 
     Their bytes are kept apart, because they can name people.
@@ -60,10 +65,10 @@ def rejected(received_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=contracts.Plays,
     owner=_OWNER,
     libraries=("polars", "polars-hash"),
-    selections={"received_plays": PartNamedAlike()},
-    reads={"received_plays": Reads(tuple(column_types(contracts.Plays)))},
 )
-def plays(received_plays: pl.LazyFrame) -> pl.LazyFrame:
+def plays(
+    received_plays: Annotated[pl.LazyFrame, Reads(PartForPartition(), columns=tuple(column_types(contracts.Plays)))],
+) -> pl.LazyFrame:
     """The plays of a day, one row each, however often and however late they were delivered: what everybody builds on.
 
     Of several deliveries of one event the earliest arrival hour counts.
@@ -71,61 +76,37 @@ def plays(received_plays: pl.LazyFrame) -> pl.LazyFrame:
     return distinct_plays(received_plays)
 
 
-@stage(
-    partitions=unpartitioned, contract=contracts.Tracks, owner=_OWNER, libraries=_CSV_LIBRARIES, side_parts=_SIDE_PARTS
-)
+@_reference_stage(contract=contracts.Tracks, side_parts=_SIDE_PARTS)
 def tracks(tracks_file: LandedFile, identifier_key: str) -> reference.Parts:
     """The catalogue of tracks with artist, duration and day of upload, by month of upload."""
     return reference.tracks_by_month(tracks_file, identifier_key)
 
 
-@stage(
-    partitions=unpartitioned, contract=contracts.Rights, owner=_OWNER, libraries=_CSV_LIBRARIES, side_parts=_SIDE_PARTS
-)
+@_reference_stage(contract=contracts.Rights, side_parts=_SIDE_PARTS)
 def rights(rights_file: LandedFile) -> reference.Parts:
     """Who is paid for a track, from when until when, and with which share in parts per million."""
     return reference.all_rights(rights_file)
 
 
-@stage(
-    partitions=unpartitioned,
-    contract=contracts.Agreements,
-    owner=_OWNER,
-    libraries=_CSV_LIBRARIES,
-    side_parts=_SIDE_PARTS,
-)
+@_reference_stage(contract=contracts.Agreements, side_parts=_SIDE_PARTS)
 def agreements(agreements_file: LandedFile) -> reference.Parts:
     """By which rule a payee agreed to be paid, pro-rata or user-centric, and from when, by the month in which that is."""
     return reference.agreements_by_month(agreements_file)
 
 
-@stage(
-    partitions=unpartitioned,
-    contract=contracts.Accounts,
-    owner=_OWNER,
-    libraries=_CSV_LIBRARIES,
-    side_parts=_SIDE_PARTS,
-)
+@_reference_stage(contract=contracts.Accounts, side_parts=_SIDE_PARTS)
 def accounts(accounts_file: LandedFile, identifier_key: str) -> reference.Parts:
     """Listeners' accounts with country and tier, by month of creation."""
     return reference.accounts_by_month(accounts_file, identifier_key)
 
 
-@stage(
-    partitions=unpartitioned, contract=contracts.Revenue, owner=_OWNER, libraries=_CSV_LIBRARIES, side_parts=_SIDE_PARTS
-)
+@_reference_stage(contract=contracts.Revenue, side_parts=_SIDE_PARTS)
 def revenue(revenue_file: LandedFile) -> reference.Parts:
     """Net revenue in minor units of its currency, by month, country and tier: the pools that royalties share out."""
     return reference.revenue_by_month(revenue_file)
 
 
-@stage(
-    partitions=unpartitioned,
-    contract=contracts.Incidents,
-    owner=_OWNER,
-    libraries=_CSV_LIBRARIES,
-    side_parts=_SIDE_PARTS,
-)
+@_reference_stage(contract=contracts.Incidents, side_parts=_SIDE_PARTS)
 def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Parts:
     """What experts declared about spam: entities, a window, an attack type and a status, in every event day it touches."""
     return reference.incidents_by_day(incidents_file, identifier_key)
@@ -136,15 +117,14 @@ def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Part
     contract=contracts.Rejected,
     owner=_OWNER,
     libraries=("polars",),
-    selections=dict.fromkeys(("tracks", "rights", "agreements", "accounts", "revenue", "incidents"), _REJECTED_ROWS),
 )
 def rejected_reference(  # noqa: PLR0913, PLR0917 - one parameter for every file there is
-    tracks: pl.LazyFrame,
-    rights: pl.LazyFrame,
-    agreements: pl.LazyFrame,
-    accounts: pl.LazyFrame,
-    revenue: pl.LazyFrame,
-    incidents: pl.LazyFrame,
+    tracks: _RejectedRows,
+    rights: _RejectedRows,
+    agreements: _RejectedRows,
+    accounts: _RejectedRows,
+    revenue: _RejectedRows,
+    incidents: _RejectedRows,
 ) -> pl.LazyFrame:
     """The rows of the reference files that were rejected: file, line, column and reason, for whoever keeps those files."""
     return pl.concat([tracks, rights, agreements, accounts, revenue, incidents]).sort("file", "line")

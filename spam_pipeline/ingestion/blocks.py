@@ -30,7 +30,7 @@ class Block(Generic[Data]):
 
 
 @dataclass(frozen=True)
-class Rest:
+class UnreadableTail:
     """What follows the last readable record of a file, as one record: its number, how it begins, and why it is lost."""
 
     line: int
@@ -38,7 +38,7 @@ class Rest:
     reason: str
 
 
-def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | Rest]:
+def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | UnreadableTail]:
     """Cut a stream at line ends. A byte order mark at its start is dropped.
 
     A line that is longer than `LONGEST_RECORD_BYTES` may come shortened, but still longer than that.
@@ -55,10 +55,12 @@ def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> 
             line += data.count(b"\n")
         del waiting[LONGEST_RECORD_BYTES + 1 :]
         if damage:
-            yield Rest(line, bytes(waiting), damage)
+            yield UnreadableTail(line, bytes(waiting), damage)
 
 
-def blocks_of_messages(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[list[bytes]] | Rest]:
+def blocks_of_messages(
+    pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block[list[bytes]] | UnreadableTail]:
     """Cut a stream of messages, each after its length as a varint. Numbers count messages.
 
     A length that is no varint or beyond `LONGEST_RECORD_BYTES` ends the file, because nothing after it can be found.
@@ -72,7 +74,7 @@ def blocks_of_messages(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) 
         del waiting[:end]
         lost = broken or damage or ("the last message is cut off" if is_last and waiting else None)
         if lost:
-            yield Rest(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost)
+            yield UnreadableTail(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost)
             return
 
 

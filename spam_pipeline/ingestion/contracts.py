@@ -7,7 +7,7 @@ all tables of the pipeline; addresses and user ids do not leave ingestion. All t
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol import Contract
 from spam_pipeline.protocol.fingerprint import (
     Count,
     Drift,

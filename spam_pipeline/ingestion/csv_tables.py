@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from spam_pipeline.ingestion.contracts import Rejected
-from spam_pipeline.ingestion.records import Fault, fault_of
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.ingestion.records import Rejection, rejection_of
+from spam_pipeline.protocol import column_types
 
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _HEADER_LINE = 1
@@ -54,12 +54,14 @@ def read_table(content: bytes, path: str, table: Table) -> TableRead:
     cells = _cells(content)
     missing = next((name for name in table.columns if name not in cells.columns), None)
     if missing is None:
-        return _judged(_located(cells, table), path, table)
-    nothing = _judged(pl.DataFrame(schema={**dict.fromkeys(table.columns, pl.String), "line": pl.Int64}), path, table)
+        return _validated(_located(cells, table), path, table)
+    nothing = _validated(
+        pl.DataFrame(schema={**dict.fromkeys(table.columns, pl.String), "line": pl.Int64}), path, table
+    )
     if not cells.columns:
         return nothing
     at_header = pl.DataFrame({"line": [_HEADER_LINE], "broken": [0]})
-    return TableRead(nothing.rows, _rejected(at_header, path, [fault_of(missing, "no such column in this file")]))
+    return TableRead(nothing.rows, _rejected(at_header, path, [rejection_of(missing, "no such column in this file")]))
 
 
 def _cells(content: bytes) -> pl.DataFrame:
@@ -116,33 +118,33 @@ def _located(cells: pl.DataFrame, table: Table) -> pl.DataFrame:
     return pl.concat([filled, places], how="horizontal").filter(~pl.col("is_blank")).drop("is_blank")
 
 
-def _judged(text: pl.DataFrame, path: str, table: Table) -> TableRead:
+def _validated(text: pl.DataFrame, path: str, table: Table) -> TableRead:
     """Turn text into values, and rows apart that break a rule: first each column's own, then the table's, then the key."""
     of_columns = [problem for name, column in table.columns.items() for problem in _problems(name, column)]
-    of_table = [(broken, fault_of(name, problem)) for broken, name, problem in table.rules]
-    judged = (
+    of_table = [(broken, rejection_of(name, problem)) for broken, name, problem in table.rules]
+    validated = (
         text.with_columns(broken=_first_broken(of_columns))
         .with_columns(column.value.alias(name) for name, column in table.columns.items())
         .with_columns(broken=pl.coalesce("broken", _first_broken(of_table, len(of_columns))))
     )
-    accepted = judged.filter(pl.col("broken").is_null())
+    accepted = validated.filter(pl.col("broken").is_null())
     is_first = accepted.select(pl.struct(table.key).is_first_distinct()).to_series()
-    faults = [fault for _, fault in (*of_columns, *of_table)]
-    repeated = accepted.filter(~is_first).with_columns(broken=pl.lit(len(faults), dtype=pl.Int64))
-    broken = pl.concat([judged.filter(pl.col("broken").is_not_null()), repeated])
-    faults.append(fault_of(table.key[0], "repeats the key of an earlier row"))
-    return TableRead(accepted.filter(is_first).select(*table.columns), _rejected(broken, path, faults))
+    rejections = [rejection for _, rejection in (*of_columns, *of_table)]
+    repeated = accepted.filter(~is_first).with_columns(broken=pl.lit(len(rejections), dtype=pl.Int64))
+    broken = pl.concat([validated.filter(pl.col("broken").is_not_null()), repeated])
+    rejections.append(rejection_of(table.key[0], "repeats the key of an earlier row"))
+    return TableRead(accepted.filter(is_first).select(*table.columns), _rejected(broken, path, rejections))
 
 
-def _problems(name: str, column: Column) -> Iterator[tuple[pl.Expr, Fault]]:
+def _problems(name: str, column: Column) -> Iterator[tuple[pl.Expr, Rejection]]:
     cell = pl.col(name)
-    yield cell.str.contains(_UNREADABLE, literal=True), fault_of(name, "not readable as UTF-8")
+    yield cell.str.contains(_UNREADABLE, literal=True), rejection_of(name, "not readable as UTF-8")
     if not column.is_optional:
-        yield cell.is_null(), fault_of(name, "required")
-    yield cell.is_not_null() & column.value.is_null(), fault_of(name, f"expected {column.expected}")
+        yield cell.is_null(), rejection_of(name, "required")
+    yield cell.is_not_null() & column.value.is_null(), rejection_of(name, f"expected {column.expected}")
 
 
-def _first_broken(problems: Sequence[tuple[pl.Expr, Fault]], offset: int = 0) -> pl.Expr:
+def _first_broken(problems: Sequence[tuple[pl.Expr, Rejection]], offset: int = 0) -> pl.Expr:
     """The number of the first problem that a row has, null when it has none."""
     numbered = [
         pl.when(broken).then(pl.lit(number, dtype=pl.Int64))
@@ -151,18 +153,18 @@ def _first_broken(problems: Sequence[tuple[pl.Expr, Fault]], offset: int = 0) ->
     return pl.coalesce(*numbered, pl.lit(None, dtype=pl.Int64))
 
 
-def _rejected(broken: pl.DataFrame, path: str, faults: Sequence[Fault]) -> pl.DataFrame:
+def _rejected(broken: pl.DataFrame, path: str, rejections: Sequence[Rejection]) -> pl.DataFrame:
     return (
         broken.select(
             "line",
             file=pl.lit(path),
-            field=_named(faults, [fault.field for fault in faults]),
-            reason=_named(faults, [fault.reason for fault in faults]),
+            field=_named(rejections, [rejection.field for rejection in rejections]),
+            reason=_named(rejections, [rejection.reason for rejection in rejections]),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in column_types(Rejected).items())
         .sort("line")
     )
 
 
-def _named(faults: Sequence[Fault], names: Sequence[str | None]) -> pl.Expr:
-    return pl.col("broken").replace_strict(list(range(len(faults))), names, return_dtype=pl.String)
+def _named(rejections: Sequence[Rejection], names: Sequence[str | None]) -> pl.Expr:
+    return pl.col("broken").replace_strict(list(range(len(rejections))), names, return_dtype=pl.String)

@@ -18,14 +18,21 @@ from spam_pipeline.ingestion.json_grammar import (
     string_token,
     with_unknown_fields,
 )
-from spam_pipeline.ingestion.records import FIELD_TYPES, RECORD_TYPES, Decoded, Fault, fault_of, faults_frame
+from spam_pipeline.ingestion.records import (
+    FIELD_TYPES,
+    RECORD_TYPES,
+    Decoded,
+    Rejection,
+    rejection_of,
+    rejections_frame,
+)
 
 _BLANK = r"^[ \t\r\x0b\x0c]*$"
 _WIDEST = 2**63
 _UTF8_STEP_BYTES = 64 * 1024
 
 _Members = tuple[tuple[str, Any], ...]
-_Lost = tuple[int, Fault, bytes]
+_Lost = tuple[int, Rejection, bytes]
 
 
 def decode_lines(block: Block[bytes]) -> Decoded:
@@ -38,9 +45,9 @@ def decode_lines(block: Block[bytes]) -> Decoded:
     is_plain = lines.select(text.str.contains(known_fields_only()) & _is_short(text)).to_series()
     others = lines.filter(~is_plain)
     is_flat = others.select(text.str.contains(with_unknown_fields()) & _is_short(text)).to_series()
-    judged, faults = _judged(others.filter(~is_flat))
+    reparsed, rejections = _reparsed(others.filter(~is_flat))
     parsed = [_parsed(lines.filter(is_plain), pl.lit(0)), _parsed(others.filter(is_flat), _unknown_fields())]
-    return Decoded(_in_order_of_lines([*parsed, judged]), faults_frame(unreadable + faults))
+    return Decoded(_in_order_of_lines([*parsed, reparsed]), rejections_frame(unreadable + rejections))
 
 
 def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
@@ -49,7 +56,7 @@ def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
     view, done = memoryview(block.data), 0
     unreadable: list[_Lost] = []
     for line, start, end in _lines_not_utf8(block):
-        unreadable.append((line, Fault("not valid UTF-8"), block.data[start:end].removesuffix(b"\n")))
+        unreadable.append((line, Rejection("not valid UTF-8"), block.data[start:end].removesuffix(b"\n")))
         readable += [view[done:start], b"\n"]
         done = end
     data = b"".join([*readable, view[done:]]) if readable else block.data
@@ -103,31 +110,31 @@ def _unknown_fields() -> pl.Expr:
     return commas + 1 - text.str.count_matches(known_name()).cast(pl.Int64)
 
 
-def _judged(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
+def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
     """Records and faults of lines that need a closer look."""
     rows: list[tuple[Any, ...]] = []
-    faults: list[_Lost] = []
+    rejections: list[_Lost] = []
     for line, text in lines.select("line", "text").iter_rows():
         raw = text.encode()
-        found = Fault("longer than 1 MiB") if len(raw) > LONGEST_RECORD_BYTES else _read(text)
-        if isinstance(found, Fault):
-            faults.append((line, found, raw))
+        found = Rejection("longer than 1 MiB") if len(raw) > LONGEST_RECORD_BYTES else _read(text)
+        if isinstance(found, Rejection):
+            rejections.append((line, found, raw))
         else:
             rows.append((line, raw, *found))
     columns = zip(*rows, strict=True) if rows else [()] * len(RECORD_TYPES)
-    return pl.DataFrame(dict(zip(RECORD_TYPES, columns, strict=True)), schema=RECORD_TYPES), faults
+    return pl.DataFrame(dict(zip(RECORD_TYPES, columns, strict=True)), schema=RECORD_TYPES), rejections
 
 
-def _read(text: str) -> Fault | Sequence[str | int | None]:
+def _read(text: str) -> Rejection | Sequence[str | int | None]:
     """The values of a line in the order of the fields, then the number of its unknown fields; or what is wrong with it."""
     try:
         members = json.loads(text, object_pairs_hook=tuple, parse_constant=_refuse_constant)
     except ValueError:  # also what Python raises for an integer of thousands of digits
-        return Fault("not valid JSON")
+        return Rejection("not valid JSON")
     except RecursionError:
-        return Fault("nested too deeply")
+        return Rejection("nested too deeply")
     if not isinstance(members, tuple):
-        return Fault("expected a JSON object")
+        return Rejection("expected a JSON object")
     return _values(members)
 
 
@@ -135,14 +142,14 @@ def _refuse_constant(_name: str) -> None:
     raise ValueError("NaN and Infinity are no JSON")
 
 
-def _values(members: _Members) -> Fault | Sequence[str | int | None]:
+def _values(members: _Members) -> Rejection | Sequence[str | int | None]:
     found = dict(reversed(members))
     values: list[str | int | None] = []
     for name in FIELD_TYPES:
         value = found.get(name)
         problem = None if value is None else _problem(name, value)
         if problem:
-            return fault_of(name, problem)
+            return rejection_of(name, problem)
         values.append(str(value) if name == "occurred_at" and value is not None else value)
     return [*values, sum(name not in FIELD_TYPES for name, _ in members)]
 

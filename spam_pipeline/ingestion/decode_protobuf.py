@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from spam_pipeline.ingestion.blocks import Block
-from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Fault, faults_frame
+from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Rejection, rejections_frame
 
 _FIELDS = {
     "schema_version": "int32",
@@ -59,15 +59,15 @@ def decode_messages(block: Block[list[bytes]]) -> Decoded:
     message_class = play_event()
     messages: list[Message] = []
     located: list[tuple[int, bytes]] = []
-    faults: list[tuple[int, Fault, bytes]] = []
+    rejections: list[tuple[int, Rejection, bytes]] = []
     for line, raw in enumerate(block.data, start=block.first):
         try:
             messages.append(message_class.FromString(raw))
         except DecodeError:
-            faults.append((line, Fault("not a readable message"), raw))
+            rejections.append((line, Rejection("not a readable message"), raw))
         else:
             located.append((line, raw))
-    return Decoded(_records(messages, located), faults_frame(faults))
+    return Decoded(_records(messages, located), rejections_frame(rejections))
 
 
 def _records(messages: list[Message], located: list[tuple[int, bytes]]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from spam_pipeline.ingestion.addresses import canonical_addresses
 from spam_pipeline.ingestion.codes import country_codes
-from spam_pipeline.ingestion.records import FAULT_TYPES, KEPT_BYTES, Decoded, Fault, fault_of
+from spam_pipeline.ingestion.records import KEPT_BYTES, REJECTION_TYPES, Decoded, Rejection, rejection_of
 from spam_pipeline.ingestion.times import rfc_3339_ms
 
 CLIENTS = ("web", "ios", "android", "embed", "other")
@@ -39,7 +39,7 @@ def bounds_of(arrival_hour: datetime, start_date: date) -> Bounds:
     return Bounds(start, arrival_hour + timedelta(hours=1) + _CLOCK_SKEW)
 
 
-def judge(decoded: Decoded, bounds: Bounds) -> Decoded:
+def apply_rules(decoded: Decoded, bounds: Bounds) -> Decoded:
     """Move the records that break a rule to the faults, and give the others their final values.
 
     `occurred_at` becomes a time, `ip` its canonical spelling, unknown or absent clients and sources `other`.
@@ -52,11 +52,11 @@ def judge(decoded: Decoded, bounds: Bounds) -> Decoded:
     first_broken = pl.coalesce(
         pl.when(broken).then(pl.lit(number, dtype=pl.Int64)) for number, (broken, _) in enumerate(rules)
     )
-    judged = records.with_columns(first_broken.alias("broken"))
-    broken = judged.filter(pl.col("broken").is_not_null())
-    accepted = judged if broken.is_empty() else judged.filter(pl.col("broken").is_null())
-    faults = pl.concat([decoded.faults, _faults(broken, [fault for _, fault in rules])])
-    return Decoded(_accepted(accepted), faults)
+    checked = records.with_columns(first_broken.alias("broken"))
+    broken = checked.filter(pl.col("broken").is_not_null())
+    accepted = checked if broken.is_empty() else checked.filter(pl.col("broken").is_null())
+    rejections = pl.concat([decoded.rejections, _rejections(broken, [rejection for _, rejection in rules])])
+    return Decoded(_accepted(accepted), rejections)
 
 
 def _occurred_ms(text: pl.Expr) -> pl.Expr:
@@ -64,26 +64,26 @@ def _occurred_ms(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(in_milliseconds, rfc_3339_ms(text))
 
 
-def _rules(bounds: Bounds) -> Iterator[tuple[pl.Expr, Fault]]:
+def _rules(bounds: Bounds) -> Iterator[tuple[pl.Expr, Rejection]]:
     """When a record breaks a rule, and the fault that this is, in the order of the event's table."""
     occurred = pl.col("occurred_ms")
-    yield pl.col("schema_version") != _SCHEMA_VERSION, fault_of("schema_version", f"expected {_SCHEMA_VERSION}")
-    yield _is_missing("event_id"), fault_of("event_id", "required")
+    yield pl.col("schema_version") != _SCHEMA_VERSION, rejection_of("schema_version", f"expected {_SCHEMA_VERSION}")
+    yield _is_missing("event_id"), rejection_of("event_id", "required")
     too_long = pl.col("event_id").str.len_chars() > _LONGEST_EVENT_ID
-    yield too_long, fault_of("event_id", f"longer than {_LONGEST_EVENT_ID} characters")
-    yield _is_missing("occurred_at"), fault_of("occurred_at", "required")
-    expected_time = fault_of("occurred_at", "expected RFC 3339 with offset, or integer milliseconds")
+    yield too_long, rejection_of("event_id", f"longer than {_LONGEST_EVENT_ID} characters")
+    yield _is_missing("occurred_at"), rejection_of("occurred_at", "required")
+    expected_time = rejection_of("occurred_at", "expected RFC 3339 with offset, or integer milliseconds")
     yield occurred.is_null(), expected_time
-    yield occurred < _ms(bounds.earliest), fault_of("occurred_at", "before the start date")
-    yield occurred > _ms(bounds.latest), fault_of("occurred_at", "more than 10 minutes after its arrival hour")
-    yield _is_missing("track_id"), fault_of("track_id", "required")
-    yield _is_missing("device_id"), fault_of("device_id", "required")
+    yield occurred < _ms(bounds.earliest), rejection_of("occurred_at", "before the start date")
+    yield occurred > _ms(bounds.latest), rejection_of("occurred_at", "more than 10 minutes after its arrival hour")
+    yield _is_missing("track_id"), rejection_of("track_id", "required")
+    yield _is_missing("device_id"), rejection_of("device_id", "required")
     is_no_address = pl.col("ip").is_not_null() & pl.col("address").is_null()
-    yield is_no_address, fault_of("ip", "expected an IPv4 or IPv6 address")
+    yield is_no_address, rejection_of("ip", "expected an IPv4 or IPv6 address")
     is_no_country = ~pl.col("country").is_in(country_codes())
-    yield is_no_country, fault_of("country", "expected an ISO 3166-1 alpha-2 code")
-    yield pl.col("ms_played").is_null(), fault_of("ms_played", "required")
-    yield pl.col("ms_played") < 0, fault_of("ms_played", "expected 0 or more")
+    yield is_no_country, rejection_of("country", "expected an ISO 3166-1 alpha-2 code")
+    yield pl.col("ms_played").is_null(), rejection_of("ms_played", "required")
+    yield pl.col("ms_played") < 0, rejection_of("ms_played", "expected 0 or more")
 
 
 def _is_missing(field: str) -> pl.Expr:
@@ -107,12 +107,15 @@ def _one_of(field: str, known: tuple[str, ...]) -> pl.Expr:
     return pl.when(pl.col(field).is_in(known)).then(field).otherwise(pl.lit("other")).alias(field)
 
 
-def _faults(broken: pl.DataFrame, faults: list[Fault]) -> pl.DataFrame:
+def _rejections(broken: pl.DataFrame, rejections: list[Rejection]) -> pl.DataFrame:
     named = pl.DataFrame(
-        {"field": [fault.field for fault in faults], "reason": [fault.reason for fault in faults]}
+        {
+            "field": [rejection.field for rejection in rejections],
+            "reason": [rejection.reason for rejection in rejections],
+        }
     ).select(pl.int_range(pl.len(), dtype=pl.Int64).alias("broken"), "field", "reason")
     return (
         broken.select("line", "broken", pl.col("raw").bin.head(KEPT_BYTES))
         .join(named, on="broken", how="left", maintain_order="left")
-        .select(*FAULT_TYPES)
+        .select(*REJECTION_TYPES)
     )

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 
 import polars as pl
 
-from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol import PipelineError
 
 _DISTRIBUTION = "geoip2fast"
 _DATA_FILE = "geoip2fast-asn-ipv6.dat.gz"

@@ -8,7 +8,7 @@ import polars as pl
 import polars_hash as plh
 
 from spam_pipeline.ingestion.contracts import Plays
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 
 
 def distinct_plays(received: pl.LazyFrame) -> pl.LazyFrame:

@@ -14,18 +14,17 @@ from functools import partial
 import polars as pl
 
 from spam_pipeline.ingestion.addresses import networks_of
-from spam_pipeline.ingestion.blocks import Block, Rest, blocks_of_lines, blocks_of_messages
+from spam_pipeline.ingestion.blocks import Block, UnreadableTail, blocks_of_lines, blocks_of_messages
 from spam_pipeline.ingestion.compression import decompressed
 from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
-from spam_pipeline.ingestion.event_rules import Bounds, bounds_of, judge
+from spam_pipeline.ingestion.event_rules import Bounds, apply_rules, bounds_of
 from spam_pipeline.ingestion.hosting import HostingNetworks, hosting_networks
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
-from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Fault, faults_frame
+from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Rejection, rejections_frame
 from spam_pipeline.ingestion.sources import arrival_hour, holds_json
-from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.protocol.landed_file import LandedFile
+from spam_pipeline.protocol import LandedFile, column_types
 
 REJECTED = "rejected"
 REJECTED_BYTES = "rejected_bytes"
@@ -35,7 +34,7 @@ _WORKERS = 3
 _BLOCKS_AHEAD = _WORKERS + 1
 _BATCH_BYTES = 96 * 1024 * 1024
 
-AnyBlock = Block[bytes] | Block[list[bytes]] | Rest
+AnyBlock = Block[bytes] | Block[list[bytes]] | UnreadableTail
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,10 @@ class _Rules:
 
 @dataclass(frozen=True)
 class _Received:
-    """What one block gave: `plays` of the contract, `faults` as the rules left them, and the bytes that were read for it."""
+    """What one block gave: `plays` of the contract, `rejections` as the rules left them, and the bytes that were read for it."""
 
     plays: pl.DataFrame
-    faults: pl.DataFrame
+    rejections: pl.DataFrame
     size: int
 
 
@@ -101,15 +100,15 @@ def _batches(received: Iterable[_Received]) -> Iterator[list[_Received]]:
 
 
 def _receive(block: AnyBlock, *, rules: _Rules) -> _Received:
-    if isinstance(block, Rest):
-        lost = faults_frame([(block.line, Fault(block.reason), block.raw)])
+    if isinstance(block, UnreadableTail):
+        lost = rejections_frame([(block.line, Rejection(block.reason), block.raw)])
         decoded = Decoded(pl.DataFrame(schema=RECORD_TYPES), lost)
         size = len(block.raw)
     else:
         decoded = decode_messages(block) if isinstance(block.data, list) else decode_lines(block)
         size = block.size
-    judged = judge(decoded, rules.bounds)
-    return _Received(_pseudonymous(judged.records, rules), judged.faults, size)
+    checked = apply_rules(decoded, rules.bounds)
+    return _Received(_pseudonymous(checked.records, rules), checked.rejections, size)
 
 
 def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:
@@ -138,8 +137,8 @@ def _parts(batch: list[_Received], path: str) -> Iterator[tuple[str, pl.DataFram
     )
     for (day,), share in by_day.items():
         yield day.isoformat(), share
-    faults = pl.concat([received.faults for received in batch]).sort("line")
-    if faults.height:
-        located = faults.with_columns(file=pl.lit(path))
+    rejections = pl.concat([received.rejections for received in batch]).sort("line")
+    if rejections.height:
+        located = rejections.with_columns(file=pl.lit(path))
         yield REJECTED, located.select(*column_types(Rejected))
         yield REJECTED_BYTES, located.select("file", "line", "raw")

@@ -35,7 +35,7 @@ RECORD_TYPES: dict[str, pl.DataType] = {
     "unknown_fields": pl.Int64(),
 }
 
-FAULT_TYPES: dict[str, pl.DataType] = {
+REJECTION_TYPES: dict[str, pl.DataType] = {
     "line": pl.Int64(),
     "field": pl.String(),
     "reason": pl.String(),
@@ -44,7 +44,7 @@ FAULT_TYPES: dict[str, pl.DataType] = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class Rejection:
     """Why a record is rejected. `reason` never quotes the record; `field` is None when no single field is to blame."""
 
     reason: str
@@ -53,18 +53,18 @@ class Fault:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding gave: `records` of `RECORD_TYPES`, and `faults` of `FAULT_TYPES` for what is no record at all."""
+    """What decoding gave: `records` of `RECORD_TYPES`, and `rejections` of `REJECTION_TYPES` for what is no record at all."""
 
     records: pl.DataFrame
-    faults: pl.DataFrame
+    rejections: pl.DataFrame
 
 
-def fault_of(field: str, problem: str) -> Fault:
+def rejection_of(field: str, problem: str) -> Rejection:
     """A fault of one field."""
-    return Fault(f"{field}: {problem}", field)
+    return Rejection(f"{field}: {problem}", field)
 
 
-def faults_frame(rows: Sequence[tuple[int, Fault, bytes]]) -> pl.DataFrame:
+def rejections_frame(rows: Sequence[tuple[int, Rejection, bytes]]) -> pl.DataFrame:
     """Faults by line, with the bytes of their records, as a frame."""
-    cells = [(line, fault.field, fault.reason, raw[:KEPT_BYTES]) for line, fault, raw in rows]
-    return pl.DataFrame(cells, schema=FAULT_TYPES, orient="row")
+    cells = [(line, rejection.field, rejection.reason, raw[:KEPT_BYTES]) for line, rejection, raw in rows]
+    return pl.DataFrame(cells, schema=REJECTION_TYPES, orient="row")

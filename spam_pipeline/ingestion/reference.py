@@ -14,9 +14,7 @@ from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, R
 from spam_pipeline.ingestion.csv_tables import Column, Table, TableRead, read_table
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
-from spam_pipeline.protocol.contract import Contract, column_types
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.partition import WHOLE
+from spam_pipeline.protocol import WHOLE, Contract, LandedFile, column_types
 
 Parts = dict[str, pl.LazyFrame]
 """Frames by the name of their part, and the rejected rows as the part `rejected`."""

@@ -7,9 +7,7 @@ import re
 from datetime import UTC, datetime
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
-from spam_pipeline.protocol.errors import WrongPartition
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.stage import Source
+from spam_pipeline.protocol import WHOLE, Source, WrongPartition
 
 landed_plays = Source(
     "landed_plays",

@@ -18,15 +18,11 @@ from spam_pipeline.orchestration.evaluations import (
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, occasion_metadata, version_metadata
-from spam_pipeline.protocol.contract import ArtifactContract, column_types
-from spam_pipeline.protocol.errors import Held
-from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.runner import Action, Outcome, Runner
-from spam_pipeline.protocol.stage import Source
+from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, trigger_metadata, version_metadata
+from spam_pipeline.protocol import WHOLE, ArtifactContract, Source, column_types
+from spam_pipeline.protocol.operating import ActionTaken, AnyStage, Engine, Held, Outcome, StageGraph, run_partition
 
-RUNNER, READER = "runner", "published"
+ENGINE, READER = "engine", "published"
 """Resource keys: what runs stages, and the I/O manager that loads what is published."""
 
 _KINDS = {"duckdb": "duckdb", "polars": "polars", "redis": "redis", "scikit-learn": "scikitlearn"}
@@ -60,15 +56,15 @@ def stage_asset(
         deps=_dependencies(stage, graph),
         metadata=_definition_metadata(stage, graph),
         io_manager_key=READER,
-        required_resource_keys={RUNNER},
+        required_resource_keys={ENGINE},
         output_required=False,
         automation_condition=condition,
     )
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        runner: Runner = context.resources.runner
+        engine: Engine = context.resources.engine
         partition = context.partition_key if grid else WHOLE
         try:
-            outcome = _run(runner, stage.name, partition, context.run.run_id)
+            outcome = _run(engine, stage.name, partition, context.run.run_id)
         except Held as held:
             context.log.warning("nothing done: %s", held)
             _show(context, [nothing_to_audit(stage.name, partition, str(held), dg.AssetCheckSeverity.WARN)])
@@ -78,9 +74,9 @@ def stage_asset(
     return compute
 
 
-def _run(runner: Runner, name: str, partition: str, run_id: str) -> Outcome:
-    runner.observe()
-    return runner.run_partition(name, partition, run_id)
+def _run(engine: Engine, name: str, partition: str, run_id: str) -> Outcome:
+    engine.observe()
+    return run_partition(engine, name, partition, run_id)
 
 
 def _results(
@@ -95,13 +91,13 @@ def _results(
             metadata=version_metadata(version),
             allow_retries=False,
         )
-    if outcome.action is Action.RETRACTED:
+    if outcome.action is ActionTaken.RETRACTED:
         why = "there is nothing to compute it from any more, so it is no longer published"
         _show(context, [nothing_to_audit(version.stage, version.partition, why, dg.AssetCheckSeverity.WARN)])
         return
-    said = occasion_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
+    shown = trigger_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
     yield dg.MaterializeResult(
-        metadata={**said, **version_metadata(version)}, data_version=dg.DataVersion(version.content)
+        metadata={**shown, **version_metadata(version)}, data_version=dg.DataVersion(version.content)
     )
 
 
@@ -113,10 +109,10 @@ def _show(context: dg.AssetExecutionContext, found: Sequence[dg.AssetCheckEvalua
 
 def _dependencies(stage: AnyStage, graph: StageGraph) -> list[dg.AssetDep]:
     dependencies = []
-    for name, selection in stage.selections.items():
+    for name, reads in stage.inputs.items():
         for upstream in (name,) if name in graph.sources else graph.upstreams_of(stage, name):
             grid = (graph.sources.get(upstream) or graph.stages[upstream]).partitions
-            mapping = partition_mapping(selection, grid, stage.partitions)
+            mapping = partition_mapping(reads.partitions, grid, stage.partitions)
             dependencies.append(dg.AssetDep(upstream, partition_mapping=mapping))
     return dependencies
 

@@ -11,17 +11,14 @@ from datetime import UTC, datetime
 import dagster as dg
 from typing_extensions import override
 
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.needs import Needs
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.retry import Retry
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol import WHOLE, digest
+from spam_pipeline.protocol.operating import Engine, PartitionStatuses, Retry
 
 CONVERGENCE = "convergence"
 """The asset whose materialization is one convergence of all stages."""
 
-OpenRunner = Callable[[], Runner]
-"""Opens the runner when it is first needed, so that definitions can be loaded without a ledger."""
+OpenEngine = Callable[[], Engine]
+"""Opens the engine when it is first needed, so that definitions can be loaded without a ledger."""
 
 _CONVERGENCE_RETRY = Retry(tries=1_000_000)
 """What keeps a convergence from getting anywhere, such as a disk that is away, ends some day: in the end once an hour."""
@@ -68,17 +65,20 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
         return dg.AutomationResult(context, context.candidate_subset.compute_intersection(subset))
 
 
-def stale(open_runner: OpenRunner) -> Stale:
+def stale(open_engine: OpenEngine) -> Stale:
     """The condition for a stage: its partitions that are due."""
 
     def due(stage: str) -> AbstractSet[str]:
-        runner = open_runner()
-        return {need.partition for need in runner.due(runner.needs([stage])[stage].values(), datetime.now(UTC))}
+        engine = open_engine()
+        return {
+            status.partition
+            for status in engine.planner.due(engine.planner.statuses([stage])[stage].values(), datetime.now(UTC))
+        }
 
     return Stale(due)
 
 
-def anything_stale(open_runner: OpenRunner) -> Stale:
+def anything_stale(open_engine: OpenEngine) -> Stale:
     """The condition for a convergence: whether any stage has a partition that is due.
 
     A convergence that ended without having got anywhere, because it crashed or somebody stopped it, is tried again as a recipe
@@ -86,38 +86,40 @@ def anything_stale(open_runner: OpenRunner) -> Stale:
     """
 
     def due(_convergence: str) -> AbstractSet[str]:
-        runner, now = open_runner(), datetime.now(UTC)
-        needs = runner.needs()
-        if not runner.due([need for by_partition in needs.values() for need in by_partition.values()], now):
+        engine, now = open_engine(), datetime.now(UTC)
+        statuses = engine.planner.statuses()
+        if not engine.planner.due(
+            [status for by_partition in statuses.values() for status in by_partition.values()], now
+        ):
             return frozenset()
-        key = convergence_key(runner, needs)
-        tried = runner.ledger.attempts([key]).get(key)
+        key = convergence_key(engine, statuses)
+        tried = engine.ledger.attempts.of([key]).get(key)
         next_try = _CONVERGENCE_RETRY.next_try(tried) if tried else now
         return {WHOLE} if next_try is not None and next_try <= now else frozenset()
 
     return Stale(due)
 
 
-def convergence_tags(runner: Runner) -> dict[str, str]:
+def convergence_tags(engine: Engine) -> dict[str, str]:
     """What tells the runs of one convergence from those of another ledger or environment in the same instance."""
-    return {"spam_pipeline/environment": runner.environment, "spam_pipeline/ledger": runner.ledger.identity}
+    return {"spam_pipeline/environment": engine.environment, "spam_pipeline/ledger": engine.ledger.identity}
 
 
-def convergence_key(runner: Runner, needs: Needs) -> str:
+def convergence_key(engine: Engine, statuses: PartitionStatuses) -> str:
     """Under which name the ledger counts convergences that came to nothing: what there is to do, and how often it was tried.
 
     So one that came as far as trying anything, or that other code would do now, is left to the retry policies of the stages.
     """
-    runnable = [need for by_partition in needs.values() for need in by_partition.values() if need.can_run]
-    tried = runner.attempts(runnable)
+    runnable = [status for by_partition in statuses.values() for status in by_partition.values() if status.can_run]
+    tried = engine.planner.attempts(runnable)
     to_do = [
         (
-            need.stage,
-            need.partition,
-            need.recipe,
-            runner.graph.contract_digests[need.stage],
-            tried[need.recipe].count if need.recipe in tried else 0,
+            status.stage,
+            status.partition,
+            status.recipe,
+            engine.graph.contract_digests[status.stage],
+            tried[status.recipe].count if status.recipe in tried else 0,
         )
-        for need in runnable
+        for status in runnable
     ]
-    return digest((CONVERGENCE, runner.environment, to_do))
+    return digest((CONVERGENCE, engine.environment, to_do))

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.evaluations import (
     EXPECTED_BY,
     HISTORY_CHECK,
@@ -22,12 +22,9 @@ from spam_pipeline.orchestration.evaluations import (
 )
 from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
-from spam_pipeline.orchestration.new_features import knowingly
-from spam_pipeline.protocol.audit import judges_history
-from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.needs import State
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.orchestration.preview_apis import preview_apis
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import AnyStage, Engine, StageGraph, State, audit_now, audits_against_history
 
 _NEWEST = 7
 """How many of the newest partitions are audited when nobody says which, besides all that are quarantined."""
@@ -41,21 +38,21 @@ def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChe
         name=f"audit_of_{stage.name}",
         specs=_specs(stage, expected, grid),
         can_subset=True,
-        required_resource_keys={RUNNER},
+        required_resource_keys={ENGINE},
         description="Shows the audit of a version, or audits it again.",
     )
     def audit(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        runner: Runner = context.resources.runner
+        engine: Engine = context.resources.engine
         selected = {key.name for key in context.selected_asset_check_keys}
         is_made_here = _is_made_in(context, stage.name)
 
         def found(partition: str) -> list[dg.AssetCheckEvaluation]:
-            said = _published(runner, expected, stage.name, partition) if is_made_here else None
-            said = said or _judged(runner, expected, stage.name, partition)
-            return [item for item in said if item.check_name in selected]
+            found_now = _published(engine, expected, stage.name, partition) if is_made_here else None
+            found_now = found_now or _audited_now(engine, expected, stage.name, partition)
+            return [item for item in found_now if item.check_name in selected]
 
         if grid and not context.has_partition_key:  # executed in the UI, which does not ask for one
-            for partition in _worth_a_look(runner, stage.name):
+            for partition in _worth_inspecting(engine, stage.name):
                 yield from beside_latest(context.instance, found(partition))
         else:
             yield from map(_result, found(context.partition_key if grid else WHOLE))
@@ -64,11 +61,11 @@ def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChe
 
 
 def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
-    told = {
+    descriptions = {
         CONTRACT_CHECK: "What the stage's contract and people's decisions say of a version; if refused, it is not published."
     }
-    if judges_history(stage.contract):
-        told[HISTORY_CHECK] = (
+    if audits_against_history(stage.contract):
+        descriptions[HISTORY_CHECK] = (
             "How a version compares with its stage's accepted history; if refused, it is not published."
         )
     consumers = {
@@ -76,10 +73,12 @@ def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[st
         + ", ".join(f"{limit.number} {limit}" for limit in limits)
         for consumer, limits in expected.get(stage.name, {}).items()
     }
-    with knowingly():
+    with preview_apis():
         return [
-            dg.AssetCheckSpec(name, asset=stage.name, description=text, partitions_def=grid, blocking=name in told)
-            for name, text in {**told, **consumers}.items()
+            dg.AssetCheckSpec(
+                name, asset=stage.name, description=text, partitions_def=grid, blocking=name in descriptions
+            )
+            for name, text in {**descriptions, **consumers}.items()
         ]
 
 
@@ -90,34 +89,34 @@ def _is_made_in(context: dg.AssetCheckExecutionContext, stage: str) -> bool:
     return any(event is not None and event.asset_key == dg.AssetKey(stage) for event in events)
 
 
-def _result(said: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+def _result(found_now: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
     """An evaluation of the run's own partition, to which Dagster adds what it was of."""
     return dg.AssetCheckResult(
-        check_name=said.check_name,
-        passed=said.passed,
-        severity=said.severity,
-        description=said.description,
-        metadata=said.metadata,
+        check_name=found_now.check_name,
+        passed=found_now.passed,
+        severity=found_now.severity,
+        description=found_now.description,
+        metadata=found_now.metadata,
     )
 
 
-def _worth_a_look(runner: Runner, stage: str) -> list[str]:
+def _worth_inspecting(engine: Engine, stage: str) -> list[str]:
     """The newest partitions that there is a version of, and those whose version is quarantined, in their order."""
-    needs = runner.needs([stage])[stage]
-    quarantined = {key for key, need in needs.items() if need.state is State.HELD and need.recipe}
-    newest = sorted(key for key, need in needs.items() if need.published or key in quarantined)[-_NEWEST:]
+    statuses = engine.planner.statuses([stage])[stage]
+    quarantined = {key for key, status in statuses.items() if status.state is State.HELD and status.recipe}
+    newest = sorted(key for key, status in statuses.items() if status.published or key in quarantined)[-_NEWEST:]
     return sorted(quarantined | set(newest))
 
 
-def _published(runner: Runner, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+def _published(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
     """What the last audit of the published version says; nothing where none is published."""
-    found = runner.ledger.publication(runner.environment, stage, partition)
+    found = engine.ledger.publication(engine.environment, stage, partition)
     return evaluations(expected, *found[1]) if found and found[1] else []
 
 
-def _judged(runner: Runner, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+def _audited_now(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
     """What another audit says of what is there."""
-    found = runner.judge(stage, partition)
+    found = audit_now(engine, stage, partition)
     if found is None:
         why = "there is no version of it yet"
         return [nothing_to_audit(stage, partition, why, dg.AssetCheckSeverity.WARN)]

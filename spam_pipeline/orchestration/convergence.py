@@ -12,28 +12,34 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData
 
-from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import (
     CONVERGENCE,
-    OpenRunner,
+    OpenEngine,
     anything_stale,
     convergence_key,
     convergence_tags,
 )
 from spam_pipeline.orchestration.evaluations import beside_latest, expected_of, nothing_to_audit
-from spam_pipeline.orchestration.events import Teller
+from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import table
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
-from spam_pipeline.protocol.causes import Cause
-from spam_pipeline.protocol.convergence import Converged, Failure, converge
-from spam_pipeline.protocol.errors import Claimed
-from spam_pipeline.protocol.needs import Need
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.quarantine import quarantine
-from spam_pipeline.protocol.runner import Action, Outcome, Runner
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import (
+    ActionTaken,
+    Cause,
+    Claimed,
+    Converged,
+    Engine,
+    Failure,
+    Outcome,
+    PartitionStatus,
+    converge,
+    quarantine,
+)
 
 _BY_AUTOMATION = "dagster/from_automation_condition"
 """The tag of runs that a person did not ask for."""
@@ -41,8 +47,8 @@ _BY_AUTOMATION = "dagster/from_automation_condition"
 _SHOWN = 100
 
 
-def convergence_asset(open_runner: OpenRunner) -> dg.AssetsDefinition:
-    """The asset over the runner of the run's resources; `open_runner` is for the condition, which is asked without a run."""
+def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
+    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is asked without a run."""
 
     @dg.asset(
         name=CONVERGENCE,
@@ -51,15 +57,15 @@ def convergence_asset(open_runner: OpenRunner) -> dg.AssetsDefinition:
             "Brings every stage up to date, in one run: whatever landed late, whichever definition changed. "
             "It starts by itself whenever anything is stale; its metadata says what the last change touched, and why."
         ),
-        automation_condition=~dg.AutomationCondition.in_progress() & anything_stale(open_runner),
-        required_resource_keys={RUNNER},
+        automation_condition=~dg.AutomationCondition.in_progress() & anything_stale(open_engine),
+        required_resource_keys={ENGINE},
         output_required=False,
     )
     def convergence(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        runner: Runner = context.resources.runner
+        engine: Engine = context.resources.engine
         try:
-            with runner.claims.on_converging(runner.environment):
-                yield _Wave(context, runner).converge()
+            with engine.claims.on_converging(engine.environment):
+                yield _Wave(context, engine).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -71,39 +77,39 @@ def convergence_asset(open_runner: OpenRunner) -> dg.AssetsDefinition:
 class _Wave:
     """One convergence in one run, and what is to be said of it."""
 
-    def __init__(self, context: dg.AssetExecutionContext, runner: Runner) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, engine: Engine) -> None:
         self._context = context
-        self._runner = runner
-        whom = (context.instance, runner.ledger, runner.environment, expected_of(runner.graph))
-        self._teller, self._refusals = Teller(*whom), Refusals(*whom)
-        self._failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
+        self._engine = engine
+        whom = (context.instance, engine.ledger, engine.environment, expected_of(engine.graph))
+        self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
+        self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
 
     def converge(self) -> dg.MaterializeResult[Any]:
         """Observe, converge, tell. Raises `dagster.Failure` when stages failed; all the others are done then."""
-        ledger = self._runner.ledger
-        self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._runner))
-        attempt = ledger.begin(
-            convergence_key(self._runner, self._runner.needs()), CONVERGENCE, WHOLE, self._context.run.run_id
+        ledger = self._engine.ledger
+        self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._engine))
+        attempt = ledger.attempts.begin(
+            convergence_key(self._engine, self._engine.planner.statuses()), CONVERGENCE, WHOLE, self._context.run.run_id
         )
-        self._runner.observe()
+        self._engine.observe()
         done = converge(
-            self._runner,
+            self._engine,
             run=self._context.run.run_id,
             only_due=_BY_AUTOMATION in self._context.run.tags,
             on_stage=self._on_stage,
             on_outcome=self._on_outcome,
         )
-        ledger.complete(attempt)
-        self._teller.tell()
+        ledger.attempts.complete(attempt)
+        self._reporter.report()
         self._failures.add((failure.stage, failure.partition) for failure in done.failed)
         for failure in done.failed:
             self._report(failure)
-        assessment = self._runner.assess()
-        quarantined = quarantine(assessment, self._runner.snapshot([]))
-        self._refusals.tell(quarantined, self._show, _SHOWN)
-        for stage in assessment.needs:
-            self._context.log_event(evaluation(self._runner, assessment, stage))
+        report = self._engine.planner.report()
+        quarantined = quarantine(report, self._engine.planner.snapshot([]))
+        self._refusals.report(quarantined, self._show, _SHOWN)
+        for stage in report.statuses:
+            self._context.log_event(evaluation(self._engine, report, stage))
         metadata = self._metadata(done)
         if done.failed:
             raise dg.Failure(
@@ -112,11 +118,11 @@ class _Wave:
         return dg.MaterializeResult(metadata=metadata)
 
     def _on_stage(self, stage: str, count: int) -> None:
-        self._teller.tell()
+        self._reporter.report()
         self._context.log.info("%s: %d partitions", stage, count)
 
-    def _on_outcome(self, need: Need, why: Cause, outcome: Outcome | Failure) -> None:
-        self._touched[need.stage, _said(need, outcome), why.in_general] += 1
+    def _on_outcome(self, status: PartitionStatus, why: Cause, outcome: Outcome | Failure) -> None:
+        self._touched[status.stage, _what_was_done(status, outcome), why.summary] += 1
 
     def _report(self, failure: Failure) -> None:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
@@ -152,13 +158,17 @@ class _Wave:
         }
 
 
-def _said(need: Need, outcome: Outcome | Failure) -> str:
+def _what_was_done(status: PartitionStatus, outcome: Outcome | Failure) -> str:
     """What was done, in the words of somebody who wonders what changed."""
     if isinstance(outcome, Failure):
         return "failed"
     if outcome.refused:
         return "refused, quarantined"
-    if outcome.action is Action.COMPUTED and need.published and need.published.content == outcome.version.content:
+    if (
+        outcome.action is ActionTaken.COMPUTED
+        and status.published
+        and status.published.content == outcome.version.content
+    ):
         return "computed, content unchanged"
     return outcome.action.value
 

@@ -7,13 +7,11 @@ from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.evaluations import evaluations, expected_of
-from spam_pipeline.orchestration.events import Teller
-from spam_pipeline.protocol.decision import Decided, decide, decide_alike
-from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.records import DecisionKind
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.orchestration.events import EventReporter
+from spam_pipeline.protocol import PipelineError
+from spam_pipeline.protocol.operating import Decided, DecisionKind, Engine, decide, decide_all_matching
 
 _ASKED = {
     "action": dg.Field(
@@ -37,21 +35,21 @@ _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"decide_about_version": {"config
 
 
 @dg.op(
-    required_resource_keys={RUNNER},
+    required_resource_keys={ENGINE},
     config_schema=_ASKED,
     out=dg.Out(dg.Nothing),
     description="Records a decision and lets it take effect.",
 )
 def decide_about_version(context: dg.OpExecutionContext) -> None:
     """Record the decision; raise `dagster.Failure` with the reason when it is not recorded."""
-    runner: Runner = context.resources.runner
+    engine: Engine = context.resources.engine
     asked: dict[str, Any] = context.op_config
     try:
         words = (asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
-        decided, *others = decide_alike(runner, *words) if asked["alike"] else [decide(runner, *words)]
+        decided, *others = decide_all_matching(engine, *words) if asked["alike"] else [decide(engine, *words)]
     except PipelineError as problem:
         raise dg.Failure(str(problem), allow_retries=False) from problem
-    _tell(context.instance, runner, decided)
+    _report(context.instance, engine, decided)
     for item in (decided, *others):
         context.log.info("%s", _what_followed(item))
     context.add_output_metadata(_metadata(decided))
@@ -71,14 +69,14 @@ def decision_job() -> dg.JobDefinition:
     return decide_once
 
 
-def _tell(instance: dg.DagsterInstance, runner: Runner, decided: Decided) -> None:
+def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided) -> None:
     """Show at once what readers have now and, if the version is quarantined, why; nobody has to wait for a sensor."""
-    expected = expected_of(runner.graph)
-    teller = Teller(instance, runner.ledger, runner.environment, expected)
-    teller.tell()
+    expected = expected_of(engine.graph)
+    reporter = EventReporter(instance, engine.ledger, engine.environment, expected)
+    reporter.report()
     if decided.outcome and decided.outcome.refused:
-        teller.tell_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit))
-    teller.close()
+        reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit))
+    reporter.close()
 
 
 def _what_followed(decided: Decided) -> str:
@@ -95,7 +93,7 @@ def _what_followed(decided: Decided) -> str:
 def _metadata(decided: Decided) -> dict[str, dg.MetadataValue[Any]]:
     """The decision as it was recorded. Names and reasons are what people wrote: text, never Markdown."""
     decision = decided.decision
-    said = {
+    facts = {
         "decision": f"{decision.kind.value} in {decision.environment}",
         "stage": decision.stage,
         "partition": decision.partition,
@@ -105,4 +103,4 @@ def _metadata(decided: Decided) -> dict[str, dg.MetadataValue[Any]]:
         "covers": "; ".join(map(str, decision.findings)) or "no findings",
         "what followed": _what_followed(decided),
     }
-    return {name: dg.MetadataValue.text(text) for name, text in said.items()}
+    return {name: dg.MetadataValue.text(text) for name, text in facts.items()}

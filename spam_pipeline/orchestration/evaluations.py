@@ -23,11 +23,9 @@ from spam_pipeline.orchestration.metadata import (
 )
 from spam_pipeline.pages.markdown import as_image, as_text
 from spam_pipeline.pages.pictures import picture_of
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol import Finding, Limit, Severity, Version
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.graph import StageGraph
-from spam_pipeline.protocol.limit import Limit, breaches
-from spam_pipeline.protocol.records import Audit, Verdict, Version
+from spam_pipeline.protocol.operating import Audit, StageGraph, Verdict, breaches
 
 HISTORY_CHECK = "history"
 """Name of the check that shows what the stage's own history, and what the domain knows of it, say of a version."""
@@ -53,7 +51,11 @@ _EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "flo
 def expected_of(graph: StageGraph) -> Expected:
     """What consumers expect of each stage that any expects something of."""
     return {
-        name: {stage.name: stage.expectations[name] for stage in graph.stages.values() if name in stage.expectations}
+        name: {
+            stage.name: stage.inputs[name].expectations
+            for stage in graph.stages.values()
+            if name in stage.inputs and stage.inputs[name].expectations
+        }
         for name in graph.expected()
     }
 
@@ -122,7 +124,7 @@ def _evaluation(
         passed=not refusing and not warning,
         severity=dg.AssetCheckSeverity.ERROR if refusing else dg.AssetCheckSeverity.WARN,
         partition=key_in_dagster(version.partition),
-        description=_told(refusing, warning, is_refused=is_refused),
+        description=_description(refusing, warning, is_refused=is_refused),
         metadata={
             **_metadata(findings),
             "recipe": version.recipe,
@@ -146,7 +148,7 @@ def _meets(version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.Asse
     )
 
 
-def _told(refusing: int, warning: int, *, is_refused: bool) -> str | None:
+def _description(refusing: int, warning: int, *, is_refused: bool) -> str | None:
     if refusing:
         return f"refused by {_counted(refusing, 'finding')} and quarantined: consumers keep what they had"
     if warning and not is_refused:

@@ -19,10 +19,9 @@ from spam_pipeline.orchestration.automation import CONVERGENCE
 from spam_pipeline.orchestration.evaluations import Expected, beside_latest, evaluations
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
-from spam_pipeline.orchestration.metadata import occasion_metadata, version_metadata, version_tags
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import Audit, Publication, Version
+from spam_pipeline.orchestration.metadata import trigger_metadata, version_metadata, version_tags
+from spam_pipeline.protocol import Version, digest
+from spam_pipeline.protocol.operating import Audit, Ledger, Publication
 
 _JOB = "converge"
 _CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})
@@ -30,7 +29,7 @@ _OWN_EVENT_SECONDS = 60
 """How long a run that published something may take to tell of it, before it is told for it."""
 
 
-class Teller:
+class EventReporter:
     """Tells one Dagster instance what is published in one environment of one ledger; `expected` says what consumers need."""
 
     def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
@@ -41,30 +40,30 @@ class Teller:
         self._cursor = f"spam_pipeline/{digest((ledger.identity, environment))}"
         self._own_run: dg.DagsterRun | None = None
 
-    def tell(self, limit: int | None = None) -> int:
+    def report(self, limit: int | None = None) -> int:
         """Tell the instance what it does not know yet, `limit` publications at most; return how many that was."""
-        told, last = 0, 0
+        reported, last = 0, 0
         with only_one_at(Path(self._instance.root_directory)):
             for item in self._ledger.publications_after(self._position(), self._environment, limit):
                 run = self._run_of(item[0])
-                has_told = run is not None and self._has_told(run, item[0])
-                if run and not has_told and self._is_about_to_tell(run, item[0]):
+                has_reported = run is not None and self._has_reported(run, item[0])
+                if run and not has_reported and self._is_about_to_report(run, item[0]):
                     break
-                if not has_told:
-                    self._report(run or self._start_own_run(), *item)
-                    told += 1
+                if not has_reported:
+                    self._report_publication(run or self._start_own_run(), *item)
+                    reported += 1
                 last = item[0].id
             if last:
                 self._instance.run_storage.set_cursor_values({self._cursor: str(last)})
-        return told
+        return reported
 
-    def tell_again(self, stage: str, partition: str) -> None:
+    def report_again(self, stage: str, partition: str) -> None:
         """Tell what is published of a partition once more, because the instance shows something else of it."""
         found = self._ledger.publication(self._environment, stage, partition)
         if found is not None:
-            self._report(self._start_own_run(), *found)
+            self._report_publication(self._start_own_run(), *found)
 
-    def tell_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+    def report_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         """Tell the outcome of checks of one partition."""
         self._checks(self._start_own_run(), found)
 
@@ -77,10 +76,10 @@ class Teller:
         return int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
 
     def _run_of(self, publication: Publication) -> dg.DagsterRun | None:
-        run_id = publication.occasion.run
+        run_id = publication.trigger.run
         return self._instance.get_run_by_id(run_id) if run_id else None
 
-    def _has_told(self, run: dg.DagsterRun, publication: Publication) -> bool:
+    def _has_reported(self, run: dg.DagsterRun, publication: Publication) -> bool:
         """Whether a run of stages has told of its publication; a convergence leaves that to its teller."""
         if run.asset_selection == _CONVERGENCE:
             return False
@@ -94,15 +93,17 @@ class Teller:
             for event in events
         )
 
-    def _is_about_to_tell(self, run: dg.DagsterRun, publication: Publication) -> bool:
+    def _is_about_to_report(self, run: dg.DagsterRun, publication: Publication) -> bool:
         is_recent = datetime.now(UTC) - publication.published_at < timedelta(seconds=_OWN_EVENT_SECONDS)
         return run.asset_selection != _CONVERGENCE and is_recent and not run.is_finished
 
-    def _report(self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None) -> None:
+    def _report_publication(
+        self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None
+    ) -> None:
         partition = key_in_dagster(publication.partition)
         if found is None:
             observation = dg.AssetObservation(
-                publication.stage, partition=partition, metadata=occasion_metadata(publication)
+                publication.stage, partition=partition, metadata=trigger_metadata(publication)
             )
             self._event(run, dg.DagsterEventType.ASSET_OBSERVATION, AssetObservationData(observation))
             return
@@ -110,7 +111,7 @@ class Teller:
         materialization = dg.AssetMaterialization(
             asset_key=publication.stage,
             partition=partition,
-            metadata={**occasion_metadata(publication), **version_metadata(version)},
+            metadata={**trigger_metadata(publication), **version_metadata(version)},
             tags=version_tags(version),
         )
         self._event(run, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))

@@ -12,9 +12,8 @@ from pathlib import Path
 import dagster as dg
 
 from spam_pipeline.orchestration.instance import only_one_at
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.needs import Needs, State
+from spam_pipeline.protocol import digest
+from spam_pipeline.protocol.operating import Ledger, PartitionStatuses, State
 
 Partition = tuple[str, str]
 """A stage and one of its partitions."""
@@ -38,13 +37,15 @@ class ReportedFailures:
         with only_one_at(Path(self._instance.root_directory)):
             self._keep({**self._all(), **{partition: self._published(partition) for partition in failed}})
 
-    def take_recovered(self, needs: Needs) -> list[Partition]:
+    def take_recovered(self, statuses: PartitionStatuses) -> list[Partition]:
         """Forget those that are fresh or wanted no more; return those that are fresh without having been published again."""
         with only_one_at(Path(self._instance.root_directory)):
             known = self._all()
-            states = {(stage, partition): needs.get(stage, {}).get(partition) for stage, partition in known}
-            self._keep({key: known[key] for key, need in states.items() if need and need.state is not State.FRESH})
-        fresh = [key for key, need in states.items() if need and need.state is State.FRESH]
+            states = {(stage, partition): statuses.get(stage, {}).get(partition) for stage, partition in known}
+            self._keep(
+                {key: known[key] for key, status in states.items() if status and status.state is not State.FRESH}
+            )
+        fresh = [key for key, status in states.items() if status and status.state is State.FRESH]
         return [key for key in fresh if self._published(key) == known[key]]
 
     def _published(self, partition: Partition) -> int:

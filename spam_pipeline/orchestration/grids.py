@@ -7,16 +7,18 @@ from datetime import date
 
 import dagster as dg
 
-from spam_pipeline.orchestration.new_features import knowingly
-from spam_pipeline.protocol.partition import WHOLE, Grain, Partitions
-from spam_pipeline.protocol.selection import (
+from spam_pipeline.orchestration.preview_apis import preview_apis
+from spam_pipeline.protocol import (
+    WHOLE,
     DaysOfMonth,
+    Grain,
+    PartForPartition,
+    Partitions,
     PartitionsUpTo,
-    PartNamedAlike,
     PartsOfMonth,
-    Selection,
     TrailingDays,
 )
+from spam_pipeline.protocol.operating import Selection
 
 
 def partitions_definition(partitions: Partitions, start: date) -> dg.PartitionsDefinition[str] | None:
@@ -39,7 +41,7 @@ def partition_mapping(selection: Selection, upstream: Partitions, own: Partition
         return None
     if isinstance(selection, TrailingDays | DaysOfMonth):
         days_back = selection.days - 1 if isinstance(selection, TrailingDays) else 0
-        with knowingly():
+        with preview_apis():
             return dg.TimeWindowPartitionMapping(start_offset=-days_back, allow_nonexistent_upstream_partitions=True)
-    reads_any = isinstance(selection, PartNamedAlike | PartsOfMonth | PartitionsUpTo)
+    reads_any = isinstance(selection, PartForPartition | PartsOfMonth | PartitionsUpTo)
     return dg.AllPartitionMapping() if reads_any else None

@@ -7,16 +7,16 @@ from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.orchestration.assets import RUNNER
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.orchestration.assets import ENGINE
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import Engine
 
 
 class PublishedVersions(dg.IOManager):
     """Loads what is published of a stage: a lazy frame over one or many partitions, or an artifact."""
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The published data of the partitions that the consumer's partition maps to.
@@ -24,7 +24,7 @@ class PublishedVersions(dg.IOManager):
         Raises `NotPublished` when one of them is not published, whatever Dagster has recorded of it.
         """
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [WHOLE]
-        return self._runner.reader.read(context.asset_key.path[-1], keys)
+        return self._engine.reader.read(context.asset_key.path[-1], keys)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Refuse: only a stage can publish."""
@@ -36,8 +36,8 @@ class PublishedVersions(dg.IOManager):
 
 
 @dg.io_manager(
-    required_resource_keys={RUNNER}, description="Loads published versions lazily; stages publish by the protocol."
+    required_resource_keys={ENGINE}, description="Loads published versions lazily; stages publish by the protocol."
 )
 def published_versions(context: dg.InitResourceContext) -> PublishedVersions:
-    """The I/O manager over the run's own runner."""
-    return PublishedVersions(context.resources.runner)
+    """The I/O manager over the run's own engine."""
+    return PublishedVersions(context.resources.engine)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
-from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol import PipelineError
 
 Issue = Callable[[str, str], Mapping[str, str]]
 """Issues a month, given who decides; returns what there is to tell. Raises `PipelineError` with the reason when it does not."""

@@ -8,10 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.protocol.digest import digest
+from spam_pipeline.protocol import Version, digest
 from spam_pipeline.protocol.fingerprint import MARKDOWN, Recorded, numbers
-from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import Publication, Version
+from spam_pipeline.protocol.operating import InputRef, Publication
 
 CONTRACT_CHECK = "contract"
 """Name of the check that shows what a version's own contract and people's decisions say of it."""
@@ -31,11 +30,11 @@ _KEYS = ("_key", "_keys")
 """What names of hashes end with. They are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
 
 
-def occasion_metadata(publication: Publication) -> dict[str, Any]:
+def trigger_metadata(publication: Publication) -> dict[str, Any]:
     """When, why and how something came to be published; a version that was computed before comes without compute."""
     return {
-        "why": publication.occasion.cause,
-        "action": publication.occasion.action,
+        "why": publication.trigger.cause,
+        "action": publication.trigger.action,
         "published_at": dg.MetadataValue.timestamp(publication.published_at),
     }
 
@@ -142,18 +141,18 @@ def _cell(name: str, value: Any) -> str | float | bool | None:
         case float():
             return float(format(value, _CELL))
         case _:
-            text = _told(name, value)
+            text = _as_text(name, value)
             return text if len(text) <= _CHARACTERS_SHOWN else f"{text[: _CHARACTERS_SHOWN - 1]}…"
 
 
-def _told(name: str, value: Any) -> str:
+def _as_text(name: str, value: Any) -> str:
     match value:
         case str():
             return value
         case Mapping():
-            return " ".join(f"{inner} {_told(inner, item)}" for inner, item in value.items())
+            return " ".join(f"{inner} {_as_text(inner, item)}" for inner, item in value.items())
         case Sequence():
-            return ", ".join(_told(name, item) for item in value)
+            return ", ".join(_as_text(name, item) for item in value)
         case None:
             return "-"
         case float():
@@ -172,7 +171,7 @@ def _type(cells: Sequence[str | float | bool | None]) -> str:
     return "float" if kinds and kinds <= {int, float} else "string"
 
 
-def _inputs_table(inputs: tuple[InputRead, ...]) -> dg.TableMetadataValue:
+def _inputs_table(inputs: tuple[InputRef, ...]) -> dg.TableMetadataValue:
     """The first inputs, one a row; `inputs_digest` stands for all of them."""
     names = ("input", "from", "partition", "part", "content")
     rows = [(item.parameter, item.upstream, item.partition, item.part, item.content) for item in inputs[:_INPUTS_SHOWN]]

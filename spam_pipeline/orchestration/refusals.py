@@ -14,18 +14,17 @@ import dagster as dg
 
 from spam_pipeline.orchestration.evaluations import Expected, evaluations
 from spam_pipeline.orchestration.instance import only_one_at
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.quarantine import Quarantine, Quarantined
+from spam_pipeline.protocol import digest
+from spam_pipeline.protocol.operating import Ledger, Quarantine, Quarantined
 
 Partition = tuple[str, str]
 """A stage and one of its partitions."""
 
-Tell = Callable[[list[dg.AssetCheckEvaluation]], None]
+ReportChecks = Callable[[list[dg.AssetCheckEvaluation]], None]
 """Tells the instance the outcome of checks of one partition."""
 
 
-class _Told(NamedTuple):
+class _Reported(NamedTuple):
     """What was told of a partition: the mark of the refusal, and the publication that readers went by then, 0 for none."""
 
     mark: str
@@ -42,25 +41,29 @@ class Refusals:
         self._expected = expected
         self._key = f"spam_pipeline/refused/{digest((ledger.identity, environment))}"
 
-    def tell(self, quarantine: Quarantine, tell: Tell, limit: int) -> int:
-        """Tell what is refused and not told yet, and what is refused no more, `limit` partitions at most; return how many."""
+    def report(self, quarantine: Quarantine, report_checks: ReportChecks, limit: int) -> int:
+        """Report what is newly refused, and what is refused no more, `limit` partitions at most; return how many."""
         with only_one_at(Path(self._instance.root_directory)):
-            told = self._all()
-            over = [place for place in told if place not in quarantine]
-            news = [place for place, item in quarantine.items() if place not in told or told[place].mark != item.mark]
+            reported = self._all()
+            over = [place for place in reported if place not in quarantine]
+            news = [
+                place
+                for place, item in quarantine.items()
+                if place not in reported or reported[place].mark != item.mark
+            ]
             for place in [*over, *news][:limit]:
-                before = told.pop(place, None)
+                before = reported.pop(place, None)
                 found = self._evaluations(place, quarantine.get(place), before)
                 if found:
-                    tell(found)
+                    report_checks(found)
                 if place in quarantine:
-                    told[place] = _Told(quarantine[place].mark, self._publication(place))
+                    reported[place] = _Reported(quarantine[place].mark, self._publication(place))
             if over or news:
-                self._keep(told)
+                self._keep(reported)
         return min(limit, len(over) + len(news))
 
     def _evaluations(
-        self, place: Partition, refused: Quarantined | None, before: _Told | None
+        self, place: Partition, refused: Quarantined | None, before: _Reported | None
     ) -> list[dg.AssetCheckEvaluation]:
         """What the checks of a partition say now; nothing where a publication has said it since."""
         found = None
@@ -75,10 +78,10 @@ class Refusals:
         found = self._ledger.publication(self._environment, *place)
         return found[0].id if found else 0
 
-    def _all(self) -> dict[Partition, _Told]:
+    def _all(self) -> dict[Partition, _Reported]:
         kept = self._instance.run_storage.get_cursor_values({self._key}).get(self._key, "[]")
-        return {(stage, partition): _Told(*told) for stage, partition, *told in json.loads(kept)}
+        return {(stage, partition): _Reported(*reported) for stage, partition, *reported in json.loads(kept)}
 
-    def _keep(self, told: dict[Partition, _Told]) -> None:
-        listed = [(*place, *what) for place, what in sorted(told.items())]
+    def _keep(self, reported: dict[Partition, _Reported]) -> None:
+        listed = [(*place, *what) for place, what in sorted(reported.items())]
         self._instance.run_storage.set_cursor_values({self._key: json.dumps(listed)})

@@ -11,34 +11,31 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from spam_pipeline.orchestration.automation import CONVERGENCE, OpenRunner, convergence_tags
+from spam_pipeline.orchestration.automation import CONVERGENCE, OpenEngine, convergence_tags
 from spam_pipeline.orchestration.evaluations import expected_of
-from spam_pipeline.orchestration.events import Teller
+from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
-from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.errors import Claimed
-from spam_pipeline.protocol.quarantine import quarantine
-from spam_pipeline.protocol.records import Observation
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol import digest
+from spam_pipeline.protocol.operating import Claimed, Engine, Observation, quarantine
 
 _SECONDS = 10
 """Between two looks at the landing zone and at the ledger."""
 
 _OBSERVING_SECONDS = 20
-_OBSERVATIONS_TOLD = 500
-_PUBLICATIONS_TOLD = 500
-_REFUSALS_TOLD = 50
+_OBSERVATIONS_PER_TICK = 500
+_PUBLICATIONS_PER_TICK = 500
+_REFUSALS_PER_TICK = 50
 """A tick ends long before the 60 seconds that Dagster gives a sensor; the next one goes on where it ended."""
 
 _STARTING_SECONDS = 30
 """How long a run may be started before it holds its claim."""
 
 
-def landing_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
+def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     """Observes the landing zone and reports what was observed, whoever observed it, as observations of the source assets."""
 
     @dg.sensor(
@@ -48,19 +45,19 @@ def landing_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        runner = open_runner()
-        runner.observe(_OBSERVING_SECONDS)
+        engine = open_engine()
+        engine.observe(_OBSERVING_SECONDS)
         ledger, _, last = (context.cursor or "").partition(" ")
-        after = int(last) if ledger == runner.ledger.identity else 0
-        seen = runner.ledger.observations_after(after, _OBSERVATIONS_TOLD)
+        after = int(last) if ledger == engine.ledger.identity else 0
+        seen = engine.ledger.observations.after(after, _OBSERVATIONS_PER_TICK)
         if not seen:
             return dg.SensorResult(skip_reason="nothing new in the landing zone")
-        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=f"{runner.ledger.identity} {seen[-1].id}")
+        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=f"{engine.ledger.identity} {seen[-1].id}")
 
     return landing
 
 
-def publications_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
+def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     """Keeps the instance in step with the ledger."""
 
     @dg.sensor(
@@ -70,30 +67,30 @@ def publications_sensor(open_runner: OpenRunner) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        runner = open_runner()
-        _end_dead_runs(context.instance, runner)
+        engine = open_engine()
+        _end_dead_runs(context.instance, engine)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
-        whom = (context.instance, runner.ledger, runner.environment, expected_of(runner.graph))
-        teller = Teller(*whom)
-        told = teller.tell(_PUBLICATIONS_TOLD)
-        assessment = runner.assess()
-        quarantined = quarantine(assessment, runner.snapshot([]))
-        refused = Refusals(*whom).tell(quarantined, teller.tell_checks, _REFUSALS_TOLD)
-        failures = ReportedFailures(context.instance, runner.ledger, runner.environment)
+        whom = (context.instance, engine.ledger, engine.environment, expected_of(engine.graph))
+        reporter = EventReporter(*whom)
+        reported = reporter.report(_PUBLICATIONS_PER_TICK)
+        report = engine.planner.report()
+        quarantined = quarantine(report, engine.planner.snapshot([]))
+        refused = Refusals(*whom).report(quarantined, reporter.report_checks, _REFUSALS_PER_TICK)
+        failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         if not failures.is_empty():
-            for stage, partition in failures.take_recovered(assessment.needs):
-                teller.tell_again(stage, partition)
-                teller.tell_checks([evaluation(runner, assessment, stage)])
-        teller.close()
-        return dg.SkipReason(_said(told, refused))
+            for stage, partition in failures.take_recovered(report.statuses):
+                reporter.report_again(stage, partition)
+                reporter.report_checks([evaluation(engine, report, stage)])
+        reporter.close()
+        return dg.SkipReason(_summary(reported, refused))
 
     return publications
 
 
 def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSensorDefinition]:
     """The sensors that evaluate the conditions: of the convergence, and of each stage by itself."""
-    with knowingly():
+    with preview_apis():
         return [
             dg.AutomationConditionSensorDefinition(
                 "converge",
@@ -112,10 +109,10 @@ def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSens
         ]
 
 
-def _said(told: int, refused: int) -> str:
-    found = {"publications": told, "refusals": refused}
-    said = " and ".join(f"{count} {what}" for what, count in found.items() if count)
-    return f"told of {said}" if said else "nothing was published elsewhere"
+def _summary(reported: int, refused: int) -> str:
+    found = {"publications": reported, "refusals": refused}
+    counts = " and ".join(f"{count} {what}" for what, count in found.items() if count)
+    return f"told of {counts}" if counts else "nothing was published elsewhere"
 
 
 def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
@@ -138,10 +135,10 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
         )
 
 
-def _end_dead_runs(instance: dg.DagsterInstance, runner: Runner) -> None:
+def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine) -> None:
     """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one."""
     under_way = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING], tags=convergence_tags(runner)
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING], tags=convergence_tags(engine)
     )
     records = [
         record
@@ -151,7 +148,7 @@ def _end_dead_runs(instance: dg.DagsterInstance, runner: Runner) -> None:
     if not records:
         return
     try:
-        with runner.claims.on_converging(runner.environment):
+        with engine.claims.on_converging(engine.environment):
             for record in records:
                 if record.start_time and time.time() - record.start_time > _STARTING_SECONDS:
                     instance.report_run_failed(record.dagster_run, "its process died")

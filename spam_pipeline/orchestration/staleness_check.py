@@ -8,12 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.orchestration.assets import RUNNER
+from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.metadata import table
-from spam_pipeline.protocol.needs import Need, State
-from spam_pipeline.protocol.records import Attempts
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.staleness import Assessment
+from spam_pipeline.protocol.operating import Attempts, Engine, PartitionStatus, StalenessReport, State
 
 CONVERGED_CHECK = "converged"
 
@@ -28,60 +25,62 @@ def staleness_check(stage: str) -> dg.AssetChecksDefinition:
         asset=stage,
         name=CONVERGED_CHECK,
         description="Whether every partition is fresh; if not, which are stale, missing or held, and why.",
-        required_resource_keys={RUNNER},
+        required_resource_keys={ENGINE},
         blocking=False,
     )
     def converged(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        runner: Runner = context.resources.runner
-        found = evaluation(runner, runner.assess([stage]), stage)
+        engine: Engine = context.resources.engine
+        found = evaluation(engine, engine.planner.report([stage]), stage)
         return dg.AssetCheckResult(passed=found.passed, severity=found.severity, metadata=found.metadata)
 
     return converged
 
 
-def evaluation(runner: Runner, assessment: Assessment, stage: str) -> dg.AssetCheckEvaluation:
+def evaluation(engine: Engine, report: StalenessReport, stage: str) -> dg.AssetCheckEvaluation:
     """The check's evaluation for one of the stages that were assessed."""
-    needs = assessment.needs[stage].values()
-    unsettled = [need for need in needs if need.state is not State.FRESH]
+    statuses = report.statuses[stage].values()
+    unsettled = [status for status in statuses if status.state is not State.FRESH]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(stage),
         check_name=CONVERGED_CHECK,
         passed=not unsettled,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "partitions": len(needs),
+            "partitions": len(statuses),
             **{
-                state.value: sum(need.state is state for need in unsettled)
+                state.value: sum(status.state is state for status in unsettled)
                 for state in State
                 if state is not State.FRESH
             },
-            "not_fresh": table(_rows(runner, assessment, stage, unsettled[:_SHOWN]), _COLUMNS),
+            "not_fresh": table(_rows(engine, report, stage, unsettled[:_SHOWN]), _COLUMNS),
         },
     )
 
 
-def _rows(runner: Runner, assessment: Assessment, stage: str, needs: Collection[Need]) -> list[dict[str, Any]]:
-    to_run = [need for need in needs if need.can_run]
-    causes = runner.causes(assessment, stage, to_run)
-    tried = runner.attempts(to_run)
+def _rows(
+    engine: Engine, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]
+) -> list[dict[str, Any]]:
+    to_run = [status for status in statuses if status.can_run]
+    causes = engine.causes(report, stage, to_run)
+    tried = engine.planner.attempts(to_run)
     return [
         {
-            "partition": need.partition,
-            "state": need.state.value,
-            "why": str(causes.get(need.partition, need.reason)),
-            "then": _then(runner, need, tried.get(need.recipe)),
+            "partition": status.partition,
+            "state": status.state.value,
+            "why": str(causes.get(status.partition, status.explanation)),
+            "then": _then(engine, status, tried.get(status.recipe)),
         }
-        for need in needs
+        for status in statuses
     ]
 
 
-def _then(runner: Runner, need: Need, tried: Attempts | None) -> str:
+def _then(engine: Engine, status: PartitionStatus, tried: Attempts | None) -> str:
     """What happens next with a partition that is not fresh."""
-    if not need.can_run:
-        return "goes on by itself once that is there" if not need.recipe else "quarantined until something changes"
+    if not status.can_run:
+        return "goes on by itself once that is there" if not status.recipe else "quarantined until something changes"
     if tried is None:
         return "the next convergence runs it"
-    next_try = runner.graph.stages[need.stage].retry.next_try(tried)
+    next_try = engine.graph.stages[status.stage].retry.next_try(tried)
     ended = tried.error or "a process that died"
     when = (
         f"again from {next_try:%Y-%m-%d %H:%M:%S} UTC"

@@ -41,7 +41,7 @@ def recipe_of(page: str) -> str | None:
     return found[1] if found else None
 
 
-def changes_section(month: str, since: datetime, before: Figures, now: Figures, origins: Sequence[str]) -> str:
+def changes_section(month: str, since: datetime, before: Figures, now: Figures, root_causes: Sequence[str]) -> str:
     """What has changed since a page of a month was published, and why, for people who know nothing of versions."""
     was, is_ = dict(before), dict(now)
     rows = [
@@ -49,4 +49,4 @@ def changes_section(month: str, since: datetime, before: Figures, now: Figures, 
         for name in dict.fromkeys([*is_, *was])
         if was.get(name) != is_.get(name)
     ]
-    return str(rendered("templates/changes.html.j2", month=month, since=since, figures=rows, origins=origins))
+    return str(rendered("templates/changes.html.j2", month=month, since=since, figures=rows, root_causes=root_causes))

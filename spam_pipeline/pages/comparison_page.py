@@ -7,9 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from spam_pipeline.pages.pictures import picture_of, picture_of_figures
 from spam_pipeline.pages.rendering import rendered
-from spam_pipeline.protocol.comparison import ComparedPartition, Comparison, text
-from spam_pipeline.protocol.comparison.rows import Rows
-from spam_pipeline.protocol.finding import told
+from spam_pipeline.protocol.operating import (
+    ComparedPartition,
+    Comparison,
+    Rows,
+    finding_lines,
+    format_difference,
+    format_example,
+    format_number,
+    format_rows,
+    format_shifts,
+    format_significance,
+)
 
 _DIGITS = 12
 
@@ -17,10 +26,16 @@ _DIGITS = 12
 def page_of(comparisons: Sequence[Comparison]) -> str:
     """The page, as text to be written in UTF-8."""
     tables = {"versions": _versions, "partitions": _partitions, "examples": _examples}
+    words = {
+        "difference": format_difference,
+        "lines": finding_lines,
+        "number": format_number,
+        "rows": format_rows,
+        "shifts": format_shifts,
+        "significance": format_significance,
+    }
     pictures = {"picture_of": picture_of, "picture_of_figures": picture_of_figures}
-    return str(
-        rendered("templates/comparison.html.j2", comparisons=comparisons, text=text, told=told, **tables, **pictures)
-    )
+    return str(rendered("templates/comparison.html.j2", comparisons=comparisons, **tables, **pictures, **words))
 
 
 def _versions(item: ComparedPartition) -> list[tuple[str, ...]]:
@@ -44,7 +59,7 @@ def _partitions(partitions: Iterable[ComparedPartition]) -> list[tuple[str, ...]
         (
             item.partition,
             *(f"{side.recipe[:_DIGITS]} {side.verdict.value}" if side else "nothing" for side in (item.old, item.new)),
-            "equal" if item.is_equal else text.told_rows(item.rows) if item.rows else "",
+            "equal" if item.is_equal else format_rows(item.rows) if item.rows else "",
         )
         for item in partitions
     ]
@@ -52,4 +67,4 @@ def _partitions(partitions: Iterable[ComparedPartition]) -> list[tuple[str, ...]
 
 def _examples(rows: Rows) -> list[tuple[str, str]]:
     kinds = {"added": rows.added_examples, "removed": rows.removed_examples, "changed": rows.changed_examples}
-    return [(kind, text.told_example(example)) for kind, examples in kinds.items() for example in examples]
+    return [(kind, format_example(example)) for kind, examples in kinds.items() for example in examples]

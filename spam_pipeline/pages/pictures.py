@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from spam_pipeline.pages.plotter import MUTED, NARROW, NEW, OLD, Bar, Bars, Curves, Panel, Series, drawing
-from spam_pipeline.protocol.comparison import Comparison
-from spam_pipeline.protocol.comparison.figures import Shift
-from spam_pipeline.protocol.comparison.text import number
-from spam_pipeline.protocol.finding import Clue, Curve, Evidence, Finding, Moved
+from spam_pipeline.protocol import Clue, Curve, Evidence, Finding
 from spam_pipeline.protocol.fingerprint import NULL
+from spam_pipeline.protocol.operating import CategoryShift, Comparison, Shift, format_number
 
 COLOURS = {"attack": "#c0392b", "release": "#2e8b57"}
 """Colours of what a clue speaks for; a clue that speaks for nothing is grey."""
@@ -50,10 +48,10 @@ def _clues(clues: Sequence[Clue]) -> Bars:
 
     rows = []
     for clue, distance in zip(clues, distances, strict=True):
-        numbers = f"{number(clue.seen)}, usual {number(clue.usual)}"
-        rows.append((clue.what, [Bar(place(distance), numbers, COLOURS.get(clue.speaks_for, MUTED))]))
+        numbers = f"{format_number(clue.seen)}, usual {format_number(clue.usual)}"
+        rows.append((clue.what, [Bar(place(distance), numbers, COLOURS.get(clue.supports, MUTED))]))
     ticks = {-5: "1/32", -3: "1/8", 0: "usual", 3: "8 times", 5: "32 times"}
-    keys = [(f"speaks for {name}", COLOURS[name]) for name in COLOURS if any(c.speaks_for == name for c in clues)]
+    keys = [(f"speaks for {name}", COLOURS[name]) for name in COLOURS if any(c.supports == name for c in clues)]
     shown = [(place(distance), words) for distance, words in ticks.items() if low <= distance <= high]
     return Bars(rows, keys, shown, place(0))
 
@@ -76,7 +74,7 @@ def _curves(curves: Sequence[Curve]) -> Curves:
     return Curves(series, [(hour, f"{hour}:00") for hour in range(0, _HOURS + 1, 6)] if is_day else [], " %")
 
 
-def _moved(moved: Sequence[Moved], names: tuple[str, str], title: str = "") -> Bars:
+def _moved(moved: Sequence[CategoryShift], names: tuple[str, str], title: str = "") -> Bars:
     """Two bars per value: the share of the rows that it had, and the one it has."""
     most = max((max(item.expected, item.seen) for item in moved), default=0) or 1.0
     rows = [
@@ -107,7 +105,7 @@ def _magnitudes(old: Mapping[int, float], new: Mapping[int, float], title: str) 
         for name, side in (("old", old), ("new", new))
     ]
     ticks = [
-        (step - steps.start, number(float(f"{2 ** (step / _STEPS_PER_OCTAVE):.2g}")))
+        (step - steps.start, format_number(float(f"{2 ** (step / _STEPS_PER_OCTAVE):.2g}")))
         for step in steps[:: max(1, len(steps) // _MOST_TICKS)]
     ]
     return Curves(series, ticks, " %", title)

@@ -1,1 +1,74 @@
-"""The protocol: how versions are named, made, audited, published and found stale. No orchestrator and no domain in here."""
+"""The protocol: immutable versions of data, named by everything that determined them, audited before anybody reads them.
+
+This is the door for whoever declares stages: a context imports from here, and what to measure of its data from
+`spam_pipeline.protocol.fingerprint`. Who runs an engine over stages, as the orchestrator and the command line do, also imports from
+`spam_pipeline.protocol.operating`. Everything else in this package is behind these doors.
+"""
+
+from spam_pipeline.protocol.code_version.code_version import code_version as code_version_of
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, ShowAsEarlier, column_types
+from spam_pipeline.protocol.definition.delivery import Delivery, Publications
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import (
+    DaysOfMonth,
+    EveryPartition,
+    EveryStage,
+    PartForPartition,
+    PartitionsUpTo,
+    PartsOfMonth,
+    PartsUpToMonth,
+    SamePartition,
+    TrailingDays,
+)
+from spam_pipeline.protocol.definition.stage import Source, stage
+from spam_pipeline.protocol.drift import HistoricFingerprint
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.errors import NotPublished, PipelineError, WrongPartition
+from spam_pipeline.protocol.foundation.finding import Clue, Curve, Evidence, Finding, Severity
+from spam_pipeline.protocol.foundation.flushing import flush
+from spam_pipeline.protocol.foundation.limit import Limit
+from spam_pipeline.protocol.foundation.partition import WHOLE, Grain, Partitions, days_before, last_day_of, month_of
+from spam_pipeline.protocol.ledger.records import Version
+
+__all__ = [
+    "WHOLE",
+    "ArtifactContract",
+    "Clue",
+    "Contract",
+    "Curve",
+    "DaysOfMonth",
+    "Delivery",
+    "EveryPartition",
+    "EveryStage",
+    "Evidence",
+    "Finding",
+    "Grain",
+    "HistoricFingerprint",
+    "LandedFile",
+    "Limit",
+    "NotPublished",
+    "PartForPartition",
+    "Partitions",
+    "PartitionsUpTo",
+    "PartsOfMonth",
+    "PartsUpToMonth",
+    "PipelineError",
+    "Publications",
+    "Reads",
+    "SamePartition",
+    "Severity",
+    "ShowAsEarlier",
+    "Source",
+    "TrailingDays",
+    "Version",
+    "WrongPartition",
+    "code_version_of",
+    "column_types",
+    "days_before",
+    "digest",
+    "flush",
+    "last_day_of",
+    "month_of",
+    "stage",
+]

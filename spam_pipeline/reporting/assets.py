@@ -4,12 +4,12 @@ Reporting expects nothing of the verdicts that it counts by: a count takes anyth
 better is published.
 """
 
+from typing import Annotated
+
 import polars as pl
 
 from spam_pipeline.partitions import event_days, statement_months, unpartitioned
-from spam_pipeline.protocol.contract import Reads, column_types
-from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, Reads, column_types, stage
 from spam_pipeline.reporting.contracts import (
     Catalogue,
     DailyPlays,
@@ -43,14 +43,13 @@ _OWNER = "team:reporting"
     contract=DailyPlays,
     owner=_OWNER,
     libraries=["polars"],
-    reads={
-        "classified_plays": Reads(
-            ("occurred_at", "country", "user_key", "device_key", "ms_played", "spam_probability"),
-            schema=2,
-        )
-    },
 )
-def daily_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def daily_plays(
+    classified_plays: Annotated[
+        pl.LazyFrame,
+        Reads(columns=("occurred_at", "country", "user_key", "device_key", "ms_played", "spam_probability"), schema=2),
+    ],
+) -> pl.LazyFrame:
     """Plays, listeners and playing time by country, for everybody who asks how a day went.
 
     Each number stands there twice: raw, and without spam, which drops a play from a spam probability of 0.8 on. A listener is
@@ -64,9 +63,10 @@ def daily_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=TopCountries,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"), schema=2)},
 )
-def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def top_countries(
+    classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
+) -> pl.LazyFrame:
     """The ten countries with the most plays, once with spam and once without: two different truths.
 
     Equal counts rank by country code; plays of unknown country are in no ranking.
@@ -79,9 +79,10 @@ def top_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=PlaysBySpamProbability,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "country", "spam_probability"), schema=2)},
 )
-def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def plays_by_spam_probability(
+    classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
+) -> pl.LazyFrame:
     """Plays by country and spam probability in whole percents, for everybody who tolerates more spam than a report, or less.
 
     In SQL, `reporting.top_countries_at(day, tolerance)` ranks countries by it. `ZZ` is the unknown country.
@@ -94,9 +95,12 @@ def plays_by_spam_probability(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=SpamByType,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "country", "attack_type", "spam_probability"), schema=2)},
 )
-def spam_by_type(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def spam_by_type(
+    classified_plays: Annotated[
+        pl.LazyFrame, Reads(columns=("occurred_at", "country", "attack_type", "spam_probability"), schema=2)
+    ],
+) -> pl.LazyFrame:
     """The plays that reports drop, from a spam probability of 0.8 on, by country and type of attack.
 
     The type is the declared one, or the one whose signature fits; it is empty where none does. `ZZ` is the unknown country.
@@ -109,9 +113,12 @@ def spam_by_type(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=TrackPlayCounts,
     owner=_OWNER,
     libraries=["polars"],
-    reads={"classified_plays": Reads(("occurred_at", "track_key", "track_id", "spam_probability"), schema=2)},
 )
-def track_play_counts(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def track_play_counts(
+    classified_plays: Annotated[
+        pl.LazyFrame, Reads(columns=("occurred_at", "track_key", "track_id", "spam_probability"), schema=2)
+    ],
+) -> pl.LazyFrame:
     """Plays per track of one day, raw and without spam (a spam probability below 0.8); `widget_counts` adds them up."""
     return plays_by_track(classified_plays)
 
@@ -121,11 +128,11 @@ def track_play_counts(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=WidgetCounts,
     owner=_OWNER,
     libraries=["polars"],
-    selections={"track_play_counts": EveryPartition()},
-    reads={"track_play_counts": Reads(("track_id", "plays_without_spam"))},
     delivery=widget_delivery,
 )
-def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:
+def widget_counts(
+    track_play_counts: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("track_id", "plays_without_spam"))],
+) -> pl.LazyFrame:
     """The play count that the widget of a track shows: the sum over all days, without spam.
 
     Delivered to the keyed store, where it replaces all earlier counts as one step.
@@ -138,11 +145,12 @@ def widget_counts(track_play_counts: pl.LazyFrame) -> pl.LazyFrame:
     contract=IncidentPlays,
     owner=_OWNER,
     libraries=["polars"],
-    reads={
-        "classified_plays": Reads(("occurred_at", "country", "track_id", "incident_id", "spam_probability"), schema=2)
-    },
 )
-def incident_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
+def incident_plays(
+    classified_plays: Annotated[
+        pl.LazyFrame, Reads(columns=("occurred_at", "country", "track_id", "incident_id", "spam_probability"), schema=2)
+    ],
+) -> pl.LazyFrame:
     """The plays of a day that belong to incidents, by country and track, raw and without spam (a spam probability below 0.8)."""
     return plays_by_incident(classified_plays)
 
@@ -152,29 +160,25 @@ def incident_plays(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
     contract=Reports,
     owner=_OWNER,
     libraries=["jinja2", "polars"],
-    selections={
-        **dict.fromkeys(("daily_plays", "spam_by_type", "incident_plays"), DaysOfMonth()),
-        "incidents": PartsOfMonth(),
-    },
-    reads={
-        "daily_plays": Reads(("event_day", "country", "plays", "plays_without_spam")),
-        "spam_by_type": Reads(("country", "attack_type", "plays")),
-        "incidents": Reads(
-            ("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status", "attack_type")
-        ),
-        "royalty_grounds": Reads(("ground", "status", "incident_id", "value")),
-        "royalty_statements": Reads(("currency", "rule", "line", "payee_id", "incident_id", "amount_minor")),
-        "royalty_adjustments": Reads(("currency", "reason", "amount_minor")),
-    },
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
-    daily_plays: pl.LazyFrame,
-    spam_by_type: pl.LazyFrame,
-    incident_plays: pl.LazyFrame,
-    incidents: pl.LazyFrame,
-    royalty_grounds: pl.LazyFrame,
-    royalty_statements: pl.LazyFrame,
-    royalty_adjustments: pl.LazyFrame,
+    daily_plays: Annotated[
+        pl.LazyFrame, Reads(DaysOfMonth(), columns=("event_day", "country", "plays", "plays_without_spam"))
+    ],
+    spam_by_type: Annotated[pl.LazyFrame, Reads(DaysOfMonth(), columns=("country", "attack_type", "plays"))],
+    incident_plays: Annotated[pl.LazyFrame, Reads(DaysOfMonth())],
+    incidents: Annotated[
+        pl.LazyFrame,
+        Reads(
+            PartsOfMonth(),
+            columns=("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status", "attack_type"),
+        ),
+    ],
+    statement_basis: Annotated[pl.LazyFrame, Reads(columns=("ground", "status", "incident_id", "value"))],
+    royalty_statements: Annotated[
+        pl.LazyFrame, Reads(columns=("currency", "rule", "line", "payee_id", "incident_id", "amount_minor"))
+    ],
+    royalty_adjustments: Annotated[pl.LazyFrame, Reads(columns=("currency", "reason", "amount_minor"))],
     partition: str,
 ) -> pl.LazyFrame:
     """The pages of a month for people: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
@@ -182,7 +186,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     A page is HTML that loads nothing. It is a function of what it shows; what has changed about it, and why, is said where it
     is delivered.
     """
-    usage = royalty_grounds.filter(pl.col("ground") == USAGE).rename({"value": "plays"})
+    usage = statement_basis.filter(pl.col("ground") == USAGE).rename({"value": "plays"})
     return pages_of(
         Month(
             partition,
@@ -202,11 +206,9 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     contract=ReportPages,
     owner=_OWNER,
     libraries=["jinja2", "polars"],
-    selections={"reports": EveryPartition()},
-    reads={"reports": Reads(("month", "about"))},
     delivery=report_delivery,
 )
-def report_pages(reports: pl.LazyFrame) -> pl.LazyFrame:
+def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("month", "about"))]) -> pl.LazyFrame:
     """Where the pages of all months lie, delivered as a folder of HTML files beside the warehouse that any browser opens.
 
     A page that differs from the one before says at its top which numbers have changed since, and what that began with.
@@ -219,10 +221,9 @@ def report_pages(reports: pl.LazyFrame) -> pl.LazyFrame:
     contract=Catalogue,
     owner=_OWNER,
     libraries=["duckdb", "polars"],
-    selections={"catalogue": EveryStage()},
     delivery=warehouse_delivery,
 )
-def warehouse(catalogue: pl.LazyFrame) -> pl.LazyFrame:
+def warehouse(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
     """The catalogue of every published file, delivered as one DuckDB file with a relation `<context>.<stage>` for each stage.
 
     For questions over many days, such as plays yesterday against the same day last year.

@@ -8,7 +8,7 @@ import dataframely as dy
 import polars as pl
 import polars_hash as plh
 
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol import Contract
 from spam_pipeline.protocol.fingerprint import (
     MARKDOWN,
     Count,

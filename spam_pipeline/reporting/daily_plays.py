@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import UNKNOWN_COUNTRY, DailyPlays
 from spam_pipeline.reporting.measures import event_day, listened_ms, listener, without_spam
 

@@ -8,7 +8,7 @@ PipelineError
 └── QueryRefused        a query that is not one SELECT, or that DuckDB cannot answer
 """
 
-from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol import PipelineError
 
 
 class UnknownTarget(PipelineError):

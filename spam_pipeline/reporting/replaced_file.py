@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spam_pipeline.protocol.flushing import flush
+from spam_pipeline.protocol import flush
 
 _LEFT_SECONDS = 86_400
 

@@ -18,10 +18,7 @@ import polars as pl
 
 from spam_pipeline.pages.changes import bare_page, changes_section, delivered_page, recipe_of
 from spam_pipeline.pages.page_builder import Figures, index_page
-from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.origins import Origin, Origins
-from spam_pipeline.protocol.reader import Reader
-from spam_pipeline.protocol.records import Version
+from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.page_contents.index import indexed_months
 from spam_pipeline.reporting.page_contents.places import INDEX
@@ -64,7 +61,7 @@ def delivered(target: str) -> str | None:
     return recipe if recipe != _UNFINISHED and is_whole else None
 
 
-def deliver(target: str, version: Version, reader: Reader) -> None:
+def deliver(target: str, version: Version, reader: Publications) -> None:
     """Let the folder at `target` hold the pages that a version of `report_pages` names.
 
     Raises `ForeignTarget` where somebody else's file lies in the place of a page.
@@ -85,19 +82,15 @@ class _Edition:
     """A version of `report_pages`, what stands on its pages, and how it came about; what is looked up is kept."""
 
     version: Version
-    reader: Reader
+    reader: Publications
     _others: dict[str, "_Edition | None"] = field(default_factory=dict)
     _months: dict[str, dict[str, _Page]] = field(default_factory=dict)
-    _origins: dict[tuple[int, int], list[Origin]] = field(default_factory=dict)
-
-    @cached_property
-    def _finder(self) -> Origins:
-        return self.reader.origins()
+    _root_causes: dict[tuple[int, int], list[str]] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> pl.DataFrame:
         """The rows of `reports` that the version names."""
-        frame: pl.DataFrame = self.reader.load(_REPORTS, None, self.version.inputs).collect()
+        frame: pl.DataFrame = self.reader.load(_REPORTS, self.version.inputs).collect()
         return frame
 
     @cached_property
@@ -117,15 +110,15 @@ class _Edition:
         """One page, of which only the month is read."""
         if month not in self._months:
             read = [item for item in self.version.inputs if item.partition == month]
-            self._months = {month: self._pages_of(self.reader.load(_REPORTS, None, read).collect())}
+            self._months = {month: self._pages_of(self.reader.load(_REPORTS, read).collect())}
         return self._months[month].get(place)
 
-    def origins(self, month: str, before: "_Edition") -> list[Origin]:
+    def root_causes(self, month: str, before: "_Edition") -> list[str]:
         """What the change of a month's pages since an earlier edition began with."""
         old, new = (_version_read(edition.version, month) for edition in (before, self))
-        if (old, new) not in self._origins:
-            self._origins[old, new] = self._finder.of(_REPORTS, old, new)
-        return self._origins[old, new]
+        if (old, new) not in self._root_causes:
+            self._root_causes[old, new] = self.reader.root_causes(_REPORTS, old, new)
+        return self._root_causes[old, new]
 
     def _pages_of(self, rows: pl.DataFrame) -> dict[str, _Page]:
         columns = ["month", "about", "page", "figures"]
@@ -154,7 +147,7 @@ def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
     since = edition.reader.published_at(before.version) if before else None
     if before is None or old is None or since is None or old.page == page.page:
         return ""
-    why = [str(item) for item in edition.origins(page.month, before)]
+    why = edition.root_causes(page.month, before)
     return changes_section(page.month, since, old.figures, page.figures, why)
 
 
@@ -232,7 +225,7 @@ def _delivered(target: str) -> str | None:
         return delivered(target)
 
 
-def _deliver(target: str, version: Version, reader: Reader) -> None:
+def _deliver(target: str, version: Version, reader: Publications) -> None:
     with reaching(target):
         deliver(target, version, reader)
 

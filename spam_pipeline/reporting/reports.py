@@ -3,7 +3,7 @@
 import polars as pl
 
 from spam_pipeline.pages.page_builder import Figures, incident_page, month_page
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
 from spam_pipeline.reporting.month import Month
 from spam_pipeline.reporting.page_contents.incident import contents_of_incident

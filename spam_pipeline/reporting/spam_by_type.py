@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import NO_TYPE, UNKNOWN_COUNTRY, SpamByType
 from spam_pipeline.reporting.measures import event_day, without_spam
 

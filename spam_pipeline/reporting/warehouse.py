@@ -13,9 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.reader import Reader
-from spam_pipeline.protocol.records import Version
+from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
@@ -121,7 +119,7 @@ def _delivered(target: str) -> str | None:
         return delivered(target)
 
 
-def _deliver(target: str, version: Version, reader: Reader) -> None:
+def _deliver(target: str, version: Version, reader: Publications) -> None:
     catalogue = reader.located(reader.rows(version))
     history, empty = reader.history(), reader.empty_frames(with_delivered=False)
     with reaching(target):

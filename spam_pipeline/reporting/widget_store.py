@@ -12,9 +12,7 @@ from typing import Protocol
 import polars as pl
 import redis
 
-from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.reader import Reader
-from spam_pipeline.protocol.records import Version
+from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.errors import TargetUnreachable, UnknownTarget
 from spam_pipeline.reporting.targets import reaching
 from spam_pipeline.reporting.widget_redis import RedisWidgetStore
@@ -79,7 +77,7 @@ def _delivered(target: str) -> str | None:
         return delivered(target)
 
 
-def _deliver(target: str, version: Version, reader: Reader) -> None:
+def _deliver(target: str, version: Version, reader: Publications) -> None:
     with reaching("the widget store"):
         deliver(target, version.recipe, reader.rows(version))
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.contracts import AGREED, LINE, POOL, RoyaltyAdjustments
 from spam_pipeline.royalties.reasons import reasons
 
@@ -16,14 +16,14 @@ class Side(NamedTuple):
     """A month as one side of a comparison: its lines, and the grounds they rest on."""
 
     lines: pl.LazyFrame
-    grounds: pl.LazyFrame
+    basis: pl.LazyFrame
 
 
 def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str) -> pl.LazyFrame:
     """A month's `RoyaltyAdjustments` since the last statement that says something of it; none while the month is not issued.
 
-    `now` has its `RoyaltyStatements`, of the content `statement_now`, and its `RoyaltyGrounds`; `issued` all `IssuedStatements`
-    and `IssuedGrounds` about it; `usage` is its `RoyaltyUsage`.
+    `now` has its `RoyaltyStatements`, of the content `statement_now`, and its `StatementBasis`; `issued` all `IssuedStatements`
+    and `IssuedBasis` about it; `usage` is its `RoyaltyUsage`.
     """
     agreed = issued.lines.filter(pl.col("rule") == AGREED).collect()
     if agreed.is_empty():
@@ -31,8 +31,8 @@ def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str
     current = now.lines.filter(pl.col("rule") == AGREED).select(*LINE, "amount_minor", "pool_minor").collect()
     changed = _difference(current, agreed)
     latest = agreed.sort("issued_at", "issued_in").tail(1)
-    grounds = issued.grounds.filter(pl.col("issued_in") == latest["issued_in"][0]).collect()
-    why = reasons(changed, grounds, now.grounds.collect(), usage)
+    basis = issued.basis.filter(pl.col("issued_in") == latest["issued_in"][0]).collect()
+    why = reasons(changed, basis, now.basis.collect(), usage)
     return (
         changed.lazy()
         .join(_changes_of_pools(current, agreed).lazy(), on=POOL)

@@ -7,9 +7,8 @@ the column holds the empty string. No rule of division lives here.
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol import Contract, Limit
 from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Measure, Share, Spread, Total, Totals
-from spam_pipeline.protocol.limit import Limit
 
 EARNING, WITHHELD, SPAM, SHORT = "earning", "withheld", "spam", "short"
 """What a play is worth: paid now, paid if the suspicion falls, never paid because of what it is, never paid for its length."""
@@ -33,7 +32,7 @@ PAYOUT, ESCROW, UNCLAIMED = "payout", "escrow", "unclaimed"
 """Where a pool's money goes that is not `withheld`: to a payee, to wait for valid rights, or to nobody."""
 
 USAGE = "usage"
-"""The ground of a statement that is its plays; see `RoyaltyGrounds`."""
+"""The ground of a statement that is its plays; see `StatementBasis`."""
 
 NO_CURRENCY = "XXX"
 """ISO 4217 for "no currency": the pool of an audience that was heard, but whose revenue has not landed."""
@@ -216,7 +215,7 @@ class RoyaltyPayments(Contract):
         }
 
 
-class RoyaltyGrounds(Contract):
+class StatementBasis(Contract):
     """What a month's statement rests on, in numbers that can be compared: what differs between two of them has changed.
 
     `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of what a
@@ -275,7 +274,7 @@ class IssuedPayments(RoyaltyPayments):
     """What was paid and carried with each issued statement."""
 
 
-class IssuedGrounds(RoyaltyGrounds):
+class IssuedBasis(StatementBasis):
     """What an issued statement, and each earlier month that it settled, rested on; one part per `month`."""
 
     issued_in = dy.String(primary_key=True)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import polars as pl
 
 from spam_pipeline.currencies import as_decimal
-from spam_pipeline.protocol.partition import last_day_of
+from spam_pipeline.protocol import last_day_of
 from spam_pipeline.royalties.contracts import EARNING, NO_CURRENCY, PLAY_STATUSES
 from spam_pipeline.royalties.ddex_records import (
     FOOT,

@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from spam_pipeline.protocol.partition import last_day_of
+from spam_pipeline.protocol import last_day_of
 from spam_pipeline.royalties.contracts import ESCROW, PAYOUT, UNCLAIMED, WITHHELD
 from spam_pipeline.royalties.pools import MILLION
 

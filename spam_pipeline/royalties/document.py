@@ -3,27 +3,19 @@
 It lies at `issued/<YYYY-MM>/<SHA-256 of its bytes>.parquet`. Every row says who issued which month and when, and is one `record`:
 a version that is pinned, a line, a payment or a ground; the columns of other records are null. So what was issued is a fact
 that landed, and everything that follows from it can be computed again from the landing zone alone. When a month may be issued
-is decided in `issuing`.
+is decided in `issuing`; `operations` lands it.
 """
 
-import hashlib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from spam_pipeline.partitions import statement_months
-from spam_pipeline.protocol.contract import Contract, column_types
-from spam_pipeline.protocol.errors import PipelineError, WrongPartition
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.stage import Source
-from spam_pipeline.royalties.contracts import IssuedGrounds, IssuedPayments, IssuedStatements
+from spam_pipeline.protocol import WHOLE, Contract, LandedFile, PipelineError, Source, WrongPartition, column_types
+from spam_pipeline.royalties.contracts import IssuedBasis, IssuedPayments, IssuedStatements
 
 issued_documents = Source(
     "issued_documents",
@@ -53,10 +45,10 @@ _COLUMNS: Mapping[str, pl.DataType] = {
     **VERSION_TYPES,
     **column_types(IssuedStatements),
     **column_types(IssuedPayments),
-    **column_types(IssuedGrounds),
+    **column_types(IssuedBasis),
 }
 
-_ROW_GROUP_ROWS = 250_000
+ROW_GROUP_ROWS = 250_000
 
 _PATH = re.compile(r"issued/([0-9]{4}-[0-9]{2})/([0-9a-f]{64})\.parquet")
 
@@ -79,21 +71,7 @@ class Document(NamedTuple):
     versions: pl.DataFrame
     lines: pl.LazyFrame
     payments: pl.DataFrame
-    grounds: pl.LazyFrame
-
-
-def documents_of(landing: LandingZone, month: str) -> list[str]:
-    """The paths of the documents of a month, as POSIX paths below the landing zone's root; there is one once it is issued."""
-    paths = [f"{_folder_of(month)}/{name}" for name in landing.names_in(_folder_of(month))]
-    return [path for path in paths if classify(path)]
-
-
-def landed_document(landing: LandingZone, month: str, path: str) -> LandedFile:
-    """A document as it lies there now. Raises `FileNotFoundError`."""
-    digest, state = landing.digest(path), landing.state(path)
-    if state is None:
-        raise FileNotFoundError(path)
-    return LandedFile(issued_documents.name, month, path, digest, state.size, state.marker, landing)
+    basis: pl.LazyFrame
 
 
 def classify(path: str) -> tuple[Source, str] | None:
@@ -117,19 +95,6 @@ def lines_of(statement: pl.LazyFrame, content: str, adjustments: Iterable[pl.Laz
     return pl.concat([own, *settled], how="diagonal").with_columns(usage.fill_null(0))
 
 
-def land(document: Document, landing: LandingZone) -> str:
-    """Land a document, in bounded memory, and return its path. Raises `FileExistsError`."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "document.parquet"
-        _every_record(document).sink_parquet(file, compression="zstd", row_group_size=_ROW_GROUP_ROWS)
-        with file.open("rb") as content:
-            name = hashlib.file_digest(content, "sha256").hexdigest()
-            path = f"{_folder_of(document.month)}/{name}.parquet"
-            content.seek(0)
-            landing.add(path, content)
-    return path
-
-
 def issued_lines(file: LandedFile) -> pl.LazyFrame:
     """The `IssuedStatements` in a document. Raises `WrongDocument`."""
     return _table(file, LINE, IssuedStatements)
@@ -150,9 +115,9 @@ def payments_in(file: LandedFile) -> Batches:
     yield WHOLE, issued_payments(file).collect()
 
 
-def grounds_in(file: LandedFile) -> Batches:
-    """The `IssuedGrounds` in a document, in parts by the month that they are about."""
-    return _by_month(_table(file, GROUND, IssuedGrounds))
+def basis_in(file: LandedFile) -> Batches:
+    """The `IssuedBasis` in a document, in parts by the month that they are about."""
+    return _by_month(_table(file, GROUND, IssuedBasis))
 
 
 def versions_in(file: LandedFile) -> pl.DataFrame:
@@ -160,16 +125,18 @@ def versions_in(file: LandedFile) -> pl.DataFrame:
     return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
 
 
-def _folder_of(month: str) -> str:
+def folder_of(month: str) -> str:
+    """Where the document of a month lies below the landing zone's root."""
     return f"issued/{month}"
 
 
-def _every_record(document: Document) -> pl.LazyFrame:
+def records_of(document: Document) -> pl.LazyFrame:
+    """Every record of a document, in the columns of its file."""
     tables = {
         VERSION: document.versions.lazy(),
         LINE: document.lines,
         PAYMENT: document.payments.lazy(),
-        GROUND: document.grounds,
+        GROUND: document.basis,
     }
     records = pl.concat([table.with_columns(record=pl.lit(record)) for record, table in tables.items()], how="diagonal")
     same_in_all = {
@@ -182,7 +149,7 @@ def _every_record(document: Document) -> pl.LazyFrame:
 
 
 def _by_month(rows: pl.LazyFrame) -> Batches:
-    for batch in rows.collect_batches(chunk_size=_ROW_GROUP_ROWS, maintain_order=True):
+    for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
         for (month,), part in batch.partition_by("month", maintain_order=True, as_dict=True).items():
             yield str(month), part
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from spam_pipeline.protocol.errors import NotPublished, PipelineError
+from spam_pipeline.protocol import NotPublished, PipelineError
 from spam_pipeline.royalties.contracts import AGREED, EARNING, ELIGIBLE, PAYOUT, POOL, PRO_RATA, USER_CENTRIC, WITHHELD
 from spam_pipeline.royalties.destinations import claims_in_month, destinations_of
-from spam_pipeline.royalties.grounds import AGREEMENT
 from spam_pipeline.royalties.payments import Account, payments
+from spam_pipeline.royalties.statement_basis import AGREEMENT
 
 _LINE = (*POOL, "line", "incident_id")
 _USAGE = ("country", "tier", "line", "incident_id")
@@ -37,8 +37,8 @@ class Evidence(NamedTuple):
     statement: pl.LazyFrame
     issued: pl.LazyFrame
     adjustments: pl.LazyFrame
-    grounds: pl.LazyFrame
-    issued_grounds: pl.LazyFrame
+    basis: pl.LazyFrame
+    issued_basis: pl.LazyFrame
     usage: pl.LazyFrame
     rights: pl.LazyFrame
 
@@ -75,7 +75,7 @@ class Explanation(NamedTuple):
 def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
     """Explain what a payee is paid for a month. Raises `DoesNotAddUp`, and `NotPublished` for a payee that nobody knows."""
     of_payee = (pl.col("payee_id") == payee_id) & (pl.col("rule") == AGREED)
-    is_user_centric = _has_agreement(payee_id, evidence.grounds)
+    is_user_centric = _has_agreement(payee_id, evidence.basis)
     statement = evidence.statement.filter(of_payee).collect()
     issued = evidence.issued.filter(of_payee).collect()
     changes, settled = (
@@ -83,7 +83,7 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
         for lines in (evidence.adjustments, evidence.settled)
     )
     is_issued = not evidence.issued.head(1).collect().is_empty()
-    paid_by = evidence.issued_grounds.filter(pl.col("issued_in") == month) if is_issued else evidence.grounds
+    paid_by = evidence.issued_basis.filter(pl.col("issued_in") == month) if is_issued else evidence.basis
     found = Explanation(
         payee_id=payee_id,
         month=month,
@@ -104,10 +104,10 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
     return found
 
 
-def _has_agreement(payee_id: str, grounds: pl.LazyFrame) -> bool:
+def _has_agreement(payee_id: str, basis: pl.LazyFrame) -> bool:
     """Whether grounds say that a payee is user-centric."""
     agreement = (pl.col("ground") == AGREEMENT) & (pl.col("about") == payee_id)
-    return not grounds.filter(agreement).head(1).collect().is_empty()
+    return not basis.filter(agreement).head(1).collect().is_empty()
 
 
 def _of_payee(payee_id: str, payments: pl.LazyFrame) -> pl.DataFrame:

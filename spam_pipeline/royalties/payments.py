@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RoyaltyPayments
 
 MINIMUM_PAYOUT_MINOR = 1000

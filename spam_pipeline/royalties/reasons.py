@@ -3,7 +3,7 @@
 import polars as pl
 
 from spam_pipeline.royalties.contracts import ELIGIBLE, POOL, USAGE
-from spam_pipeline.royalties.grounds import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS
+from spam_pipeline.royalties.statement_basis import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS
 
 LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION = "late data", "incident", "reference data", "definition"
 """Plays landed, were replaced or were taken back; what people declared about plays changed; revenue, rights, agreements or accounts did; or
@@ -38,13 +38,13 @@ def reasons(lines: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame, usage: p
         (accounts, _AUDIENCE, REFERENCE_DATA),
         (_heard_in(usage, rights), _AUDIENCE, REFERENCE_DATA),
         (_paid_in(lines, agreements), POOL, REFERENCE_DATA),
-        (_judged_differently(known), _AUDIENCE, DEFINITION),
+        (_classified_differently(known), _AUDIENCE, DEFINITION),
     ]
     pools = lines.select(POOL).unique()
     found = [pools.join(where, on=on, how="semi").with_columns(cause=pl.lit(cause)) for where, on, cause in causes]
     if not division.is_empty():
         found.append(pools.with_columns(cause=pl.lit(DEFINITION)))
-    return _told(pools, pl.concat(found))
+    return _by_pool(pools, pl.concat(found))
 
 
 def _changed(then: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
@@ -69,7 +69,7 @@ def _declared_differently(plays: pl.DataFrame) -> pl.DataFrame:
     return plays.filter((pl.col("incident_id") != "") & (change != 0))
 
 
-def _judged_differently(plays: pl.DataFrame) -> pl.DataFrame:
+def _classified_differently(plays: pl.DataFrame) -> pl.DataFrame:
     """Audiences in which plays without an incident have left one status and come to another.
 
     An incident that is declared only takes plays away from what is undeclared, and one that is taken back only adds some.
@@ -91,8 +91,8 @@ def _paid_in(lines: pl.DataFrame, agreements: pl.DataFrame) -> pl.DataFrame:
     return lines.join(agreements.select(payee_id="about"), on="payee_id", how="semi")
 
 
-def _told(pools: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
+def _by_pool(pools: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
     """The causes of each pool as one text; what none of them explains, a release of a library say, is a definition."""
     order = pl.col("cause").cast(pl.Enum(_REASONS))
-    told = causes.unique().sort(order).group_by(POOL, maintain_order=True).agg(pl.col("cause").str.join(", "))
-    return pools.join(told, on=POOL, how="left").select(*POOL, reason=pl.col("cause").fill_null(DEFINITION))
+    joined = causes.unique().sort(order).group_by(POOL, maintain_order=True).agg(pl.col("cause").str.join(", "))
+    return pools.join(joined, on=POOL, how="left").select(*POOL, reason=pl.col("cause").fill_null(DEFINITION))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.agreements import user_centric_payees
 from spam_pipeline.royalties.contracts import ELIGIBLE, RoyaltyStatements
 from spam_pipeline.royalties.destinations import destinations_of

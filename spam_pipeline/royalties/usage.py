@@ -6,7 +6,7 @@ comes from. How usage turns into money is in `payout`.
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ROYALTY_TOLERANCE
 from spam_pipeline.trust_and_safety.contracts import SPAM as CLASSIFIED_AS_SPAM

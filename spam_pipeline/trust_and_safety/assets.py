@@ -1,11 +1,11 @@
 """The stages of trust & safety: thin, because the rules live in the modules beside this one."""
 
+from typing import Annotated
+
 import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
-from spam_pipeline.protocol.contract import Reads
-from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, PartsUpToMonth, TrailingDays
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol import EveryPartition, PartForPartition, PartsUpToMonth, Reads, TrailingDays, stage
 from spam_pipeline.trust_and_safety.classification import classify
 from spam_pipeline.trust_and_safety.contracts import (
     ClassifiedPlays,
@@ -31,31 +31,25 @@ WINDOW_DAYS = 7
 _ENTITIES = ("user_key", "device_key", "ip_key", "network_key", "track_key")
 """What plays name that carries signals."""
 
-_PLAYS_FOR_FACTS = Reads(("user_key", "track_key", "user_agent_key", "user_agent"))
-_TRACKS = Reads(("track_key", "artist_id", "duration_ms", "uploaded_on"))
-_ACCOUNTS = Reads(("user_key", "country", "tier", "created_on"))
-_FACTS_FOR_SIGNALS = Reads(
-    ("entity_kind", "entity_key", "since", "country", "artist_key", "duration_ms", "is_automated", "platform")
-)
-_FACTS_FOR_EXAMPLES = Reads(("entity_kind", "entity_key", "country", "tier"))
-_PLAYS_FOR_SIGNALS = Reads(
-    (*_ENTITIES, "user_agent_key", "country", "client", "source", "occurred_at", "ms_played", "is_hosting")
-)
-_PLAYS_FOR_EXAMPLES = Reads((*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played"))
-_PLAYS_FOR_VERDICTS = Reads((*_PLAYS_FOR_EXAMPLES.columns, "event_id", "arrival_hour", "track_id", "client", "source"))
-_INCIDENTS = Reads(INCIDENT_COLUMNS)
-_REVENUE = Reads(("month", "country", "tier", "currency", "net_revenue_minor"))
+_PLAY_COLUMNS = (*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played")
+
+_Incidents = Annotated[pl.LazyFrame, Reads(PartForPartition(), columns=INCIDENT_COLUMNS)]
+_AllExamples = Annotated[pl.LazyFrame, Reads(EveryPartition())]
 
 
 @stage(
     partitions=event_days,
     contract=EntityFacts,
     owner=OWNER,
-    selections={"tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
-    reads={"plays": _PLAYS_FOR_FACTS, "tracks": _TRACKS, "accounts": _ACCOUNTS},
     libraries=["crawler-user-agents", "polars", "polars-hash", "ua-parser", "ua-parser-builtins"],
 )
-def entity_facts(plays: pl.LazyFrame, tracks: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
+def entity_facts(
+    plays: Annotated[pl.LazyFrame, Reads(columns=("user_key", "track_key", "user_agent_key", "user_agent"))],
+    tracks: Annotated[
+        pl.LazyFrame, Reads(PartsUpToMonth(), columns=("track_key", "artist_id", "duration_ms", "uploaded_on"))
+    ],
+    accounts: Annotated[pl.LazyFrame, Reads(PartsUpToMonth(), columns=("user_key", "country", "tier", "created_on"))],
+) -> pl.LazyFrame:
     """What is known of the day's accounts, tracks and user agents: age, country, tier, artist, duration, platform, automation.
 
     Accounts and tracks that are new in the reference files change nothing about days on which they have no play, and
@@ -68,11 +62,24 @@ def entity_facts(plays: pl.LazyFrame, tracks: pl.LazyFrame, accounts: pl.LazyFra
     partitions=event_days,
     contract=PlaySignals,
     owner=OWNER,
-    selections={"plays": TrailingDays(WINDOW_DAYS), "entity_facts": TrailingDays(WINDOW_DAYS)},
-    reads={"plays": _PLAYS_FOR_SIGNALS, "entity_facts": _FACTS_FOR_SIGNALS},
     libraries=["polars"],
 )
-def play_signals(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+def play_signals(
+    plays: Annotated[
+        pl.LazyFrame, Reads(TrailingDays(WINDOW_DAYS), columns=(*_PLAY_COLUMNS, "client", "source", "is_hosting"))
+    ],
+    entity_facts: Annotated[
+        pl.LazyFrame,
+        Reads(
+            TrailingDays(WINDOW_DAYS),
+            columns=(
+                *("entity_kind", "entity_key", "since", "country"),
+                *("artist_key", "duration_ms", "is_automated", "platform"),
+            ),
+        ),
+    ],
+    partition: str,
+) -> pl.LazyFrame:
     """How actors, devices, addresses, networks, tracks and uploaders behaved, for the spam model and for people who investigate.
 
     One row per entity with a play on the day. Habits, spikes and new countries take in the six days before; nothing after the day is
@@ -85,12 +92,13 @@ def play_signals(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, partition: str
     partitions=event_days,
     contract=LabelledExamples,
     owner=OWNER,
-    selections={"incidents": PartNamedAlike()},
-    reads={"plays": _PLAYS_FOR_EXAMPLES, "entity_facts": _FACTS_FOR_EXAMPLES, "incidents": _INCIDENTS},
     libraries=["polars"],
 )
 def labelled_examples(
-    plays: pl.LazyFrame, play_signals: pl.LazyFrame, entity_facts: pl.LazyFrame, incidents: pl.LazyFrame
+    plays: Annotated[pl.LazyFrame, Reads(columns=_PLAY_COLUMNS)],
+    play_signals: pl.LazyFrame,
+    entity_facts: Annotated[pl.LazyFrame, Reads(columns=("entity_kind", "entity_key", "country", "tier"))],
+    incidents: _Incidents,
 ) -> pl.LazyFrame:
     """What experts' decided incidents say about the day's plays, as examples for the spam model.
 
@@ -104,10 +112,9 @@ def labelled_examples(
     partitions=unpartitioned,
     contract=SPAM_MODEL,
     owner=OWNER,
-    selections={"labelled_examples": EveryPartition()},
     libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops"],
 )
-def spam_model(labelled_examples: pl.LazyFrame) -> SpamModel:
+def spam_model(labelled_examples: _AllExamples) -> SpamModel:
     """What all labelled examples teach about spam: a logistic regression, calibrated at a prior of 3 % spam.
 
     As long as too little is labelled it is the weak-label policy, which says so. Its fingerprint is its quality on days and
@@ -120,11 +127,15 @@ def spam_model(labelled_examples: pl.LazyFrame) -> SpamModel:
     partitions=unpartitioned,
     contract=ModelEvaluation,
     owner=OWNER,
-    selections={"labelled_examples": EveryPartition(), "revenue": EveryPartition()},
-    reads={"revenue": _REVENUE},
     libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy"],
 )
-def model_evaluation(labelled_examples: pl.LazyFrame, spam_model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
+def model_evaluation(
+    labelled_examples: _AllExamples,
+    spam_model: SpamModel,
+    revenue: Annotated[
+        pl.LazyFrame, Reads(EveryPartition(), columns=("month", "country", "tier", "currency", "net_revenue_minor"))
+    ],
+) -> pl.LazyFrame:
     """How the spam model does on campaigns and days it has not seen, slice by slice, and what its errors cost.
 
     Precision, recall and calibration by attack type, country, tier, new tracks, super-fans and shared networks, at 1, 3 and
@@ -137,12 +148,16 @@ def model_evaluation(labelled_examples: pl.LazyFrame, spam_model: SpamModel, rev
     partitions=event_days,
     contract=ClassifiedPlays,
     owner=OWNER,
-    selections={"incidents": PartNamedAlike()},
-    reads={"plays": _PLAYS_FOR_VERDICTS, "incidents": _INCIDENTS},
     libraries=["numpy", "polars", "scikit-learn", "scipy"],
 )
 def classified_plays(
-    plays: pl.LazyFrame, play_signals: pl.LazyFrame, spam_model: SpamModel, incidents: pl.LazyFrame
+    plays: Annotated[
+        pl.LazyFrame,
+        Reads(columns=(*_PLAY_COLUMNS, "event_id", "arrival_hour", "track_id", "client", "source")),
+    ],
+    play_signals: pl.LazyFrame,
+    spam_model: SpamModel,
+    incidents: _Incidents,
 ) -> pl.LazyFrame:
     """Every play with its class, spam probability and reasons: the one spam record that all consumers read.
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from scipy.special import stdtrit  # type: ignore[import-untyped]  # it ships no types
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol import Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import Fingerprint, Recorded, numbers
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 
@@ -37,7 +36,7 @@ CHAMPION: Final = "champion"
 _Campaign = Mapping[str, Any]
 
 
-def findings_against_champion(fingerprint: Fingerprint, history: Sequence[Past]) -> Iterator[Finding]:
+def findings_against_champion(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterator[Finding]:
     """What a challenger's fingerprint says against it beside that of the published model, if there is one, and how verdicts flip."""
     for past in history:
         yield from _on_campaigns(fingerprint, past.fingerprint)

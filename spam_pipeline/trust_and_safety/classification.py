@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import (
     DECLARED,
     LEGITIMATE,

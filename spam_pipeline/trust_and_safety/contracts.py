@@ -10,9 +10,7 @@ from typing import ClassVar
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract, ShowAsEarlier
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding
+from spam_pipeline.protocol import Contract, Finding, HistoricFingerprint, Limit, ShowAsEarlier
 from spam_pipeline.protocol.fingerprint import (
     Count,
     Drift,
@@ -26,7 +24,6 @@ from spam_pipeline.protocol.fingerprint import (
     Share,
     Spread,
 )
-from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.trust_and_safety.spikes import spike_findings
 from spam_pipeline.trust_and_safety.spikes.evidence import evidence_of_tracks
 
@@ -293,7 +290,7 @@ class ClassifiedPlays(Contract):
         return (Limit("spam_share", at_most=MOST_SPAM),)
 
     @classmethod
-    def findings(cls, fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
         """Tracks that are suddenly played far more than before, and whether that looks like a release or an attack."""
         return spike_findings(fingerprint, history)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import fits
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 from spam_pipeline.trust_and_safety.evaluation_contract import (
@@ -72,8 +72,8 @@ def evaluation_of(examples: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFram
     columns = column_types(ModelEvaluation)
     evaluation = pl.DataFrame(rows, schema={name: columns[name] for name in columns if name not in _ABOUT_MODEL})
     about = {"is_policy": model.estimator is None, "is_published": _is_published(rows, model.quality)}
-    told = evaluation.with_columns(**{name: pl.lit(value) for name, value in about.items()})
-    return told.select(*columns).sort(ModelEvaluation.primary_key()).lazy()
+    described = evaluation.with_columns(**{name: pl.lit(value) for name, value in about.items()})
+    return described.select(*columns).sort(ModelEvaluation.primary_key()).lazy()
 
 
 _ABOUT_MODEL: Final = ("is_policy", "is_published")

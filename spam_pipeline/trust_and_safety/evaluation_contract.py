@@ -8,10 +8,8 @@ from typing import Final
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.finding import Severity
+from spam_pipeline.protocol import Contract, Limit, Severity
 from spam_pipeline.protocol.fingerprint import Figure, Measure, Records
-from spam_pipeline.protocol.limit import Limit
 
 CAMPAIGNS, TIME = "campaigns", "time"
 """The splits: held out were whole campaigns, or the last days."""

@@ -7,7 +7,7 @@ of, and what is computed from these facts stays fresh. How entities behaved is i
 import polars as pl
 import polars_hash as plh
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, USER_AGENT, EntityFacts
 from spam_pipeline.trust_and_safety.user_agents import described
 

@@ -8,7 +8,7 @@ has no opinion on stay out. Training gives them a low weight (`training.WEAK_WEI
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import NAMED_FROM, UNSUSPICIOUS_BELOW, fits
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, LabelledExamples
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence

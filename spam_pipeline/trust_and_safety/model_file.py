@@ -12,10 +12,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from spam_pipeline.protocol.contract import ArtifactContract
-from spam_pipeline.protocol.errors import PipelineError
+from spam_pipeline.protocol import ArtifactContract, Limit, PipelineError
 from spam_pipeline.protocol.fingerprint import Figured, Fingerprint, Recorded
-from spam_pipeline.protocol.limit import Limit
 from spam_pipeline.trust_and_safety.champion import findings_against_champion
 from spam_pipeline.trust_and_safety.model import SpamModel, is_spam_model
 from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS

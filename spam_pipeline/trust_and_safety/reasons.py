@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES
 from spam_pipeline.trust_and_safety.contracts import POLICY, ClassifiedPlays
 from spam_pipeline.trust_and_safety.model import SpamModel, evidence

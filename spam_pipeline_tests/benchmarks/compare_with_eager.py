@@ -30,12 +30,16 @@ from typing import Any
 
 import polars as pl
 
-from spam_pipeline.protocol.convergence import Failure, converge
-from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.graph import StageGraph
-from spam_pipeline.protocol.needs import Need
-from spam_pipeline.protocol.partition import days_before
-from spam_pipeline.protocol.runner import Action, Outcome, Runner
+from spam_pipeline.protocol import PipelineError, days_before
+from spam_pipeline.protocol.operating import (
+    ActionTaken,
+    Engine,
+    Failure,
+    Outcome,
+    PartitionStatus,
+    StageGraph,
+    converge,
+)
 from spam_pipeline_tests.benchmarks.toy_in_dagster import CONDITIONS, ROUNDS, PlainDagster
 from spam_pipeline_tests.benchmarks.toy_rebuild import Hand, Place, Rebuilt, content_of
 from spam_pipeline_tests.protocol import toy_pipeline
@@ -149,28 +153,28 @@ class History:
     def _deploy(self, deployed: Deployed) -> None:
         module = deployed.load(self._home)
         self._deployed = deployed
-        self._runner: Runner = module.toy_runner(self._home, factor=deployed.factor)
-        self._hand = Hand(self._runner.graph, self._home / "landing")
+        self._engine: Engine = module.toy_engine(self._home, factor=deployed.factor)
+        self._hand = Hand(self._engine.graph, self._home / "landing")
 
     def _minimum(self) -> str:
         *past, before, now = self._states
-        touched = [place for place, made_from in now.made_from.items() if before.made_from.get(place) != made_from]
-        known = sum(any(state.made_from.get(place) == now.made_from[place] for state in past) for place in touched)
+        touched = [place for place, provenance in now.provenance.items() if before.provenance.get(place) != provenance]
+        known = sum(any(state.provenance.get(place) == now.provenance[place] for state in past) for place in touched)
         differ = sum(before.contents.get(place) != content for place, content in now.contents.items())
         return f"{len(touched) - known} / {known} ({differ} differ)"
 
     def _converge(self) -> str:
-        done: Counter[Action] = Counter()
+        done: Counter[ActionTaken] = Counter()
 
-        def count(need: Need, _why: object, outcome: Outcome | Failure) -> None:
+        def count(status: PartitionStatus, _why: object, outcome: Outcome | Failure) -> None:
             if isinstance(outcome, Failure):
-                raise PipelineError(f"{need.stage} {need.partition}: {outcome.error}")
+                raise PipelineError(f"{status.stage} {status.partition}: {outcome.error}")
             done[outcome.action] += 1
 
-        self._runner.observe()
-        converge(self._runner, on_outcome=count)
-        is_right = published(self._runner) == readable(self._states[-1], self._runner.graph)
-        return f"{done[Action.COMPUTED]} / {done[Action.REUSED]}, {_said(is_right)}"
+        self._engine.observe()
+        converge(self._engine, on_outcome=count)
+        is_right = published(self._engine) == readable(self._states[-1], self._engine.graph)
+        return f"{done[ActionTaken.COMPUTED]} / {done[ActionTaken.REUSED]}, {_said(is_right)}"
 
     def _settled(self, other: PlainDagster, change: Change, versions: Mapping[str, str]) -> str:
         rounds = other.settle(self._hand, versions, [change.file[0]] if change.file else [])
@@ -179,11 +183,11 @@ class History:
         return f"{len(other.executed)}, {_said(is_right)}" + (" (given up)" if rounds == ROUNDS else "")
 
 
-def published(runner: Runner) -> dict[Place, str]:
+def published(engine: Engine) -> dict[Place, str]:
     """What everybody who reads a published partition finds in it."""
-    by_stage = runner.ledger.published(runner.environment, list(runner.graph.stages))
+    by_stage = engine.ledger.published(engine.environment, list(engine.graph.stages))
     places = [(name, partition) for name, by_partition in by_stage.items() for partition in by_partition]
-    return {(name, partition): _in_sight(runner.reader.read(name, [partition])) for name, partition in places}
+    return {(name, partition): _in_sight(engine.reader.read(name, [partition])) for name, partition in places}
 
 
 def readable(state: Rebuilt, graph: StageGraph) -> dict[Place, str]:

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.computation import Computation
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import Version
-from spam_pipeline.protocol.store import Store
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import Version
+from spam_pipeline.protocol.execution.computation import Computation
+from spam_pipeline.protocol.operating import Store, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
@@ -45,26 +44,26 @@ class Cost:
 def converged(home: Path, plays_per_day: int, days: int) -> Pipeline:
     simulate(home, days=days, plays_per_day=plays_per_day, seed=1, start=FIRST_DAY)
     pipeline = Pipeline(Settings(home=home, start_date=FIRST_DAY, identifier_key="the key of a benchmark"))
-    pipeline.runner.observe()
-    converge(pipeline.runner)
+    pipeline.engine.observe()
+    converge(pipeline.engine)
     return pipeline
 
 
 def published(pipeline: Pipeline) -> Iterator[Version]:
-    runner = pipeline.runner
-    catalogue = runner.reader.published_catalogue()
+    engine = pipeline.engine
+    catalogue = engine.reader.published_catalogue()
     for stage, partition in catalogue.select("stage", "partition").unique(maintain_order=True).rows():
-        yield runner.reader.version(stage, partition)
+        yield engine.reader.version(stage, partition)
 
 
 def costs(pipeline: Pipeline) -> dict[str, Cost]:
     """The costs of every stage, over all that is published of it."""
-    settings, runner = pipeline.settings, pipeline.runner
+    settings, engine = pipeline.settings, pipeline.engine
     computation = Computation(
         graph=pipeline.graph,
-        ledger=runner.ledger,
-        reader=runner.reader,
-        store=runner.store,
+        ledger=engine.ledger,
+        reader=engine.reader,
+        store=engine.store,
         private_store=Store(settings.rejected, settings.cache / "rejected"),
         landing=pipeline.landing_zone,
     )

@@ -18,8 +18,8 @@ from pathlib import Path
 import polars as pl
 
 from spam_pipeline.ingestion.received_plays import REJECTED, received_batches
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol import LandedFile
+from spam_pipeline.protocol.operating import LandingZone
 from spam_pipeline_tests.ingestion.landing import observed
 
 PATH = "plays/2026-01-05/13/benchmark.jsonl"

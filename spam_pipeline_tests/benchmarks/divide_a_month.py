@@ -25,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Revenue, Rights
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
 from spam_pipeline.royalties.statements import Terms, statement
 
@@ -120,7 +120,7 @@ def incident_of(status: npt.NDArray[np.int64], track: npt.NDArray[np.int64]) -> 
 
 
 def written(frame: pl.LazyFrame, path: Path) -> None:
-    """Sink a frame as `spam_pipeline.protocol.writer` does."""
+    """Sink a frame as `spam_pipeline.protocol.storage.writer` does."""
     frame.sink_parquet(path, compression="zstd", compression_level=1, row_group_size=250_000, statistics=True)
 
 

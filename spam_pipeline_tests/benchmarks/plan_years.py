@@ -19,14 +19,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.graph import AnyStage
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.ledger.tables import audits, connect, fingerprints, parts, publications, versions, writing
-from spam_pipeline.protocol.needs import Need
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.plan import plan
-from spam_pipeline.protocol.records import PRODUCTION, Observation
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Engine, Observation, PartitionStatus, plan
 from spam_pipeline.settings import Settings
 
 FIRST_DAY = date(2016, 1, 1)
@@ -43,18 +39,20 @@ def open_pipeline(home: Path) -> Pipeline:
     return Pipeline(Settings(home=home, start_date=FIRST_DAY, identifier_key="the key of a benchmark"))
 
 
-def land(runner: Runner, days: list[str], name: str) -> None:
+def land(engine: Engine, days: list[str], name: str) -> None:
     seen = [Observation("landed_plays", day, f"plays/{day}/{name}", f"{day:>064}", 1, name, NOW) for day in days]
-    runner.ledger.record_observations(seen)
+    engine.ledger.observations.record(seen)
 
 
-def rows_of(stage: AnyStage, need: Need, version_id: int, months: list[str]) -> dict[str, list[dict[str, Any]]]:
+def rows_of(
+    stage: AnyStage, status: PartitionStatus, version_id: int, months: list[str]
+) -> dict[str, list[dict[str, Any]]]:
     """The rows of one published version: `received_plays` has the arrival day and the day before as its parts."""
     names = [WHOLE]
     if stage.name in BY_MONTH:
         names = months
     elif stage.name == "received_plays":
-        names = sorted({need.partition, str(date.fromisoformat(need.partition) - timedelta(days=1))})
+        names = sorted({status.partition, str(date.fromisoformat(status.partition) - timedelta(days=1))})
     made = {
         "content": f"{version_id:064x}",
         "code_version": "made up",
@@ -62,10 +60,10 @@ def rows_of(stage: AnyStage, need: Need, version_id: int, months: list[str]) -> 
         "columns": {},
         "schema_version": 1,
     }
-    place = {"stage": stage.name, "partition": need.partition}
+    place = {"stage": stage.name, "partition": status.partition}
     counts = {"rows_read": 1, "seconds": 0.1, "computed_at": 0}
     return {
-        "versions": [{"id": version_id, "recipe": need.recipe, "context": stage.context, **place, **made, **counts}],
+        "versions": [{"id": version_id, "recipe": status.recipe, "context": stage.context, **place, **made, **counts}],
         "parts": [
             {
                 "version_id": version_id,
@@ -105,16 +103,16 @@ def rows_of(stage: AnyStage, need: Need, version_id: int, months: list[str]) -> 
 
 def publish_everything(home: Path, months: list[str]) -> int:
     """Publish every partition that is wanted, stage after stage; return how many that are."""
-    runner = open_pipeline(home).runner
+    engine = open_pipeline(home).engine
     engine = connect(f"sqlite:///{home / 'ledger.db'}")
     tables = {table.name: table for table in (versions, parts, fingerprints, audits, publications)}
     count = 0
-    for stage in runner.graph.stages.values():
+    for stage in engine.graph.stages.values():
         with writing(engine) as connection:
-            for need in runner.needs([stage.name])[stage.name].values():
+            for status in engine.planner.statuses([stage.name])[stage.name].values():
                 count += 1
-                rows = rows_of(stage, need, count, months)
-                rows["audits"][0]["contract"] = runner.graph.contract_digests[stage.name]
+                rows = rows_of(stage, status, count, months)
+                rows["audits"][0]["contract"] = engine.graph.contract_digests[stage.name]
                 for name, some in rows.items():
                     connection.execute(sa.insert(tables[name]), some)
     engine.dispose()
@@ -131,12 +129,12 @@ def best(what: Callable[[], Any]) -> float:
     return min(timed(what)[0] for _ in range(REPETITIONS))
 
 
-def land_everything(runner: Runner, days: list[str]) -> None:
+def land_everything(engine: Engine, days: list[str]) -> None:
     references = ("tracks", "rights", "agreements", "accounts", "revenue", "incidents")
     files = [Observation(f"{name}_file", WHOLE, f"{name}.csv", f"{name:>064}", 1, "1", NOW) for name in references]
-    runner.ledger.record_observations(files)
+    engine.ledger.observations.record(files)
     for start in range(0, len(days), 10_000):
-        land(runner, days[start : start + 10_000], "a.jsonl")
+        land(engine, days[start : start + 10_000], "a.jsonl")
 
 
 def main(years: int) -> None:
@@ -144,27 +142,27 @@ def main(years: int) -> None:
     days = [(FIRST_DAY + timedelta(days=number)).isoformat() for number in range(365 * years)]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        land_everything(open_pipeline(home).runner, days)
+        land_everything(open_pipeline(home).engine, days)
         count = publish_everything(home, sorted({day[:7] for day in days}))
         connection = sqlite3.connect(home / "ledger.db")
         driver = best(lambda: connection.execute(BASELINE).fetchall())
         connection.close()
-        opened = [open_pipeline(home).runner for _ in range(REPETITIONS)]
+        opened = [open_pipeline(home).engine for _ in range(REPETITIONS)]
         for each in opened:
-            each.ledger.shard("none")  # connected, and nothing read
+            each.ledger.observations.shard("none")  # connected, and nothing read
         cold = min(timed(partial(plan, each))[0] for each in opened)
-        runner = opened[0]
-        planned = len(plan(runner))
-        idle = best(runner.needs)
-        land(runner, [days[len(days) // 2]], "late.jsonl")
-        late, needs = timed(runner.needs)
-        stale = [need for by_partition in needs.values() for need in by_partition.values() if need.can_run]
+        engine = opened[0]
+        planned = len(plan(engine))
+        idle = best(engine.statuses)
+        land(engine, [days[len(days) // 2]], "late.jsonl")
+        late, statuses = timed(engine.statuses)
+        stale = [status for by_partition in statuses.values() for status in by_partition.values() if status.can_run]
     report = [
         f"{platform.machine()}, {os.cpu_count()} cores; {years} years, {count:,} partitions published",
         f"reading the same rows with the driver alone: {driver:.2f} s",
         f"plan in a new process: {cold:.2f} s, ratio {cold / driver:.1f}; {planned} to run (two deliveries)",
         f"nothing new: {idle * 1000:.1f} ms",
-        f"one late file: {late:.2f} s; to run: {', '.join(f'{need.stage} {need.partition}' for need in stale)}",
+        f"one late file: {late:.2f} s; to run: {', '.join(f'{status.stage} {status.partition}' for status in stale)}",
     ]
     sys.stdout.write("\n".join(report) + "\n")
 

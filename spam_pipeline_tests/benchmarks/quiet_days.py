@@ -14,10 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline.protocol.partition import Grain
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import Finding, Grain, Severity
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
@@ -40,17 +39,19 @@ def quiet_days(home: Path, plays_per_day: int, seed: int, days: int = DAYS) -> l
     """Simulate quiet days below `home`, converge them, and return every stage-day that was judged against a history."""
     simulate(home, days=days, plays_per_day=plays_per_day, seed=seed, start=START, scenarios=EVERYDAY)
     pipeline = Pipeline(Settings(home=home, start_date=START, identifier_key="the key of quiet days"))
-    pipeline.runner.observe()
-    converge(pipeline.runner)
+    pipeline.engine.observe()
+    converge(pipeline.engine)
     found = list(_judged(pipeline))
-    pipeline.runner.ledger.close()
+    pipeline.engine.ledger.close()
     return found
 
 
 def _judged(pipeline: Pipeline) -> Iterator[StageDay]:
     for name, stage in pipeline.graph.stages.items():
         if stage.partitions.grain is Grain.DAY:
-            by_day = {day: pipeline.versions(name, day) for day in sorted(pipeline.runner.needs([name])[name])}
+            by_day = {
+                day: pipeline.versions(name, day) for day in sorted(pipeline.engine.planner.statuses([name])[name])
+            }
             for day in sorted(by_day)[LEAST_HISTORY:]:
                 findings = [finding for _, audit in by_day[day] for finding in audit.findings]
                 yield StageDay(name, day, tuple(item for item in findings if item.severity is not Severity.NOTE))

@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg  # noqa: TID251 - what is compared with is Dagster itself
 
 from spam_pipeline.orchestration.grids import partition_mapping
-from spam_pipeline.orchestration.new_features import knowingly
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.partition import WHOLE, Grain, days_before
+from spam_pipeline.orchestration.preview_apis import preview_apis
+from spam_pipeline.protocol import WHOLE, Grain, days_before
+from spam_pipeline.protocol.operating import AnyStage
 from spam_pipeline_tests.benchmarks.toy_rebuild import Hand, Place, Rebuilt, Value, content_of
 
 ROUNDS = 20
@@ -64,7 +64,7 @@ class PlainDagster:
         self._land(hand, landed)
         definitions = self._definitions(hand, versions)
         for number in range(ROUNDS):
-            with knowingly():
+            with preview_apis():
                 found = dg.evaluate_automation_conditions(definitions, self._instance, cursor=self._cursor)
             self._cursor = found.cursor
             if not found.total_requested:

@@ -13,14 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import ArtifactContract
-from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
-from spam_pipeline.protocol.partition import WHOLE, Grain, days_before, month_of
-from spam_pipeline.protocol.reader import CATALOGUE_TYPES
-from spam_pipeline.protocol.selection import EveryStage, Key, UpstreamKeys
-from spam_pipeline.protocol.stage import OWN_PARTITION
+from spam_pipeline.protocol import WHOLE, ArtifactContract, EveryStage, Grain, LandedFile, days_before, month_of
+from spam_pipeline.protocol.definition.selection import Key, UpstreamKeys
+from spam_pipeline.protocol.definition.stage import OWN_PARTITION
+from spam_pipeline.protocol.operating import AnyStage, LandingZone, StageGraph
+from spam_pipeline.protocol.storage.reader import CATALOGUE_TYPES
 from spam_pipeline_tests.protocol.toy_pipeline import classify
 
 Place = tuple[str, str]
@@ -39,7 +36,7 @@ class Rebuilt:
 
     values: Mapping[Place, Value]
     contents: Mapping[Place, str]
-    made_from: Mapping[Place, str]
+    provenance: Mapping[Place, str]
 
 
 class Hand:
@@ -71,13 +68,13 @@ class Hand:
     def rebuild(self) -> Rebuilt:
         """Compute everything from nothing."""
         values: dict[Place, Value] = {}
-        made_from: dict[Place, str] = {}
+        provenance: dict[Place, str] = {}
         for stage in self.graph.stages.values():
             for partition in self.partitions(stage):
                 read = self._read(stage, partition, values)
-                made_from[stage.name, partition] = self._made_from(stage, partition, read, values)
+                provenance[stage.name, partition] = self._provenance(stage, partition, read, values)
                 values[stage.name, partition] = self._call(stage, partition, read, values)
-        return Rebuilt(values, {place: content_of(value) for place, value in values.items()}, made_from)
+        return Rebuilt(values, {place: content_of(value) for place, value in values.items()}, provenance)
 
     def compute(self, name: str, partition: str, values: Mapping[Place, Value]) -> Value:
         """Compute one partition from what its upstreams hold in `values`, right or wrong."""
@@ -93,7 +90,7 @@ class Hand:
                 found[parameter] += [(upstream, key) for key in selection.keys(partition, offered)]
         return found
 
-    def _made_from(self, stage: AnyStage, partition: str, read: Read, values: Mapping[Place, Value]) -> str:
+    def _provenance(self, stage: AnyStage, partition: str, read: Read, values: Mapping[Place, Value]) -> str:
         """Everything that a pure function can depend on: what the interpreter runs, settings, and what is read."""
         files = [(file.path, file.digest) for file in self.files[partition]] if stage.file_by_file else []
         parts = [

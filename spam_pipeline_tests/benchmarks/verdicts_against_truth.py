@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Severity
+from spam_pipeline.protocol import HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import measure, numbers
 from spam_pipeline.royalties.contracts import PAYOUT, PRO_RATA, USER_CENTRIC, WITHHELD
 from spam_pipeline.royalties.statements import statement
@@ -97,13 +96,13 @@ def judged(week: Week, labels: str) -> pl.DataFrame:
 
 def held_days(verdicts: pl.DataFrame) -> Iterator[date]:
     """The days that are quarantined, because what the verdicts let through looks like an attack on a track."""
-    past: list[Past] = []
+    past: list[HistoricFingerprint] = []
     for plays in verdicts.sort("day").partition_by("day", maintain_order=True):
         day, fingerprint = plays["day"][0], measure(MEASURES, plays.lazy())
         if any(finding.severity is Severity.REFUSE for finding in spike_findings(fingerprint, past)):
             yield day
         else:
-            past.append(Past(str(day), fingerprint))
+            past.append(HistoricFingerprint(str(day), fingerprint))
 
 
 def true_verdicts(verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -9,8 +9,8 @@ import polars as pl
 from upath import UPath
 
 from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol import LandedFile
+from spam_pipeline.protocol.operating import LandingZone
 
 KEY = "a key that only tests use"
 START = date(2026, 1, 1)

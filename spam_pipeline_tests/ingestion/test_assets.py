@@ -4,9 +4,9 @@ import polars as pl
 
 from spam_pipeline.ingestion.assets import STAGES, plays, received_plays, rejected, rejected_reference, tracks
 from spam_pipeline.ingestion.contracts import Plays, Rejected
-from spam_pipeline.protocol.code_version import code_version
+from spam_pipeline.protocol import code_version
+from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns
 from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, START, landed
-from spam_pipeline_tests.kept_promises import as_declared, findings_about, needless_columns
 
 
 def test_stages_belong_to_ingestion_and_say_what_they_are() -> None:

@@ -3,7 +3,13 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.ingestion.blocks import LONGEST_RECORD_BYTES, Block, Rest, blocks_of_lines, blocks_of_messages
+from spam_pipeline.ingestion.blocks import (
+    LONGEST_RECORD_BYTES,
+    Block,
+    UnreadableTail,
+    blocks_of_lines,
+    blocks_of_messages,
+)
 from spam_pipeline.ingestion.compression import DamagedStream
 
 PIECES = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\n", b"a\n", b"\n\nb"])), max_size=20)
@@ -51,4 +57,4 @@ def test_damage_ends_the_lines_with_what_was_not_a_whole_line() -> None:
         yield b"one\ntwo\nthr"
         raise DamagedStream("reason")
 
-    assert list(blocks_of_lines(pieces())) == [Block(1, b"one\ntwo\n", 8), Rest(3, b"thr", "reason")]
+    assert list(blocks_of_lines(pieces())) == [Block(1, b"one\ntwo\n", 8), UnreadableTail(3, b"thr", "reason")]

@@ -18,10 +18,9 @@ from spam_pipeline.ingestion.contracts import (
     Rights,
     Tracks,
 )
-from spam_pipeline.protocol.contract import Contract, column_types
-from spam_pipeline.protocol.drift import Past, drift
-from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline_tests.kept_promises import fingerprint_of, numbers_of
+from spam_pipeline.protocol import Contract, Finding, HistoricFingerprint, Severity, column_types
+from spam_pipeline.protocol.drift import drift
+from spam_pipeline_tests.contract_helpers import fingerprint_of, numbers_of
 
 FIRST_DAY = date(2026, 1, 5)
 DAYS = 9
@@ -62,7 +61,10 @@ def received(number: int) -> pl.LazyFrame:
 def findings_of_the_last_day(contract: type[Contract], last: pl.LazyFrame) -> list[Finding]:
     columns = list(column_types(contract))
     days = [(FIRST_DAY + timedelta(days=number)).isoformat() for number in range(DAYS)]
-    history = [Past(day, fingerprint_of(contract, received(at).select(columns))) for at, day in enumerate(days[:-1])]
+    history = [
+        HistoricFingerprint(day, fingerprint_of(contract, received(at).select(columns)))
+        for at, day in enumerate(days[:-1])
+    ]
     seen = fingerprint_of(contract, last.select(columns))
     return drift(contract.fingerprint(), days[-1], seen, history, is_open=False)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Plays, ReceivedPlays
 from spam_pipeline.ingestion.plays import distinct_plays
-from spam_pipeline.protocol.contract import column_types
-from spam_pipeline_tests.kept_promises import findings_about
+from spam_pipeline.protocol import column_types
+from spam_pipeline_tests.contract_helpers import findings_about
 
 Row = Mapping[str, Any]
 

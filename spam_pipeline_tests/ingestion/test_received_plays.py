@@ -18,8 +18,8 @@ from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_protobuf import play_event
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import KEPT_BYTES
+from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, landed, plays_of, received
-from spam_pipeline_tests.kept_promises import findings_about
 
 ABSENT = ...  # prints alike in every process, as the names of parametrized tests must
 

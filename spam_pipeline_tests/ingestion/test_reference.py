@@ -17,9 +17,9 @@ from spam_pipeline.ingestion.reference import (
     revenue_by_month,
     tracks_by_month,
 )
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol import Contract
+from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.ingestion.landing import KEY, landed
-from spam_pipeline_tests.kept_promises import findings_about
 
 TRACKS = "track_id,artist_id,title,isrc,duration_ms,uploaded_at\n"
 RIGHTS = "track_id,payee_id,share_ppm,valid_from,valid_to\n"

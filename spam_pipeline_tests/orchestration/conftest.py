@@ -6,8 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import observed
 from spam_pipeline_tests.orchestration.watched_numbers import watched
 
@@ -19,8 +18,8 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def runner(home: Path) -> Runner:
-    """A runner for which everything has converged that landed in `home`, which each test file fills for itself."""
-    runner = observed(home, stages=watched())
-    converge(runner)
-    return runner
+def engine(home: Path) -> Engine:
+    """A engine for which everything has converged that landed in `home`, which each test file fills for itself."""
+    engine = observed(home, stages=watched())
+    converge(engine)
+    return engine

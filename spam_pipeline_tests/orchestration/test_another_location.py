@@ -8,8 +8,7 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.sensors import publications_sensor
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, toy_location
 from spam_pipeline_tests.orchestration.watched_numbers import watched
 from spam_pipeline_tests.protocol.toy_pipeline import land
@@ -61,44 +60,44 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def tell(runner: Runner, instance: dg.DagsterInstance) -> None:
+def tell(engine: Engine, instance: dg.DagsterInstance) -> None:
     """A tick of our own sensor."""
-    publications_sensor(lambda: runner)(dg.build_sensor_context(instance=instance))
+    publications_sensor(lambda: engine)(dg.build_sensor_context(instance=instance))
 
 
-def newest(runner: Runner, partition: str) -> str:
+def newest(engine: Engine, partition: str) -> str:
     """The recipe of the newest version of a partition of `numbers`."""
-    return runner.ledger.versions("numbers", partition)[-1][0].recipe
+    return engine.ledger.versions("numbers", partition)[-1][0].recipe
 
 
-def accept(runner: Runner, instance: dg.DagsterInstance) -> None:
-    entered = {"action": "accept", "version": newest(runner, HUGE), "by": "anna", "reason": "a release"}
-    job = toy_location(runner).resolve_job_def("decide")
+def accept(engine: Engine, instance: dg.DagsterInstance) -> None:
+    entered = {"action": "accept", "version": newest(engine, HUGE), "by": "anna", "reason": "a release"}
+    job = toy_location(engine).resolve_job_def("decide")
     assert job.execute_in_process(run_config=entered, instance=instance).success
 
 
 def test_it_never_starts_on_a_refused_version_and_once_on_its_acceptance(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
-    runner, other_team = observed(home, stages=watched()), OtherTeam(instance)
-    converge(runner)
-    tell(runner, instance)
+    engine, other_team = observed(home, stages=watched()), OtherTeam(instance)
+    converge(engine)
+    tell(engine, instance)
     assert other_team.tick() == [DAY]
-    assert not materialize(runner, instance, "numbers", HUGE).success
-    assert materialize(runner, instance).success, "a convergence has nothing to say of it either"
-    tell(runner, instance)
+    assert not materialize(engine, instance, "numbers", HUGE).success
+    assert materialize(engine, instance).success, "a convergence has nothing to say of it either"
+    tell(engine, instance)
     assert other_team.tick() == []
-    accept(runner, instance)
+    accept(engine, instance)
     assert other_team.tick() == [HUGE]
-    materialize(runner, instance)
-    tell(runner, instance)
+    materialize(engine, instance)
+    tell(engine, instance)
     assert other_team.tick() == []
 
 
 def test_bad_code_that_is_taken_back_starts_nothing(home: Path, instance: dg.DagsterInstance) -> None:
-    runner, other_team = observed(home, stages=watched()), OtherTeam(instance)
-    converge(runner)
-    tell(runner, instance)
+    engine, other_team = observed(home, stages=watched()), OtherTeam(instance)
+    converge(engine)
+    tell(engine, instance)
     assert other_team.tick() == [DAY]
     for broken in (True, False):
         edited = observed(home, stages=watched(broken=broken))

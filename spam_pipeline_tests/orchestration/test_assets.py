@@ -9,14 +9,12 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.io_manager import published_versions
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_graph, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_engine, toy_graph
 
 START = date(2026, 1, 1)
 
@@ -40,8 +38,8 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def runner(home: Path) -> Runner:
-    return toy_runner(home)
+def engine(home: Path) -> Engine:
+    return toy_engine(home)
 
 
 @pytest.fixture
@@ -50,7 +48,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def definitions(runner: Runner, home: Path) -> dg.Definitions:
+def definitions(engine: Engine, home: Path) -> dg.Definitions:
     graph = toy_graph(home)
     return dg.Definitions(
         assets=[
@@ -61,15 +59,15 @@ def definitions(runner: Runner, home: Path) -> dg.Definitions:
         ],
         asset_checks=[stage_checks(stage, graph, START) for stage in STAGES],
         jobs=[dg.define_asset_job("one_day", dg.AssetSelection.assets("received_numbers", "numbers", "two_day_total"))],
-        resources={RUNNER: runner, READER: published_versions},
+        resources={ENGINE: engine, READER: published_versions},
         executor=dg.in_process_executor,
     )
 
 
 def materialize(
-    runner: Runner, home: Path, instance: dg.DagsterInstance, *names: str, partition: str | None = None
+    engine: Engine, home: Path, instance: dg.DagsterInstance, *names: str, partition: str | None = None
 ) -> dg.ExecuteInProcessResult:
-    job = definitions(runner, home).resolve_implicit_global_asset_job_def()
+    job = definitions(engine, home).resolve_implicit_global_asset_job_def()
     return job.execute_in_process(
         asset_selection=[dg.AssetKey(name) for name in names],
         partition_key=partition,
@@ -84,18 +82,18 @@ def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
 
 
 def test_a_run_of_one_partition_goes_through_all_its_stages(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    job = definitions(runner, home).resolve_job_def("one_day")
+    job = definitions(engine, home).resolve_job_def("one_day")
     result = job.execute_in_process(partition_key="2026-01-01", instance=instance)
     assert result.success
-    assert runner.reader.read("two_day_total", ["2026-01-01"]).collect()["total"].to_list() == [3]
+    assert engine.reader.read("two_day_total", ["2026-01-01"]).collect()["total"].to_list() == [3]
 
 
-def test_a_materialization_says_what_the_version_is(runner: Runner, home: Path, instance: dg.DagsterInstance) -> None:
-    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
-    shown = metadata(materialize(runner, home, instance, "numbers", partition="2026-01-01"), "numbers")
-    version = runner.reader.version("numbers", "2026-01-01")
+def test_a_materialization_says_what_the_version_is(engine: Engine, home: Path, instance: dg.DagsterInstance) -> None:
+    materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
+    shown = metadata(materialize(engine, home, instance, "numbers", partition="2026-01-01"), "numbers")
+    version = engine.reader.version("numbers", "2026-01-01")
     assert (shown["recipe"], shown["content"], shown["code_version"]) == (
         version.recipe,
         version.content,
@@ -108,68 +106,68 @@ def test_a_materialization_says_what_the_version_is(runner: Runner, home: Path, 
 
 
 def test_a_materialization_says_why_and_how_it_came_about(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
     shown = metadata(
-        materialize(runner, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
+        materialize(engine, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
     )
     assert (shown["why"], shown["action"]) == ("missing", "computed")
     land(home, "2026-01-01", "b", "2026-01-01 3")
     shown = metadata(
-        materialize(runner, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
+        materialize(engine, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
     )
     assert (shown["why"], shown["action"]) == ("data: 2026-01-01/b.txt", "computed")
     (home / "landing/2026-01-01/b.txt").unlink()
     shown = metadata(
-        materialize(runner, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
+        materialize(engine, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
     )
     assert (shown["why"], shown["action"]) == ("data: 2026-01-01/b.txt", "reused")
 
 
-def test_the_ledger_knows_which_run_published(runner: Runner, home: Path, instance: dg.DagsterInstance) -> None:
-    run = materialize(runner, home, instance, "received_numbers", partition="2026-01-01").run_id
-    assert [item.occasion.run for item, _ in runner.ledger.publications_after(0, PRODUCTION)] == [run]
+def test_the_ledger_knows_which_run_published(engine: Engine, home: Path, instance: dg.DagsterInstance) -> None:
+    run = materialize(engine, home, instance, "received_numbers", partition="2026-01-01").run_id
+    assert [item.trigger.run for item, _ in engine.ledger.publications_after(0, PRODUCTION)] == [run]
 
 
 def test_a_partition_that_there_is_nothing_for_any_more_is_retracted_with_a_warning(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
     (home / "landing/2026-01-01/a.txt").unlink()
-    result = materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    result = materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
     assert result.success
     assert result.asset_materializations_for_node("received_numbers") == []
     told = last_check(instance, "received_numbers", "contract", "2026-01-01")
     assert told is not None
     assert "no longer published" in str(told.description)
-    assert runner.ledger.published(PRODUCTION, ["received_numbers"]) == {"received_numbers": {}}
+    assert engine.ledger.published(PRODUCTION, ["received_numbers"]) == {"received_numbers": {}}
 
 
 def test_dagster_knows_the_content_as_the_data_version(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
     event = instance.get_latest_materialization_event(dg.AssetKey("received_numbers"))
     assert event is not None
     assert event.asset_materialization is not None
     tags = event.asset_materialization.tags or {}
-    assert tags["dagster/data_version"] == runner.reader.version("received_numbers", "2026-01-01").content
+    assert tags["dagster/data_version"] == engine.reader.version("received_numbers", "2026-01-01").content
 
 
 def test_running_a_fresh_partition_again_computes_nothing(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
-    again = materialize(runner, home, instance, "received_numbers", partition="2026-01-01")
+    materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
+    again = materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
     assert metadata(again, "received_numbers")["action"] == "nothing"
-    assert len(runner.ledger.versions("received_numbers", "2026-01-01")) == 1
+    assert len(engine.ledger.versions("received_numbers", "2026-01-01")) == 1
 
 
 def test_a_refused_version_fails_its_check_and_is_not_materialized(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
     land(home, "2026-01-02", "b", "2026-01-02 -5")
-    result = materialize(runner, home, instance, "received_numbers", partition="2026-01-02")
+    result = materialize(engine, home, instance, "received_numbers", partition="2026-01-02")
     assert not result.success
     assert result.asset_materializations_for_node("received_numbers") == []
     told = last_check(instance, "received_numbers", "contract", "2026-01-02")
@@ -180,9 +178,9 @@ def test_a_refused_version_fails_its_check_and_is_not_materialized(
 
 
 def test_a_partition_that_is_held_is_skipped_and_says_why(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    result = materialize(runner, home, instance, "numbers", partition="2026-01-09")
+    result = materialize(engine, home, instance, "numbers", partition="2026-01-09")
     assert result.success
     assert result.asset_materializations_for_node("numbers") == []
     warning = last_check(instance, "numbers", "contract", "2026-01-09")
@@ -192,26 +190,26 @@ def test_a_partition_that_is_held_is_skipped_and_says_why(
 
 
 def test_another_teams_asset_reads_the_published_partition_by_naming_it(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    runner.observe()
-    converge(runner)
-    result = materialize(runner, home, instance, "other_teams_asset", partition="2026-01-01")
+    engine.observe()
+    converge(engine)
+    result = materialize(engine, home, instance, "other_teams_asset", partition="2026-01-01")
     assert metadata(result, "other_teams_asset")["total"] == 3
 
 
 def test_another_teams_asset_reads_what_is_published_and_nothing_else(
-    runner: Runner, home: Path, instance: dg.DagsterInstance
+    engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
-    result = materialize(runner, home, instance, "other_teams_asset", partition="2026-01-01")
+    result = materialize(engine, home, instance, "other_teams_asset", partition="2026-01-01")
     assert not result.success
     failure = result.get_step_failure_events()[0].step_failure_data.error
     assert failure is not None
     assert "numbers 2026-01-01 is not published in production" in str(failure)
 
 
-def test_an_asset_shows_owner_group_and_description_of_its_stage(runner: Runner, home: Path) -> None:
-    graph = definitions(runner, home).resolve_asset_graph()
+def test_an_asset_shows_owner_group_and_description_of_its_stage(engine: Engine, home: Path) -> None:
+    graph = definitions(engine, home).resolve_asset_graph()
     node = graph.get(dg.AssetKey("numbers"))
     assert (node.group_name, node.owners, node.description) == (
         "protocol",

@@ -8,9 +8,8 @@ import sqlalchemy as sa
 
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.evaluations import EXPECTED_BY
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import START, last_check, materialize, observed, told, toy_location
 from spam_pipeline_tests.orchestration.watched_numbers import watched
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land
@@ -30,11 +29,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def execute(
-    runner: Runner, instance: dg.DagsterInstance, stage: str, partition: str | None, *names: str
+    engine: Engine, instance: dg.DagsterInstance, stage: str, partition: str | None, *names: str
 ) -> dg.ExecuteInProcessResult:
     """Execute checks of a stage and nothing else, as the UI does."""
     keys = [dg.AssetCheckKey(dg.AssetKey(stage), name) for name in names or (*AUDITS, NEEDED)]
-    location = toy_location(runner)
+    location = toy_location(engine)
     job = dg.Definitions(
         assets=location.assets,
         asset_checks=location.asset_checks,
@@ -52,14 +51,14 @@ def outcomes(result: dg.ExecuteInProcessResult) -> set[tuple[str, str | None, bo
     return {(item.check_name, item.partition, item.passed, item.severity.value) for item in found}
 
 
-def recorded(runner: Runner, home: Path) -> tuple[int, ...]:
+def recorded(engine: Engine, home: Path) -> tuple[int, ...]:
     """How many rows the ledger has of what computing, auditing and publishing leave."""
     engine = sa.create_engine(f"sqlite:///{home / 'ledger.db'}")
     with engine.connect() as connection:
         tables = ("versions", "attempts", "audits", "publications", "fingerprints")
         counts = [connection.scalar(sa.text(f"select count(*) from {name}")) for name in tables]  # noqa: S608 - our own names
     engine.dispose()
-    assert runner.environment
+    assert engine.environment
     return tuple(int(count or 0) for count in counts)
 
 
@@ -82,9 +81,9 @@ def test_each_stage_has_the_checks_that_its_contract_and_its_consumers_call_for(
 
 
 def test_a_run_that_publishes_is_followed_by_its_checks(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home, stages=watched())
-    converge(runner, ["received_numbers"])
-    result = materialize(runner, instance, "numbers", LARGE)
+    engine = observed(home, stages=watched())
+    converge(engine, ["received_numbers"])
+    result = materialize(engine, instance, "numbers", LARGE)
     assert result.success, "a warning blocks nobody"
     assert outcomes(result) >= {
         ("contract", LARGE, False, "WARN"),
@@ -95,9 +94,9 @@ def test_a_run_that_publishes_is_followed_by_its_checks(home: Path, instance: dg
 
 
 def test_a_refused_version_fails_its_checks_and_is_not_materialized(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home, stages=watched())
-    converge(runner, ["received_numbers"])
-    result = materialize(runner, instance, "numbers", HUGE)
+    engine = observed(home, stages=watched())
+    converge(engine, ["received_numbers"])
+    result = materialize(engine, instance, "numbers", HUGE)
     assert not result.success
     assert told(instance, "numbers", HUGE) == []
     history, contract = (last_check(instance, "numbers", name, HUGE) for name in ("history", "contract"))
@@ -108,22 +107,22 @@ def test_a_refused_version_fails_its_checks_and_is_not_materialized(home: Path, 
     assert not contract.passed, "and the contract warns of its total"
 
 
-def test_what_a_consumer_needs_and_does_not_get_is_a_warning(runner: Runner, instance: dg.DagsterInstance) -> None:
-    assert (NEEDED, SMALL, False, "WARN") in outcomes(execute(runner, instance, "numbers", SMALL))
-    assert (NEEDED, LARGE, True, "WARN") in outcomes(execute(runner, instance, "numbers", LARGE))
+def test_what_a_consumer_needs_and_does_not_get_is_a_warning(engine: Engine, instance: dg.DagsterInstance) -> None:
+    assert (NEEDED, SMALL, False, "WARN") in outcomes(execute(engine, instance, "numbers", SMALL))
+    assert (NEEDED, LARGE, True, "WARN") in outcomes(execute(engine, instance, "numbers", LARGE))
 
 
 @pytest.mark.parametrize("partition", [SMALL, LARGE, HUGE, None])
 def test_executed_by_themselves_they_compute_and_record_nothing(
-    home: Path, runner: Runner, instance: dg.DagsterInstance, partition: str | None
+    home: Path, engine: Engine, instance: dg.DagsterInstance, partition: str | None
 ) -> None:
-    before = recorded(runner, home)
-    assert outcomes(execute(runner, instance, "numbers", partition))
-    assert recorded(runner, home) == before
+    before = recorded(engine, home)
+    assert outcomes(execute(engine, instance, "numbers", partition))
+    assert recorded(engine, home) == before
 
 
-def test_executed_by_themselves_they_say_what_the_audit_said(runner: Runner, instance: dg.DagsterInstance) -> None:
-    published, quarantined = (execute(runner, instance, "numbers", key) for key in (LARGE, HUGE))
+def test_executed_by_themselves_they_say_what_the_audit_said(engine: Engine, instance: dg.DagsterInstance) -> None:
+    published, quarantined = (execute(engine, instance, "numbers", key) for key in (LARGE, HUGE))
     assert ("contract", LARGE, False, "WARN") in outcomes(published)
     assert published.success
     assert ("history", HUGE, False, "ERROR") in outcomes(quarantined)
@@ -131,9 +130,9 @@ def test_executed_by_themselves_they_say_what_the_audit_said(runner: Runner, ins
 
 
 def test_executed_without_a_partition_they_audit_what_is_new_and_what_is_quarantined(
-    runner: Runner, instance: dg.DagsterInstance
+    engine: Engine, instance: dg.DagsterInstance
 ) -> None:
-    result = execute(runner, instance, "numbers", None, "history")
+    result = execute(engine, instance, "numbers", None, "history")
     assert result.success
     assert {(name, key, passed) for name, key, passed, _ in outcomes(result)} == {
         ("history", SMALL, True),
@@ -142,20 +141,20 @@ def test_executed_without_a_partition_they_audit_what_is_new_and_what_is_quarant
     }
 
 
-def test_each_can_be_executed_alone(runner: Runner, instance: dg.DagsterInstance) -> None:
-    assert {name for name, *_ in outcomes(execute(runner, instance, "numbers", LARGE, "history"))} == {"history"}
+def test_each_can_be_executed_alone(engine: Engine, instance: dg.DagsterInstance) -> None:
+    assert {name for name, *_ in outcomes(execute(engine, instance, "numbers", LARGE, "history"))} == {"history"}
 
 
-def test_a_stage_without_partitions_is_audited_as_a_whole(runner: Runner, instance: dg.DagsterInstance) -> None:
-    assert outcomes(execute(runner, instance, "model", None, "contract")) == {("contract", None, True, "WARN")}
-    assert runner.reader.version("model", WHOLE)
+def test_a_stage_without_partitions_is_audited_as_a_whole(engine: Engine, instance: dg.DagsterInstance) -> None:
+    assert outcomes(execute(engine, instance, "model", None, "contract")) == {("contract", None, True, "WARN")}
+    assert engine.reader.version("model", WHOLE)
 
 
-def test_a_partition_without_a_version_has_nothing_to_audit(runner: Runner, instance: dg.DagsterInstance) -> None:
-    result = execute(runner, instance, "numbers", "2026-01-09", "contract")
+def test_a_partition_without_a_version_has_nothing_to_audit(engine: Engine, instance: dg.DagsterInstance) -> None:
+    result = execute(engine, instance, "numbers", "2026-01-09", "contract")
     assert outcomes(result) == {("contract", "2026-01-09", False, "WARN")}
     assert "no version of it yet" in str(result.get_asset_check_evaluations()[0].description)
-    assert outcomes(execute(runner, instance, "numbers", "2026-01-09", "history")) == set()
+    assert outcomes(execute(engine, instance, "numbers", "2026-01-09", "history")) == set()
 
 
 def test_after_bad_code_was_taken_back_they_are_about_what_is_published(

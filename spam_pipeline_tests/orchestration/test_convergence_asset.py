@@ -15,11 +15,8 @@ from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
 from spam_pipeline.partitions import event_days
-from spam_pipeline.protocol.needs import State
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.retry import Retry
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, State
 from spam_pipeline_tests.orchestration.toy_location import (
     DAYS,
     START,
@@ -30,10 +27,10 @@ from spam_pipeline_tests.orchestration.toy_location import (
     told,
     with_unlucky_numbers,
 )
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 HOLD = (
-    "import sys; from spam_pipeline.protocol.claims import Claims\n"
+    "import sys; from spam_pipeline.protocol.ledger.claims import Claims\n"
     "with Claims(sys.argv[1]).on_converging(sys.argv[2]): print('held', flush=True); sys.stdin.read()"
 )
 ROOT = Path(__file__).parents[2]
@@ -84,17 +81,17 @@ def failed(instance: dg.DagsterInstance, stage: str) -> set[str]:
 
 
 def test_it_observes_and_publishes_everything(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    assert materialize(runner, instance).success
-    states = {need.state for by_partition in runner.needs().values() for need in by_partition.values()}
+    engine = toy_engine(home)
+    assert materialize(engine, instance).success
+    states = {status.state for by_partition in engine.planner.statuses().values() for status in by_partition.values()}
     assert states == {State.FRESH}
-    assert set(runner.ledger.published(PRODUCTION, list(runner.graph.stages))["numbers"]) == set(DAYS)
+    assert set(engine.ledger.published(PRODUCTION, list(engine.graph.stages))["numbers"]) == set(DAYS)
 
 
 def test_every_publication_is_told_in_its_run_with_why_and_how(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    run = materialize(runner, instance).run_id
-    published = runner.ledger.publications_after(0, PRODUCTION)
+    engine = toy_engine(home)
+    run = materialize(engine, instance).run_id
+    published = engine.ledger.publications_after(0, PRODUCTION)
     assert len(published) > 10
     for publication, found in published:
         assert found is not None
@@ -106,10 +103,10 @@ def test_every_publication_is_told_in_its_run_with_why_and_how(home: Path, insta
 
 
 def test_it_evaluates_the_checks_of_every_stage(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    materialize(runner, instance)
-    published = {publication.stage for publication, _ in runner.ledger.publications_after(0, PRODUCTION)}
-    for name, stages in ((CONTRACT_CHECK, published), (CONVERGED_CHECK, set(runner.graph.stages))):
+    engine = toy_engine(home)
+    materialize(engine, instance)
+    published = {publication.stage for publication, _ in engine.ledger.publications_after(0, PRODUCTION)}
+    for name, stages in ((CONTRACT_CHECK, published), (CONVERGED_CHECK, set(engine.graph.stages))):
         for stage in stages:
             check = last_check(instance, stage, name)
             assert check is not None, (stage, name)
@@ -117,12 +114,12 @@ def test_it_evaluates_the_checks_of_every_stage(home: Path, instance: dg.Dagster
 
 
 def test_its_metadata_says_what_was_touched_and_why(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    first = of_convergence(materialize(runner, instance))
+    engine = toy_engine(home)
+    first = of_convergence(materialize(engine, instance))
     assert ("numbers", 2, "computed", "missing") in touched(first)
     assert (first["held"], first["failed"]) == ("none", "none")
     land(home, "2026-01-01", "late", "2026-01-02 3")
-    second = of_convergence(materialize(runner, instance))
+    second = of_convergence(materialize(engine, instance))
     assert ("numbers", 1, "computed", "data: received_numbers") in touched(second)
     assert ("received_numbers", 1, "computed", "data: landed_numbers") in touched(second)
     assert second["reused"] == 0
@@ -130,9 +127,9 @@ def test_its_metadata_says_what_was_touched_and_why(home: Path, instance: dg.Dag
 
 
 def test_a_second_one_touches_nothing(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    materialize(runner, instance)
-    again = materialize(runner, instance)
+    engine = toy_engine(home)
+    materialize(engine, instance)
+    again = materialize(engine, instance)
     assert (touched(of_convergence(again)), of_convergence(again)["computed"]) == (set(), 0)
     assert len(told(instance, "numbers", DAYS[0])) == 1
 
@@ -141,7 +138,7 @@ def test_a_setting_that_is_taken_back_shows_the_old_versions_as_reused(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
     for factor in (1, 2, 1):
-        last = materialize(toy_runner(home, factor=factor), instance)
+        last = materialize(toy_engine(home, factor=factor), instance)
     shown = told(instance, "two_day_total", DAYS[1])
     assert [item["action"] for item in shown] == ["reused", "computed", "computed"]
     assert [item["why"] for item in shown] == ["code: setting factor", "code: setting factor", "missing"]
@@ -155,13 +152,13 @@ def test_a_setting_that_is_taken_back_shows_the_old_versions_as_reused(
 
 
 def test_a_file_that_is_taken_back_shows_the_old_versions_as_reused(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    materialize(runner, instance)
+    engine = toy_engine(home)
+    materialize(engine, instance)
     replaced = land(home, "2026-01-02", "a", "2026-01-02 999")
-    materialize(runner, instance)
+    materialize(engine, instance)
     land(home, "2026-01-02", "a", "2026-01-02 10", "broken")
     assert replaced.exists()
-    metadata = of_convergence(materialize(runner, instance))
+    metadata = of_convergence(materialize(engine, instance))
     assert metadata["computed"] == 0
     assert {what for _, _, what, _ in touched(metadata)} == {"reused"}
     shown = told(instance, "numbers", "2026-01-02")
@@ -169,19 +166,19 @@ def test_a_file_that_is_taken_back_shows_the_old_versions_as_reused(home: Path, 
 
 
 def test_equal_content_is_said_to_be_unchanged_and_stops_the_wave(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    materialize(runner, instance)
+    engine = toy_engine(home)
+    materialize(engine, instance)
     land(home, "2026-01-02", "retry", "2026-01-02 10")
-    found = touched(of_convergence(materialize(runner, instance)))
+    found = touched(of_convergence(materialize(engine, instance)))
     assert ("numbers", 1, "computed, content unchanged", "data: received_numbers") in found
     assert {stage for stage, *_ in found} == {"received_numbers", "numbers", "board"}
 
 
 def test_what_is_gone_is_told_as_retracted(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    materialize(runner, instance)
+    engine = toy_engine(home)
+    materialize(engine, instance)
     (home / "landing/2026-01-01/a.txt").unlink()
-    found = touched(of_convergence(materialize(runner, instance)))
+    found = touched(of_convergence(materialize(engine, instance)))
     assert ("numbers", 1, "retracted", "data: nothing to compute it from any more") in found
     seen = instance.fetch_observations(dg.AssetRecordsFilter(dg.AssetKey("numbers"), asset_partitions=[DAYS[0]]), 10)
     assert len(seen.records) == 1
@@ -190,13 +187,13 @@ def test_what_is_gone_is_told_as_retracted(home: Path, instance: dg.DagsterInsta
 def test_a_failing_stage_fails_the_run_and_its_partition_and_nothing_else(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
-    runner = toy_runner(home, stages=with_unlucky_numbers())
-    result = materialize(runner, instance)
+    engine = toy_engine(home, stages=with_unlucky_numbers())
+    result = materialize(engine, instance)
     assert not result.success
     assert failed(instance, "numbers") == {"2026-01-02"}
     assert failed(instance, "two_day_total") == set()
     assert len(told(instance, "two_day_total", "2026-01-01")) == 1
-    assert runner.needs()["received_numbers"]["2026-01-02"].state is State.FRESH
+    assert engine.planner.statuses()["received_numbers"]["2026-01-02"].state is State.FRESH
     audit, converged = (last_check(instance, "numbers", name) for name in (CONTRACT_CHECK, CONVERGED_CHECK))
     assert audit is not None
     assert (audit.passed, audit.partition) == (False, "2026-01-02")
@@ -206,7 +203,7 @@ def test_a_failing_stage_fails_the_run_and_its_partition_and_nothing_else(
 
 
 def test_a_failure_is_named_in_the_runs_error(home: Path, instance: dg.DagsterInstance) -> None:
-    result = materialize(toy_runner(home, stages=with_unlucky_numbers()), instance)
+    result = materialize(toy_engine(home, stages=with_unlucky_numbers()), instance)
     failure = result.get_step_failure_events()[0].step_failure_data.user_failure_data
     assert failure is not None
     assert failure.description == "1 partitions failed, the rest converged"
@@ -218,8 +215,8 @@ def test_a_failure_is_named_in_the_runs_error(home: Path, instance: dg.DagsterIn
 
 
 def test_a_repaired_stage_is_no_longer_shown_as_failed(home: Path, instance: dg.DagsterInstance) -> None:
-    materialize(toy_runner(home, stages=with_unlucky_numbers()), instance)
-    assert materialize(toy_runner(home), instance).success
+    materialize(toy_engine(home, stages=with_unlucky_numbers()), instance)
+    assert materialize(toy_engine(home), instance).success
     assert failed(instance, "numbers") == set()
     for name in (CONTRACT_CHECK, CONVERGED_CHECK):
         check = last_check(instance, "numbers", name)
@@ -229,8 +226,8 @@ def test_a_repaired_stage_is_no_longer_shown_as_failed(home: Path, instance: dg.
 
 def test_a_refused_version_is_quarantined_and_not_materialized(home: Path, instance: dg.DagsterInstance) -> None:
     land(home, "2026-01-02", "b", "2026-01-02 -5")
-    runner = toy_runner(home)
-    metadata = of_convergence(materialize(runner, instance))
+    engine = toy_engine(home)
+    metadata = of_convergence(materialize(engine, instance))
     assert ("received_numbers", 1, "refused, quarantined", "missing") in touched(metadata)
     assert "received_numbers 2026-01-02: its version was refused" in metadata["held"]
     assert told(instance, "received_numbers", "2026-01-02") == []
@@ -245,34 +242,34 @@ def test_a_refused_version_is_quarantined_and_not_materialized(home: Path, insta
 
 
 def test_nothing_is_done_while_another_process_converges(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
+    engine = toy_engine(home)
     with converging_elsewhere(home):
-        result = materialize(runner, instance)
+        result = materialize(engine, instance)
     assert result.success
     assert result.asset_materializations_for_node(CONVERGENCE) == []
-    assert runner.ledger.publications_after(0, PRODUCTION) == []
-    assert materialize(runner, instance).success
-    assert runner.ledger.publications_after(0, PRODUCTION) != []
+    assert engine.ledger.publications_after(0, PRODUCTION) == []
+    assert materialize(engine, instance).success
+    assert engine.ledger.publications_after(0, PRODUCTION) != []
 
 
 def test_another_environment_that_is_being_converged_does_not_matter(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
+    engine = toy_engine(home)
     with converging_elsewhere(home, "branch"):
-        assert of_convergence(materialize(runner, instance))["computed"] > 0
+        assert of_convergence(materialize(engine, instance))["computed"] > 0
 
 
-def tries_of_numbers(runner: Runner) -> int:
-    need = runner.needs()["numbers"]["2026-01-02"]
-    return runner.attempts([need])[need.recipe].count
+def tries_of_numbers(engine: Engine) -> int:
+    status = engine.planner.statuses()["numbers"]["2026-01-02"]
+    return engine.planner.attempts([status])[status.recipe].count
 
 
 def test_unasked_it_leaves_what_failed_to_the_retry_policy_and_asked_for_it_tries_again(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
-    runner = observed(home, stages=with_unlucky_numbers(Retry(tries=5, first_wait_seconds=3600)))
-    materialize(runner, instance, tags=UNASKED)
-    assert tries_of_numbers(runner) == 1
-    assert materialize(runner, instance, tags=UNASKED).success, "nothing was due"
-    assert tries_of_numbers(runner) == 1
-    assert not materialize(runner, instance).success
-    assert tries_of_numbers(runner) == 2
+    engine = observed(home, stages=with_unlucky_numbers(Retry(tries=5, first_wait_seconds=3600)))
+    materialize(engine, instance, tags=UNASKED)
+    assert tries_of_numbers(engine) == 1
+    assert materialize(engine, instance, tags=UNASKED).success, "nothing was due"
+    assert tries_of_numbers(engine) == 1
+    assert not materialize(engine, instance).success
+    assert tries_of_numbers(engine) == 2

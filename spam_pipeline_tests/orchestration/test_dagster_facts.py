@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from spam_pipeline.orchestration.evaluations import beside_latest
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.new_features import knowingly
+from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
-from spam_pipeline.protocol.selection import DaysOfMonth, PartNamedAlike, PartsOfMonth, SamePartition, TrailingDays
+from spam_pipeline.protocol import DaysOfMonth, PartForPartition, PartsOfMonth, SamePartition, TrailingDays
 
 START = date(2026, 1, 15)
 
@@ -69,7 +69,7 @@ def test_a_month_reads_its_days() -> None:
 
 
 def test_a_late_play_can_come_from_any_arrival_day() -> None:
-    assert isinstance(partition_mapping(PartNamedAlike(), arrival_days, event_days), dg.AllPartitionMapping)
+    assert isinstance(partition_mapping(PartForPartition(), arrival_days, event_days), dg.AllPartitionMapping)
     assert isinstance(partition_mapping(PartsOfMonth(), arrival_days, statement_months), dg.AllPartitionMapping)
 
 
@@ -158,7 +158,7 @@ def audited() -> Iterator[dg.MaterializeResult[None]]:
     yield dg.MaterializeResult()
 
 
-with knowingly():
+with preview_apis():
     SPECS = [
         dg.AssetCheckSpec(name, asset="audited", partitions_def=DAYS, blocking=True) for name in ("contract", "history")
     ]

@@ -7,12 +7,10 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.decisions import decision_job
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check, told, toy_location
 from spam_pipeline_tests.orchestration.watched_numbers import watched
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 DAY, HUGE = "2026-01-02", "2026-01-03"
 REASON = "a **release** that <b>everybody</b> waited for; drop table versions"
@@ -27,17 +25,17 @@ def home(tmp_path: Path) -> Path:
 
 
 def decide(
-    runner: Runner, instance: dg.DagsterInstance, action: str, version: str, by: str = "anna"
+    engine: Engine, instance: dg.DagsterInstance, action: str, version: str, by: str = "anna"
 ) -> dg.ExecuteInProcessResult:
     """Launch the job with what a person enters."""
     entered = {"action": action, "version": version, "by": by, "reason": REASON}
-    job = toy_location(runner).resolve_job_def("decide")
+    job = toy_location(engine).resolve_job_def("decide")
     return job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
 
 
-def newest(runner: Runner, partition: str) -> str:
+def newest(engine: Engine, partition: str) -> str:
     """The recipe of the newest version of a partition of `numbers`."""
-    return runner.ledger.versions("numbers", partition)[-1][0].recipe
+    return engine.ledger.versions("numbers", partition)[-1][0].recipe
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
@@ -47,41 +45,41 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def test_accepting_publishes_what_was_quarantined_and_what_rests_on_it_follows(
-    runner: Runner, instance: dg.DagsterInstance
+    engine: Engine, instance: dg.DagsterInstance
 ) -> None:
-    assert HUGE not in runner.ledger.published(PRODUCTION, ["numbers"])["numbers"]
-    recipe = newest(runner, HUGE)
-    assert decide(runner, instance, "accept", recipe[:16]).success
-    assert runner.ledger.published(PRODUCTION, ["numbers"])["numbers"][HUGE].recipe == recipe
-    converge(runner)
-    assert HUGE in runner.ledger.published(PRODUCTION, ["two_day_total"])["two_day_total"]
+    assert HUGE not in engine.ledger.published(PRODUCTION, ["numbers"])["numbers"]
+    recipe = newest(engine, HUGE)
+    assert decide(engine, instance, "accept", recipe[:16]).success
+    assert engine.ledger.published(PRODUCTION, ["numbers"])["numbers"][HUGE].recipe == recipe
+    converge(engine)
+    assert HUGE in engine.ledger.published(PRODUCTION, ["two_day_total"])["two_day_total"]
 
 
 def test_what_is_quarantined_for_the_same_is_accepted_together_when_that_is_asked_for(
-    home: Path, runner: Runner, instance: dg.DagsterInstance
+    home: Path, engine: Engine, instance: dg.DagsterInstance
 ) -> None:
     land(home, DAY, "late", f"{DAY} 6000")
-    runner.observe()
-    converge(runner)
-    entered = {"action": "accept", "version": newest(runner, HUGE), "by": "anna", "reason": REASON, "alike": True}
-    job = toy_location(runner).resolve_job_def("decide")
+    engine.observe()
+    converge(engine)
+    entered = {"action": "accept", "version": newest(engine, HUGE), "by": "anna", "reason": REASON, "alike": True}
+    job = toy_location(engine).resolve_job_def("decide")
     assert job.execute_in_process(run_config=entered, instance=instance).success
-    published = runner.ledger.published(PRODUCTION, ["numbers"])["numbers"]
-    assert (published[DAY].recipe, published[HUGE].recipe) == (newest(runner, DAY), newest(runner, HUGE))
+    published = engine.ledger.published(PRODUCTION, ["numbers"])["numbers"]
+    assert (published[DAY].recipe, published[HUGE].recipe) == (newest(engine, DAY), newest(engine, HUGE))
 
 
-def test_nothing_is_rejected_alike(runner: Runner, instance: dg.DagsterInstance) -> None:
-    entered = {"action": "reject", "version": newest(runner, DAY), "by": "anna", "reason": REASON, "alike": True}
-    job = toy_location(runner).resolve_job_def("decide")
+def test_nothing_is_rejected_alike(engine: Engine, instance: dg.DagsterInstance) -> None:
+    entered = {"action": "reject", "version": newest(engine, DAY), "by": "anna", "reason": REASON, "alike": True}
+    job = toy_location(engine).resolve_job_def("decide")
     result = job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
     assert "alike goes with accept" in failure(result)
-    assert runner.ledger.all_decisions(PRODUCTION) == []
+    assert engine.ledger.all_decisions(PRODUCTION) == []
 
 
 def test_the_instance_shows_at_once_what_was_accepted_by_whom_and_why(
-    runner: Runner, instance: dg.DagsterInstance
+    engine: Engine, instance: dg.DagsterInstance
 ) -> None:
-    decide(runner, instance, "accept", newest(runner, HUGE))
+    decide(engine, instance, "accept", newest(engine, HUGE))
     assert len(told(instance, "numbers", HUGE)) == 1
     check = last_check(instance, "numbers", "history", HUGE)
     assert check is not None
@@ -89,14 +87,14 @@ def test_the_instance_shows_at_once_what_was_accepted_by_whom_and_why(
     assert f"accepted by anna: {REASON}" in str(check.metadata["findings"].value)
 
 
-def test_rejecting_falls_back_to_the_version_before(home: Path, runner: Runner, instance: dg.DagsterInstance) -> None:
-    before = newest(runner, DAY)
+def test_rejecting_falls_back_to_the_version_before(home: Path, engine: Engine, instance: dg.DagsterInstance) -> None:
+    before = newest(engine, DAY)
     land(home, DAY, "late", f"{DAY} 7")
-    runner.observe()
-    converge(runner)
-    rejected = newest(runner, DAY)
-    assert decide(runner, instance, "reject", rejected).success
-    assert runner.ledger.published(PRODUCTION, ["numbers"])["numbers"][DAY].recipe == before
+    engine.observe()
+    converge(engine)
+    rejected = newest(engine, DAY)
+    assert decide(engine, instance, "reject", rejected).success
+    assert engine.ledger.published(PRODUCTION, ["numbers"])["numbers"][DAY].recipe == before
     assert told(instance, "numbers", DAY)[0]["recipe"] == before
     check = last_check(instance, "numbers", "contract", DAY)
     assert check is not None
@@ -104,44 +102,44 @@ def test_rejecting_falls_back_to_the_version_before(home: Path, runner: Runner, 
     assert "one that anna rejected" in str(check.metadata["findings"].value)
 
 
-def test_what_was_decided_is_shown_as_text(runner: Runner, instance: dg.DagsterInstance) -> None:
-    result = decide(runner, instance, "accept", newest(runner, HUGE))
+def test_what_was_decided_is_shown_as_text(engine: Engine, instance: dg.DagsterInstance) -> None:
+    result = decide(engine, instance, "accept", newest(engine, HUGE))
     outputs = [event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_OUTPUT]
     shown = outputs[0].step_output_data.metadata
     assert all(isinstance(value, dg.TextMetadataValue) for value in shown.values())
     assert (shown["by"].value, shown["reason"].value) == ("anna", REASON)
     assert (
         shown["what followed"].value
-        == f"numbers {HUGE} {newest(runner, HUGE)[:16]} is published; what rests on it follows"
+        == f"numbers {HUGE} {newest(engine, HUGE)[:16]} is published; what rests on it follows"
     )
 
 
-def test_everything_has_to_be_said(runner: Runner, instance: dg.DagsterInstance) -> None:
+def test_everything_has_to_be_said(engine: Engine, instance: dg.DagsterInstance) -> None:
     job = decision_job()
     with pytest.raises(dg.DagsterInvalidConfigError, match=r"action.*by.*reason.*version"):
-        job.execute_in_process(run_config={}, instance=instance, resources={"runner": runner})
-    assert "by whom" in failure(decide(runner, instance, "accept", newest(runner, HUGE), by=" "))
+        job.execute_in_process(run_config={}, instance=instance, resources={"engine": engine})
+    assert "by whom" in failure(decide(engine, instance, "accept", newest(engine, HUGE), by=" "))
 
 
 @pytest.mark.parametrize(
     ("action", "partition", "why"), [("accept", DAY, "nothing to accept"), ("reject", HUGE, "quarantined already")]
 )
 def test_a_decision_that_cannot_be_made_fails_with_the_reason(
-    runner: Runner, instance: dg.DagsterInstance, action: str, partition: str, why: str
+    engine: Engine, instance: dg.DagsterInstance, action: str, partition: str, why: str
 ) -> None:
-    assert why in failure(decide(runner, instance, action, newest(runner, partition)))
-    assert "names no version" in failure(decide(runner, instance, action, "0123456789abcdef"))
-    assert runner.ledger.all_decisions(PRODUCTION) == []
+    assert why in failure(decide(engine, instance, action, newest(engine, partition)))
+    assert "names no version" in failure(decide(engine, instance, action, "0123456789abcdef"))
+    assert engine.ledger.all_decisions(PRODUCTION) == []
 
 
 def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
-    home: Path, runner: Runner, instance: dg.DagsterInstance
+    home: Path, engine: Engine, instance: dg.DagsterInstance
 ) -> None:
-    recipe, people = newest(runner, HUGE), ("anna", "ben")
+    recipe, people = newest(engine, HUGE), ("anna", "ben")
     found: dict[str, dg.ExecuteInProcessResult] = {}
 
     def click(by: str) -> None:
-        found[by] = decide(toy_runner(home, stages=watched()), instance, "accept", recipe, by)
+        found[by] = decide(toy_engine(home, stages=watched()), instance, "accept", recipe, by)
 
     clicks = [Thread(target=click, args=(by,)) for by in people]
     for thread in clicks:
@@ -152,23 +150,23 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
     (other,) = (by for by in people if by != winner)
     assert f"{winner} " in failure(found[other])
     assert REASON in failure(found[other])
-    assert [item.by for item in runner.ledger.all_decisions(PRODUCTION)] == [winner]
+    assert [item.by for item in engine.ledger.all_decisions(PRODUCTION)] == [winner]
 
 
 def test_a_decision_made_without_knowing_of_another_one_is_not_recorded(
-    runner: Runner, instance: dg.DagsterInstance
+    engine: Engine, instance: dg.DagsterInstance
 ) -> None:
-    recipe = newest(runner, HUGE)
-    assert decide(runner, instance, "accept", recipe, by="anna").success
-    second = decide(runner, instance, "accept", recipe, by="ben")
+    recipe = newest(engine, HUGE)
+    assert decide(engine, instance, "accept", recipe, by="anna").success
+    second = decide(engine, instance, "accept", recipe, by="ben")
     assert "anna decided to accept it" in failure(second)
-    assert [item.by for item in runner.ledger.all_decisions(PRODUCTION)] == ["anna"]
+    assert [item.by for item in engine.ledger.all_decisions(PRODUCTION)] == ["anna"]
 
 
 def test_nobody_reads_the_servers_environment_through_a_reason(
-    runner: Runner, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "the key of the tests")
-    entered = {"action": "accept", "version": newest(runner, HUGE), "by": "anna", "reason": {"env": "SECRET"}}
+    entered = {"action": "accept", "version": newest(engine, HUGE), "by": "anna", "reason": {"env": "SECRET"}}
     with pytest.raises(dg.DagsterInvalidConfigError, match="reason"):
-        toy_location(runner).resolve_job_def("decide").execute_in_process(run_config=entered, instance=instance)
+        toy_location(engine).resolve_job_def("decide").execute_in_process(run_config=entered, instance=instance)

@@ -10,10 +10,8 @@ import pytest
 
 from spam_pipeline.orchestration.evaluations import Expected, evaluations, expected_of, nothing_to_audit
 from spam_pipeline.pages.markdown import as_text
-from spam_pipeline.protocol.finding import Finding, Severity
-from spam_pipeline.protocol.limit import Limit
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.records import Audit, Verdict
+from spam_pipeline.protocol import WHOLE, Finding, Limit, Severity
+from spam_pipeline.protocol.operating import Audit, Verdict
 from spam_pipeline_tests.orchestration.watched_numbers import ENOUGH, HOSTILE, spike, watched
 from spam_pipeline_tests.protocol.made_up_records import a_version
 from spam_pipeline_tests.protocol.toy_pipeline import toy_graph

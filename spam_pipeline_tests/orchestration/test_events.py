@@ -10,38 +10,36 @@ import pytest
 
 from spam_pipeline.orchestration import events
 from spam_pipeline.orchestration.evaluations import expected_of
-from spam_pipeline.orchestration.events import Teller
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.orchestration.events import EventReporter
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, start_run, told
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 NUMBERS = dg.AssetKey("numbers")
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
+def engine(tmp_path: Path) -> Engine:
     home = tmp_path / "home"
     land(home, "2026-01-01", "a", "2026-01-01 1", "2026-01-02 2")
-    runner = toy_runner(home)
-    runner.observe()
-    converge(runner)
-    return runner
+    engine = toy_engine(home)
+    engine.observe()
+    converge(engine)
+    return engine
 
 
 @pytest.fixture
-def landed(tmp_path: Path) -> Runner:
-    """A runner of a home on which something landed and nothing ran."""
+def landed(tmp_path: Path) -> Engine:
+    """A engine of a home on which something landed and nothing ran."""
     home = tmp_path / "landed"
     land(home, "2026-01-01", "a", "2026-01-01 1")
     return observed(home)
 
 
-def report(instance: dg.DagsterInstance, runner: Runner, environment: str = PRODUCTION) -> int:
-    teller = Teller(instance, runner.ledger, environment, expected_of(runner.graph))
-    count = teller.tell()
-    teller.close()
+def report(instance: dg.DagsterInstance, engine: Engine, environment: str = PRODUCTION) -> int:
+    reporter = EventReporter(instance, engine.ledger, environment, expected_of(engine.graph))
+    count = reporter.report()
+    reporter.close()
     return count
 
 
@@ -54,19 +52,19 @@ def materializations(instance: dg.DagsterInstance) -> dict[str | None, int]:
     }
 
 
-def test_every_publication_is_told_once(instance: dg.DagsterInstance, runner: Runner) -> None:
-    assert report(instance, runner) == len(runner.ledger.publications_after(0, PRODUCTION))
-    assert report(instance, runner) == 0
+def test_every_publication_is_told_once(instance: dg.DagsterInstance, engine: Engine) -> None:
+    assert report(instance, engine) == len(engine.ledger.publications_after(0, PRODUCTION))
+    assert report(instance, engine) == 0
     assert materializations(instance) == {"2026-01-01": 1, "2026-01-02": 1}
     assert instance.get_materialized_partitions(NUMBERS) == {"2026-01-01", "2026-01-02"}
 
 
-def test_a_publication_is_told_with_its_metadata_and_its_check(instance: dg.DagsterInstance, runner: Runner) -> None:
-    report(instance, runner)
+def test_a_publication_is_told_with_its_metadata_and_its_check(instance: dg.DagsterInstance, engine: Engine) -> None:
+    report(instance, engine)
     record = instance.fetch_materializations(
         dg.AssetRecordsFilter(NUMBERS, asset_partitions=["2026-01-02"]), 1
     ).records[0]
-    version = runner.reader.version("numbers", "2026-01-02")
+    version = engine.reader.version("numbers", "2026-01-02")
     event = record.asset_materialization
     assert event is not None
     assert event.metadata["recipe"].value == version.recipe
@@ -78,9 +76,9 @@ def test_a_publication_is_told_with_its_metadata_and_its_check(instance: dg.Dags
     assert {check.status.value for check in checks} == {"SUCCEEDED"}
 
 
-def test_one_teller_tells_in_one_run_that_has_ended(instance: dg.DagsterInstance, runner: Runner) -> None:
-    report(instance, runner)
-    assert report(instance, runner) == 0
+def test_one_teller_tells_in_one_run_that_has_ended(instance: dg.DagsterInstance, engine: Engine) -> None:
+    report(instance, engine)
+    assert report(instance, engine) == 0
     assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
@@ -93,21 +91,21 @@ def test_two_processes_open_a_new_instance_at_once(tmp_path: Path) -> None:
 
 
 def test_the_next_version_of_the_same_partition_is_told_too(
-    instance: dg.DagsterInstance, runner: Runner, tmp_path: Path
+    instance: dg.DagsterInstance, engine: Engine, tmp_path: Path
 ) -> None:
-    report(instance, runner)
+    report(instance, engine)
     land(tmp_path / "home", "2026-01-01", "b", "2026-01-02 3")
-    runner.observe()
-    converge(runner)
-    report(instance, runner)
+    engine.observe()
+    converge(engine)
+    report(instance, engine)
     assert materializations(instance) == {"2026-01-01": 1, "2026-01-02": 2}
 
 
-def test_an_instance_that_was_deleted_is_told_everything_again(runner: Runner, tmp_path: Path) -> None:
+def test_an_instance_that_was_deleted_is_told_everything_again(engine: Engine, tmp_path: Path) -> None:
     for name in ("one", "another"):
         (tmp_path / name).mkdir()
         with dg.DagsterInstance.local_temp(str(tmp_path / name)) as instance:
-            report(instance, runner)
+            report(instance, engine)
             assert materializations(instance) == {"2026-01-01": 1, "2026-01-02": 1}
 
 
@@ -115,14 +113,14 @@ def runs_that_told(instance: dg.DagsterInstance, stage: str, partition: str) -> 
     return [item["run"] for item in told(instance, stage, partition)]
 
 
-def test_what_a_run_published_and_told_is_not_told_again(instance: dg.DagsterInstance, landed: Runner) -> None:
+def test_what_a_run_published_and_told_is_not_told_again(instance: dg.DagsterInstance, landed: Engine) -> None:
     run = materialize(landed, instance, "received_numbers", "2026-01-01").run_id
     assert report(instance, landed) == 0
     assert runs_that_told(instance, "received_numbers", "2026-01-01") == [run]
 
 
 def test_what_a_run_published_before_it_was_killed_is_told_in_that_run(
-    instance: dg.DagsterInstance, landed: Runner
+    instance: dg.DagsterInstance, landed: Engine
 ) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
     landed.run_partition("received_numbers", "2026-01-01", run.run_id)
@@ -132,7 +130,7 @@ def test_what_a_run_published_before_it_was_killed_is_told_in_that_run(
     assert report(instance, landed) == 0
 
 
-def test_a_run_that_is_about_to_tell_is_waited_for(instance: dg.DagsterInstance, landed: Runner) -> None:
+def test_a_run_that_is_about_to_tell_is_waited_for(instance: dg.DagsterInstance, landed: Engine) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
     landed.run_partition("received_numbers", "2026-01-01", run.run_id)
     landed.run_partition("numbers", "2026-01-01")
@@ -142,7 +140,7 @@ def test_a_run_that_is_about_to_tell_is_waited_for(instance: dg.DagsterInstance,
 
 
 def test_a_run_that_hangs_is_not_waited_for_for_ever(
-    instance: dg.DagsterInstance, landed: Runner, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, landed: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
     landed.run_partition("received_numbers", "2026-01-01", run.run_id)
@@ -151,7 +149,7 @@ def test_a_run_that_hangs_is_not_waited_for_for_ever(
 
 
 def test_what_a_convergence_published_before_it_was_killed_is_told_in_its_run(
-    instance: dg.DagsterInstance, landed: Runner
+    instance: dg.DagsterInstance, landed: Engine
 ) -> None:
     run = start_run(landed, instance)
     converge(landed, run=run.run_id)
@@ -159,7 +157,7 @@ def test_what_a_convergence_published_before_it_was_killed_is_told_in_its_run(
     assert runs_that_told(instance, "numbers", "2026-01-01") == [run.run_id]
 
 
-def test_a_run_of_another_instance_is_told_in_a_run_of_the_teller(instance: dg.DagsterInstance, landed: Runner) -> None:
+def test_a_run_of_another_instance_is_told_in_a_run_of_the_teller(instance: dg.DagsterInstance, landed: Engine) -> None:
     converge(landed, run="a run that this instance does not know")
     report(instance, landed)
     assert runs_that_told(instance, "numbers", "2026-01-01") == [run.run_id for run in instance.get_runs()]
@@ -180,7 +178,7 @@ def test_a_publication_is_told_with_why_and_how_it_came_about(instance: dg.Dagst
     ]
 
 
-def test_a_retraction_is_told_as_an_observation(instance: dg.DagsterInstance, landed: Runner, tmp_path: Path) -> None:
+def test_a_retraction_is_told_as_an_observation(instance: dg.DagsterInstance, landed: Engine, tmp_path: Path) -> None:
     land(tmp_path / "landed", "2026-01-02", "a", "2026-01-02 2")
     landed.observe()
     converge(landed)
@@ -198,7 +196,7 @@ def test_a_retraction_is_told_as_an_observation(instance: dg.DagsterInstance, la
 def test_each_environment_is_told_by_itself(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     home = tmp_path / "home"
     land(home, "2026-01-01", "a", "2026-01-01 1")
-    production, branch = observed(home), toy_runner(home, environment="branch", factor=2)
+    production, branch = observed(home), toy_engine(home, environment="branch", factor=2)
     converge(production)
     converge(branch)
     assert report(instance, production) == len(production.ledger.publications_after(0, PRODUCTION))
@@ -209,13 +207,13 @@ def test_each_environment_is_told_by_itself(instance: dg.DagsterInstance, tmp_pa
 
 
 def test_a_ledger_that_was_replaced_is_told_from_its_start(
-    instance: dg.DagsterInstance, runner: Runner, tmp_path: Path
+    instance: dg.DagsterInstance, engine: Engine, tmp_path: Path
 ) -> None:
-    report(instance, runner)
+    report(instance, engine)
     for file in (tmp_path / "home").glob("ledger.db*"):
         if file.is_file():
             file.unlink()
-    again = toy_runner(tmp_path / "home")
+    again = toy_engine(tmp_path / "home")
     again.observe()
     converge(again)
     report(instance, again)

@@ -9,18 +9,17 @@ import pytest
 
 from spam_pipeline.orchestration.evaluations import evaluations
 from spam_pipeline.orchestration.metadata import delivery_metadata, recorded_metadata, version_metadata
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.fingerprint import MARKDOWN, Counted, Fingerprint, Recorded
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.records import Audit, Verdict
+from spam_pipeline.protocol.operating import Audit, Verdict, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check, materialize, observed, told
-from spam_pipeline_tests.protocol.judged_models import JUDGED, days_and_their_numbers, forgetful_model, with_model
+from spam_pipeline_tests.protocol.judged_models import EVALUATED, days_and_their_numbers, forgetful_model, with_model
 from spam_pipeline_tests.protocol.made_up_records import a_version
 from spam_pipeline_tests.protocol.toy_pipeline import land
 
 LARGEST_KEY = 2**64 - 1
 JUDGED_BY_HISTORY = "the digest of a history"
-MEASURED = replace(JUDGED, fingerprint=days_and_their_numbers)
+MEASURED = replace(EVALUATED, fingerprint=days_and_their_numbers)
 
 
 def metadata(*rows: dict[str, Any]) -> dict[str, dg.MetadataValue[Any]]:
@@ -137,9 +136,9 @@ def test_tables_stand_beside_the_version_and_once_beside_its_checks() -> None:
 
 
 def test_a_model_is_materialized_with_its_numbers_and_tables(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home, stages=with_model(contract=MEASURED))
-    converge(runner, ["numbers"])
-    assert materialize(runner, instance, "model").success
+    engine = observed(home, stages=with_model(contract=MEASURED))
+    converge(engine, ["numbers"])
+    assert materialize(engine, instance, "model").success
     (metadata,) = told(instance, "model", None)
     assert (metadata["fingerprint/days"], metadata["fingerprint/several_share"]) == (2, 1)
     assert [record.data["shares"] for record in metadata["fingerprint/known"].records] == ["0.666667, -"] * 2

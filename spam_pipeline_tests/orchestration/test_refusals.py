@@ -14,14 +14,10 @@ from spam_pipeline.orchestration import sensors
 from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.sensors import publications_sensor
 from spam_pipeline.partitions import event_days
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.decision import decide
-from spam_pipeline.protocol.quarantine import quarantine
-from spam_pipeline.protocol.records import PRODUCTION, DecisionKind
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, DecisionKind, Engine, converge, decide, quarantine
 from spam_pipeline_tests.orchestration.toy_location import START, last_check, materialize, observed, told
 from spam_pipeline_tests.orchestration.watched_numbers import watched
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 ROOT = Path(__file__).parents[2]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -35,9 +31,9 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def tell(runner: Runner, instance: dg.DagsterInstance) -> str:
+def tell(engine: Engine, instance: dg.DagsterInstance) -> str:
     """A tick of the sensor that tells what happened elsewhere."""
-    result = publications_sensor(lambda: runner)(dg.build_sensor_context(instance=instance))
+    result = publications_sensor(lambda: engine)(dg.build_sensor_context(instance=instance))
     assert isinstance(result, dg.SkipReason)
     return str(result.skip_message)
 
@@ -50,43 +46,43 @@ def red(instance: dg.DagsterInstance, check: str = "history") -> set[str]:
     return set(failed.subset_value.get_partition_keys()) if failed else set()
 
 
-def broken(home: Path) -> Runner:
-    """A runner of bad code."""
+def broken(home: Path) -> Engine:
+    """A engine of bad code."""
     return observed(home, stages=watched(broken=True))
 
 
 def test_what_was_refused_elsewhere_is_shown_and_not_materialized(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = broken(home)
-    converge(runner)
-    assert "3 refusals" in tell(runner, instance)
+    engine = broken(home)
+    converge(engine)
+    assert "3 refusals" in tell(engine, instance)
     assert red(instance) == set(DAYS)
     assert all(told(instance, "numbers", day) == [] for day in DAYS)
 
 
 def test_it_is_told_once(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = broken(home)
-    converge(runner)
-    tell(runner, instance)
-    assert tell(runner, instance) == "nothing was published elsewhere"
+    engine = broken(home)
+    converge(engine)
+    tell(engine, instance)
+    assert tell(engine, instance) == "nothing was published elsewhere"
 
 
 def test_a_convergence_shows_what_it_refused_and_leaves_nothing_for_the_sensor(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
-    runner = broken(home)
-    materialize(runner, instance)
+    engine = broken(home)
+    materialize(engine, instance)
     assert red(instance) == set(DAYS)
-    assert tell(runner, instance) == "nothing was published elsewhere"
+    assert tell(engine, instance) == "nothing was published elsewhere"
 
 
 def test_a_tick_tells_so_many_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "_REFUSALS_TOLD", 2)
-    runner = broken(home)
-    converge(runner)
-    assert "2 refusals" in tell(runner, instance)
-    assert tell(runner, instance) == "told of 1 refusals"
+    engine = broken(home)
+    converge(engine)
+    assert "2 refusals" in tell(engine, instance)
+    assert tell(engine, instance) == "told of 1 refusals"
     assert red(instance) == set(DAYS)
 
 
@@ -102,12 +98,12 @@ def test_bad_code_that_was_taken_back_is_no_longer_shown(home: Path, instance: d
 
 
 def test_what_is_accepted_is_no_longer_shown_as_refused(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = broken(home)
-    converge(runner)
-    tell(runner, instance)
-    refused = runner.ledger.versions("numbers", DAYS[0])[-1][0]
-    decide(runner, refused.recipe, DecisionKind.ACCEPT, "anna", "a release")
-    tell(runner, instance)
+    engine = broken(home)
+    converge(engine)
+    tell(engine, instance)
+    refused = engine.ledger.versions("numbers", DAYS[0])[-1][0]
+    decide(engine, refused.recipe, DecisionKind.ACCEPT, "anna", "a release")
+    tell(engine, instance)
     assert red(instance) == set(DAYS[1:])
     assert len(told(instance, "numbers", DAYS[0])) == 1
 
@@ -115,7 +111,7 @@ def test_what_is_accepted_is_no_longer_shown_as_refused(home: Path, instance: dg
 def test_what_another_environment_refuses_is_its_own_affair(home: Path, instance: dg.DagsterInstance) -> None:
     production = observed(home, stages=watched())
     converge(production)
-    branch = toy_runner(home, environment="branch", stages=watched(broken=True))
+    branch = toy_engine(home, environment="branch", stages=watched(broken=True))
     converge(branch)
     tell(production, instance)
     assert red(instance) == set()
@@ -125,10 +121,10 @@ def test_what_another_environment_refuses_is_its_own_affair(home: Path, instance
 def test_the_process_beside_a_convergence_tells_what_is_quarantined_and_what_consumers_need(
     home: Path, tmp_path: Path
 ) -> None:
-    runner = broken(home)
-    converge(runner)
+    engine = broken(home)
+    converge(engine)
     dagster_home = tmp_path / "dagster"
-    quarantined = quarantine(runner.assess(), runner.snapshot([]))
+    quarantined = quarantine(engine.planner.report(), engine.planner.snapshot([]))
     lines = [
         {
             "ledger": f"sqlite:///{home / 'ledger.db'}",
@@ -140,7 +136,7 @@ def test_the_process_beside_a_convergence_tells_what_is_quarantined_and_what_con
     ]
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     subprocess.run(
-        [sys.executable, "-m", "spam_pipeline.orchestration.teller"],
+        [sys.executable, "-m", "spam_pipeline.orchestration.event_reporting"],
         input="".join(f"{json.dumps(line)}\n" for line in lines),
         text=True,
         cwd=ROOT,
@@ -151,4 +147,4 @@ def test_the_process_beside_a_convergence_tells_what_is_quarantined_and_what_con
         assert red(told_instance) == set(DAYS)
         needed = [last_check(told_instance, "received_numbers", "expected_by_numbers", day) for day in DAYS]
         assert [item and item.passed for item in needed] == [False, True, True]
-        assert tell(runner, told_instance) == "nothing was published elsewhere"
+        assert tell(engine, told_instance) == "nothing was published elsewhere"

@@ -13,9 +13,7 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 from spam_pipeline.definitions import build_definitions
 from spam_pipeline.orchestration import sensors
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.orchestration.toy_location import (
     last_check,
@@ -25,7 +23,7 @@ from spam_pipeline_tests.orchestration.toy_location import (
     told,
     with_unlucky_numbers,
 )
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 
 @pytest.fixture
@@ -37,10 +35,10 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def look(runner: Runner, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+def look(engine: Engine, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
     """A tick of the landing sensor."""
     context = dg.build_sensor_context(instance=instance, cursor=cursor)
-    result = landing_sensor(lambda: runner)(context)
+    result = landing_sensor(lambda: engine)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -55,9 +53,9 @@ def seen(result: dg.SensorResult) -> Mapping[tuple[str, str | None], Mapping[str
     }
 
 
-def tell(runner: Runner, instance: dg.DagsterInstance) -> str:
+def tell(engine: Engine, instance: dg.DagsterInstance) -> str:
     """A tick of the publications sensor."""
-    result = publications_sensor(lambda: runner)(dg.build_sensor_context(instance=instance))
+    result = publications_sensor(lambda: engine)(dg.build_sensor_context(instance=instance))
     assert isinstance(result, dg.SkipReason)
     return str(result.skip_message)
 
@@ -65,7 +63,7 @@ def tell(runner: Runner, instance: dg.DagsterInstance) -> str:
 def test_what_landed_is_told_as_observations_of_its_source_and_partition(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
-    found = seen(look(toy_runner(home), instance))
+    found = seen(look(toy_engine(home), instance))
     assert set(found) == {("landed_numbers", "2026-01-01"), ("landed_numbers", "2026-01-02")}
     second = found["landed_numbers", "2026-01-02"]
     assert (second["files"], second["gone"], second["last"]) == (2, 0, "2026-01-02/b.txt")
@@ -74,79 +72,79 @@ def test_what_landed_is_told_as_observations_of_its_source_and_partition(
 
 
 def test_nothing_is_told_twice(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    first = look(runner, instance)
-    again = look(runner, instance, first.cursor)
+    engine = toy_engine(home)
+    first = look(engine, instance)
+    again = look(engine, instance, first.cursor)
     assert again.asset_events == []
     assert str(again.skip_reason.skip_message if again.skip_reason else "") == "nothing new in the landing zone"
     land(home, "2026-01-02", "late", "2026-01-02 12")
-    later = look(runner, instance, first.cursor)
+    later = look(engine, instance, first.cursor)
     assert [(key, item["files"]) for key, item in seen(later).items()] == [(("landed_numbers", "2026-01-02"), 1)]
 
 
 def test_what_somebody_else_observed_is_told_too(home: Path, instance: dg.DagsterInstance) -> None:
     observed(home)
-    assert len(seen(look(toy_runner(home), instance))) == 2
+    assert len(seen(look(toy_engine(home), instance))) == 2
 
 
 def test_a_file_that_has_gone_is_told(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    cursor = look(runner, instance).cursor
+    engine = toy_engine(home)
+    cursor = look(engine, instance).cursor
     (home / "landing/2026-01-02/b.txt").unlink()
-    gone = seen(look(runner, instance, cursor))["landed_numbers", "2026-01-02"]
+    gone = seen(look(engine, instance, cursor))["landed_numbers", "2026-01-02"]
     assert (gone["files"], gone["gone"], gone["last"], gone["size_bytes"]) == (0, 1, "2026-01-02/b.txt", 0)
 
 
 def test_a_cursor_that_was_reset_tells_everything_again(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    first = look(runner, instance)
-    assert seen(look(runner, instance)) == seen(first)
+    engine = toy_engine(home)
+    first = look(engine, instance)
+    assert seen(look(engine, instance)) == seen(first)
 
 
 def test_a_tick_tells_so_much_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "_OBSERVATIONS_TOLD", 1)
-    runner = toy_runner(home)
+    engine = toy_engine(home)
     cursor, paths = None, []
     for _ in range(3):
-        result = look(runner, instance, cursor)
+        result = look(engine, instance, cursor)
         paths += [item["last"] for item in seen(result).values()]
         cursor = result.cursor
     assert paths == ["2026-01-01/a.txt", "2026-01-02/a.txt", "2026-01-02/b.txt"]
-    assert look(runner, instance, cursor).asset_events == []
+    assert look(engine, instance, cursor).asset_events == []
 
 
 def test_replaced_bytes_are_another_data_version(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    first = look(runner, instance)
+    engine = toy_engine(home)
+    first = look(engine, instance)
     land(home, "2026-01-01", "a", "2026-01-01 3")
-    second = look(runner, instance, first.cursor)
+    second = look(engine, instance, first.cursor)
     observations = (event for result in (first, second) for event in result.asset_events)
     versions = [event.tags["dagster/data_version"] for event in observations if isinstance(event, dg.AssetObservation)]
     assert len(set(versions)) == len(versions) == 3
 
 
 def test_what_was_published_elsewhere_is_told(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    converge(toy_runner(home))
-    count = len(runner.ledger.publications_after(0, PRODUCTION))
-    assert tell(runner, instance) == f"told of {count} publications"
+    engine = observed(home)
+    converge(toy_engine(home))
+    count = len(engine.ledger.publications_after(0, PRODUCTION))
+    assert tell(engine, instance) == f"told of {count} publications"
     assert len(told(instance, "numbers", "2026-01-01")) == 1
-    assert tell(runner, instance) == "nothing was published elsewhere"
+    assert tell(engine, instance) == "nothing was published elsewhere"
 
 
 def test_a_tick_tells_so_many_publications_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "_PUBLICATIONS_TOLD", 5)
-    runner = observed(home)
-    converge(runner)
-    left = len(runner.ledger.publications_after(0, PRODUCTION))
+    engine = observed(home)
+    converge(engine)
+    left = len(engine.ledger.publications_after(0, PRODUCTION))
     while left:
-        assert tell(runner, instance) == f"told of {min(left, 5)} publications"
+        assert tell(engine, instance) == f"told of {min(left, 5)} publications"
         left -= min(left, 5)
-    assert tell(runner, instance) == "nothing was published elsewhere"
+    assert tell(engine, instance) == "nothing was published elsewhere"
 
 
 def grow_old(instance: dg.DagsterInstance, seconds: float) -> None:
@@ -163,42 +161,42 @@ def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunSta
 
 
 def test_a_convergence_whose_process_died_is_ended(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    run = start_run(runner, instance)
+    engine = observed(home)
+    run = start_run(engine, instance)
     grow_old(instance, 31)
-    tell(runner, instance)
+    tell(engine, instance)
     assert status(instance, run) is dg.DagsterRunStatus.FAILURE
 
 
 def test_a_convergence_that_has_just_started_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    run = start_run(runner, instance)
-    tell(runner, instance)
+    engine = observed(home)
+    run = start_run(engine, instance)
+    tell(engine, instance)
     assert status(instance, run) is dg.DagsterRunStatus.STARTED
 
 
 def test_a_convergence_that_holds_its_claim_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    run = start_run(runner, instance)
+    engine = observed(home)
+    run = start_run(engine, instance)
     grow_old(instance, 3600)
-    with toy_runner(home).claims.on_converging(PRODUCTION):
-        tell(runner, instance)
+    with toy_engine(home).claims.on_converging(PRODUCTION):
+        tell(engine, instance)
     assert status(instance, run) is dg.DagsterRunStatus.STARTED
 
 
 def test_runs_of_other_assets_are_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    run = start_run(runner, instance, "received_numbers", "2026-01-01")
+    engine = observed(home)
+    run = start_run(engine, instance, "received_numbers", "2026-01-01")
     grow_old(instance, 3600)
-    tell(runner, instance)
+    tell(engine, instance)
     assert status(instance, run) is dg.DagsterRunStatus.STARTED
 
 
 def test_the_claim_is_free_after_a_tick(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = observed(home)
-    start_run(runner, instance)
-    tell(runner, instance)
-    assert materialize(runner, instance).asset_materializations_for_node("convergence")
+    engine = observed(home)
+    start_run(engine, instance)
+    tell(engine, instance)
+    assert materialize(engine, instance).asset_materializations_for_node("convergence")
 
 
 def test_the_logs_of_ticks_are_removed_and_those_of_runs_are_not(home: Path, instance: dg.DagsterInstance) -> None:
@@ -253,9 +251,9 @@ def test_a_failure_that_was_taken_back_is_no_longer_shown(home: Path, instance: 
 
 
 def test_a_convergence_of_another_environment_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
-    run = start_run(toy_runner(home), instance)
+    run = start_run(toy_engine(home), instance)
     grow_old(instance, 31)
-    tell(toy_runner(home, environment="branch"), instance)
+    tell(toy_engine(home, environment="branch"), instance)
     assert status(instance, run) is dg.DagsterRunStatus.STARTED
 
 

@@ -7,12 +7,9 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, evaluation
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.retry import Retry
-from spam_pipeline.protocol.runner import Runner
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, converge
 from spam_pipeline_tests.orchestration.toy_location import observed, toy_location, with_unlucky_numbers
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
 Row = dict[str, str]
 
@@ -31,8 +28,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def check(runner: Runner, stage: str) -> dg.AssetCheckEvaluation:
-    return evaluation(runner, runner.assess([stage]), stage)
+def check(engine: Engine, stage: str) -> dg.AssetCheckEvaluation:
+    return evaluation(engine, engine.planner.report([stage]), stage)
 
 
 def rows(found: dg.AssetCheckEvaluation) -> list[Row]:
@@ -47,9 +44,9 @@ def counts(found: dg.AssetCheckEvaluation) -> dict[str, object]:
 
 
 def test_a_stage_that_is_fresh_passes(home: Path) -> None:
-    runner = observed(home)
-    converge(runner)
-    found = check(runner, "numbers")
+    engine = observed(home)
+    converge(engine)
+    found = check(engine, "numbers")
     assert found.passed
     assert counts(found) == {"partitions": 2, "stale": 0, "held": 0, "missing": 0}
     assert rows(found) == []
@@ -81,9 +78,9 @@ def test_what_is_stale_says_what_changed(home: Path) -> None:
 
 def test_what_is_refused_or_waits_goes_on_by_itself(home: Path) -> None:
     land(home, "2026-01-02", "b", "2026-01-02 -5", "broken too")
-    runner = observed(home)
-    converge(runner)
-    refused, waiting = check(runner, "received_numbers"), check(runner, "rejected_numbers")
+    engine = observed(home)
+    converge(engine)
+    refused, waiting = check(engine, "received_numbers"), check(engine, "rejected_numbers")
     assert counts(refused)["held"] == counts(waiting)["held"] == 1
     then = "goes on by itself once that is there"
     assert [(row["why"], row["then"]) for row in rows(waiting)] == [("waits for received_numbers 2026-01-02", then)]
@@ -91,22 +88,22 @@ def test_what_is_refused_or_waits_goes_on_by_itself(home: Path) -> None:
 
 
 def test_what_failed_says_with_what_and_when_it_is_tried_again(home: Path) -> None:
-    runner = observed(home, stages=with_unlucky_numbers(Retry(tries=2)))
-    converge(runner)
-    once = rows(check(runner, "numbers"))[0]["then"]
+    engine = observed(home, stages=with_unlucky_numbers(Retry(tries=2)))
+    converge(engine)
+    once = rows(check(engine, "numbers"))[0]["then"]
     assert once.startswith("tried 1 times, again from 20")
     assert once.endswith(" UTC: ValueError: the second is an unlucky day")
-    converge(runner)
-    assert rows(check(runner, "numbers"))[0]["then"] == (
+    converge(engine)
+    assert rows(check(engine, "numbers"))[0]["then"] == (
         "tried 2 times, left until something changes, or is materialized: ValueError: the second is an unlucky day"
     )
 
 
 def test_what_died_says_so(home: Path) -> None:
-    runner = observed(home)
-    need = runner.needs(["received_numbers"])["received_numbers"]["2026-01-01"]
-    runner.ledger.begin(need.recipe, need.stage, need.partition, "a run that died")
-    assert rows(check(runner, "received_numbers"))[0]["then"].endswith(": a process that died")
+    engine = observed(home)
+    status = engine.planner.statuses(["received_numbers"])["received_numbers"]["2026-01-01"]
+    engine.ledger.attempts.begin(status.recipe, status.stage, status.partition, "a run that died")
+    assert rows(check(engine, "received_numbers"))[0]["then"].endswith(": a process that died")
 
 
 def test_its_table_is_cut_and_its_numbers_are_not(tmp_path: Path) -> None:
@@ -119,10 +116,10 @@ def test_its_table_is_cut_and_its_numbers_are_not(tmp_path: Path) -> None:
 
 
 def test_it_can_be_executed_by_itself_and_changes_nothing(home: Path, instance: dg.DagsterInstance) -> None:
-    runner = toy_runner(home)
-    runner.observe()
+    engine = toy_engine(home)
+    engine.observe()
     key = dg.AssetCheckKey(dg.AssetKey("received_numbers"), CONVERGED_CHECK)
-    location = toy_location(runner)
+    location = toy_location(engine)
     job = dg.Definitions(
         assets=location.assets,
         asset_checks=location.asset_checks,
@@ -131,4 +128,4 @@ def test_it_can_be_executed_by_itself_and_changes_nothing(home: Path, instance: 
     ).resolve_job_def("look")
     result = job.execute_in_process(instance=instance)
     assert [(item.check_name, item.passed) for item in result.get_asset_check_evaluations()] == [(key.name, False)]
-    assert runner.ledger.publications_after(0, PRODUCTION) == []
+    assert engine.ledger.publications_after(0, PRODUCTION) == []

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
-from spam_pipeline.orchestration.assets import READER, RUNNER, source_asset, stage_asset
+from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
@@ -19,10 +19,8 @@ from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import automation_sensors
 from spam_pipeline.orchestration.staleness_check import staleness_check
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.retry import Retry
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, numbers, toy_runner
+from spam_pipeline.protocol.operating import AnyStage, Engine, Retry
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, numbers, toy_engine
 
 START = date(2026, 1, 1)
 DAYS = ("2026-01-01", "2026-01-02")
@@ -44,33 +42,33 @@ def with_unlucky_numbers(retry: Retry | None = None) -> tuple[AnyStage, ...]:
     return tuple(unlucky if stage.name == "numbers" else stage for stage in STAGES)
 
 
-def observed(home: Path, **settings: Any) -> Runner:
-    """A runner that has looked at the landing zone."""
-    runner = toy_runner(home, **settings)
-    runner.observe()
-    return runner
+def observed(home: Path, **settings: Any) -> Engine:
+    """A engine that has looked at the landing zone."""
+    engine = toy_engine(home, **settings)
+    engine.observe()
+    return engine
 
 
-def toy_location(runner: Runner, start: date = START) -> dg.Definitions:
-    """The stages, the convergence and the checks over one runner."""
+def toy_location(engine: Engine, start: date = START) -> dg.Definitions:
+    """The stages, the convergence and the checks over one engine."""
 
-    def open_runner() -> Runner:
-        return runner
+    def open_engine() -> Engine:
+        return engine
 
-    condition = stale(open_runner) & ~dg.AutomationCondition.in_progress()
+    condition = stale(open_engine) & ~dg.AutomationCondition.in_progress()
     return dg.Definitions(
         assets=[
             source_asset(landed_numbers, start),
-            *(stage_asset(stage, runner.graph, start, condition) for stage in runner.graph.stages.values()),
-            convergence_asset(open_runner),
+            *(stage_asset(stage, engine.graph, start, condition) for stage in engine.graph.stages.values()),
+            convergence_asset(open_engine),
         ],
         asset_checks=[
-            *(stage_checks(stage, runner.graph, start) for stage in runner.graph.stages.values()),
-            *(staleness_check(name) for name in runner.graph.stages),
+            *(stage_checks(stage, engine.graph, start) for stage in engine.graph.stages.values()),
+            *(staleness_check(name) for name in engine.graph.stages),
         ],
         jobs=[decision_job()],
-        sensors=automation_sensors(list(runner.graph.stages)),
-        resources={RUNNER: runner, READER: published_versions},
+        sensors=automation_sensors(list(engine.graph.stages)),
+        resources={ENGINE: engine, READER: published_versions},
         executor=dg.in_process_executor,
     )
 
@@ -82,22 +80,22 @@ def evaluated(
     return dg.evaluate_automation_conditions(location, instance, dg.AssetSelection.all(), cursor=cursor)
 
 
-def requested(runner: Runner, instance: dg.DagsterInstance, *, start: date = START) -> Mapping[str, set[str | None]]:
+def requested(engine: Engine, instance: dg.DagsterInstance, *, start: date = START) -> Mapping[str, set[str | None]]:
     """What the conditions request now, by asset and without a cursor; assets of which nothing is requested are left out."""
-    found = evaluated(toy_location(runner, start), instance)
+    found = evaluated(toy_location(engine, start), instance)
     by_asset = {item.key.path[-1]: set(found.get_requested_partitions(item.key)) for item in found.results}
     return {name: partitions for name, partitions in by_asset.items() if partitions}
 
 
 def materialize(
-    runner: Runner,
+    engine: Engine,
     instance: dg.DagsterInstance,
     name: str = CONVERGENCE,
     partition: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Materialize one asset in a run of its own, by default the convergence."""
-    job = toy_location(runner).resolve_implicit_global_asset_job_def()
+    job = toy_location(engine).resolve_implicit_global_asset_job_def()
     return job.execute_in_process(
         asset_selection=[dg.AssetKey(name)],
         partition_key=partition,
@@ -108,11 +106,11 @@ def materialize(
 
 
 def start_run(
-    runner: Runner, instance: dg.DagsterInstance, name: str = CONVERGENCE, partition: str | None = None
+    engine: Engine, instance: dg.DagsterInstance, name: str = CONVERGENCE, partition: str | None = None
 ) -> dg.DagsterRun:
     """A run of one asset that has started and does nothing."""
-    job = toy_location(runner).resolve_implicit_global_asset_job_def()
-    tags = convergence_tags(runner) if partition is None else {"dagster/partition": partition}
+    job = toy_location(engine).resolve_implicit_global_asset_job_def()
+    tags = convergence_tags(engine) if partition is None else {"dagster/partition": partition}
     run = instance.create_run_for_job(job, asset_selection=frozenset({dg.AssetKey(name)}), tags=tags)
     started = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
     instance.report_dagster_event(started, run_id=run.run_id)

@@ -5,11 +5,19 @@ from dataclasses import replace
 
 import polars as pl
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Clue, Curve, Evidence, Finding, Moved, Severity
+from spam_pipeline.protocol import (
+    Clue,
+    Curve,
+    Evidence,
+    Finding,
+    HistoricFingerprint,
+    Limit,
+    Reads,
+    Severity,
+    TrailingDays,
+)
 from spam_pipeline.protocol.fingerprint import Fingerprint, numbers
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.limit import Limit
+from spam_pipeline.protocol.operating import AnyStage, CategoryShift
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers
 from spam_pipeline_tests.protocol.toy_pipeline import numbers as numbers_stage
 from spam_pipeline_tests.protocol.toy_pipeline import two_day_total as total_stage
@@ -27,7 +35,7 @@ class WatchedNumbers(Numbers):
         return (Limit("total", at_most=LARGE, severity=Severity.WARN),)
 
     @classmethod
-    def findings(cls, fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
         total = numbers(fingerprint)["total"]
         if total > HUGE:
             yield spike(total, len(history))
@@ -41,7 +49,7 @@ def spike(total: float, days: int) -> Finding:
         severity=Severity.REFUSE,
         expected=f"at most about {HUGE} judging by {days} days",
         seen=f"{total:g}, which looks like an attack",
-        moved=(Moved("DE", 0.1, 0.7), Moved(HOSTILE, 0.2, 0.1)),
+        moved=(CategoryShift("DE", 0.1, 0.7), CategoryShift(HOSTILE, 0.2, 0.1)),
         size=total,
         evidence=Evidence(
             clues=(Clue("plays per listener", 31.0, 2.1, "attack"), Clue("effective networks", 1.2, 90.0, "attack")),
@@ -61,6 +69,8 @@ def watched(*, broken: bool = False) -> tuple[AnyStage, ...]:
     lucky: AnyStage = numbers_stage
     found: dict[str, AnyStage] = {
         "numbers": replace(lucky, contract=WatchedNumbers, **({"function": broken_numbers} if broken else {})),
-        "two_day_total": replace(total_stage, expectations={"numbers": (Limit("total", at_least=ENOUGH),)}),
+        "two_day_total": replace(
+            total_stage, inputs={"numbers": Reads(TrailingDays(2), expectations=(Limit("total", at_least=ENOUGH),))}
+        ),
     }
     return tuple(found.get(stage.name, stage) for stage in STAGES)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from spam_pipeline.pages.comparison_page import page_of
-from spam_pipeline.protocol.comparison import Comparison
+from spam_pipeline.protocol.operating import Comparison
 from spam_pipeline_tests.compared_versions import COMPARISON, SAME, SEVERAL
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
 
 from spam_pipeline.pages.pictures import COLOURS, picture_of, picture_of_figures
-from spam_pipeline.protocol.comparison import ComparedPartition, Comparison
-from spam_pipeline.protocol.comparison.figures import compared
-from spam_pipeline.protocol.finding import Clue, Curve, Evidence, Finding, Moved, Severity
+from spam_pipeline.protocol import Clue, Curve, Evidence, Finding, Severity
+from spam_pipeline.protocol.explanation.comparison.figures import compared
 from spam_pipeline.protocol.fingerprint import Fingerprint, Histogram, Spreading
+from spam_pipeline.protocol.operating import CategoryShift, ComparedPartition, Comparison
 
 EVIDENCE = Evidence(
     (
@@ -27,10 +27,12 @@ EVIDENCE = Evidence(
     ),
     ("track t1", "network 0a1b2c3d"),
 )
-MOVED = (Moved("DE", 0.2, 0.31), Moved("US", 0.4, 0.25), Moved("null", 0.0, 0.0004))
+MOVED = (CategoryShift("DE", 0.2, 0.31), CategoryShift("US", 0.4, 0.25), CategoryShift("null", 0.0, 0.0004))
 
 
-def a_finding(about: str = "track t1", evidence: Evidence | None = EVIDENCE, moved: tuple[Moved, ...] = ()) -> Finding:
+def a_finding(
+    about: str = "track t1", evidence: Evidence | None = EVIDENCE, moved: tuple[CategoryShift, ...] = ()
+) -> Finding:
     return Finding("spike", about, Severity.REFUSE, "at most 40 plays", "812 plays", moved, 0.08, evidence)
 
 
@@ -62,7 +64,7 @@ def test_moved_values_are_drawn_with_the_expected_share_and_the_one_seen() -> No
 
 
 def test_text_of_data_is_escaped_and_never_taken_for_a_formula() -> None:
-    words = texts(picture_of(a_finding('</text><script>"&$x^2$', moved=(Moved("<b> $y$", 0.1, 0.2),))))
+    words = texts(picture_of(a_finding('</text><script>"&$x^2$', moved=(CategoryShift("<b> $y$", 0.1, 0.2),))))
     assert {'</text><script>"&$x^2$', "<b> $y$"} <= set(words)
 
 
@@ -77,7 +79,7 @@ def test_a_picture_is_small_and_always_the_same_in_any_thread() -> None:
 def test_clues_and_curves_of_nothing_are_drawn_too() -> None:
     nothing = Evidence((Clue("plays", 0, 0), Clue("more", 5, 0), Clue("less", -1, 3)), (Curve("none", (0.0,) * 24),))
     assert {"0, usual 0", "5, usual 0"} <= set(texts(picture_of(a_finding(evidence=nothing))))
-    assert {"a", "0.0%"} <= set(texts(picture_of(a_finding(evidence=None, moved=(Moved("a", 0.0, 0.0),)))))
+    assert {"a", "0.0%"} <= set(texts(picture_of(a_finding(evidence=None, moved=(CategoryShift("a", 0.0, 0.0),)))))
 
 
 def test_distributions_that_moved_are_drawn_the_farthest_first() -> None:

@@ -25,7 +25,7 @@ OF_DELIVERED_PAGES = {"base.html.j2", "parts.html.j2", "index.html.j2", "changes
 
 EDITS = """
 import json, pathlib, sys
-from spam_pipeline.protocol.code_version import code_version
+from spam_pipeline.protocol.code_version.code_version import code_version
 from spam_pipeline.reporting import report_folder, reports
 
 def versions():

@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.protocol.execution.convergence import converge
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.store import Store
-from spam_pipeline_tests.protocol.toy_pipeline import toy_runner
+from spam_pipeline.protocol.storage.store import Store
+from spam_pipeline_tests.protocol.toy_pipeline import toy_engine
 
 effects = count(1)
 
@@ -38,6 +38,6 @@ for owner, names in ((Store, ["put"]), (Ledger, ["record", "record_observations"
     for name in names:
         setattr(owner, name, dying(getattr(owner, name)))
 
-runner = toy_runner(Path(sys.argv[1]))
-runner.observe()
-converge(runner)
+engine = toy_engine(Path(sys.argv[1]))
+engine.observe()
+converge(engine)

@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.drift import HistoricFingerprint
 from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, Proportion, Recorded
 from spam_pipeline.protocol.fingerprint import numbers as numbers_of
-from spam_pipeline.protocol.graph import AnyStage
+from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline_tests.protocol.toy_pipeline import MODEL, model
 from spam_pipeline_tests.protocol.toy_runs import with_other
 
@@ -25,7 +25,7 @@ def forgetful_of_large_numbers(numbers: pl.LazyFrame) -> dict[str, int]:
     return dict(numbers.filter(pl.col("number") < 50).group_by("day").len().sort("day").collect().rows())
 
 
-def knows_fewer_days(fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+def knows_fewer_days(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
     """A challenger is refused when it knows fewer days than the champion."""
     for past in history:
         before, now = numbers_of(past.fingerprint)["days"], numbers_of(fingerprint)["days"]
@@ -33,7 +33,7 @@ def knows_fewer_days(fingerprint: Fingerprint, history: Sequence[Past]) -> Itera
             yield Finding("champion", "days", Severity.REFUSE, f"at least {before:g}", f"{now:g}", size=before - now)
 
 
-def knows_less_than_half(fingerprint: Fingerprint, history: Sequence[Past]) -> Iterable[Finding]:
+def knows_less_than_half(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
     """A challenger is refused when it knows less than half of the champion's days."""
     for past in history:
         before, now = numbers_of(past.fingerprint)["days"], numbers_of(fingerprint)["days"]
@@ -48,10 +48,10 @@ def days_and_their_numbers(value: dict[str, int]) -> Fingerprint:
     return {"days": Counted(len(value)), "several_share": Proportion(several, len(value)), "known": Recorded(rows)}
 
 
-JUDGED = replace(MODEL, findings=knows_fewer_days)
+EVALUATED = replace(MODEL, findings=knows_fewer_days)
 
 
-def with_model(function: Callable[..., Any] | None = None, contract: Any = JUDGED) -> tuple[AnyStage, ...]:
+def with_model(function: Callable[..., Any] | None = None, contract: Any = EVALUATED) -> tuple[AnyStage, ...]:
     """The toy pipeline with a model that is judged by the one before, made by other code where there is some."""
     changed: AnyStage = replace(model, contract=contract, **({"function": function} if function else {}))
     return with_other(changed)

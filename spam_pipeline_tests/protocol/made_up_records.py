@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from spam_pipeline.protocol.finding import Finding, Severity
 from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint
+from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import (
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
     Audit,
     Decision,
@@ -26,7 +26,7 @@ NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 def a_version(
-    recipe: str = "r1", partition: str = "2026-01-05", content: str = "c1", inputs: tuple[InputRead, ...] = ()
+    recipe: str = "r1", partition: str = "2026-01-05", content: str = "c1", inputs: tuple[InputRef, ...] = ()
 ) -> Version:
     return Version(
         recipe=recipe,

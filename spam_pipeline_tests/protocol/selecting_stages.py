@@ -7,28 +7,30 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
+from typing import Annotated
 
 import polars as pl
 
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
-from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.digest import digest
-from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.needs import Need, Snapshot, Work, landed_by_source
-from spam_pipeline.protocol.partition import WHOLE, Partitions
-from spam_pipeline.protocol.records import Observation, Published, PublishedPart
-from spam_pipeline.protocol.selection import (
+from spam_pipeline.protocol.definition.delivery import Delivery
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import (
     DaysOfMonth,
     EveryPartition,
     EveryStage,
-    PartNamedAlike,
+    PartForPartition,
     PartsUpToMonth,
     SamePartition,
     Selection,
     TrailingDays,
 )
-from spam_pipeline.protocol.stage import Source, stage
-from spam_pipeline.protocol.staleness import Assessment
+from spam_pipeline.protocol.definition.stage import Source, stage
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.partition import WHOLE, Partitions
+from spam_pipeline.protocol.ledger.records import Observation, PartSummary, VersionSummary
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, RequiredAction, Snapshot, landed_by_source
+from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Catalogue,
     Rejected,
@@ -55,14 +57,16 @@ def accounts(accounts_file: pl.LazyFrame) -> pl.LazyFrame:
     return accounts_file
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys", selections={"received": PartNamedAlike()})
-def daily(received: pl.LazyFrame) -> pl.LazyFrame:
+@stage(partitions=event_days, contract=Total, owner="team:toys")
+def daily(received: Annotated[pl.LazyFrame, Reads(PartForPartition())]) -> pl.LazyFrame:
     """What happened on a day."""
     return received
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys", selections={"accounts": PartsUpToMonth()})
-def with_accounts(daily: pl.LazyFrame, accounts: pl.LazyFrame, factor: int) -> pl.LazyFrame:
+@stage(partitions=event_days, contract=Total, owner="team:toys")
+def with_accounts(
+    daily: pl.LazyFrame, accounts: Annotated[pl.LazyFrame, Reads(PartsUpToMonth())], factor: int
+) -> pl.LazyFrame:
     """A day with the accounts of its time."""
     return pl.concat([daily, accounts]).select(pl.all() * factor)
 
@@ -71,10 +75,9 @@ def with_accounts(daily: pl.LazyFrame, accounts: pl.LazyFrame, factor: int) -> p
     partitions=unpartitioned,
     contract=Catalogue,
     owner="team:toys",
-    selections={"catalogue": EveryStage()},
     delivery=Delivery("board", delivered_recipe, deliver_lines),
 )
-def everything(catalogue: pl.LazyFrame) -> pl.LazyFrame:
+def everything(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
     """Everything there is."""
     return catalogue
 
@@ -93,7 +96,7 @@ def of_arrivals(received: pl.LazyFrame) -> pl.LazyFrame:
 
 def selecting(base: AnyStage, name: str, selection: Selection, partitions: Partitions = event_days) -> AnyStage:
     """A stage of another name that selects in its own way from what `base` reads."""
-    return replace(base, name=name, partitions=partitions, selections={base.parameters[0]: selection})
+    return replace(base, name=name, partitions=partitions, inputs={base.parameters[0]: Reads(selection)})
 
 
 same_day = selecting(of_days, "same_day", SamePartition())
@@ -122,14 +125,14 @@ def graph_of(stages: Iterable[AnyStage] = STAGES, factor: int = 1) -> StageGraph
     return StageGraph(stages, [landed_numbers, accounts_file], {"factor": factor, "board": "a board"})
 
 
-def parts_of(need: Need, content: str) -> tuple[PublishedPart, ...]:
+def parts_of(status: PartitionStatus, content: str) -> tuple[PartSummary, ...]:
     """The parts that a version of these stages has; those of `received` are named by event days."""
-    if need.stage == "accounts":
-        return tuple(PublishedPart(month, digest((content, month)), 1) for month in ("2025-11", "2026-02"))
-    if need.stage != "received":
-        return (PublishedPart(WHOLE, content, 1),)
-    days = (need.partition, *(["2026-01-01"] if need.partition == "2026-01-05" else []))
-    return tuple(PublishedPart(day, digest((content, day)), 1) for day in sorted(days))
+    if status.stage == "accounts":
+        return tuple(PartSummary(month, digest((content, month)), 1) for month in ("2025-11", "2026-02"))
+    if status.stage != "received":
+        return (PartSummary(WHOLE, content, 1),)
+    days = (status.partition, *(["2026-01-01"] if status.partition == "2026-01-05" else []))
+    return tuple(PartSummary(day, digest((content, day)), 1) for day in sorted(days))
 
 
 @dataclass
@@ -138,8 +141,8 @@ class World:
 
     graph: StageGraph
     landed: dict[str, Observation] = field(default_factory=dict)
-    published: dict[str, dict[str, Published]] = field(default_factory=dict)
-    judged: set[str] = field(default_factory=set)
+    published: dict[str, dict[str, VersionSummary]] = field(default_factory=dict)
+    audited: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     overdue: set[str] = field(default_factory=set)
     delivered: dict[str, str | None] = field(default_factory=dict)
@@ -162,8 +165,8 @@ class World:
             landed_mark=self.landed_mark,
         )
 
-    def assess(self, earlier: Assessment | None = None) -> Assessment:
-        return Assessment(self.graph, self.snapshot(), self.stages, earlier=earlier)
+    def assess(self, earlier: StalenessReport | None = None) -> StalenessReport:
+        return StalenessReport(self.graph, self.snapshot(), self.stages, earlier=earlier)
 
     def land(self, days: Iterable[str], content: str | None = "first", source: Source = landed_numbers) -> None:
         """Land one file for each day, or take it away."""
@@ -175,68 +178,72 @@ class World:
     def land_accounts(self, content: str = "first") -> None:
         self.land([WHOLE], content, accounts_file)
 
-    def publish(self, need: Need, content: str = "") -> None:
+    def publish(self, status: PartitionStatus, content: str = "") -> None:
         """What running a need leads to."""
-        self.marks[need.stage] = next(self.ids)
-        versions = self.published.setdefault(need.stage, {})
-        if self.graph.stages[need.stage].delivery:
-            self.delivered[need.stage] = need.recipe
-        if need.work is Work.RETRACT:
-            del versions[need.partition]
+        self.marks[status.stage] = next(self.ids)
+        versions = self.published.setdefault(status.stage, {})
+        if self.graph.stages[status.stage].delivery:
+            self.delivered[status.stage] = status.recipe
+        if status.required_action is RequiredAction.RETRACT:
+            del versions[status.partition]
             return
-        self._judge(need)
-        if need.published is None or need.published.recipe != need.recipe:
-            made = content or digest(need.recipe)
-            side = (PublishedPart("rejected", digest((made, "rejected")), 1),) if need.stage == "received" else ()
-            versions[need.partition] = Published(next(self.ids), need.recipe, "", made, parts_of(need, made), side)
+        self._judge(status)
+        if status.published is None or status.published.recipe != status.recipe:
+            made = content or digest(status.recipe)
+            side = (PartSummary("rejected", digest((made, "rejected")), 1),) if status.stage == "received" else ()
+            versions[status.partition] = VersionSummary(
+                next(self.ids), status.recipe, "", made, parts_of(status, made), side
+            )
 
-    def refuse(self, need: Need) -> None:
+    def refuse(self, status: PartitionStatus) -> None:
         """What running a need leads to when its version breaks the contract: where it is published, it is no more."""
-        self.marks[need.stage] = next(self.ids)
-        self._judge(need)
-        self.refused.add(need.recipe)
-        if need.published and need.published.recipe == need.recipe:
-            del self.published[need.stage][need.partition]
+        self.marks[status.stage] = next(self.ids)
+        self._judge(status)
+        self.refused.add(status.recipe)
+        if status.published and status.published.recipe == status.recipe:
+            del self.published[status.stage][status.partition]
 
-    def judge_elsewhere(self, need: Need) -> None:
+    def judge_elsewhere(self, status: PartitionStatus) -> None:
         """Let an environment with another contract make or audit the version; this one may have yet to judge it."""
-        self.marks[need.stage] = next(self.ids)
-        if need.recipe not in self.judged:
-            self.overdue.add(need.recipe)
+        self.marks[status.stage] = next(self.ids)
+        if status.recipe not in self.audited:
+            self.overdue.add(status.recipe)
 
     def outdate(self, stage: str, partition: str) -> None:
         """Say that a published version was judged by contracts of the past only."""
         self.marks[stage] = next(self.ids)
         recipe = self.published[stage][partition].recipe
-        self.judged.discard(recipe)
+        self.audited.discard(recipe)
         self.overdue.add(recipe)
 
-    def _judge(self, need: Need) -> None:
-        self.judged.add(need.recipe)
-        self.refused.discard(need.recipe)
-        self.overdue.discard(need.recipe)
+    def _judge(self, status: PartitionStatus) -> None:
+        self.audited.add(status.recipe)
+        self.refused.discard(status.recipe)
+        self.overdue.discard(status.recipe)
 
-    def converge(self) -> Assessment:
+    def converge(self) -> StalenessReport:
         """Publish all that is wanted, stage by stage."""
-        assessment = self.assess()
+        report = self.assess()
         for name in self.graph.stages:
-            for need in assessment.needs[name].values():
-                if need.can_run:
-                    self.publish(need)
-            assessment = self.assess(assessment)
-        return assessment
+            for status in report.statuses[name].values():
+                if status.can_run:
+                    self.publish(status)
+            report = self.assess(report)
+        return report
 
 
 def a_file(source: str, day: str, path: str) -> Observation:
     return Observation(source, day, path, "first", 1, "1", MOMENT)
 
 
-def partitions(needs: Mapping[str, Mapping[str, Need]], keep: Callable[[Need], bool]) -> dict[str, list[str]]:
+def partitions(
+    statuses: Mapping[str, Mapping[str, PartitionStatus]], keep: Callable[[PartitionStatus], bool]
+) -> dict[str, list[str]]:
     """The partitions of the needs to keep, by stage; stages without any are left out."""
-    kept = {name: [key for key, need in by_key.items() if keep(need)] for name, by_key in needs.items()}
+    kept = {name: [key for key, status in by_key.items() if keep(status)] for name, by_key in statuses.items()}
     return {name: keys for name, keys in kept.items() if keys}
 
 
-def to_run(needs: Mapping[str, Mapping[str, Need]]) -> dict[str, list[str]]:
+def to_run(statuses: Mapping[str, Mapping[str, PartitionStatus]]) -> dict[str, list[str]]:
     """The partitions that can be run, by stage."""
-    return partitions(needs, lambda need: need.can_run)
+    return partitions(statuses, lambda status: status.can_run)

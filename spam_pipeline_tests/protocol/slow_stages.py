@@ -5,7 +5,7 @@ import time
 import polars as pl
 
 from spam_pipeline.partitions import event_days
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers, numbers, received_numbers
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.code_version import code_version, rules_version
-from spam_pipeline.protocol.errors import NotPublished
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline_tests.protocol.toy_pipeline import land, numbers, toy_runner
+from spam_pipeline.protocol.code_version.code_version import code_version, rules_version
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.foundation.errors import NotPublished
+from spam_pipeline.protocol.ledger.records import PRODUCTION
+from spam_pipeline_tests.protocol.toy_pipeline import land, numbers, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total, with_other
 from spam_pipeline_tests.protocol.toy_variants import FewNumbers
 
@@ -28,7 +28,7 @@ from typing import ClassVar
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
+from spam_pipeline.protocol.definition.contract import Contract
 from spam_pipeline.protocol.fingerprint import Count
 from PACKAGE.limits import LARGEST, is_even
 
@@ -242,11 +242,11 @@ def history(home: Path, *values: int, stages: tuple[AnyStage, ...] = LENIENT) ->
     """Let production have published the numbers of the day with each of these values, one after the other."""
     for value in values:
         land(home, DAY, "a", f"{DAY} {value}")
-        run(toy_runner(home, stages=stages))
+        run(toy_engine(home, stages=stages))
 
 
-def read(runner: Runner) -> list[int]:
-    return list(runner.reader.read("numbers", [DAY]).collect()["number"])
+def read(engine: Engine) -> list[int]:
+    return list(engine.reader.read("numbers", [DAY]).collect()["number"])
 
 
 def rows(home: Path) -> dict[str, int]:
@@ -264,58 +264,58 @@ def test_environments_with_different_rules_come_to_rest_and_each_reads_what_its_
     code = {PRODUCTION: LENIENT, BRANCH: STRICT}
     order = [first, *code.keys() - {first}]
     for name in order:
-        run(toy_runner(home, environment=name, stages=code[name]))
+        run(toy_engine(home, environment=name, stages=code[name]))
     rested = rows(home)
     for name in 2 * order:
-        runner = toy_runner(home, environment=name, stages=code[name])
-        done, did = run(runner)
+        engine = toy_engine(home, environment=name, stages=code[name])
+        done, did = run(engine)
         assert (did, done.converged) == ([], True)
     assert rows(home) == rested
-    production, branch = (toy_runner(home, environment=name, stages=code[name]) for name in (PRODUCTION, BRANCH))
+    production, branch = (toy_engine(home, environment=name, stages=code[name]) for name in (PRODUCTION, BRANCH))
     assert (read(production), read(branch)) == ([100], [50])
     assert (total(production, "monthly_total", "2026-01"), total(branch, "monthly_total", "2026-01")) == (113, 63)
 
 
 def test_a_branch_with_a_stricter_rule_takes_nothing_from_production(home: Path) -> None:
     history(home, 50, 100)
-    production = toy_runner(home, stages=LENIENT)
+    production = toy_engine(home, stages=LENIENT)
     before, told = digests(production), len(production.ledger.publications_after(0, PRODUCTION))
-    done, did = run(toy_runner(home, environment=BRANCH, stages=STRICT))
+    done, did = run(toy_engine(home, environment=BRANCH, stages=STRICT))
     assert done.held == (f"numbers {DAY}: its version was refused",)
     assert ("numbers", DAY, "audited") in did
     assert digests(production) == before
     assert len(production.ledger.publications_after(0, PRODUCTION)) == told
     assert run(production)[1] == []
-    assert production.needs() == toy_runner(home, stages=LENIENT).needs()
+    assert production.statuses() == toy_engine(home, stages=LENIENT).statuses()
 
 
 def test_production_with_a_stricter_rule_takes_nothing_from_a_branch(home: Path) -> None:
     history(home, 50, 100)
-    run(toy_runner(home, stages=STRICT))
-    branch = toy_runner(home, environment=BRANCH, stages=LENIENT)
+    run(toy_engine(home, stages=STRICT))
+    branch = toy_engine(home, environment=BRANCH, stages=LENIENT)
     assert read(branch) == [50], "it reads what production reads until it converges"
     done, _ = run(branch)
     assert (done.computed, done.audited, done.held) == (0, 0, ())
-    production = toy_runner(home, stages=STRICT)
+    production = toy_engine(home, stages=STRICT)
     assert (read(production), read(branch)) == ([50], [100])
-    for runner in (production, branch, production):
-        assert run(runner)[1] == []
+    for engine in (production, branch, production):
+        assert run(engine)[1] == []
 
 
 def test_a_rule_that_is_relaxed_again_needs_no_further_audit(home: Path) -> None:
     history(home, 50, 100)
-    before = digests(toy_runner(home, stages=LENIENT))
-    run(toy_runner(home, stages=STRICT))
-    done, _ = run(toy_runner(home, stages=LENIENT))
+    before = digests(toy_engine(home, stages=LENIENT))
+    run(toy_engine(home, stages=STRICT))
+    done, _ = run(toy_engine(home, stages=LENIENT))
     assert (done.audited, done.computed, done.held) == (0, 0, ())
-    assert digests(toy_runner(home, stages=LENIENT)) == before
+    assert digests(toy_engine(home, stages=LENIENT)) == before
 
 
 def test_a_rule_that_comes_back_is_read_by_again_and_audits_only_what_it_had_refused(home: Path) -> None:
     history(home, 50, 100)
-    run(toy_runner(home, stages=STRICT))
-    run(toy_runner(home, stages=LENIENT))
-    strict = toy_runner(home, stages=STRICT)
+    run(toy_engine(home, stages=STRICT))
+    run(toy_engine(home, stages=LENIENT))
+    strict = toy_engine(home, stages=STRICT)
     done, did = run(strict)
     assert [item for item in did if item[2] == "audited"] == [("numbers", DAY, "audited")]
     assert (read(strict), done.computed) == ([50], 0)
@@ -325,41 +325,41 @@ def test_a_rule_that_comes_back_is_read_by_again_and_audits_only_what_it_had_ref
 def test_a_branch_does_not_read_what_production_accepts_only_after_the_branch_refused_it(home: Path) -> None:
     history(home, 50)
     land(home, DAY, "a", f"{DAY} 100")
-    branch = toy_runner(home, environment=BRANCH, stages=STRICT)
+    branch = toy_engine(home, environment=BRANCH, stages=STRICT)
     assert run(branch)[0].held == (f"numbers {DAY}: its version was refused",)
-    production = toy_runner(home, stages=LENIENT)
+    production = toy_engine(home, stages=LENIENT)
     run(production)
     done, did = run(branch)
     assert did[0] == ("numbers", DAY, "audited")
     assert {action for *_, action in did[1:]} == {"reused"}, "whoever read production's takes back what it had"
     assert done.held == (f"numbers {DAY}: its version was refused",)
-    for runner in (production, branch):
-        assert run(runner)[1] == []
+    for engine in (production, branch):
+        assert run(engine)[1] == []
     assert (read(production), read(branch)) == ([100], [50])
 
 
 @pytest.mark.parametrize("environment", [PRODUCTION, BRANCH])
 def test_falling_back_skips_a_version_that_breaks_the_new_rule_too(home: Path, environment: str) -> None:
     history(home, 50, 90, 100)
-    runner = toy_runner(home, environment=environment, stages=STRICT)
-    done, did = run(runner)
-    assert read(runner) == [50]
+    engine = toy_engine(home, environment=environment, stages=STRICT)
+    done, did = run(engine)
+    assert read(engine) == [50]
     assert done.held == (f"numbers {DAY}: its version was refused",)
-    assert total(runner, "monthly_total", "2026-01") == 63
+    assert total(engine, "monthly_total", "2026-01") == 63
     assert [item for item in did if item[1] == DAY and item[0] == "numbers"] == [("numbers", DAY, "audited")]
-    assert run(runner)[1] == []
+    assert run(engine)[1] == []
 
 
 def test_falling_back_takes_the_last_version_that_keeps_the_new_rule(home: Path) -> None:
     history(home, 40, 50, 40, 90, 100)
-    strict = toy_runner(home, stages=STRICT)
+    strict = toy_engine(home, stages=STRICT)
     run(strict)
     assert read(strict) == [40], "it was published again after 50"
 
 
 def test_where_no_version_keeps_the_new_rule_none_is_read(home: Path) -> None:
     history(home, 90, 100)
-    strict = toy_runner(home, stages=STRICT)
+    strict = toy_engine(home, stages=STRICT)
     done, _ = run(strict)
     assert done.held[0] == f"numbers {DAY}: its version was refused"
     with pytest.raises(NotPublished):
@@ -371,7 +371,7 @@ def test_falling_back_goes_by_what_the_rule_said_of_a_version_before(home: Path)
     history(home, 50, stages=STRICT)
     history(home, 100)
     audited = rows(home)["audits"]
-    strict = toy_runner(home, stages=STRICT)
+    strict = toy_engine(home, stages=STRICT)
     done, _ = run(strict)
     assert (read(strict), done.audited) == ([50], 1)
     assert rows(home)["audits"] == audited + 1 + done.computed, "the version of 100, and what was computed after it"
@@ -381,7 +381,7 @@ def test_a_branch_falls_back_to_what_it_published_itself_if_that_is_later(home: 
     history(home, 40)
     for value in (50, 100):
         land(home, DAY, "a", f"{DAY} {value}")
-        run(toy_runner(home, environment=BRANCH, stages=LENIENT))
-    branch = toy_runner(home, environment=BRANCH, stages=STRICT)
+        run(toy_engine(home, environment=BRANCH, stages=LENIENT))
+    branch = toy_engine(home, environment=BRANCH, stages=STRICT)
     run(branch)
-    assert (read(branch), read(toy_runner(home, stages=LENIENT))) == ([50], [40])
+    assert (read(branch), read(toy_engine(home, stages=LENIENT))) == ([50], [40])

@@ -10,19 +10,19 @@ import polars as pl
 import pytest
 
 from spam_pipeline.partitions import arrival_days
-from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline.protocol.errors import NotPublished
-from spam_pipeline.protocol.needs import Need
-from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication
-from spam_pipeline.protocol.retry import Retry
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol.definition.retry import Retry
+from spam_pipeline.protocol.definition.stage import stage
+from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.foundation.errors import NotPublished
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Publication, Trigger
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Numbers,
     land,
     numbers,
     received_numbers,
-    toy_runner,
+    toy_engine,
     two_day_total,
 )
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total, with_other
@@ -37,11 +37,11 @@ def impatient(received_numbers: pl.LazyFrame, factor: int) -> pl.LazyFrame:
     raise ValueError(f"{len(received_numbers.collect_schema())} columns times {factor} will not do")
 
 
-def tries(runner: Runner, name: str) -> dict[str, int]:
+def tries(engine: Engine, name: str) -> dict[str, int]:
     """How often each partition of a stage was tried without success, as it is wanted now."""
-    needs = runner.needs([name])[name].values()
-    found = runner.attempts(needs)
-    return {need.partition: found[need.recipe].count for need in needs if need.recipe in found}
+    statuses = engine.planner.statuses([name])[name].values()
+    found = engine.planner.attempts(statuses)
+    return {status.partition: found[status.recipe].count for status in statuses if status.recipe in found}
 
 
 def let_an_hour_pass(home: Path) -> None:
@@ -51,86 +51,88 @@ def let_an_hour_pass(home: Path) -> None:
 
 
 def test_what_a_stage_fails_with_is_recorded(home: Path) -> None:
-    runner = toy_runner(home, stages=(received_numbers, impatient))
-    run(runner)
-    found = runner.attempts(runner.needs(["impatient"])["impatient"].values())
+    engine = toy_engine(home, stages=(received_numbers, impatient))
+    run(engine)
+    found = engine.planner.attempts(engine.planner.statuses(["impatient"])["impatient"].values())
     assert [(attempts.count, attempts.error) for attempts in found.values()] == 3 * [
         (1, "ValueError: 2 columns times 1 will not do")
     ]
 
 
 def test_a_recipe_that_failed_is_tried_unasked_when_it_is_due_and_not_after_the_last_try(home: Path) -> None:
-    runner = toy_runner(home, stages=(received_numbers, impatient))
+    engine = toy_engine(home, stages=(received_numbers, impatient))
     days = ("2026-01-01", "2026-01-02", "2026-01-04")
-    assert len(converge_unasked(runner).failed) == 3
-    waiting = converge_unasked(runner)
+    assert len(converge_unasked(engine).failed) == 3
+    waiting = converge_unasked(engine)
     assert waiting.failed == (), "an hour has not passed"
     assert (waiting.stale, waiting.converged) == (3, False)
-    assert tries(runner, "impatient") == dict.fromkeys(days, 1)
+    assert tries(engine, "impatient") == dict.fromkeys(days, 1)
     let_an_hour_pass(home)
-    assert len(converge_unasked(runner).failed) == 3
+    assert len(converge_unasked(engine).failed) == 3
     for _ in range(9):
         let_an_hour_pass(home)
-    given_up = converge_unasked(runner)
+    given_up = converge_unasked(engine)
     assert given_up.failed == (), "twice is enough"
     assert (given_up.stale, given_up.converged) == (3, False)
-    assert tries(runner, "impatient") == dict.fromkeys(days, 2)
+    assert tries(engine, "impatient") == dict.fromkeys(days, 2)
 
 
 def test_a_recipe_that_changed_is_tried_unasked_whatever_happened_to_the_one_before(home: Path) -> None:
-    runner = toy_runner(home, stages=(received_numbers, impatient))
-    run(runner)
-    run(runner)
+    engine = toy_engine(home, stages=(received_numbers, impatient))
+    run(engine)
+    run(engine)
     land(home, "2026-01-02", "b", "2026-01-02 11")
-    assert [item.partition for item in converge_unasked(runner).failed] == ["2026-01-02"]
-    everything = converge_unasked(toy_runner(home, stages=(received_numbers, impatient), factor=2))
+    assert [item.partition for item in converge_unasked(engine).failed] == ["2026-01-02"]
+    everything = converge_unasked(toy_engine(home, stages=(received_numbers, impatient), factor=2))
     assert len(everything.failed) == 3
 
 
 def test_somebody_who_asks_is_served_whatever_happened_before(home: Path) -> None:
-    runner = toy_runner(home, stages=(received_numbers, impatient))
+    engine = toy_engine(home, stages=(received_numbers, impatient))
     for count in range(1, 5):
-        done, _ = run(runner)
+        done, _ = run(engine)
         assert len(done.failed) == 3
-        assert set(tries(runner, "impatient").values()) == {count}
+        assert set(tries(engine, "impatient").values()) == {count}
 
 
 def test_a_version_that_was_hard_to_come_by_is_taken_back_unasked(home: Path) -> None:
-    runner = toy_runner(home)
-    run(runner, "numbers")
-    for need in runner.needs(["two_day_total"])["two_day_total"].values():
+    engine = toy_engine(home)
+    run(engine, "numbers")
+    for status in engine.planner.statuses(["two_day_total"])["two_day_total"].values():
         for _ in range(4):
-            runner.ledger.fail(runner.ledger.begin(need.recipe, need.stage, need.partition), "OSError: no memory")
-    assert converge_unasked(runner, "two_day_total").computed == 0
-    assert run(runner)[0].converged
-    run(toy_runner(home, factor=2))
-    back = toy_runner(home)
+            engine.ledger.attempts.fail(
+                engine.ledger.attempts.begin(status.recipe, status.stage, status.partition), "OSError: no memory"
+            )
+    assert converge_unasked(engine, "two_day_total").computed == 0
+    assert run(engine)[0].converged
+    run(toy_engine(home, factor=2))
+    back = toy_engine(home)
     assert converge_unasked(back, "two_day_total").reused == 3
     assert total(back, "two_day_total", "2026-01-02") == 13
 
 
 def test_a_target_that_cannot_be_asked_counts_as_a_failure(home: Path) -> None:
     (home / "board.txt").mkdir()
-    runner = toy_runner(home)
+    engine = toy_engine(home)
     for _ in range(2):
-        done, _ = run(runner)
+        done, _ = run(engine)
         assert [item.error for item in done.failed] == [f"BoardAway: {home / 'board.txt'} is no board"]
-    assert tries(runner, "board") == {"all": 2}
+    assert tries(engine, "board") == {"all": 2}
 
 
-def converge_unasked(runner: Runner, *names: str) -> Converged:
-    runner.observe()
-    return converge(runner, names or None, only_due=True)
+def converge_unasked(engine: Engine, *names: str) -> Converged:
+    engine.observe()
+    return converge(engine, names or None, only_due=True)
 
 
 # Contracts that change
 
 
 def test_a_new_rule_is_audited_without_computing_anything_and_concerns_no_consumer(home: Path) -> None:
-    runner = toy_runner(home)
-    run(runner)
-    before = digests(runner)
-    strict = toy_runner(home, stages=with_other(replace(two_day_total, contract=PositiveTotal)))
+    engine = toy_engine(home)
+    run(engine)
+    before = digests(engine)
+    strict = toy_engine(home, stages=with_other(replace(two_day_total, contract=PositiveTotal)))
     done, did = run(strict)
     assert did == [("two_day_total", day, "audited") for day in ("2026-01-01", "2026-01-02", "2026-01-04")]
     assert (done.audited, done.computed, done.reused) == (3, 0, 0)
@@ -139,15 +141,15 @@ def test_a_new_rule_is_audited_without_computing_anything_and_concerns_no_consum
 
 
 def test_a_published_version_that_breaks_a_new_rule_is_read_no_more(home: Path) -> None:
-    run(toy_runner(home))
-    strict = toy_runner(home, stages=with_other(replace(numbers, contract=FewNumbers)))
+    run(toy_engine(home))
+    strict = toy_engine(home, stages=with_other(replace(numbers, contract=FewNumbers)))
     done, _ = run(strict)
     assert done.converged
     assert "numbers 2026-01-04: its version was refused" in done.held
     with pytest.raises(NotPublished):
         strict.reader.read("numbers", ["2026-01-04"])
     assert strict.reader.read("model", ["all"]) == {"2026-01-01": 2, "2026-01-02": 1}
-    assert strict.needs()["monthly_total"]["2026-01"].reason == "waits for numbers 2026-01-04"
+    assert strict.statuses()["monthly_total"]["2026-01"].reason == "waits for numbers 2026-01-04"
     assert digests(strict)["monthly_total", "2026-01"], "whoever cannot go on keeps what they had"
 
 
@@ -155,14 +157,14 @@ def test_a_published_version_that_breaks_a_new_rule_gives_way_to_the_one_before_
     home: Path,
 ) -> None:
     land(home, "2026-01-04", "a", "2026-01-04 50")
-    run(toy_runner(home))
+    run(toy_engine(home))
     land(home, "2026-01-04", "a", "2026-01-04 100")
-    run(toy_runner(home))
-    strict = toy_runner(home, stages=with_other(replace(numbers, contract=FewNumbers)))
+    run(toy_engine(home))
+    strict = toy_engine(home, stages=with_other(replace(numbers, contract=FewNumbers)))
     done, _ = run(strict)
     assert done.held == ("numbers 2026-01-04: its version was refused",)
     assert total(strict, "monthly_total", "2026-01") == 63
-    relaxed = toy_runner(home)
+    relaxed = toy_engine(home)
     done, _ = run(relaxed)
     assert (done.held, done.computed) == ((), 0)
     assert total(relaxed, "monthly_total", "2026-01") == 113
@@ -170,9 +172,9 @@ def test_a_published_version_that_breaks_a_new_rule_gives_way_to_the_one_before_
 
 
 def test_a_quarantined_version_that_keeps_a_new_rule_is_published_and_releases_its_consumers(home: Path) -> None:
-    strict = toy_runner(home, stages=with_other(replace(numbers, contract=FewNumbers)))
+    strict = toy_engine(home, stages=with_other(replace(numbers, contract=FewNumbers)))
     assert "numbers 2026-01-04: its version was refused" in run(strict)[0].held
-    relaxed = toy_runner(home)
+    relaxed = toy_engine(home)
     done, did = run(relaxed)
     assert [item for item in did if item[0] == "numbers"] == [
         ("numbers", day, "audited") for day in ("2026-01-01", "2026-01-02", "2026-01-04")
@@ -185,11 +187,11 @@ def test_a_quarantined_version_that_keeps_a_new_rule_is_published_and_releases_i
 
 
 def test_what_a_removed_file_was_needed_for_is_retracted_and_can_be_read_as_it_was(home: Path) -> None:
-    runner = toy_runner(home)
-    run(runner)
+    engine = toy_engine(home)
+    run(engine)
     before = datetime.now(UTC)
     (home / "landing/2026-01-04/a.txt").unlink()
-    done, did = run(runner)
+    done, did = run(engine)
     assert done.converged
     assert {item[:2] for item in did if item[2] == "retracted"} == {
         ("received_numbers", "2026-01-04"),
@@ -201,65 +203,65 @@ def test_what_a_removed_file_was_needed_for_is_retracted_and_can_be_read_as_it_w
         ("settled_total", "2026-01-02"),
     }, "the landing zone has not moved two days past any day any more"
     with pytest.raises(NotPublished):
-        runner.reader.read("numbers", ["2026-01-04"])
-    assert runner.reader.read("numbers", ["2026-01-04"], before).collect()["number"].to_list() == [100]
-    assert total(runner, "monthly_total", "2026-01") == 13
-    assert digests(runner) == rebuilt(home)
+        engine.reader.read("numbers", ["2026-01-04"])
+    assert engine.reader.read("numbers", ["2026-01-04"], before).collect()["number"].to_list() == [100]
+    assert total(engine, "monthly_total", "2026-01") == 13
+    assert digests(engine) == rebuilt(home)
 
 
 def test_a_file_that_lands_again_takes_everything_back_without_computing(home: Path) -> None:
-    runner = toy_runner(home)
-    run(runner)
-    before = digests(runner)
+    engine = toy_engine(home)
+    run(engine)
+    before = digests(engine)
     file = home / "landing/2026-01-04/a.txt"
     aside = file.rename(home / "aside.txt")
-    run(runner)
+    run(engine)
     aside.rename(file)
-    done, _ = run(runner)
+    done, _ = run(engine)
     assert done.computed == 0
-    assert digests(runner) == before
+    assert digests(engine) == before
 
 
 # What a publication tells
 
 
 def test_a_publication_tells_the_run_what_was_done_and_why(home: Path) -> None:
-    runner = toy_runner(home)
-    runner.observe()
-    converge(runner, run="first")
-    last = max(item.id for item in published_on(runner).values())
+    engine = toy_engine(home)
+    engine.observe()
+    converge(engine, run="first")
+    last = max(item.id for item in published_on(engine).values())
     land(home, "2026-01-04", "b", "2026-01-04 7")
     (home / "landing/2026-01-01/a.txt").unlink()
-    runner.observe()
-    converge(runner, run="second")
+    engine.observe()
+    converge(engine, run="second")
     land(home, "2026-01-04", "b")
-    run(toy_runner(home))
-    told = {key: item.occasion for key, item in published_on(runner).items() if item.id > last}
-    assert told["received_numbers", "2026-01-01"] == Occasion(
+    run(toy_engine(home))
+    told = {key: item.trigger for key, item in published_on(engine).items() if item.id > last}
+    assert told["received_numbers", "2026-01-01"] == Trigger(
         "second", "retracted", "data: nothing to compute it from any more"
     )
-    assert told["received_numbers", "2026-01-04"] == Occasion(None, "computed", "data: 2026-01-04/b.txt")
-    assert told["numbers", "2026-01-04"] == Occasion(None, "reused", "data: received_numbers 2026-01-04")
-    first = [item.occasion for item, _ in runner.ledger.publications_after(0, PRODUCTION) if item.id <= last]
-    assert set(first) == {Occasion("first", "computed", "missing")}
+    assert told["received_numbers", "2026-01-04"] == Trigger(None, "computed", "data: 2026-01-04/b.txt")
+    assert told["numbers", "2026-01-04"] == Trigger(None, "reused", "data: received_numbers 2026-01-04")
+    first = [item.trigger for item, _ in engine.ledger.publications_after(0, PRODUCTION) if item.id <= last]
+    assert set(first) == {Trigger("first", "computed", "missing")}
 
 
-def published_on(runner: Runner) -> dict[tuple[str, str], Publication]:
+def published_on(engine: Engine) -> dict[tuple[str, str], Publication]:
     """The last publication of every partition."""
-    return {(item.stage, item.partition): item for item, _ in runner.ledger.publications_after(0, PRODUCTION)}
+    return {(item.stage, item.partition): item for item, _ in engine.ledger.publications_after(0, PRODUCTION)}
 
 
 # Code that is deployed while a convergence runs
 
 
 def test_two_processes_with_different_code_do_not_keep_each_other_busy(home: Path) -> None:
-    old, new = toy_runner(home, factor=1), toy_runner(home, factor=2)
+    old, new = toy_engine(home, factor=1), toy_engine(home, factor=2)
     run(old)
     run(new)
 
-    def publish_the_other(need: Need, *_: object) -> None:
-        if need.stage == "two_day_total":
-            new.run_partition("two_day_total", need.partition)
+    def publish_the_other(status: PartitionStatus, *_: object) -> None:
+        if status.stage == "two_day_total":
+            new.run_partition("two_day_total", status.partition)
 
     done = converge(old, on_outcome=publish_the_other)
     assert done.reused == 3, "each partition was published once by the old code"

@@ -17,13 +17,15 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from spam_pipeline.protocol.convergence import Failure, converge
-from spam_pipeline.protocol.decision import WrongDecision, decide
-from spam_pipeline.protocol.needs import Need, State
-from spam_pipeline.protocol.partition import days_before, month_of
-from spam_pipeline.protocol.plan import Doing, Planned, plan
-from spam_pipeline.protocol.records import PRODUCTION, DecisionKind
-from spam_pipeline.protocol.runner import Action, Outcome, Runner
+from spam_pipeline.protocol.execution.convergence import Failure, converge
+from spam_pipeline.protocol.execution.decision import WrongDecision, decide
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
+from spam_pipeline.protocol.execution.plan import Planned, PlannedAction, plan
+from spam_pipeline.protocol.execution.running import run
+from spam_pipeline.protocol.foundation.partition import days_before, month_of
+from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, State
 from spam_pipeline_tests.protocol.toy_home import Fuse, Home, Key, Killed, Landed
 from spam_pipeline_tests.protocol.toy_variants import CONTRACTS, EDITS, Code
 
@@ -53,18 +55,18 @@ def _rebuilt(files: tuple[tuple[Key, tuple[str, ...]], ...], code: Code) -> Rebu
     with TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         home.have(dict(files))
-        runner = home.runner(code)
-        runner.observe()
-        assert not converge(runner).failed
-        done = Rebuilt(home.published(PRODUCTION, runner.graph.stages), held(runner))
+        engine = home.engine(code)
+        engine.observe()
+        assert not converge(engine).failed
+        done = Rebuilt(home.published(PRODUCTION, engine.graph.stages), held(engine))
         home.close()
         return done
 
 
-def held(runner: Runner) -> frozenset[Key]:
+def held(engine: Engine) -> frozenset[Key]:
     """The partitions that are held."""
-    needs = [need for by_partition in runner.needs().values() for need in by_partition.values()]
-    return frozenset((need.stage, need.partition) for need in needs if need.state is State.HELD)
+    statuses = [status for by_partition in engine.planner.statuses().values() for status in by_partition.values()]
+    return frozenset((status.stage, status.partition) for status in statuses if status.state is State.HELD)
 
 
 def rests_on(key: Key, days: set[str]) -> bool:
@@ -83,21 +85,21 @@ def rests_on(key: Key, days: set[str]) -> bool:
 class Convergence:
     """What one convergence did, partition by partition."""
 
-    outcomes: list[tuple[Need, Outcome]] = field(default_factory=list)
+    outcomes: list[tuple[PartitionStatus, Outcome]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
-    def note(self, need: Need, _why: object, outcome: Outcome | Failure) -> None:
+    def note(self, status: PartitionStatus, _why: object, outcome: Outcome | Failure) -> None:
         if isinstance(outcome, Failure):
             self.failures.append(outcome)
         else:
-            self.outcomes.append((need, outcome))
+            self.outcomes.append((status, outcome))
 
     @property
     def keys(self) -> list[Key]:
-        return [(need.stage, need.partition) for need, _ in self.outcomes]
+        return [(status.stage, status.partition) for status, _ in self.outcomes]
 
-    def recipes(self, action: Action) -> list[str]:
-        return [need.recipe for need, outcome in self.outcomes if outcome.action is action]
+    def recipes(self, action: ActionTaken) -> list[str]:
+        return [status.recipe for status, outcome in self.outcomes if outcome.action is action]
 
 
 class Histories(RuleBasedStateMachine):
@@ -168,56 +170,56 @@ class Histories(RuleBasedStateMachine):
     )
     def decide(self, data: st.DataObject, environment: str, kind: DecisionKind) -> None:
         """Accept something that is quarantined, or reject something that is published."""
-        runner = self.home.daemon(self.code[environment], environment)
-        runner.observe()
-        needs = [need for by_partition in runner.needs().values() for need in by_partition.values()]
+        engine = self.home.daemon(self.code[environment], environment)
+        engine.observe()
+        statuses = [status for by_partition in engine.planner.statuses().values() for status in by_partition.values()]
         if kind is DecisionKind.ACCEPT:
-            recipes = {need.recipe for need in needs if need.state is State.HELD and need.recipe}
+            recipes = {status.recipe for status in statuses if status.state is State.HELD and status.recipe}
         else:
-            recipes = {need.published.recipe for need in needs if need.published}
+            recipes = {status.published.recipe for status in statuses if status.published}
         if recipes:
             with suppress(WrongDecision):  # an audit that is overdue may leave nothing to decide
-                decided = decide(runner, data.draw(st.sampled_from(sorted(recipes))), kind, "somebody", "drawn")
+                decided = decide(engine, data.draw(st.sampled_from(sorted(recipes))), kind, "somebody", "drawn")
                 self.decided.add((decided.version.stage, decided.version.partition))
 
     # Convergences that do not come to their end, or do more than one thing
 
     @rule(effects=st.integers(0, 120), environment=st.sampled_from((PRODUCTION, BRANCH)))
     def die(self, effects: int, environment: str) -> None:
-        runner = self.home.runner(self.code[environment], environment, Fuse(effects))
+        engine = self.home.engine(self.code[environment], environment, Fuse(effects))
         with suppress(Killed):
-            runner.observe()
-            converge(runner)
+            engine.observe()
+            converge(engine)
 
     @rule(path=st.sampled_from(PATHS), lines=LINES)
     def converge_while_a_file_is_replaced(self, path: Key, lines: tuple[str, ...]) -> None:
-        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
-        runner.observe()
+        engine = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        engine.observe()
         self.have({**self.home.files, path: lines})
         done = Convergence()
-        converge(runner, on_outcome=done.note)
+        converge(engine, on_outcome=done.note)
         assert all(item.error.startswith("LandingChanged") for item in done.failures)
 
     @rule(name=st.sampled_from(("numbers", "model", "share", "two_day_total")), seen=st.booleans())
     def converge_in_part(self, name: str, seen: bool) -> None:  # noqa: FBT001 - drawn
-        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        engine = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
         if seen:
-            runner.observe()
-        if name in runner.graph.stages:
+            engine.observe()
+        if name in engine.graph.stages:
             done = Convergence()
-            converge(runner, [name], on_outcome=done.note)
+            converge(engine, [name], on_outcome=done.note)
             assert all(item.error.startswith("LandingChanged") for item in done.failures)
 
     @rule()
     def run_partitions_in_any_order(self) -> None:
         """The last stages first, and each partition by itself: what rests on something that is to come is early."""
-        runner = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
-        runner.observe()
-        for by_partition in reversed(list(runner.needs().values())):
-            for need in by_partition.values():
-                assessment, now = runner.need(need.stage, need.partition)
+        engine = self.home.daemon(self.code[PRODUCTION], PRODUCTION)
+        engine.observe()
+        for by_partition in reversed(list(engine.planner.statuses().values())):
+            for status in by_partition.values():
+                report, now = engine.planner.status(status.stage, status.partition)
                 if now.can_run:
-                    runner.run(assessment, now)
+                    run(engine, report, now)
 
     # Convergences
 
@@ -227,52 +229,52 @@ class Histories(RuleBasedStateMachine):
 
     def converge(self, environment: str, writers: int = 1) -> None:
         code = self.code[environment]
-        runner = self.home.daemon(code, environment)
-        runner.observe()
-        planned, known, tried = plan(runner), self.home.recipes(), self.home.attempts()
-        production = self.home.published(PRODUCTION, runner.graph.stages)
-        before = self.home.published(environment, runner.graph.stages)
-        parts = _parts_received(runner)
+        engine = self.home.daemon(code, environment)
+        engine.observe()
+        planned, known, tried = plan(engine), self.home.recipes(), self.home.attempts()
+        production = self.home.published(PRODUCTION, engine.graph.stages)
+        before = self.home.published(environment, engine.graph.stages)
+        parts = _parts_received(engine)
 
         done = Convergence()
         if writers == 1:
-            converge(runner, on_outcome=done.note)
+            converge(engine, on_outcome=done.note)
         else:
-            others = [self.home.runner(code, environment) for _ in range(writers)]
+            others = [self.home.engine(code, environment) for _ in range(writers)]
             with ThreadPoolExecutor(writers) as pool:
                 list(pool.map(lambda other: converge(other, on_outcome=done.note), others))
 
         assert done.failures == []
-        computed = done.recipes(Action.COMPUTED)
-        wanted = {need.recipe for by_key in runner.needs().values() for need in by_key.values()}
+        computed = done.recipes(ActionTaken.COMPUTED)
+        wanted = {status.recipe for by_key in engine.planner.statuses().values() for status in by_key.values()}
         assert self.home.attempts() - tried == Counter(computed), "each was computed once"
         assert set(computed) == wanted - known - {""}, "computed is what is wanted and was not there"
         assert self.home.recipes() == known | set(computed)
         if writers == 1:
             assert len(set(done.keys)) == len(done.keys), "nothing ran twice"
-            now = _parts_received(runner)
+            now = _parts_received(engine)
             moved = {part for key in now.keys() & parts.keys() for part in now[key] ^ parts[key]}
             moved = moved.union(*(now[key] for key in now.keys() - parts.keys()))
             _check_plan(planned, done, before, moved)
-        self._check_nothing_is_left(runner)
-        self._check_rebuilt(runner)
+        self._check_nothing_is_left(engine)
+        self._check_rebuilt(engine)
         if environment == BRANCH:
-            assert self.home.published(PRODUCTION, runner.graph.stages) == production
+            assert self.home.published(PRODUCTION, engine.graph.stages) == production
 
-    def _check_nothing_is_left(self, runner: Runner) -> None:
-        assert plan(runner) == []
+    def _check_nothing_is_left(self, engine: Engine) -> None:
+        assert plan(engine) == []
         again = Convergence()
-        for other in (runner, self.home.runner(self.code[runner.environment], runner.environment)):
+        for other in (engine, self.home.engine(self.code[engine.environment], engine.environment)):
             converge(other, on_outcome=again.note)
             assert (again.keys, again.failures) == ([], [])
-            assert other.needs() == runner.needs()
+            assert other.statuses() == engine.planner.statuses()
 
-    def _check_rebuilt(self, runner: Runner) -> None:
+    def _check_rebuilt(self, engine: Engine) -> None:
         """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild.
 
         Nobody has decided anything there, so what somebody decided about here counts as if it were held.
         """
-        expected, is_held = rebuilt(self.home.files, self.code[runner.environment]), held(runner)
+        expected, is_held = rebuilt(self.home.files, self.code[engine.environment]), held(engine)
         either = expected.held | is_held | self.decided
         arrivals = {key for name, key in either if name == "received_numbers"}
         unclear = set[str]().union(*(self.days_of[key] for key in arrivals))
@@ -287,17 +289,17 @@ class Histories(RuleBasedStateMachine):
             return not rests_on(key, days) and not (name == "board" and either)
 
         assert {key for key in is_held if is_clear(key)} == {key for key in expected.held if is_clear(key)}
-        found = self.home.published(runner.environment, runner.graph.stages)
+        found = self.home.published(engine.environment, engine.graph.stages)
         assert {key: found[key] for key in found if key not in either and is_clear(key)} == {
             key: content for key, content in expected.contents.items() if key not in either and is_clear(key)
         }
-        board = runner.ledger.published_version(runner.environment, "board", "all")
+        board = engine.ledger.published_version(engine.environment, "board", "all")
         if board:
             assert (self.home.folder / "board.txt").read_text(encoding="utf-8").startswith(board.recipe)
 
 
-def _parts_received(runner: Runner) -> dict[str, set[str]]:
-    published = runner.ledger.published(runner.environment, ["received_numbers"])["received_numbers"]
+def _parts_received(engine: Engine) -> dict[str, set[str]]:
+    published = engine.ledger.published(engine.environment, ["received_numbers"])["received_numbers"]
     return {key: {part.name for part in (*item.parts, *item.side_parts)} for key, item in published.items()}
 
 
@@ -314,8 +316,8 @@ def _check_plan(planned: list[Planned], done: Convergence, before: Mapping[Key, 
     certain = {key for key, item in told.items() if item.cause.is_certain and is_known(key)}
     assert certain - happened.keys() == set()
     assert {key for key in happened.keys() & before.keys() if is_known(key)} - told.keys() == set()
-    reused = {key for key in certain if told[key].action is Doing.REUSE}
-    assert {key for key in reused if happened[key] is Action.COMPUTED} == set()
+    reused = {key for key in certain if told[key].action is PlannedAction.REUSE}
+    assert {key for key in reused if happened[key] is ActionTaken.COMPUTED} == set()
 
 
 TestHistories = Histories.TestCase
@@ -331,9 +333,9 @@ def test_an_environment_does_not_read_what_its_own_rules_refuse_though_productio
     home, strict = Home(tmp_path / "home"), Code(numbers=3)
     home.have({("2026-01-30", "a"): ("2026-01-30 70",)})
     for code, environment in ((strict, BRANCH), (Code(), PRODUCTION), (strict, BRANCH)):
-        runner = home.daemon(code, environment)
-        runner.observe()
-        assert not converge(runner).failed
+        engine = home.daemon(code, environment)
+        engine.observe()
+        assert not converge(engine).failed
     assert ("numbers", "2026-01-30") in held(home.daemon(strict, BRANCH))
     assert home.published(BRANCH, ["numbers"]) == {}
     assert home.published(PRODUCTION, ["numbers"]).keys() == {("numbers", "2026-01-30")}

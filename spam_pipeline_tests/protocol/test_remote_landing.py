@@ -10,13 +10,13 @@ import pytest
 from upath import UPath
 
 from spam_pipeline.partitions import arrival_days
-from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline.protocol.errors import LandingVanished
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.stage import stage
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.definition.stage import stage
+from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.foundation.errors import LandingVanished
 from spam_pipeline_tests.protocol.made_up_records import landed
-from spam_pipeline_tests.protocol.toy_pipeline import Numbers, toy_runner
+from spam_pipeline_tests.protocol.toy_pipeline import Numbers, toy_engine
 
 
 @pytest.fixture
@@ -29,43 +29,43 @@ def land(bucket: UPath, path: str, *lines: str) -> None:
     (bucket / path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def run(runner: Runner) -> Converged:
-    runner.observe()
-    return converge(runner)
+def run(engine: Engine) -> Converged:
+    engine.observe()
+    return converge(engine)
 
 
-def numbers(runner: Runner, day: str) -> list[int]:
-    return [int(number) for number in runner.reader.read("numbers", [day]).collect()["number"]]
+def numbers(engine: Engine, day: str) -> list[int]:
+    return [int(number) for number in engine.reader.read("numbers", [day]).collect()["number"]]
 
 
 def test_files_that_land_are_replaced_and_go_are_followed(bucket: UPath, tmp_path: Path) -> None:
-    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    engine = toy_engine(tmp_path, landing_url=str(bucket))
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1", "broken")
     land(bucket, "2026-01-01/b.txt", "2026-01-01 2")
-    assert run(runner).converged
-    assert numbers(runner, "2026-01-01") == [1, 2]
-    assert (run(runner).computed, run(runner).reused) == (0, 0)
+    assert run(engine).converged
+    assert numbers(engine, "2026-01-01") == [1, 2]
+    assert (run(engine).computed, run(engine).reused) == (0, 0)
 
     land(bucket, "2026-01-01/b.txt", "2026-01-01 3")
-    run(runner)
-    assert numbers(runner, "2026-01-01") == [1, 3]
+    run(engine)
+    assert numbers(engine, "2026-01-01") == [1, 3]
 
     (bucket / "2026-01-01" / "a.txt").unlink()
-    run(runner)
-    assert numbers(runner, "2026-01-01") == [3]
+    run(engine)
+    assert numbers(engine, "2026-01-01") == [3]
 
 
 def test_a_bucket_that_vanished_changes_nothing_and_comes_back(bucket: UPath, tmp_path: Path) -> None:
-    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    engine = toy_engine(tmp_path, landing_url=str(bucket))
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
-    run(runner)
-    known = landed(runner.ledger)
+    run(engine)
+    known = landed(engine.ledger)
     (bucket / "2026-01-01" / "a.txt").unlink()
     with pytest.raises(LandingVanished, match="where 1 were known"):
-        runner.observe()
-    assert landed(runner.ledger) == known
+        engine.observe()
+    assert landed(engine.ledger) == known
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
-    assert run(runner).computed == 0, "the same bytes are the same input, whenever they were written"
+    assert run(engine).computed == 0, "the same bytes are the same input, whenever they were written"
 
 
 def replaced_after(landed_numbers: LandedFile) -> pl.DataFrame:
@@ -90,18 +90,18 @@ def whole(landed_numbers: LandedFile) -> pl.LazyFrame:
 
 @pytest.mark.parametrize("reading", [file_by_file, whole])
 def test_a_file_that_is_replaced_while_it_is_read_gives_no_version(bucket: UPath, tmp_path: Path, reading: Any) -> None:
-    runner = toy_runner(tmp_path, stages=(reading,), landing_url=str(bucket))
+    engine = toy_engine(tmp_path, stages=(reading,), landing_url=str(bucket))
     land(bucket, "2026-01-01/a.txt", "2026-01-01 1")
-    done = run(runner)
+    done = run(engine)
     assert done.computed == 0
     (failed,) = done.failed
     assert failed.error.endswith("2026-01-01/a.txt was replaced since it was observed; observe again")
-    assert runner.ledger.versions(reading.name, "2026-01-01") == []
+    assert engine.ledger.versions(reading.name, "2026-01-01") == []
 
 
 def test_a_large_landing_is_observed_in_turns(bucket: UPath, tmp_path: Path) -> None:
-    runner = toy_runner(tmp_path, landing_url=str(bucket))
+    engine = toy_engine(tmp_path, landing_url=str(bucket))
     for number in range(250):
         land(bucket, f"2026-01-01/{number:03}.txt", f"2026-01-01 {number}")
-    assert [len(runner.observe(seconds=0)) for _ in range(3)] == [200, 50, 0]
-    assert len(landed(runner.ledger)) == 250
+    assert [len(engine.observe(seconds=0)) for _ in range(3)] == [200, 50, 0]
+    assert len(landed(engine.ledger)) == 250

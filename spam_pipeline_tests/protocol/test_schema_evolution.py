@@ -8,14 +8,16 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.contract import Contract, Reads, ShowAsEarlier
-from spam_pipeline.protocol.errors import WrongDefinition
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, monthly_total, numbers, toy_graph, toy_runner
+from spam_pipeline.protocol.definition.contract import Contract, ShowAsEarlier
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import DaysOfMonth
+from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, monthly_total, numbers, toy_engine, toy_graph
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
 
 DAY = "2026-01-04"
-READS = Reads(("day", "number"))
+READS = ("day", "number")
 CONSUMERS = ("two_day_total", "model", "share", "monthly_total", "settled_total")
 
 
@@ -70,7 +72,9 @@ def stages(*changed: AnyStage) -> tuple[AnyStage, ...]:
     """The toy pipeline, in which every consumer of numbers says what it reads, with some stages changed."""
     other = {stage.name: stage for stage in changed}
     declared = [
-        replace(stage, reads={"numbers": READS}) if stage.name in CONSUMERS else stage
+        replace(stage, inputs={**stage.inputs, "numbers": replace(stage.inputs["numbers"], columns=READS)})
+        if stage.name in CONSUMERS
+        else stage
         for stage in STAGES
         if stage.delivery is None
     ]
@@ -78,16 +82,18 @@ def stages(*changed: AnyStage) -> tuple[AnyStage, ...]:
 
 
 def test_consumers_are_given_the_columns_that_they_read(home: Path) -> None:
-    runner = toy_runner(home, stages=stages(replace(monthly_total, reads={"numbers": Reads(("day",))})))
-    done, _ = run(runner)
+    engine = toy_engine(
+        home, stages=stages(replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth(), columns=("day",))}))
+    )
+    done, _ = run(engine)
     assert [failure.stage for failure in done.failed] == ["monthly_total"]
     assert "number" in done.failed[0].error
 
 
 def test_an_added_column_flows_and_changes_nothing_for_those_who_do_not_read_it(home: Path) -> None:
-    run(toy_runner(home, stages=stages()))
-    before = digests(toy_runner(home))
-    added = toy_runner(home, stages=stages(replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)))
+    run(toy_engine(home, stages=stages()))
+    before = digests(toy_engine(home))
+    added = toy_engine(home, stages=stages(replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)))
     done, _ = run(added)
     assert (done.converged, done.held) == (True, ())
     assert {key: content for key, content in digests(added).items() if key[0] in CONSUMERS} == {
@@ -96,15 +102,15 @@ def test_an_added_column_flows_and_changes_nothing_for_those_who_do_not_read_it(
 
 
 def test_an_undeclared_breaking_change_is_refused_at_the_producer_and_names_whom_it_breaks(home: Path) -> None:
-    run(toy_runner(home, stages=stages()))
-    before = digests(toy_runner(home))
+    run(toy_engine(home, stages=stages()))
+    before = digests(toy_engine(home))
     # Consumers that do not say what they read cannot be checked when they are defined.
     silent = tuple(
         replace(numbers, function=renamed_numbers, contract=RenamedNumbers) if stage.name == "numbers" else stage
         for stage in STAGES
         if stage.delivery is None
     )
-    broken = toy_runner(home, stages=silent)
+    broken = toy_engine(home, stages=silent)
     done, _ = run(broken)
     assert done.failed == ()
     assert {line.split(" ")[0] for line in done.held} == {"numbers"}
@@ -119,9 +125,9 @@ def test_a_column_that_a_declared_reader_needs_cannot_even_be_taken_away_by_defi
 
 
 def test_old_consumers_survive_a_new_schema_without_being_touched(home: Path) -> None:
-    run(toy_runner(home, stages=stages()))
-    before = digests(toy_runner(home))
-    new = toy_runner(home, stages=stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers)))
+    run(toy_engine(home, stages=stages()))
+    before = digests(toy_engine(home))
+    new = toy_engine(home, stages=stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers)))
     done, _ = run(new)
     assert (done.failed, done.held) == ((), ())
     assert new.reader.read("numbers", [DAY]).collect().columns == ["day", "value"]
@@ -132,16 +138,18 @@ def test_old_consumers_survive_a_new_schema_without_being_touched(home: Path) ->
 
 
 def test_a_consumer_moves_to_the_new_schema_when_it_likes(home: Path) -> None:
-    moved = replace(monthly_total, function=total_of_values, reads={"numbers": Reads(("value",), schema=2)})
+    moved = replace(
+        monthly_total, function=total_of_values, inputs={"numbers": Reads(DaysOfMonth(), columns=("value",), schema=2)}
+    )
     both = stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers), moved)
-    done, _ = run(toy_runner(home, stages=both))
+    done, _ = run(toy_engine(home, stages=both))
     assert (done.failed, done.held) == ((), ())
-    assert total(toy_runner(home, stages=both), "monthly_total", "2026-01") == 113
+    assert total(toy_engine(home, stages=both), "monthly_total", "2026-01") == 113
 
 
 def test_what_is_still_published_in_an_earlier_schema_is_read_beside_the_new_one(home: Path) -> None:
-    run(toy_runner(home, stages=stages()))
-    new = toy_runner(home, stages=stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers)))
+    run(toy_engine(home, stages=stages()))
+    new = toy_engine(home, stages=stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers)))
     new.observe()
     new.run_partition("numbers", DAY)
     new.run_partition("monthly_total", "2026-01")

@@ -1,4 +1,4 @@
-"""A home of the toy pipeline that histories are played in: files that come and go, runners of any code, and processes that die."""
+"""A home of the toy pipeline that histories are played in: files that come and go, engines of any code, and processes that die."""
 
 import os
 import sqlite3
@@ -10,12 +10,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from spam_pipeline.protocol.claims import Claims
-from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.store import Store
+from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.records import PRODUCTION
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline_tests.protocol.toy_pipeline import classify, land, toy_graph
 from spam_pipeline_tests.protocol.toy_variants import Code
 
@@ -55,7 +55,6 @@ class Mortal:
             "fail",
             "record",
             "record_audit",
-            "record_observations",
             "record_shard",
             "publish",
             "retract",
@@ -68,6 +67,8 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
+        if name in {"observations", "attempts"}:
+            return Mortal(found, self._fuse)
         return self._dying(found) if name in self.EFFECTS else found
 
     def _dying(self, effect: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,17 +92,17 @@ class Home:
 
     folder: Path
     files: dict[Key, tuple[str, ...]] = field(default_factory=dict)
-    runners: dict[tuple[str, Code], Runner] = field(default_factory=dict)
+    engines: dict[tuple[str, Code], Engine] = field(default_factory=dict)
     opened: list[Ledger] = field(default_factory=list)
     writes: int = 0
 
-    def runner(self, code: Code, environment: str = PRODUCTION, fuse: Fuse | None = None) -> Runner:
-        """A runner of one's own."""
+    def engine(self, code: Code, environment: str = PRODUCTION, fuse: Fuse | None = None) -> Engine:
+        """A engine of one's own."""
         self.folder.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{self.folder / 'ledger.db'}"
         ledger, store = Ledger(url), Store(str(self.folder / "store"), self.folder / "cache")
         self.opened.append(ledger)
-        return Runner(
+        return open_engine(
             graph=toy_graph(self.folder, code.stages, code.factor),
             ledger=mortal(ledger, fuse),
             store=mortal(store, fuse),
@@ -112,11 +113,11 @@ class Home:
             environment=environment,
         )
 
-    def daemon(self, code: Code, environment: str) -> Runner:
-        """The runner that has been there since this code was first deployed."""
-        if (environment, code) not in self.runners:
-            self.runners[environment, code] = self.runner(code, environment)
-        return self.runners[environment, code]
+    def daemon(self, code: Code, environment: str) -> Engine:
+        """The engine that has been there since this code was first deployed."""
+        if (environment, code) not in self.engines:
+            self.engines[environment, code] = self.engine(code, environment)
+        return self.engines[environment, code]
 
     def have(self, files: Landed) -> None:
         """Let exactly these files be landed. A file that is written again has another time, even if it is the same."""

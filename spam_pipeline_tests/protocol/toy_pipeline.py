@@ -6,35 +6,36 @@ A landed file has lines of `<event day> <number>`; anything else on a line is re
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import dataframely as dy
 import polars as pl
 
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
-from spam_pipeline.protocol.claims import Claims
-from spam_pipeline.protocol.contract import ArtifactContract, Contract
-from spam_pipeline.protocol.delivery import Delivery
-from spam_pipeline.protocol.errors import PipelineError
-from spam_pipeline.protocol.fingerprint import Count, Counted, Fingerprint, Measure
-from spam_pipeline.protocol.fingerprint import Total as Sum
-from spam_pipeline.protocol.graph import StageGraph
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.reader import Reader
-from spam_pipeline.protocol.records import PRODUCTION, Version
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.selection import (
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.definition.delivery import Delivery
+from spam_pipeline.protocol.definition.graph import StageGraph
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import (
     DaysOfMonth,
     EveryPartition,
     EveryStage,
-    PartNamedAlike,
+    PartForPartition,
     SamePartition,
     TrailingDays,
 )
-from spam_pipeline.protocol.stage import Source, stage
-from spam_pipeline.protocol.store import Store
+from spam_pipeline.protocol.definition.stage import Source, stage
+from spam_pipeline.protocol.execution.engine import Engine, open_engine
+from spam_pipeline.protocol.fingerprint import Count, Counted, Fingerprint, Measure
+from spam_pipeline.protocol.fingerprint import Total as Sum
+from spam_pipeline.protocol.foundation.errors import PipelineError
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Version
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.reader import Reader
+from spam_pipeline.protocol.storage.store import Store
 
 landed_numbers = Source("landed_numbers", arrival_days, "Files of numbers.")
 
@@ -126,27 +127,28 @@ def received_numbers(landed_numbers: LandedFile) -> Iterator[tuple[str, pl.DataF
     partitions=arrival_days,
     contract=Rejected,
     owner="team:toys",
-    selections={"received_numbers": SamePartition("rejected")},
 )
-def rejected_numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+def rejected_numbers(received_numbers: Annotated[pl.LazyFrame, Reads(SamePartition("rejected"))]) -> pl.LazyFrame:
     """Where the broken lines are."""
     return received_numbers.sort("file", "line")
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys", selections={"received_numbers": PartNamedAlike()})
-def numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+def numbers(received_numbers: Annotated[pl.LazyFrame, Reads(PartForPartition())]) -> pl.LazyFrame:
     """The day's distinct numbers."""
     return received_numbers.unique().sort("number")
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys", selections={"numbers": TrailingDays(2)})
-def two_day_total(numbers: pl.LazyFrame, partition: str, factor: int) -> pl.LazyFrame:
+@stage(partitions=event_days, contract=Total, owner="team:toys")
+def two_day_total(
+    numbers: Annotated[pl.LazyFrame, Reads(TrailingDays(2))], partition: str, factor: int
+) -> pl.LazyFrame:
     """Total of the day and the day before, times a setting."""
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum() * factor)
 
 
-@stage(partitions=unpartitioned, contract=MODEL, owner="team:toys", selections={"numbers": EveryPartition()})
-def model(numbers: pl.LazyFrame) -> dict[str, int]:
+@stage(partitions=unpartitioned, contract=MODEL, owner="team:toys")
+def model(numbers: Annotated[pl.LazyFrame, Reads(EveryPartition())]) -> dict[str, int]:
     """How many numbers each day has."""
     return dict(numbers.group_by("day").len().sort("day").collect().rows())
 
@@ -158,8 +160,8 @@ def share(numbers: pl.LazyFrame, model: Mapping[str, int], partition: str) -> pl
     return numbers.select(key=pl.lit(partition), total=pl.lit(percent, pl.Int64)).head(1)
 
 
-@stage(partitions=statement_months, contract=Total, owner="team:toys", selections={"numbers": DaysOfMonth()})
-def monthly_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+@stage(partitions=statement_months, contract=Total, owner="team:toys")
+def monthly_total(numbers: Annotated[pl.LazyFrame, Reads(DaysOfMonth())], partition: str) -> pl.LazyFrame:
     """Total of the month."""
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum())
 
@@ -174,10 +176,9 @@ def settled_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     partitions=unpartitioned,
     contract=Catalogue,
     owner="team:toys",
-    selections={"catalogue": EveryStage()},
     delivery=Delivery("board", delivered_recipe, deliver_lines),
 )
-def board(catalogue: pl.LazyFrame) -> pl.LazyFrame:
+def board(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
     """Everything there is, on a board outside."""
     return catalogue
 
@@ -199,7 +200,7 @@ def toy_graph(home: Path, stages: tuple[Any, ...] = STAGES, factor: int = 1) -> 
     return StageGraph(stages, [landed_numbers], {"factor": factor, "board": str(home / "board.txt")})
 
 
-def toy_runner(  # noqa: PLR0913 - what a test may vary, each by name
+def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
     home: Path,
     *,
     environment: str = PRODUCTION,
@@ -207,10 +208,10 @@ def toy_runner(  # noqa: PLR0913 - what a test may vary, each by name
     factor: int = 1,
     stages: tuple[Any, ...] = STAGES,
     landing_url: str | None = None,
-) -> Runner:
+) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
     url = ledger_url or f"sqlite:///{home / 'ledger.db'}"
-    return Runner(
+    return open_engine(
         graph=toy_graph(home, stages, factor),
         ledger=Ledger(url),
         store=Store(str(home / "store"), home / "cache"),

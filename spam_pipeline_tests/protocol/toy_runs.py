@@ -3,30 +3,30 @@
 import shutil
 from pathlib import Path
 
-from spam_pipeline.protocol.convergence import Converged, Failure, converge
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, toy_runner
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.ledger.records import PRODUCTION
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, toy_engine
 
 
-def run(runner: Runner, *names: str) -> tuple[Converged, list[tuple[str, str, str]]]:
+def run(engine: Engine, *names: str) -> tuple[Converged, list[tuple[str, str, str]]]:
     """Observe and converge; also tell which partitions were computed or reused."""
     did: list[tuple[str, str, str]] = []
-    runner.observe()
+    engine.observe()
     done = converge(
-        runner,
+        engine,
         names or None,
-        on_outcome=lambda need, _, outcome: did.append(
-            (need.stage, need.partition, "failed" if isinstance(outcome, Failure) else outcome.action.value)
+        on_outcome=lambda status, _, outcome: did.append(
+            (status.stage, status.partition, "failed" if isinstance(outcome, Failure) else outcome.action.value)
         ),
     )
     return done, did
 
 
-def digests(runner: Runner) -> dict[tuple[str, str], str]:
+def digests(engine: Engine) -> dict[tuple[str, str], str]:
     """The published content of every partition."""
-    published = runner.ledger.published(PRODUCTION, list(runner.graph.stages))
+    published = engine.ledger.published(PRODUCTION, list(engine.graph.stages))
     return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
 
 
@@ -36,13 +36,13 @@ def rebuilt(home: Path) -> dict[tuple[str, str], str]:
     shutil.rmtree(elsewhere, ignore_errors=True)
     elsewhere.mkdir()
     shutil.copytree(home / "landing", elsewhere / "landing")
-    runner = toy_runner(elsewhere)
-    run(runner)
-    return digests(runner)
+    engine = toy_engine(elsewhere)
+    run(engine)
+    return digests(engine)
 
 
-def total(runner: Runner, name: str, partition: str) -> int:
-    return int(runner.reader.read(name, [partition]).collect()["total"].sum())
+def total(engine: Engine, name: str, partition: str) -> int:
+    return int(engine.reader.read(name, [partition]).collect()["total"].sum())
 
 
 def with_other(other: AnyStage) -> tuple[AnyStage, ...]:

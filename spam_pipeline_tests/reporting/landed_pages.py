@@ -10,18 +10,18 @@ from pathlib import Path
 import polars as pl
 
 from spam_pipeline.partitions import statement_months
-from spam_pipeline.protocol.claims import Claims
-from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.graph import StageGraph
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.partition import WHOLE
-from spam_pipeline.protocol.records import PRODUCTION
-from spam_pipeline.protocol.runner import Runner
-from spam_pipeline.protocol.stage import Source, stage
-from spam_pipeline.protocol.store import Store
+from spam_pipeline.protocol import WHOLE, LandedFile, Source, column_types, stage
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Claims,
+    Engine,
+    LandingZone,
+    Ledger,
+    StageGraph,
+    Store,
+    converge,
+    open_engine,
+)
 from spam_pipeline.reporting.assets import report_pages
 from spam_pipeline.reporting.contracts import Reports
 from spam_pipeline_tests.pages import parsed_page
@@ -46,11 +46,11 @@ def reports(landed_pages: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
     yield WHOLE, pl.DataFrame(rows, schema=column_types(Reports), orient="row")
 
 
-def open_pages(home: Path) -> Runner:
-    """A runner over a home; its reports lie in the folder `reports` of it."""
+def open_pages(home: Path) -> Engine:
+    """A engine over a home; its reports lie in the folder `reports` of it."""
     home.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{home / 'ledger.db'}"
-    return Runner(
+    return open_engine(
         graph=StageGraph([reports, report_pages], [landed_pages], {"reports_folder": str(home / "reports")}),
         ledger=Ledger(url),
         store=Store(str(home / "store"), home / "cache"),
@@ -79,8 +79,8 @@ def publish_pages(home: Path, month: str, pages: Mapping[str, int]) -> list[str]
 
 def converge_pages(home: Path) -> list[str]:
     """Converge, and return what failed."""
-    runner = open_pages(home)
-    runner.observe()
-    failed = [item.error for item in converge(runner).failed]
-    runner.ledger.close()
+    engine = open_pages(home)
+    engine.observe()
+    failed = [item.error for item in converge(engine).failed]
+    engine.ledger.close()
     return failed

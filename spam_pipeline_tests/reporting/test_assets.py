@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.protocol.selection import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, SamePartition
+from spam_pipeline.protocol import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, SamePartition
 from spam_pipeline.reporting.assets import (
     STAGES,
     incident_plays,
@@ -13,7 +13,7 @@ from spam_pipeline.reporting.assets import (
     warehouse,
     widget_counts,
 )
-from spam_pipeline_tests.kept_promises import as_declared, needless_columns
+from spam_pipeline_tests.contract_helpers import as_declared, needless_columns
 from spam_pipeline_tests.reporting.conftest import PlaysOf
 
 
@@ -47,7 +47,7 @@ def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> Non
             "spam_by_type": DaysOfMonth(),
             "incident_plays": DaysOfMonth(),
             "incidents": PartsOfMonth(),
-            "royalty_grounds": SamePartition(),
+            "statement_basis": SamePartition(),
             "royalty_statements": SamePartition(),
             "royalty_adjustments": SamePartition(),
         },

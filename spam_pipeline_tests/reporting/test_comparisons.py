@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from spam_pipeline.reporting import assets
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.contracts import PlaysBySpamProbability
-from spam_pipeline_tests.kept_promises import findings_about
+from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.reporting.conftest import PlaysOf
 
 DAY = date(2027, 1, 5)

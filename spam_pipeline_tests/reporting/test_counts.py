@@ -22,7 +22,7 @@ from spam_pipeline.reporting.contracts import (
     WidgetCounts,
 )
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, REPORTING_TOLERANCE
-from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
 
 Play = Mapping[str, Any]
 PlaysOf = Callable[[Iterable[Play]], pl.LazyFrame]

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import ask, connect

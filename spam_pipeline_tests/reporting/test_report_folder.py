@@ -7,7 +7,8 @@ import pytest
 
 from spam_pipeline.pages.changes import bare_page, recipe_of
 from spam_pipeline.pages.page_builder import index_page
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol.operating import run_partition
 from spam_pipeline.reporting.contracts import Reports
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.page_contents.index import indexed_months
@@ -113,8 +114,8 @@ def test_a_delivery_that_is_cut_off_leaves_whole_pages_and_is_made_again(tmp_pat
         assert bare_page(text) in {a_page(about, plays) for about in ("", "a", "b") for plays in (1, 2)}
     assert delivered(str(tmp_path / "reports")) is None, "not even the edition before, whose pages may be replaced"
     place.rmdir()
-    runner = open_pages(tmp_path)
-    runner.run_partition("report_pages", "all")
+    engine = open_pages(tmp_path)
+    run_partition(engine, "report_pages", "all")
     assert delivered(str(tmp_path / "reports")) == published(tmp_path) != first
     assert [bare_page(page(tmp_path, about)) for about in ("", "a", "b")] == [
         a_page(about, 2) for about in ("", "a", "b")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.delivery import Delivery
+from spam_pipeline.protocol import Delivery
 from spam_pipeline.reporting.errors import TargetUnreachable
 from spam_pipeline.reporting.report_folder import report_delivery
 from spam_pipeline.reporting.warehouse import warehouse_delivery

@@ -15,13 +15,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.protocol.reader import HISTORY_TYPES
+from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol.storage.reader import HISTORY_TYPES
 from spam_pipeline.reporting import assets, warehouse
 from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.warehouse import delivered
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 
 Publish = Callable[[str, str, str, pl.DataFrame], dict[str, Any]]
 

@@ -7,23 +7,14 @@ from uuid import uuid4
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
+from spam_pipeline.operations.issued_documents import land, landed_document
+from spam_pipeline.protocol import Contract, LandedFile
+from spam_pipeline.protocol.operating import LandingZone
 from spam_pipeline.royalties.adjustments import Side, adjustments
-from spam_pipeline.royalties.contracts import LINE, IssuedGrounds, IssuedPayments, IssuedStatements
-from spam_pipeline.royalties.document import (
-    VERSION_TYPES,
-    Document,
-    grounds_in,
-    land,
-    landed_document,
-    lines_in,
-    lines_of,
-    payments_in,
-)
-from spam_pipeline.royalties.grounds import grounds_of
+from spam_pipeline.royalties.contracts import LINE, IssuedBasis, IssuedPayments, IssuedStatements
+from spam_pipeline.royalties.document import VERSION_TYPES, Document, basis_in, lines_in, lines_of, payments_in
 from spam_pipeline.royalties.payments import Account, payments
+from spam_pipeline.royalties.statement_basis import basis_of
 from spam_pipeline.royalties.statements import statement
 from spam_pipeline_tests.royalties.months import MONTH, Month
 
@@ -52,20 +43,20 @@ class Books:
         case = self.cases[month]
         return statement(MONTH, case.usage(), case.terms()).with_columns(month=pl.lit(month))
 
-    def grounds(self, month: str) -> pl.LazyFrame:
+    def basis(self, month: str) -> pl.LazyFrame:
         case = self.cases[month]
-        return grounds_of(MONTH, case.usage(), case.terms())
+        return basis_of(MONTH, case.usage(), case.terms())
 
     def issued_lines(self, about: str | None = None) -> pl.LazyFrame:
         return _joined(IssuedStatements, [lines_in(file) for file in self.issued.values()], about)
 
-    def issued_grounds(self, about: str) -> pl.LazyFrame:
-        return _joined(IssuedGrounds, [grounds_in(file) for file in self.issued.values()], about)
+    def issued_basis(self, about: str) -> pl.LazyFrame:
+        return _joined(IssuedBasis, [basis_in(file) for file in self.issued.values()], about)
 
     def adjustments(self, month: str) -> pl.LazyFrame:
         return adjustments(
-            Side(self.statement(month), self.grounds(month)),
-            Side(self.issued_lines(month), self.issued_grounds(month)),
+            Side(self.statement(month), self.basis(month)),
+            Side(self.issued_lines(month), self.issued_basis(month)),
             self.cases[month].usage(),
             self.content(month),
         )
@@ -87,7 +78,7 @@ class Books:
     def issue(self, month: str) -> None:
         settled = {key: self.adjustments(key).collect() for key in self.issued}
         adjusted = [key for key, lines in settled.items() if not lines.is_empty()]
-        grounds = [self.grounds(key).collect().with_columns(month=pl.lit(key)) for key in (*adjusted, month)]
+        basis = [self.basis(key).collect().with_columns(month=pl.lit(key)) for key in (*adjusted, month)]
         document = Document(
             month=month,
             issued_by="Ada",
@@ -95,7 +86,7 @@ class Books:
             versions=pl.DataFrame(schema=VERSION_TYPES),
             lines=lines_of(self.statement(month), self.content(month), [settled[key].lazy() for key in adjusted]),
             payments=self.payments(month).collect(),
-            grounds=pl.concat(grounds).lazy(),
+            basis=pl.concat(basis).lazy(),
         )
         self.issued[month] = landed_document(self.zone, month, land(document, self.zone))
 

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Revenue, Rights
-from spam_pipeline.protocol.contract import Contract, column_types
+from spam_pipeline.protocol import Contract, column_types
 from spam_pipeline.royalties.contracts import AGREED, RULES, USER_CENTRIC, RoyaltyUsage
 from spam_pipeline.royalties.statements import Terms, statement
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.protocol.limit import breaches
-from spam_pipeline.royalties.contracts import LINE, IssuedGrounds, IssuedStatements, RoyaltyAdjustments, RoyaltyPayments
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline.protocol.operating import breaches
+from spam_pipeline.royalties.contracts import LINE, IssuedBasis, IssuedStatements, RoyaltyAdjustments, RoyaltyPayments
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 from spam_pipeline_tests.royalties.books import Books, added, by_currency, by_line
 from spam_pipeline_tests.royalties.months import (
     FIRST_ARRIVAL,
@@ -95,7 +95,7 @@ def test_what_is_issued_can_be_read_again_as_it_was(case: Month) -> None:
         ["month", "rule", "line", "payee_id", "plays", "amount_minor"],
     )
     assert findings_about(IssuedStatements, lines.lazy()) == []
-    assert findings_about(IssuedGrounds, books.issued_grounds(JANUARY)) == []
+    assert findings_about(IssuedBasis, books.issued_basis(JANUARY)) == []
     assert lines.select(columns).equals(books.statement(JANUARY).select(columns).collect())
     assert books.adjustments(JANUARY).collect().is_empty()
 

@@ -8,18 +8,18 @@ import polars as pl
 import pytest
 
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Revenue, Rights
-from spam_pipeline.protocol.contract import column_types
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.royalties.assets import (
     MOST_UNKNOWN,
     STAGES,
-    royalty_grounds,
     royalty_payments,
     royalty_statements,
     royalty_usage,
+    statement_basis,
 )
 from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays
-from spam_pipeline_tests.kept_promises import as_declared, needless_columns, numbers_of
+from spam_pipeline_tests.contract_helpers import as_declared, needless_columns, numbers_of
 from spam_pipeline_tests.royalties.books import Books
 from spam_pipeline_tests.royalties.months import Heard, Right, month
 
@@ -79,11 +79,11 @@ def inputs_of(stage: Any) -> dict[str, Any]:
         "royalty_statements": account.statements
         if stage is royalty_payments
         else royalty_statements(usage.filter(~late), **terms, partition=MONTH),
-        "royalty_grounds": royalty_grounds(usage, **terms, partition=MONTH),
+        "statement_basis": statement_basis(usage, **terms, partition=MONTH),
         "royalty_adjustments": account.adjustments,
         "issued_statements": books.issued_lines(MONTH),
         "issued_payments": account.issued_payments,
-        "issued_grounds": books.issued_grounds(MONTH),
+        "issued_basis": books.issued_basis(MONTH),
         "contents_read": {},
         "partition": NEXT_MONTH if stage is royalty_payments else MONTH,
     }
@@ -98,7 +98,7 @@ def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any) ->
 
 
 def test_money_is_made_of_declared_columns_alone() -> None:
-    whole = {"royalty_usage", "royalty_grounds", "issued_payments", "issued_grounds"}
+    whole = {"royalty_usage", "statement_basis", "issued_payments", "issued_basis"}
     for stage in COMPUTED:
         assert stage.selections.keys() - whole <= stage.reads.keys()
 

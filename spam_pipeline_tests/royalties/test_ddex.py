@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Accounts, Revenue, Tracks
-from spam_pipeline.protocol.contract import Contract, column_types
+from spam_pipeline.protocol import Contract, column_types
 from spam_pipeline.royalties.contracts import RoyaltyStatements, RoyaltyUsage
 from spam_pipeline.royalties.ddex import UNREGISTERED, Heard, Message, Sender, is_party_id, write_sales_report
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report

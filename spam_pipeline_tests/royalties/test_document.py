@@ -8,20 +8,18 @@ from uuid import uuid4
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.landing_zone import LandingZone
-from spam_pipeline.royalties.contracts import IssuedGrounds, IssuedPayments, IssuedStatements
+from spam_pipeline.operations.issued_documents import documents_of, land, landed_document
+from spam_pipeline.protocol import LandedFile
+from spam_pipeline.protocol.operating import LandingZone
+from spam_pipeline.royalties.contracts import IssuedBasis, IssuedPayments, IssuedStatements
 from spam_pipeline.royalties.document import (
     FORMAT,
     VERSION_TYPES,
     Document,
     WrongDocument,
+    basis_in,
     classify,
-    documents_of,
-    grounds_in,
     issued_documents,
-    land,
-    landed_document,
     lines_in,
     payments_in,
     versions_in,
@@ -35,7 +33,7 @@ NOTHING = Document(
     versions=pl.DataFrame([("plays", "2026-01-01", "r", "c", "v")], schema=VERSION_TYPES, orient="row"),
     lines=IssuedStatements.empty().drop("issued_in", "issued_by", "issued_at"),
     payments=IssuedPayments.empty().collect(),
-    grounds=IssuedGrounds.empty().drop("issued_in"),
+    basis=IssuedBasis.empty().drop("issued_in"),
 )
 
 
@@ -98,7 +96,7 @@ def test_only_documents_count_as_what_was_issued() -> None:
 def test_a_document_without_a_line_is_read_as_nothing() -> None:
     file = landed_as(*nothing_landed())
     assert list(lines_in(file)) == []
-    assert list(grounds_in(file)) == []
+    assert list(basis_in(file)) == []
     ((_, rows),) = payments_in(file)
     assert rows.is_empty()
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from spam_pipeline.protocol.errors import NotPublished
+from spam_pipeline.protocol import NotPublished
 from spam_pipeline.royalties.explanation import DoesNotAddUp, Evidence, explanation
 from spam_pipeline.royalties.payments import settled_by
 from spam_pipeline_tests.royalties.books import Books
@@ -31,8 +31,8 @@ def evidence(books: Books) -> Evidence:
         statement=books.statement(JANUARY),
         issued=books.issued_lines(JANUARY),
         adjustments=books.adjustments(JANUARY),
-        grounds=books.grounds(JANUARY),
-        issued_grounds=books.issued_grounds(JANUARY),
+        basis=books.basis(JANUARY),
+        issued_basis=books.issued_basis(JANUARY),
         usage=case.usage(),
         rights=case.terms().rights,
     )

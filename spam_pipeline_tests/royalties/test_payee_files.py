@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.protocol.contract import Contract, column_types
+from spam_pipeline.protocol import Contract, column_types
 from spam_pipeline.royalties.contracts import RoyaltyAdjustments, RoyaltyPayments, RoyaltyStatements
 from spam_pipeline.royalties.payee_files import lines_not_issued, payee_rows, place_of, write_payee_files
 

@@ -7,7 +7,7 @@ import pytest
 
 from spam_pipeline.royalties.contracts import RoyaltyPayments
 from spam_pipeline.royalties.payments import MINIMUM_PAYOUT_MINOR, on_its_own
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 from spam_pipeline_tests.royalties.books import Books
 from spam_pipeline_tests.royalties.months import Heard, Month, month, own
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.reference import PAYOUT_RULES
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.royalties.contracts import LINE, PRO_RATA, RULES, USER_CENTRIC, RoyaltyStatements
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 from spam_pipeline_tests.royalties.months import (
     UNCLAIMED,
     Agreement,

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.contracts import Accounts
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.assets import royalty_usage
 from spam_pipeline.royalties.contracts import EARNING, SHORT, SPAM, WITHHELD, RoyaltyUsage
 from spam_pipeline.royalties.usage import usage_of
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ClassifiedPlays
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 A_PLAY = {

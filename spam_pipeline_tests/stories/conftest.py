@@ -14,9 +14,8 @@ import polars as pl
 import pytest
 
 import spam_pipeline
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import PRODUCTION, Converged, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
@@ -28,10 +27,10 @@ Digests = Mapping[tuple[str, str], str]
 
 CONVERGE = """
 import json
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.execution.convergence import converge
 did = []
-done = converge(Pipeline().runner, on_outcome=lambda need, why, outcome: did.append(
+done = converge(Pipeline().engine, on_outcome=lambda need, why, outcome: did.append(
     (need.stage, need.partition, outcome.action.value, str(why))))
 print(json.dumps([did, done.computed, done.reused]))
 """
@@ -44,14 +43,16 @@ def open_pipeline(home: Path, **settings: Any) -> Pipeline:
 def run(pipeline: Pipeline) -> tuple[Converged, set[tuple[str, str]]]:
     """Observe and converge; also tell which partitions ran."""
     did: set[tuple[str, str]] = set()
-    pipeline.runner.observe()
-    done = converge(pipeline.runner, on_outcome=lambda need, _why, _outcome: did.add((need.stage, need.partition)))
+    pipeline.engine.observe()
+    done = converge(
+        pipeline.engine, on_outcome=lambda status, _why, _outcome: did.add((status.stage, status.partition))
+    )
     assert done.converged
     return done, did
 
 
 def digests(pipeline: Pipeline) -> Digests:
-    published = pipeline.runner.ledger.published(PRODUCTION, list(pipeline.graph.stages))
+    published = pipeline.engine.ledger.published(PRODUCTION, list(pipeline.graph.stages))
     return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
 
 

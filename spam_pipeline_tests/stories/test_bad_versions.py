@@ -11,12 +11,9 @@ import pytest
 
 from spam_pipeline.ingestion.assets import received_plays
 from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
-from spam_pipeline.pipeline import SOURCES, STAGES, Pipeline
-from spam_pipeline.protocol.convergence import Converged, converge
-from spam_pipeline.protocol.errors import NotPublished
-from spam_pipeline.protocol.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.landed_file import LandedFile
-from spam_pipeline.protocol.records import PRODUCTION
+from spam_pipeline.operations.pipeline import SOURCES, STAGES, Pipeline
+from spam_pipeline.protocol import LandedFile, NotPublished
+from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Converged, StageGraph, converge
 from spam_pipeline.reporting.assets import daily_plays
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.stories.conftest import START, a_play, land, open_pipeline
@@ -45,8 +42,8 @@ def with_code(home: Path, *changed: AnyStage) -> Pipeline:
 
 
 def run(pipeline: Pipeline) -> Converged:
-    pipeline.runner.observe()
-    done = converge(pipeline.runner)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine)
     assert done.converged
     return done
 
@@ -57,7 +54,7 @@ def held(done: Converged) -> set[str]:
 
 
 def digests(pipeline: Pipeline) -> dict[tuple[str, str], str]:
-    published = pipeline.runner.ledger.published(PRODUCTION, list(pipeline.graph.stages))
+    published = pipeline.engine.ledger.published(PRODUCTION, list(pipeline.graph.stages))
     return {(name, key): item.content for name, by_key in published.items() for key, item in by_key.items()}
 
 

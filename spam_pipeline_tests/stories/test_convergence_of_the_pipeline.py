@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
 from spam_pipeline_tests.stories.conftest import Digests, digests, land_play, open_pipeline, run
 
@@ -31,7 +31,7 @@ def plays_of(pipeline: Pipeline, day: str) -> pl.DataFrame:
 
 def test_every_stage_publishes_something_but_those_of_issued_months(home: Path) -> None:
     pipeline = open_pipeline(home)
-    nobody_issued = {"issued_statements", "issued_payments", "issued_grounds"}
+    nobody_issued = {"issued_statements", "issued_payments", "issued_basis"}
     assert {name for name, _ in digests(pipeline)} == set(pipeline.graph.stages) - nobody_issued
 
 
@@ -129,11 +129,11 @@ def test_readers_see_published_versions_while_a_convergence_runs(simulated: Path
 
 def test_records_in_are_records_out(home: Path) -> None:
     pipeline = open_pipeline(home)
-    runner = pipeline.runner
+    engine = pipeline.engine
     received = sum(
         version.rows + sum(part.rows for part in version.side_parts)
-        for key in runner.needs(["received_plays"])["received_plays"]
-        for version in [runner.reader.version("received_plays", key)]
+        for key in engine.planner.statuses(["received_plays"])["received_plays"]
+        for version in [engine.reader.version("received_plays", key)]
     )
     with pipeline.query() as connection:
         plays, rejected, arrived = connection.execute(
@@ -156,9 +156,9 @@ def test_records_in_are_records_out(home: Path) -> None:
 
 
 def _duplicates(pipeline: Pipeline) -> int:
-    days = pipeline.runner.needs(["plays"])["plays"]
+    days = pipeline.engine.planner.statuses(["plays"])["plays"]
     return sum(
-        version.rows_read - version.rows for day in days for version in [pipeline.runner.reader.version("plays", day)]
+        version.rows_read - version.rows for day in days for version in [pipeline.engine.reader.version("plays", day)]
     )
 
 

@@ -18,10 +18,9 @@ import polars as pl
 import pytest
 
 from spam_pipeline.definitions import build_definitions
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.decision import WrongDecision
-from spam_pipeline.protocol.errors import WrongPartition
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import WrongPartition
+from spam_pipeline.protocol.operating import WrongDecision, converge
 from spam_pipeline.royalties.contracts import LINE
 from spam_pipeline.royalties.issuing import NotIssued
 from spam_pipeline_tests.conftest import CommandLine
@@ -88,7 +87,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
     land_table(home, "reference/agreements.csv", ["payee_id,rule,valid_from", "payee 2,user_centric,2025-01-01"])
     land_incident(home, "suspected")
     land_rights(home, 600_000)
-    converged(open_pipeline(home)).runner.ledger.close()
+    converged(open_pipeline(home)).engine.ledger.close()
     return home
 
 
@@ -98,8 +97,8 @@ def home(over: Path, tmp_path: Path) -> Path:
 
 
 def converged(pipeline: Pipeline) -> Pipeline:
-    pipeline.runner.observe()
-    done = converge(pipeline.runner)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine)
     assert (done.failed, done.held) == ((), ())
     return pipeline
 
@@ -139,7 +138,7 @@ def change_everything(home: Path) -> None:
 def contents(pipeline: Pipeline) -> dict[tuple[str, str], str]:
     """What is published of all stages of money, by content."""
     stages = ["royalty_statements", "royalty_adjustments", "royalty_payments", "issued_statements", "issued_payments"]
-    published = pipeline.runner.ledger.published("production", stages)
+    published = pipeline.engine.ledger.published("production", stages)
     return {(stage, key): found.content for stage, by_key in published.items() for key, found in by_key.items()}
 
 
@@ -229,8 +228,8 @@ def test_of_an_issued_statement_nothing_can_be_changed(home: Path) -> None:
     content = document.read_bytes()
     document.chmod(0o644)
     document.write_bytes(content + b" ")
-    pipeline.runner.observe()
-    failed = converge(pipeline.runner, ["issued_statements"]).failed
+    pipeline.engine.observe()
+    failed = converge(pipeline.engine, ["issued_statements"]).failed
     assert "is not what was issued" in failed[0].error
     assert contents(pipeline) == before, "what is published stays"
 
@@ -240,8 +239,8 @@ def test_of_an_issued_statement_nothing_can_be_changed(home: Path) -> None:
     name = hashlib.sha256(forged.getvalue()).hexdigest()
     document.write_bytes(content)
     document.with_name(f"{name}.parquet").write_bytes(forged.getvalue())
-    pipeline.runner.observe()
-    assert converge(pipeline.runner, ["issued_statements"]).held
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["issued_statements"]).held
     assert contents(pipeline) == before
 
 
@@ -251,8 +250,8 @@ def test_a_document_that_is_gone_is_still_what_was_issued(home: Path) -> None:
     before = contents(converged(pipeline))
     content = document.read_bytes()
     document.unlink()
-    pipeline.runner.observe()
-    done = converge(pipeline.runner)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine)
     assert "issued_statements 2026-01: what it was made from is gone: restore it" in done.held
     assert contents(pipeline) == before
     with pytest.raises(NotIssued, match="issued already, and its document is gone: restore it"):
@@ -321,7 +320,7 @@ def test_of_two_people_who_issue_at_once_one_does_and_the_other_is_told(home: Pa
 
 DIE = """
 import os, signal
-from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import landing_zone
 landing_zone.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Pipeline().issue("2026-01", by="Ada")
@@ -337,9 +336,9 @@ def test_a_killed_process_issues_nothing_and_leaves_nothing_in_the_way(home: Pat
     died = subprocess.run([sys.executable, "-c", DIE], env=environment, check=False)
     assert died.returncode == -signal.SIGKILL
     pipeline = open_pipeline(home)
-    assert pipeline.runner.observe() == []
+    assert pipeline.engine.observe() == []
     issued = pipeline.issue(JANUARY, by="Ada")
-    (seen,) = pipeline.runner.observe()
+    (seen,) = pipeline.engine.observe()
     assert (seen.path, seen.partition) == (issued.document, JANUARY)
 
 
@@ -366,7 +365,7 @@ def test_a_month_is_issued_in_its_turn_in_production_and_when_it_is_over_and_set
     converged(pipeline)
     (version, _) = pipeline.versions("plays", "2026-01-20")[-1]
     pipeline.decide("reject", version.recipe, by="Ada", reason="counted twice")
-    converge(pipeline.runner)
+    converge(pipeline.engine)
     assert "plays 2026-01-20 is held" in refusal(JANUARY)
     pipeline.decide("accept", version.recipe, by="Ada", reason="it was right")
     converged(pipeline)
@@ -383,14 +382,14 @@ def test_a_model_that_is_held_keeps_nobody_from_issuing_by_the_verdicts_of_the_o
     land_incident(home, "confirmed")
     _, (newest, _) = converged(pipeline).versions("spam_model")
     pipeline.decide("reject", newest.recipe, by="Ada", reason="worse than the one before")
-    assert converge(pipeline.runner).held == ("spam_model all: its version was refused",)
+    assert converge(pipeline.engine).held == ("spam_model all: its version was refused",)
     (declared, _) = pipeline.versions("incidents")[-1]
     pipeline.decide("reject", declared.recipe, by="Ada", reason="somebody else's")
-    converge(pipeline.runner)
+    converge(pipeline.engine)
     with pytest.raises(NotIssued, match="incidents all is held"):
         pipeline.issue(JANUARY, by="Ada")
     pipeline.decide("accept", declared.recipe, by="Ada", reason="it was ours")
-    converge(pipeline.runner)
+    converge(pipeline.engine)
     assert pipeline.issue(JANUARY, by="Ada").month == JANUARY
 
 

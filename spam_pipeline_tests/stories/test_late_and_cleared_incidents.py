@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spam_pipeline.pipeline import Pipeline
+from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.royalties.contracts import EARNING, LINE, SPAM, WITHHELD
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE

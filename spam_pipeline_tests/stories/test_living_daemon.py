@@ -23,13 +23,12 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.automation import CONVERGENCE
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.needs import State
-from spam_pipeline.protocol.records import PRODUCTION, Publication, Version
+from spam_pipeline.protocol import Version
+from spam_pipeline.protocol.operating import PRODUCTION, Publication, State, converge
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.stories.conftest import KEY, START, land_play, open_pipeline
@@ -51,7 +50,7 @@ class Told:
     action: str
 
 
-NOBODY_ISSUED = {"issued_statements", "issued_payments", "issued_grounds"}
+NOBODY_ISSUED = {"issued_statements", "issued_payments", "issued_basis"}
 
 
 @dataclass
@@ -90,12 +89,12 @@ class Daemon:
 
     def mark(self) -> None:
         """Remember how far the ledger is now."""
-        known = self.pipeline.runner.ledger.publications_after(0, PRODUCTION)
+        known = self.pipeline.engine.ledger.publications_after(0, PRODUCTION)
         self.marks.append(known[-1][0].id)
 
     def published(self) -> list[tuple[Publication, Version]]:
         """What was published since the last mark."""
-        after = self.pipeline.runner.ledger.publications_after(self.marks[-1], PRODUCTION)
+        after = self.pipeline.engine.ledger.publications_after(self.marks[-1], PRODUCTION)
         return [(publication, found[0]) for publication, found in after if found]
 
     def partitions(self, stage: str) -> set[str]:
@@ -104,7 +103,7 @@ class Daemon:
 
     def versions(self) -> int:
         """How many versions there are of everything."""
-        stages = self.pipeline.runner.needs()
+        stages = self.pipeline.engine.planner.statuses()
         return sum(len(self.pipeline.versions(name, key)) for name, by_key in stages.items() for key in by_key)
 
     def told(self, stage: str, partition: str | None) -> Told | None:
@@ -120,7 +119,7 @@ class Daemon:
 
     def is_told_of_all(self) -> bool:
         """Whether the instance shows the version that is published, for every partition of every stage."""
-        published = self.pipeline.runner.ledger.published(PRODUCTION, list(self.pipeline.graph.stages))
+        published = self.pipeline.engine.ledger.published(PRODUCTION, list(self.pipeline.graph.stages))
         return all(
             (told := self.told(stage, None if key == "all" else key)) is not None and told.content == version.content
             for stage, by_key in published.items()
@@ -153,8 +152,8 @@ class Daemon:
         return int(found[1])
 
     def _unsettled(self) -> set[str]:
-        needs = self.pipeline.runner.needs()
-        states = {name: {need.state for need in by_key.values()} for name, by_key in needs.items()}
+        statuses = self.pipeline.engine.planner.statuses()
+        states = {name: {status.state for status in by_key.values()} for name, by_key in statuses.items()}
         return {
             name for name, seen in states.items() if seen != ({State.FRESH} if name not in NOBODY_ISSUED else set())
         }
@@ -177,8 +176,8 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     home, project, dagster_home = tmp_path / "home", tmp_path / "project", tmp_path / "dagster"
     simulate(home, days=len(DAYS), plays_per_day=300, seed=11, start=START)
     pipeline = open_pipeline(home)
-    pipeline.runner.observe()
-    converge(pipeline.runner, ["plays"])
+    pipeline.engine.observe()
+    converge(pipeline.engine, ["plays"])
     shutil.copytree(ROOT / "spam_pipeline", project / "spam_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "workspace.yaml", project)
     replace_in(project / "spam_pipeline/orchestration/sensors.py", "_SECONDS = 10\n", "_SECONDS = 1\n")
@@ -262,7 +261,7 @@ def republishes_what_an_edited_definition_touches(daemon: Daemon) -> None:
     daemon.mark()
     daemon.edit("trust_and_safety/contracts.py", "REPORTING_TOLERANCE = 0.8\n", "REPORTING_TOLERANCE = 0.95\n")
     daemon.wait(lambda: "all" in daemon.partitions("warehouse"), "the warehouse is delivered again")
-    causes = {item.partition: item.occasion.cause for item, _ in daemon.published() if item.stage == "classified_plays"}
+    causes = {item.partition: item.trigger.cause for item, _ in daemon.published() if item.stage == "classified_plays"}
     assert causes == dict.fromkeys(DAYS, "code: spam_pipeline.trust_and_safety.contracts.REPORTING_TOLERANCE")
     assert not {"plays", "play_signals", "royalty_usage"} & {item.stage for item, _ in daemon.published()}
     daemon.wait(daemon.is_told_of_all, "the instance shows what the edit led to")
@@ -276,7 +275,7 @@ def computes_nothing_when_the_edit_is_taken_back(daemon: Daemon) -> None:
     daemon.edit("trust_and_safety/contracts.py", "REPORTING_TOLERANCE = 0.95\n", "REPORTING_TOLERANCE = 0.8\n")
     daemon.wait_until_fresh()
     daemon.wait(daemon.is_told_of_all, "the instance shows the versions of before")
-    assert {(item.stage, item.partition): item.occasion.action for item, _ in daemon.published()} == dict.fromkeys(
+    assert {(item.stage, item.partition): item.trigger.action for item, _ in daemon.published()} == dict.fromkeys(
         touched, "reused"
     )
     assert daemon.versions() == before

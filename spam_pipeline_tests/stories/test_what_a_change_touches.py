@@ -72,7 +72,7 @@ def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> 
         *((stage, FAR_DAY) for stage in DAILY_STAGES),
         *(
             (stage, "2026-01")
-            for stage in ("royalty_statements", "royalty_grounds", "royalty_adjustments", "royalty_payments")
+            for stage in ("royalty_statements", "statement_basis", "royalty_adjustments", "royalty_payments")
         ),
         ("royalty_payments", "2026-11"),
         ("reports", "2026-01"),

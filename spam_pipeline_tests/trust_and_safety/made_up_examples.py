@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import LabelledExamples
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
 

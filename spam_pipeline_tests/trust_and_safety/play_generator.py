@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import (
     ACCOUNT,
     TRACK,

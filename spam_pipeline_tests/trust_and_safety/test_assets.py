@@ -5,9 +5,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Revenue
-from spam_pipeline.protocol.code_version import code_version
-from spam_pipeline.protocol.contract import Contract
-from spam_pipeline.protocol.selection import EveryPartition, PartNamedAlike, PartsUpToMonth, SamePartition, TrailingDays
+from spam_pipeline.protocol import (
+    Contract,
+    EveryPartition,
+    PartForPartition,
+    PartsUpToMonth,
+    SamePartition,
+    TrailingDays,
+    code_version,
+)
 from spam_pipeline.trust_and_safety.assets import (
     STAGES,
     classified_plays,
@@ -17,7 +23,7 @@ from spam_pipeline.trust_and_safety.assets import (
     spam_model,
 )
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK
-from spam_pipeline_tests.kept_promises import as_declared, findings_about, needless_columns
+from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns
 from spam_pipeline_tests.trust_and_safety.play_generator import FACTS, bot_farm, day, farm_incident, organic, together
 
 FRAMES = tuple(stage for stage in STAGES if stage is not spam_model)
@@ -78,7 +84,7 @@ def test_the_same_inputs_give_the_same_rows(known: dict[str, Any]) -> None:
 
 def test_the_stages_read_what_their_consumers_were_told() -> None:
     read = {stage.name: dict(stage.selections) for stage in STAGES}
-    same, alike, week = SamePartition(), PartNamedAlike(), TrailingDays(7)
+    same, alike, week = SamePartition(), PartForPartition(), TrailingDays(7)
     assert read == {
         "entity_facts": {"plays": same, "tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
         "play_signals": {"plays": week, "entity_facts": week},

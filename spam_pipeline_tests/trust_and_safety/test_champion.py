@@ -3,8 +3,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol import Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import Figured, Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.champion import (
     CHAMPION,
@@ -41,7 +40,7 @@ def model(
 
 
 def findings(challenger: Fingerprint, champion: Fingerprint | None) -> list[Finding]:
-    history = [] if champion is None else [Past("all", champion)]
+    history = [] if champion is None else [HistoricFingerprint("all", champion)]
     return list(findings_against_champion(challenger, history))
 
 

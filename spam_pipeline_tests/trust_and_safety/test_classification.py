@@ -6,9 +6,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Severity
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol import HistoricFingerprint, Severity
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.classification import DIGITS, classify
 from spam_pipeline.trust_and_safety.contracts import DECLARED, POLICY, ClassifiedPlays, PlaySignals, with_named_reasons
 from spam_pipeline.trust_and_safety.model import SpamModel
@@ -16,7 +15,7 @@ from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
 from spam_pipeline.trust_and_safety.training import learned
-from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKER,
     FAN,
@@ -212,7 +211,9 @@ def test_a_track_that_is_suddenly_everywhere_is_a_finding_with_evidence() -> Non
         for number in range(LAST)
         for plays in [organic(number)]
     ]
-    history = [Past(day(number), fingerprint_of(ClassifiedPlays, frame)) for number, frame in enumerate(days)]
+    history = [
+        HistoricFingerprint(day(number), fingerprint_of(ClassifiedPlays, frame)) for number, frame in enumerate(days)
+    ]
     assert list(ClassifiedPlays.findings(history[-1].fingerprint, history[:-1])) == []
     (finding,) = ClassifiedPlays.findings(fingerprint_of(ClassifiedPlays, verdicts(policy_model()).lazy()), history)
     assert (finding.rule, finding.about) == ("spike", f"track t{RELEASE}")

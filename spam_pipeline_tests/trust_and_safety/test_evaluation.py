@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Revenue
 from spam_pipeline.protocol.fingerprint import Recorded
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE, LabelledExamples
 from spam_pipeline.trust_and_safety.evaluation import MIN_ARTIST_PLAYS, UNKNOWN, evaluation_of, rows_of
 from spam_pipeline.trust_and_safety.evaluation_contract import (
@@ -35,7 +35,7 @@ from spam_pipeline.trust_and_safety.evaluation_contract import (
 )
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.training import MIN_DAYS_TO_HOLD_OUT, SPAM_PRIOR, WEAK_WEIGHT, train
-from spam_pipeline_tests.kept_promises import findings_about, fingerprint_of, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import farm_examples, policy_model
 
 WHOLE_KINDS = [ALL, ATTACK_TYPE, COUNTRY, TIER, TRACK_AGE, LISTENER, NETWORK]

@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Accounts, Tracks
-from spam_pipeline.protocol.code_version import code_version
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import code_version, column_types
 from spam_pipeline.trust_and_safety.assets import entity_facts
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, USER_AGENT, EntityFacts
 from spam_pipeline.trust_and_safety.facts import facts_of_day, most_played_user_agents
-from spam_pipeline_tests.kept_promises import as_declared, findings_about, needless_columns, numbers_of
+from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import moment, plays_of
 
 Row = dict[str, Any]

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import EntityFacts, LabelledExamples, PlaySignals
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, declared
 from spam_pipeline.trust_and_safety.labelled_examples import MAX_EXAMPLES_OF_INCIDENT, WEAK_EXAMPLES, examples_of_day
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
-from spam_pipeline_tests.kept_promises import findings_about
+from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKED_TRACK,
     ATTACKER,

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit  # type: ignore[import-untyped]  # no types shipped
 from sklearn.linear_model import LogisticRegression, SGDClassifier  # type: ignore[import-untyped]  # no types shipped
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import LabelledExamples, PlaySignals
 from spam_pipeline.trust_and_safety.model import SpamModel, evidence, fitted, intercept, is_spam_model
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix

@@ -14,9 +14,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, SGDClassifier  # type: ignore[import-untyped]  # no types shipped
 from skops import io as skops_io  # type: ignore[import-untyped]  # no types shipped
 
-from spam_pipeline.protocol.finding import Severity
+from spam_pipeline.protocol import Severity
 from spam_pipeline.protocol.fingerprint import Recorded, fingerprint_from_json, fingerprint_to_json, numbers
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.champion import findings_against_champion
 from spam_pipeline.trust_and_safety.model import SpamModel, is_spam_model
 from spam_pipeline.trust_and_safety.model_file import SIGNALS_ON_THEIR_SCALE, SPAM_MODEL, UntrustedModel

@@ -20,7 +20,7 @@ EXACT = 1.5 * 10.0**-DIGITS
 TOLERANCES = {"called": REPORTING_TOLERANCE, "withheld": ROYALTY_TOLERANCE}
 
 
-class Judged(NamedTuple):
+class AuditBasis(NamedTuple):
     """Examples with their label, a probability in whole percent, and a weight."""
 
     is_spam: Labels
@@ -29,19 +29,19 @@ class Judged(NamedTuple):
 
 
 @st.composite
-def judged(draw: st.DrawFn) -> Judged:
+def audited(draw: st.DrawFn) -> AuditBasis:
     rows = draw(
         st.lists(st.tuples(st.booleans(), st.integers(0, 100), st.integers(1, 9)), min_size=1, max_size=60),
         label="label, percent and weight of each example",
     )
     is_spam, percent, weight = zip(*rows, strict=True)
-    return Judged(np.array(is_spam), np.array(percent) / 100, np.array(weight, dtype=np.float64))
+    return AuditBasis(np.array(is_spam), np.array(percent) / 100, np.array(weight, dtype=np.float64))
 
 
 @st.composite
-def judged_of_both_kinds(draw: st.DrawFn) -> Judged:
-    found = draw(judged())
-    return Judged(
+def judged_of_both_kinds(draw: st.DrawFn) -> AuditBasis:
+    found = draw(audited())
+    return AuditBasis(
         np.append(found.is_spam, [True, False]),
         np.append(found.probability, [0.9, 0.1]),
         np.append(found.weight, [1.0, 2.0]),
@@ -50,7 +50,7 @@ def judged_of_both_kinds(draw: st.DrawFn) -> Judged:
 
 @settings(deadline=None)
 @given(judged_of_both_kinds())
-def test_the_figures_are_those_of_scikit_learn(examples: Judged) -> None:
+def test_the_figures_are_those_of_scikit_learn(examples: AuditBasis) -> None:
     is_spam, probability, weight = examples
     found = figures(*examples)
     assert found["pr_auc"] == pytest.approx(
@@ -68,8 +68,8 @@ def test_the_figures_are_those_of_scikit_learn(examples: Judged) -> None:
 
 
 @settings(deadline=None)
-@given(judged())
-def test_error_and_calibration_are_what_adding_up_one_by_one_gives(examples: Judged) -> None:
+@given(audited())
+def test_error_and_calibration_are_what_adding_up_one_by_one_gives(examples: AuditBasis) -> None:
     rows = list(zip(*(column.tolist() for column in examples), strict=True))
     whole = sum(weight for *_, weight in rows)
     bins: dict[int, list[tuple[bool, float, float]]] = {}
@@ -86,8 +86,8 @@ def test_error_and_calibration_are_what_adding_up_one_by_one_gives(examples: Jud
 
 
 @settings(deadline=None)
-@given(judged())
-def test_a_reliability_curve_accounts_for_every_example_and_for_all_spam(examples: Judged) -> None:
+@given(audited())
+def test_a_reliability_curve_accounts_for_every_example_and_for_all_spam(examples: AuditBasis) -> None:
     curve = reliability(*examples)
     assert sum(share for share, *_ in curve) == pytest.approx(1)
     spam = (examples.weight * examples.is_spam).sum() / examples.weight.sum()
@@ -101,20 +101,20 @@ def test_probability_one_falls_into_the_last_bin_and_a_bin_begins_with_its_lower
 
 
 @settings(deadline=None)
-@given(judged())
-def test_an_example_of_weight_three_counts_like_three_examples(examples: Judged) -> None:
+@given(audited())
+def test_an_example_of_weight_three_counts_like_three_examples(examples: AuditBasis) -> None:
     times = examples.weight.astype(np.int64)
-    repeated = Judged(
+    repeated = AuditBasis(
         np.repeat(examples.is_spam, times), np.repeat(examples.probability, times), np.ones(int(times.sum()))
     )
     assert figures(*repeated) == pytest.approx(figures(*examples), abs=EXACT)
 
 
 @settings(deadline=None)
-@given(judged(), st.integers(0, 1_000))
-def test_the_order_of_the_examples_does_not_matter(examples: Judged, seed: int) -> None:
+@given(audited(), st.integers(0, 1_000))
+def test_the_order_of_the_examples_does_not_matter(examples: AuditBasis, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(examples.weight))
-    shuffled = Judged(*(column[order] for column in examples))
+    shuffled = AuditBasis(*(column[order] for column in examples))
     assert figures(*shuffled) == pytest.approx(figures(*examples), abs=EXACT)
 
 
@@ -155,7 +155,7 @@ def test_a_figure_that_has_nothing_to_stand_on_is_left_out() -> None:
 @settings(deadline=None)
 @given(judged_of_both_kinds(), st.sampled_from([0.005, 0.03, 0.5]))
 def test_at_a_prevalence_spam_weighs_so_much_and_proportions_within_a_label_stay(
-    examples: Judged, prevalence: float
+    examples: AuditBasis, prevalence: float
 ) -> None:
     is_spam, _, raw = examples
     weight = at_prevalence(is_spam, raw, prevalence)
@@ -167,7 +167,7 @@ def test_at_a_prevalence_spam_weighs_so_much_and_proportions_within_a_label_stay
 
 @settings(deadline=None)
 @given(judged_of_both_kinds(), st.sampled_from([0.005, 0.03, 0.5]))
-def test_recall_and_false_positives_do_not_depend_on_the_prevalence(examples: Judged, prevalence: float) -> None:
+def test_recall_and_false_positives_do_not_depend_on_the_prevalence(examples: AuditBasis, prevalence: float) -> None:
     is_spam, probability, raw = examples
     figures_at = figures(is_spam, probability, at_prevalence(is_spam, raw, prevalence))
     as_they_are = figures(*examples)

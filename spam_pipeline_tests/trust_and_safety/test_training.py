@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding
-from spam_pipeline.protocol.limit import breaches
+from spam_pipeline.protocol import Finding, HistoricFingerprint
+from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.champion import findings_against_champion
 from spam_pipeline.trust_and_safety.contracts import ROYALTY_TOLERANCE, LabelledExamples
 from spam_pipeline.trust_and_safety.model import SpamModel
@@ -321,4 +320,4 @@ def test_a_model_whose_labels_were_turned_over_is_refused_beside_the_one_before(
 
 def against(champion: SpamModel, challenger: pl.DataFrame) -> list[Finding]:
     known, new = SPAM_MODEL.fingerprint(champion), SPAM_MODEL.fingerprint(train(challenger.lazy()))
-    return list(findings_against_champion(new, [Past("all", known)]))
+    return list(findings_against_champion(new, [HistoricFingerprint("all", known)]))

@@ -88,14 +88,17 @@ def expected_of(history: Numbers, moments: Sequence[Moment], seen: Numbers, now:
     """
     floor = np.maximum(history.variances.mean(axis=0), _EXACT)
     fits = [_fit(explanation, moments, now, history.values, floor) for explanation in _explanations(moments, now)]
-    judged = [(fit, _reach(fit, floor, seen.variances, chance)) for fit in fits]
+    evaluated = [(fit, _reach(fit, floor, seen.variances, chance)) for fit in fits]
     distances = np.stack(
-        [np.where(_counts(fit, fits, floor), abs(seen.values - fit.expected) / reach, np.inf) for fit, reach in judged]
+        [
+            np.where(_counts(fit, fits, floor), abs(seen.values - fit.expected) / reach, np.inf)
+            for fit, reach in evaluated
+        ]
     )
     best, columns = distances.argmin(axis=0), np.arange(floor.size)
     return Expected(
-        np.stack([fit.expected for fit, _ in judged])[best, columns],
-        np.stack([reach for _, reach in judged])[best, columns],
+        np.stack([fit.expected for fit, _ in evaluated])[best, columns],
+        np.stack([reach for _, reach in evaluated])[best, columns],
     )
 
 

@@ -55,14 +55,14 @@ def mix_of(history: Floats, moments: Sequence[Moment], seen: Floats, now: Moment
     The pool is that of the same weekday where the history itself shows that weekdays differ; otherwise all belong together. A
     past partition that is an outlier among the others, and is of another weekday, is left out.
     """
-    alike = _pool_of_all(history)
-    outlier = _outlier(alike, moments, now)
+    pooled = _pool_of_all(history)
+    outlier = _outlier(pooled, moments, now)
     if outlier is not None:
         history = np.delete(history, outlier, axis=0)
         moments = [moment for place, moment in enumerate(moments) if place != outlier]
-        alike = _pool_of_all(history)
+        pooled = _pool_of_all(history)
     weekly = _pools_by_weekday(history, moments, now)
-    pools = weekly if weekly and _do_weekdays_differ(alike, weekly) else alike
+    pools = weekly if weekly and _do_weekdays_differ(pooled, weekly) else pooled
     return _held_against(pools, seen, chance)
 
 
@@ -143,15 +143,15 @@ def _outlier(pools: _Pools, moments: Sequence[Moment], now: Moment) -> int | Non
     return worst if distances[worst] > max(by_history, chi_square(chance, len(pools.now) - 1)) else None
 
 
-def _do_weekdays_differ(alike: _Pools, weekly: _Pools) -> bool:
+def _do_weekdays_differ(pooled: _Pools, weekly: _Pools) -> bool:
     """Whether days are significantly closer to others of their weekday than to all: an F test of the dispersion explained.
 
     Each distance estimates the same dispersion when weekdays are alike (McCullagh and Nelder 1989, ch. 4.5), so their mean
     times the degrees of freedom is a deviance; it is at least that of independent rows. As if the mix moved along one line only,
     which is the most cautious.
     """
-    apart = _distances(alike.parts, alike.pools).mean()
-    within = max(_distances(weekly.parts, weekly.pools).mean(), len(alike.now) - 1)
-    more = alike.freedom - weekly.freedom
-    explained = (alike.freedom * apart - weekly.freedom * within) / more
+    apart = _distances(pooled.parts, pooled.pools).mean()
+    within = max(_distances(weekly.parts, weekly.pools).mean(), len(pooled.now) - 1)
+    more = pooled.freedom - weekly.freedom
+    explained = (pooled.freedom * apart - weekly.freedom * within) / more
     return bool(explained > f_ratio(_CHANCE_OF_RICHER, more, weekly.freedom) * within)

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import NamedTuple
 
-from spam_pipeline.protocol.errors import WrongPartition
+from spam_pipeline.protocol.foundation.errors import WrongPartition
 
 _DAY_LENGTH = len("2026-01-05")
 

@@ -9,7 +9,7 @@ from spam_pipeline.protocol.fingerprint.distributions import LN_GROWTH, NULL, RE
 from spam_pipeline.protocol.fingerprint.entropy import entropy_of
 from spam_pipeline.protocol.fingerprint.key_sample import LISTED, SAMPLED, KeySample, Top, most_frequent
 from spam_pipeline.protocol.fingerprint.measured import Summed
-from spam_pipeline.protocol.fingerprint.measures import JUDGED, Drift, Found, Measure, integer, summed
+from spam_pipeline.protocol.fingerprint.measures import EVALUATED, Drift, Found, Measure, integer, summed
 
 SPREAD_VALUES = 256
 """Values that a spread tells apart; where there are more, the last of these stands for the rest."""
@@ -38,7 +38,7 @@ class Spread(Measure):
 
     value: pl.Expr
     weight: pl.Expr | None = None
-    drift: Drift | None = JUDGED
+    drift: Drift | None = EVALUATED
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """The total."""
@@ -52,9 +52,9 @@ class Spread(Measure):
     def measured(self, found: Found) -> Spreading:
         """The count of each value, most frequent first, and of the rest."""
         table = found.tables[0].sort(["count", "value"], descending=[True, False])
-        told = _by_label(table if table.height <= SPREAD_VALUES else table.head(SPREAD_VALUES - 1), self.weight)
-        rest = integer(found.scalars[0], self.weight) - sum(told.values())
-        return Spreading(_present({**told, REST: told.get(REST, 0) + rest}))
+        named = _by_label(table if table.height <= SPREAD_VALUES else table.head(SPREAD_VALUES - 1), self.weight)
+        rest = integer(found.scalars[0], self.weight) - sum(named.values())
+        return Spreading(_present({**named, REST: named.get(REST, 0) + rest}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Keys(Measure):
     key: pl.Expr
     name: pl.Expr | None = None
     weight: pl.Expr | None = None
-    drift: Drift | None = JUDGED
+    drift: Drift | None = EVALUATED
 
     def tables(self, frame: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
         """The most frequent keys, the smallest ones, and how many keys have each count."""
@@ -112,7 +112,7 @@ class Quantiles(Measure):
     """How numbers from zero on spread over magnitudes, within 2 % of each; see `Histogram`."""
 
     value: pl.Expr
-    drift: Drift | None = JUDGED
+    drift: Drift | None = EVALUATED
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """All rows, and those whose number is zero."""

@@ -33,7 +33,7 @@ class Drift:
     refuse_above: float | None = None
 
 
-JUDGED = Drift()
+EVALUATED = Drift()
 """Findings on drift warn, however far it goes."""
 
 
@@ -105,7 +105,7 @@ class Share(Measure):
 
     part: pl.Expr
     whole: pl.Expr | None = None
-    drift: Drift | None = JUDGED
+    drift: Drift | None = EVALUATED
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """Part and whole."""
@@ -122,7 +122,7 @@ class Mean(Measure):
     """The mean of an expression of integers, leaving out nulls."""
 
     value: pl.Expr
-    drift: Drift | None = JUDGED
+    drift: Drift | None = EVALUATED
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """Sum and number of the values."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
-from spam_pipeline.protocol.errors import WrongLedger
 from spam_pipeline.protocol.fingerprint.distributions import Histogram, Spreading
 from spam_pipeline.protocol.fingerprint.key_sample import KeySample
 from spam_pipeline.protocol.fingerprint.measured import (
@@ -16,6 +15,7 @@ from spam_pipeline.protocol.fingerprint.measured import (
     Recorded,
     Summed,
 )
+from spam_pipeline.protocol.foundation.errors import WrongLedger
 
 Fingerprint = Mapping[str, Measured]
 """What was measured of a version, by the names that its contract gives."""

@@ -6,10 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spam_pipeline.protocol.finding import as_json, from_json
+from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
+from spam_pipeline.protocol.ledger.records import Audit, AuditSummary, Position, Verdict, Version
 from spam_pipeline.protocol.ledger.rows import now, ticks
 from spam_pipeline.protocol.ledger.tables import audits, decisions, versions
-from spam_pipeline.protocol.records import Audit, AuditOf, Position, Verdict, Version
 
 
 def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
@@ -18,7 +18,7 @@ def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
         "version_id": version_id,
         "contract": audit.contract,
         "verdict": audit.verdict.value,
-        "findings": [as_json(finding) for finding in audit.findings],
+        "findings": [finding_to_json(finding) for finding in audit.findings],
         "history": audit.history,
         "is_provisional": audit.is_provisional,
         "decision": audit.decision,
@@ -52,7 +52,7 @@ def last_audits(
 def _audit_of(row: Any) -> Audit:
     return Audit(
         verdict=Verdict(row.verdict),
-        findings=tuple(from_json(finding) for finding in row.findings),
+        findings=tuple(finding_from_json(finding) for finding in row.findings),
         contract=row.contract,
         history=row.history,
         is_provisional=row.is_provisional,
@@ -68,31 +68,31 @@ def _counts_for(environments: Collection[str]) -> sa.ColumnElement[bool]:
 
 def audits_after(
     connection: Connection, after: Position, contracts: Collection[str], environments: Collection[str]
-) -> list[AuditOf]:
+) -> list[AuditSummary]:
     """The audits after a position, in their order.
 
     From the start it is only what somebody who judges by `contracts` in these environments has to know of: the last audit of
     a version by one of them, if it refused the version, was provisional or took a decision into account; and, without a
     contract, the versions that none of them has judged.
     """
-    circumstances = (audits.c.contract, audits.c.history, audits.c.is_provisional, audits.c.decision)
-    columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, *circumstances)
+    audit_context = (audits.c.contract, audits.c.history, audits.c.is_provisional, audits.c.decision)
+    columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, *audit_context)
     query = sa.select(*columns).join(versions, versions.c.id == audits.c.version_id).order_by(audits.c.id)
     if after.audit:
         return _audits_of(connection.execute(query.where(audits.c.id > after.audit)))
     own = audits.c.contract.in_(contracts) & _counts_for(environments)
     last = sa.select(sa.func.max(audits.c.id)).where(own).group_by(audits.c.version_id)
     is_open = (audits.c.verdict == Verdict.REFUSED.value) | audits.c.is_provisional | (audits.c.decision > 0)
-    judged = sa.select(audits.c.version_id).where(own)
-    unjudged = sa.select(versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value))
+    audited = sa.select(audits.c.version_id).where(own)
+    unaudited = sa.select(versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value))
     return [
         *_audits_of(connection.execute(query.where(audits.c.id.in_(last), is_open))),
-        *_audits_of(connection.execute(unjudged.add_columns(sa.literal("")).where(versions.c.id.not_in(judged)))),
+        *_audits_of(connection.execute(unaudited.add_columns(sa.literal("")).where(versions.c.id.not_in(audited)))),
     ]
 
 
-def _audits_of(rows: Iterable[Any]) -> list[AuditOf]:
+def _audits_of(rows: Iterable[Any]) -> list[AuditSummary]:
     return [
-        AuditOf(version_id, recipe, stage, Verdict(verdict), *circumstances)
-        for version_id, recipe, stage, verdict, *circumstances in rows
+        AuditSummary(version_id, recipe, stage, Verdict(verdict), *audit_context)
+        for version_id, recipe, stage, verdict, *audit_context in rows
     ]

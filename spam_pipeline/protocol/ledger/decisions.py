@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spam_pipeline.protocol.errors import AlreadyDecided
-from spam_pipeline.protocol.finding import as_json, from_json
+from spam_pipeline.protocol.foundation.errors import AlreadyDecided
+from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind, DecisionSummary
 from spam_pipeline.protocol.ledger.rows import moment, ticks
 from spam_pipeline.protocol.ledger.tables import decisions
-from spam_pipeline.protocol.records import PRODUCTION, Decision, DecisionKind, DecisionOf
 
 
 def decisions_of(connection: Connection, environment: str) -> list[Decision]:
@@ -33,12 +33,12 @@ def add_decision(connection: Connection, decision: Decision, last: int) -> Decis
     """
     before = decisions_about(connection, decision.environment, decision.stage, decision.partition)
     if before and before[-1].id != last:
-        raise AlreadyDecided(_told(before[-1]))
+        raise AlreadyDecided(_as_text(before[-1]))
     added = connection.execute(sa.insert(decisions).returning(decisions), _row_of(decision)).one()
     return _decision_of(added)
 
 
-def decisions_after(connection: Connection, environments: Collection[str], after: int) -> list[DecisionOf]:
+def decisions_after(connection: Connection, environments: Collection[str], after: int) -> list[DecisionSummary]:
     """The decisions for some environments after the one of this id, in their order."""
     columns = (
         decisions.c.environment,
@@ -48,7 +48,7 @@ def decisions_after(connection: Connection, environments: Collection[str], after
         decisions.c.version_id,
     )
     query = sa.select(*columns).where(decisions.c.id > after, decisions.c.environment.in_(environments))
-    return [DecisionOf(*row) for row in connection.execute(query.order_by(decisions.c.id))]
+    return [DecisionSummary(*row) for row in connection.execute(query.order_by(decisions.c.id))]
 
 
 def _where(connection: Connection, environment: str, condition: sa.ColumnElement[bool]) -> list[Decision]:
@@ -56,7 +56,7 @@ def _where(connection: Connection, environment: str, condition: sa.ColumnElement
     return [_decision_of(row) for row in connection.execute(query.order_by(decisions.c.id))]
 
 
-def _told(decision: Decision) -> str:
+def _as_text(decision: Decision) -> str:
     return (
         f"{decision.stage} {decision.partition}: {decision.by} {decision.kind.value}ed it in {decision.environment} at "
         f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC, because: {decision.reason}; your decision was made without knowing of "
@@ -74,7 +74,7 @@ def _row_of(decision: Decision) -> dict[str, Any]:
         "kind": decision.kind.value,
         "by": decision.by,
         "reason": decision.reason,
-        "findings": [as_json(finding) for finding in decision.findings],
+        "findings": [finding_to_json(finding) for finding in decision.findings],
         "decided_at": ticks(decision.decided_at),
     }
 
@@ -90,6 +90,6 @@ def _decision_of(row: Any) -> Decision:
         kind=DecisionKind(row.kind),
         by=row.by,
         reason=row.reason,
-        findings=tuple(from_json(finding) for finding in row.findings),
+        findings=tuple(finding_from_json(finding) for finding in row.findings),
         decided_at=moment(row.decided_at),
     )

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.pointers import pointers
+from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, Publication, Trigger
 from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import publications
-from spam_pipeline.protocol.records import DROPPED, PRODUCTION, Occasion, Publication
 
 Pointers = Mapping[tuple[str, str], int | None]
 """Version ids by stage and partition, None for a retraction."""
@@ -24,25 +24,25 @@ def own(connection: Connection, environment: str) -> dict[tuple[str, str], int |
     return {(stage, partition): version_id for stage, partition, version_id in rows}
 
 
-def promote(connection: Connection, environment: str, promoted: Pointers, occasion: Occasion) -> list[Publication]:
+def promote(connection: Connection, environment: str, promoted: Pointers, trigger: Trigger) -> list[Publication]:
     """Point production where it does not point yet; the environment gives up the pointers that are the same."""
     current, given_up = own(connection, PRODUCTION), own(connection, environment).items() & promoted.items()
     moved = {place: version_id for place, version_id in promoted.items() if current.get(place) != version_id}
-    added = _add(connection, PRODUCTION, moved, occasion)
-    drop(connection, environment, (place for place, _ in given_up), occasion)
+    added = _add(connection, PRODUCTION, moved, trigger)
+    drop(connection, environment, (place for place, _ in given_up), trigger)
     return added
 
 
-def drop(connection: Connection, environment: str, places: Iterable[tuple[str, str]], occasion: Occasion) -> int:
+def drop(connection: Connection, environment: str, places: Iterable[tuple[str, str]], trigger: Trigger) -> int:
     """Give some of an environment's own pointers up; return how many."""
     given_up = dict.fromkeys(sorted(places))
-    return len(_add(connection, environment, given_up, occasion._replace(action=DROPPED)))
+    return len(_add(connection, environment, given_up, trigger._replace(action=DROPPED)))
 
 
-def _add(connection: Connection, environment: str, moved: Pointers, occasion: Occasion) -> list[Publication]:
-    told = {"environment": environment, **occasion._asdict(), "published_at": ticks(now())}
+def _add(connection: Connection, environment: str, moved: Pointers, trigger: Trigger) -> list[Publication]:
+    row = {"environment": environment, **trigger._asdict(), "published_at": ticks(now())}
     rows = [
-        {"stage": stage, "partition": partition, "version_id": version_id, **told}
+        {"stage": stage, "partition": partition, "version_id": version_id, **row}
         for (stage, partition), version_id in moved.items()
     ]
     if not rows:

@@ -12,16 +12,18 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from spam_pipeline.protocol.errors import UnknownVersion
 from spam_pipeline.protocol.fingerprint import Fingerprint
+from spam_pipeline.protocol.foundation.errors import UnknownVersion
+from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
+from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
     dropped,
-    give_way,
+    fall_back,
     made_of,
     pointed_at,
     pointer,
@@ -29,6 +31,22 @@ from spam_pipeline.protocol.ledger.pointers import (
     publish,
     published_of,
     versions_of,
+)
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import (
+    DROPPED,
+    NO_TRIGGER,
+    PRODUCTION,
+    Audit,
+    Changes,
+    Decision,
+    Position,
+    Publication,
+    StoredFile,
+    Trigger,
+    Verdict,
+    Version,
+    VersionSummary,
 )
 from spam_pipeline.protocol.ledger.rows import (
     files_of,
@@ -38,34 +56,31 @@ from spam_pipeline.protocol.ledger.rows import (
     moment,
     publication_of,
 )
-from spam_pipeline.protocol.ledger.seen_and_tried import SeenAndTried
-from spam_pipeline.protocol.ledger.tables import parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.tables import connect, layout, parts, publications, versions, writing
 from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, versions_where
-from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import (
-    DROPPED,
-    NO_OCCASION,
-    PRODUCTION,
-    Audit,
-    Changes,
-    Decision,
-    Occasion,
-    Position,
-    Publication,
-    Published,
-    StoredFile,
-    Verdict,
-    Version,
-)
 
 
-class Ledger(SeenAndTried):
-    """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same."""
+class Ledger:
+    """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
+
+    `identity` tells ledgers apart; `observations` and `attempts` are what it knows before there is a version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = connect(url)
+        self.observations = ObservationLog(self._engine)
+        self.attempts = AttemptLog(self._engine)
+        with self._engine.connect() as connection:
+            self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self._engine.dispose()
 
     # Versions
 
     def record(
-        self, version: Version, audit: Audit, environment: str, occasion: Occasion = NO_OCCASION
+        self, version: Version, audit: Audit, environment: str, trigger: Trigger = NO_TRIGGER
     ) -> Publication | None:
         """Add a version with its fingerprint and its audit and, if it passed, publish it: all of it in one transaction.
 
@@ -78,15 +93,15 @@ class Ledger(SeenAndTried):
             add_audit(connection, version_id, audit)
             if audit.verdict is not Verdict.PASSED:
                 return None
-            return publish(connection, Place(environment, version.stage, version.partition), version_id, occasion)
+            return publish(connection, Place(environment, version.stage, version.partition), version_id, trigger)
 
     def record_audit(  # noqa: PLR0913 - all of it belongs into one transaction
         self,
         version: Version,
         audit: Audit,
         environment: str,
-        occasion: Occasion = NO_OCCASION,
-        instead: int | None = None,
+        trigger: Trigger = NO_TRIGGER,
+        fall_back_to: int | None = None,
         *,
         fingerprint: Fingerprint | None = None,
     ) -> Publication | None:
@@ -94,7 +109,7 @@ class Ledger(SeenAndTried):
 
         If the version passed, it is published; otherwise the environment no longer reads it.
 
-        Where it was read, the version with the id `instead` is read from then on, or none. What another environment reads is
+        Where it was read, the version with the id `fall_back_to` is read from then on, or none. What another environment reads is
         up to its own contract.
         """
         place = Place(environment, version.stage, version.partition)
@@ -103,21 +118,21 @@ class Ledger(SeenAndTried):
                 add_fingerprint(connection, version.id, audit.contract, fingerprint)
             add_audit(connection, version.id, audit)
             if audit.verdict is Verdict.PASSED:
-                return publish(connection, place, version.id, occasion)
-            give_way(connection, place, version.id, instead, occasion)
+                return publish(connection, place, version.id, trigger)
+            fall_back(connection, place, version.id, fall_back_to, trigger)
             return None
 
-    def publish(self, version: Version, environment: str, occasion: Occasion = NO_OCCASION) -> Publication | None:
+    def publish(self, version: Version, environment: str, trigger: Trigger = NO_TRIGGER) -> Publication | None:
         """Point the environment at a version that passed its audit before; None when it points there already."""
         with writing(self._engine) as connection:
-            return publish(connection, Place(environment, version.stage, version.partition), version.id, occasion)
+            return publish(connection, Place(environment, version.stage, version.partition), version.id, trigger)
 
     def retract(
-        self, stage: str, partition: str, environment: str, occasion: Occasion = NO_OCCASION
+        self, stage: str, partition: str, environment: str, trigger: Trigger = NO_TRIGGER
     ) -> Publication | None:
         """Point the environment at no version any more; None when it does not point at any."""
         with writing(self._engine) as connection:
-            return publish(connection, Place(environment, stage, partition), None, occasion)
+            return publish(connection, Place(environment, stage, partition), None, trigger)
 
     def version(self, recipe: str, environment: str = PRODUCTION) -> tuple[Version, Audit] | None:
         """The version of a recipe with its last audit, as an environment sees it."""
@@ -125,7 +140,7 @@ class Ledger(SeenAndTried):
             found = versions_where(connection, versions.c.recipe == recipe)
             return with_last_audit(connection, found, {environment, PRODUCTION})[0] if found else None
 
-    def judged(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
+    def audited(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
         """The version of a recipe, as one contract measured it, with its last audit by that contract, which may be none.
 
         Audits that took decisions for other environments into account don't count.
@@ -134,8 +149,8 @@ class Ledger(SeenAndTried):
             found = versions_where(connection, versions.c.recipe == recipe, [contract])
             if not found:
                 return None
-            judged = last_audits(connection, [found[0].id], contract, {environment, PRODUCTION})
-            return found[0], judged.get(found[0].id)
+            audited = last_audits(connection, [found[0].id], contract, {environment, PRODUCTION})
+            return found[0], audited.get(found[0].id)
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
         """The versions that a partition's readers were pointed at since it was last retracted; see `pointed_at`."""
@@ -144,7 +159,7 @@ class Ledger(SeenAndTried):
             by_id = {version.id: version for version in versions_where(connection, versions.c.id.in_(ids))}
             return [by_id[version_id] for version_id in ids]
 
-    def made(self, recipes: Collection[str]) -> dict[str, Published]:
+    def made(self, recipes: Collection[str]) -> dict[str, VersionSummary]:
         """The versions of these recipes that were computed before, by recipe, without files."""
         with self._engine.connect() as connection:
             return {version.recipe: version for some in in_batches(recipes) for version in made_of(connection, some)}
@@ -155,9 +170,9 @@ class Ledger(SeenAndTried):
         with self._engine.connect() as connection:
             return with_last_audit(connection, versions_where(connection, of_partition), {environment, PRODUCTION})
 
-    def made_from(self, version_ids: Collection[int]) -> dict[int, tuple[Mapping[str, str], list[InputRead]]]:
+    def provenance(self, version_ids: Collection[int]) -> dict[int, tuple[Mapping[str, str], list[InputRef]]]:
         """What versions were computed from, by id: the digest of each setting, and every input part read."""
-        found: dict[int, tuple[Mapping[str, str], list[InputRead]]] = {}
+        found: dict[int, tuple[Mapping[str, str], list[InputRef]]] = {}
         with self._engine.connect() as connection:
             for some in in_batches(version_ids):
                 read = inputs_of(connection, some)
@@ -235,7 +250,7 @@ class Ledger(SeenAndTried):
             return own(connection, environment)
 
     def promote(
-        self, environment: str, promoted: Mapping[tuple[str, str], int | None], occasion: Occasion = NO_OCCASION
+        self, environment: str, promoted: Mapping[tuple[str, str], int | None], trigger: Trigger = NO_TRIGGER
     ) -> list[Publication]:
         """Point production at versions of an environment, by stage and partition, in one transaction; None is a retraction.
 
@@ -244,13 +259,13 @@ class Ledger(SeenAndTried):
         """
         _check_is_not_production(environment)
         with writing(self._engine) as connection:
-            return promote(connection, environment, promoted, occasion)
+            return promote(connection, environment, promoted, trigger)
 
-    def drop(self, environment: str, occasion: Occasion = NO_OCCASION) -> int:
+    def drop(self, environment: str, trigger: Trigger = NO_TRIGGER) -> int:
         """Let an environment read through to production everywhere; return how many pointers it gave up."""
         _check_is_not_production(environment)
         with writing(self._engine) as connection:
-            return drop(connection, environment, own(connection, environment), occasion)
+            return drop(connection, environment, own(connection, environment), trigger)
 
     # Publications
 
@@ -273,9 +288,9 @@ class Ledger(SeenAndTried):
 
     def published(
         self, environment: str, stages: Collection[str], as_of: datetime | None = None
-    ) -> dict[str, dict[str, Published]]:
+    ) -> dict[str, dict[str, VersionSummary]]:
         """What is published, by stage and partition, without files; an environment reads through to production."""
-        merged: dict[str, dict[str, Published | None]] = {stage: {} for stage in stages}
+        merged: dict[str, dict[str, VersionSummary | None]] = {stage: {} for stage in stages}
         with self._engine.connect() as connection:
             for name in dict.fromkeys((PRODUCTION, environment)):
                 found = published_of(connection, pointers(name, as_of).where(publications.c.stage.in_(stages)))
@@ -293,7 +308,7 @@ class Ledger(SeenAndTried):
         with self._engine.connect() as connection:
             return [publication_of(row) for row in connection.execute(query.order_by(publications.c.id))]
 
-    def made_by_id(self, version_ids: Collection[int]) -> dict[int, Published]:
+    def made_by_id(self, version_ids: Collection[int]) -> dict[int, VersionSummary]:
         """The versions with these ids, without files."""
         with self._engine.connect() as connection:
             return {

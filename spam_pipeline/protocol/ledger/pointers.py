@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, PartSummary, Publication, Trigger, VersionSummary
 from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import parts, publications, versions
-from spam_pipeline.protocol.records import DROPPED, PRODUCTION, Occasion, Publication, Published, PublishedPart
 
 
 def pointers(environment: str, as_of: datetime | None = None, after: int = 0) -> Any:
@@ -42,11 +42,11 @@ def _last(environment: str, as_of: datetime | None, after: int) -> Any:
     return sa.select(publications).where(publications.c.id.in_(latest))
 
 
-def published_of(connection: Connection, found: Any) -> dict[str, dict[str, Published | None]]:
+def published_of(connection: Connection, found: Any) -> dict[str, dict[str, VersionSummary | None]]:
     """The versions behind some publications, by stage and partition, without files; None for a retraction."""
     current = found.subquery()
     by_id = _by_id(connection, versions.c.id.in_(sa.select(current.c.version_id)))
-    published: dict[str, dict[str, Published | None]] = defaultdict(dict)
+    published: dict[str, dict[str, VersionSummary | None]] = defaultdict(dict)
     for stage, partition, version_id in connection.execute(
         sa.select(current.c.stage, current.c.partition, current.c.version_id)
     ).all():
@@ -54,17 +54,17 @@ def published_of(connection: Connection, found: Any) -> dict[str, dict[str, Publ
     return published
 
 
-def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[Published]:
+def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[VersionSummary]:
     """The versions of some recipes, without files."""
     return _by_id(connection, versions.c.recipe.in_(recipes)).values()
 
 
-def versions_of(connection: Connection, ids: Collection[int]) -> dict[int, Published]:
+def versions_of(connection: Connection, ids: Collection[int]) -> dict[int, VersionSummary]:
     """The versions with these ids, without files."""
     return _by_id(connection, versions.c.id.in_(ids))
 
 
-def _by_id(connection: Connection, condition: Any) -> dict[int, Published]:
+def _by_id(connection: Connection, condition: Any) -> dict[int, VersionSummary]:
     """The versions that meet a condition, by id, their parts in the order of their names."""
     query = (
         sa.select(
@@ -82,15 +82,15 @@ def _by_id(connection: Connection, condition: Any) -> dict[int, Published]:
         .where(condition)
         .order_by(versions.c.id, parts.c.name)
     )
-    found: dict[int, Published] = {}
+    found: dict[int, VersionSummary] = {}
     for version_id, recipe, code_version, content, name, part_content, rows, is_side_part in connection.execute(
         query
     ).all():
-        part: tuple[PublishedPart, ...] = () if name is None else (PublishedPart(name, part_content, rows),)
+        part: tuple[PartSummary, ...] = () if name is None else (PartSummary(name, part_content, rows),)
         before = found.get(version_id)
         own, side = (before.parts, before.side_parts) if before else ((), ())
         own, side = (own, side + part) if is_side_part else (own + part, side)
-        found[version_id] = Published(version_id, recipe, code_version, content, own, side)
+        found[version_id] = VersionSummary(version_id, recipe, code_version, content, own, side)
     return found
 
 
@@ -114,19 +114,21 @@ def pointer(connection: Connection, place: Place, as_of: datetime | None = None)
     return None
 
 
-def publish(connection: Connection, place: Place, version_id: int | None, occasion: Occasion) -> Publication | None:
+def publish(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication | None:
     """Point a place at a version, or at none; None when that is where its readers are pointed already."""
     current = pointer(connection, place)
     if (current.version_id if current else None) == version_id:
         return None
-    return _add(connection, place, version_id, occasion)
+    return _add(connection, place, version_id, trigger)
 
 
-def give_way(connection: Connection, place: Place, version_id: int, instead: int | None, occasion: Occasion) -> None:
+def fall_back(
+    connection: Connection, place: Place, version_id: int, fall_back_to: int | None, trigger: Trigger
+) -> None:
     """Where a place points at a version, point it at another one, or at none."""
     current = pointer(connection, place)
     if current is not None and current.version_id == version_id:
-        _add(connection, place, instead, occasion)
+        _add(connection, place, fall_back_to, trigger)
 
 
 def pointed_at(connection: Connection, place: Place) -> list[int]:
@@ -150,6 +152,6 @@ def _of(stage: str, partition: str) -> sa.ColumnElement[bool]:
     return sa.and_(publications.c.stage == stage, publications.c.partition == partition)
 
 
-def _add(connection: Connection, place: Place, version_id: int | None, occasion: Occasion) -> Publication:
-    row = {**place._asdict(), "version_id": version_id, **occasion._asdict(), "published_at": ticks(now())}
+def _add(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication:
+    row = {**place._asdict(), "version_id": version_id, **trigger._asdict(), "published_at": ticks(now())}
     return publication_of(connection.execute(sa.insert(publications).returning(publications), row).one())

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spam_pipeline.protocol.ledger.records import Attempts, Observation, Position, Publication, StoredFile, Trigger
 from spam_pipeline.protocol.ledger.tables import (
     attempts,
     audits,
@@ -17,7 +18,6 @@ from spam_pipeline.protocol.ledger.tables import (
     publications,
     versions,
 )
-from spam_pipeline.protocol.records import Attempts, Observation, Occasion, Position, Publication, StoredFile
 
 T = TypeVar("T", int, str)
 
@@ -89,9 +89,9 @@ def observation_of(row: Any) -> Observation:
 
 def publication_of(row: Any) -> Publication:
     """A row as a record."""
-    occasion = Occasion(row.run, row.action, row.cause)
+    trigger = Trigger(row.run, row.action, row.cause)
     return Publication(
-        row.id, row.environment, row.stage, row.partition, row.version_id, occasion, moment(row.published_at)
+        row.id, row.environment, row.stage, row.partition, row.version_id, trigger, moment(row.published_at)
     )
 
 

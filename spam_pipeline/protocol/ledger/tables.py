@@ -10,7 +10,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from spam_pipeline.protocol.errors import WrongLedger
+from spam_pipeline.protocol.foundation.errors import WrongLedger
 
 metadata = sa.MetaData()
 

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.fingerprints import fingerprints_of
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import Part, Version
 from spam_pipeline.protocol.ledger.rows import files_of, listed, moment, ticks
 from spam_pipeline.protocol.ledger.tables import inputs, observations, parts, versions
-from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import Part, Version
 
 
 def id_of(connection: Connection, recipe: str) -> int | None:
@@ -106,7 +106,7 @@ def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, l
     return own, side
 
 
-def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRead]]:
+def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRef]]:
     """What versions were computed from, by version."""
     upstream, upstream_part = versions.alias(), parts.alias()
     query = (
@@ -130,7 +130,7 @@ def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[In
         .where(inputs.c.version_id.in_(ids))
         .order_by(inputs.c.version_id, inputs.c.position)
     )
-    found: dict[int, list[InputRead]] = defaultdict(list)
+    found: dict[int, list[InputRef]] = defaultdict(list)
     for version_id, parameter, part, name, partition, content, record, is_file in connection.execute(query):
-        found[version_id].append(InputRead(parameter, name, partition, part, content, record, bool(is_file)))
+        found[version_id].append(InputRef(parameter, name, partition, part, content, record, bool(is_file)))
     return found

@@ -7,7 +7,7 @@ decided in `model`, not here.
 
 import polars as pl
 
-from spam_pipeline.protocol.contract import column_types
+from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import ACTOR, ADDRESS, DEVICE, NETWORK, TRACK, UPLOADER, PlaySignals
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, known_plays
 from spam_pipeline.trust_and_safety.signals.listeners import actor_signals, device_signals

@@ -20,7 +20,7 @@ from spam_pipeline.trust_and_safety.signals.mixtures import (
     shares,
     top_share,
 )
-from spam_pipeline.trust_and_safety.signals.past import HABITS, Past
+from spam_pipeline.trust_and_safety.signals.past import HABITS, PriorActivity
 
 SESSION_GAP_MS: Final = 600_000
 """A longer pause is the end of a session and says nothing about its rhythm."""
@@ -28,7 +28,7 @@ SESSION_GAP_MS: Final = 600_000
 _CIRCUMSTANCES: Final = ("abroad", "automated", "disguised")
 
 
-def actor_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def actor_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """The signals of each account, or device of a play that is logged out, with a play on the day."""
     age = today.lazy().group_by("actor_key").agg(age_days=pl.col("account_age_days").max())
     return joined(
@@ -41,7 +41,7 @@ def actor_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
     )
 
 
-def device_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def device_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """The signals of each device with a play on the day."""
     tracks, uploaders = (mixture(today, by=DEVICE, of=column) for column in ("track_key", "artist_key"))
     circumstances = counted(today, DEVICE, *_CIRCUMSTANCES).collect()

@@ -20,7 +20,7 @@ from spam_pipeline.trust_and_safety.signals.mixtures import (
     shares,
     top_share,
 )
-from spam_pipeline.trust_and_safety.signals.past import Past
+from spam_pipeline.trust_and_safety.signals.past import PriorActivity
 
 DEVOTED_SHARE: Final = 0.8
 DEVOTED_PLAYS: Final = 2
@@ -29,7 +29,7 @@ DEVOTED_PLAYS: Final = 2
 _OF_TRACKS: Final = ("short", "cut_off", "complete", "new_account", "abroad", "embed")
 
 
-def track_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def track_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """The signals of each track with a play on the day."""
     # All plays of a track agree on both; the greatest is taken so that nothing depends on their order.
     of_track = today.group_by("track_key").agg(
@@ -45,7 +45,7 @@ def track_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
     )
 
 
-def uploader_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def uploader_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """The signals of each uploader with a play on the day. Shares take in the days before, because most uploaders have few plays a day."""
     pairs = today.lazy().filter(pl.col("artist_key").is_not_null()).select("artist_key", "actor_key", "track_key")
     heard = pairs.unique().group_by("artist_key").agg(heard=pl.len().cast(pl.Int64)).collect(engine="streaming")
@@ -75,7 +75,7 @@ def uploader_signals(today: pl.DataFrame, past: Past) -> pl.DataFrame:
     )
 
 
-def _track_counts(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def _track_counts(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """Plays, actors, the shares of the flags, plays per actor, and the spike."""
     counts = counted(today, TRACK, *_OF_TRACKS).collect(engine="streaming")
     return (
@@ -101,7 +101,7 @@ def _spike(days: int) -> pl.Expr:
     return (pl.col("plays") * days / (plays_before + days)).round(DIGITS)
 
 
-def _newcomers(today: pl.DataFrame, past: Past) -> pl.DataFrame:
+def _newcomers(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     """Of each uploader, the plays by new accounts in the window, and those of them by accounts that hear next to nothing else."""
     new = today.lazy().filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
     both = pl.concat([new.collect(), past.newcomers]).group_by("actor_key", "artist_key").agg(pl.col("count").sum())

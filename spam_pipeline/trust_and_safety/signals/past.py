@@ -18,7 +18,7 @@ HABITS: Final = ("short", "cut_off", "complete")
 """What is taken of a device over the day and the days before it, because most devices have few plays a day."""
 
 
-class Past(NamedTuple):
+class PriorActivity(NamedTuple):
     """The days before a day: how many there are, and what matters of their plays.
 
     `habits` has the `counted` plays and `HABITS` of each device that also plays on the day, `countries` the pairs of `actor_key` and
@@ -34,12 +34,12 @@ class Past(NamedTuple):
     newcomers: pl.DataFrame
 
 
-def past_of(today: pl.DataFrame, plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> Past:
+def past_of(today: pl.DataFrame, plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> PriorActivity:
     """What those of `plays` that are from before `day` say of the entities of `today`, which are known plays."""
     when = pl.col("occurred_at").dt.date()
     before = with_actor(plays).filter(when < date.fromisoformat(day))
     tracks = track_facts(entity_facts).collect(engine="streaming")
-    return Past(
+    return PriorActivity(
         days=before.select(when.n_unique()).collect(engine="streaming").item(),
         habits=_habits(_of_the_same(before, today, "device_key"), tracks),
         countries=_countries(_of_the_same(before, today, "actor_key")),

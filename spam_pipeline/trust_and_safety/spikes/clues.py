@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from spam_pipeline.protocol.finding import Clue, Curve, Evidence
+from spam_pipeline.protocol import Clue, Curve, Evidence
 from spam_pipeline.protocol.fingerprint import Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.spikes.evidence import NAMED_NETWORKS
 
@@ -125,13 +125,13 @@ def weighed(spike: Spike, others: Sequence[Row]) -> Weighed:
     People do loop one song all day, on one device at one address. So of a spike that a handful of listeners makes, only the
     decisive rules say anything: it is an attack or nobody's business, never undecided.
     """
-    prepared = spike._replace(track=_as_judged(spike.track))
-    judged = [(rule, clue) for rule in RULES if (clue := _clue(rule, prepared, others)) is not None]
-    against = [rule for rule, clue in judged if clue.speaks_for == ATTACK]
-    release = sum(clue.speaks_for == RELEASE for _, clue in judged)
+    prepared = spike._replace(track=_as_weighed(spike.track))
+    weighed = [(rule, clue) for rule in RULES if (clue := _clue(rule, prepared, others)) is not None]
+    against = [rule for rule, clue in weighed if clue.supports == ATTACK]
+    release = sum(clue.supports == RELEASE for _, clue in weighed)
     lead = sum(rule.points for rule in against) - release
     is_attack = lead >= NEEDED_LEAD or any(rule.is_decisive for rule in against)
-    clues = tuple(clue for _, clue in judged)
+    clues = tuple(clue for _, clue in weighed)
     if is_attack or (lead >= 0 and not spike.is_of_few):
         return Weighed(clues, ATTACK if is_attack else UNDECIDED)
     return Weighed(clues, RELEASE)
@@ -180,7 +180,7 @@ def _median(values: Sequence[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _as_judged(track: Row) -> dict[str, Any]:
+def _as_weighed(track: Row) -> dict[str, Any]:
     """The evidence with what the rules need besides: the `rhythm`, and no `listener_variation` where most listeners come once."""
     is_repeated = track["plays_per_listener"] >= LEAST_REPEATED
     variation = track["listener_variation"] if is_repeated else None

@@ -10,8 +10,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol import Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.spikes.clues import (
     ATTACK,
@@ -60,7 +59,7 @@ class _Usual(NamedTuple):
     days: int
 
 
-def spike_findings(fingerprint: Fingerprint, history: Sequence[Past]) -> list[Finding]:
+def spike_findings(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> list[Finding]:
     """A finding for each track with a spike among the most played ones, the most played first.
 
     It refuses what looks like an attack, notes what looks like a release or is made by a handful of listeners, and warns of what
@@ -84,8 +83,8 @@ def spike_findings(fingerprint: Fingerprint, history: Sequence[Past]) -> list[Fi
 
 def _spikes(suspects: Sequence[Row], days: Sequence[_DayOfTracks]) -> list[tuple[Spike, _Usual]]:
     overdispersion = _overdispersion(days)
-    judged = [(suspect, _usual(suspect, days, overdispersion)) for suspect in suspects]
-    return [(Spike(suspect, usual.plays), usual) for suspect, usual in judged if _is_spike(suspect, usual)]
+    weighed = [(suspect, _usual(suspect, days, overdispersion)) for suspect in suspects]
+    return [(Spike(suspect, usual.plays), usual) for suspect, usual in weighed if _is_spike(suspect, usual)]
 
 
 def _day_of_tracks(fingerprint: Fingerprint) -> _DayOfTracks | None:
@@ -124,30 +123,30 @@ def _is_spike(suspect: Row, usual: _Usual) -> bool:
     return bool(suspect["plays"] > usual.most) and is_material(suspect["plays"] - usual.plays, suspect["day_plays"])
 
 
-def _finding(spike: Spike, usual: _Usual, judged: Weighed) -> Finding:
+def _finding(spike: Spike, usual: _Usual, weighed: Weighed) -> Finding:
     track = spike.track
     share = track["plays"] / track["day_plays"]
     return Finding(
         rule="spike",
         about=f"track {track['track_id']}",
-        severity=_SEVERITIES[judged.verdict],
+        severity=_SEVERITIES[weighed.verdict],
         expected=f"at most about {usual.most:,.0f} plays judging by {usual.days} days",
-        seen=f"{track['plays']:,} plays, {share:.1%} of the day, {_in_words(spike, judged)}",
+        seen=f"{track['plays']:,} plays, {share:.1%} of the day, {_in_words(spike, weighed)}",
         size=share,
-        evidence=evidence(f"track {track['track_id']}", [track], judged.clues),
+        evidence=evidence(f"track {track['track_id']}", [track], weighed.clues),
     )
 
 
-def _in_words(spike: Spike, judged: Weighed) -> str:
-    sides = [clue.speaks_for for clue in judged.clues]
+def _in_words(spike: Spike, weighed: Weighed) -> str:
+    sides = [clue.supports for clue in weighed.clues]
     attack, release = sides.count(ATTACK), sides.count(RELEASE)
-    if judged.verdict == ATTACK:
+    if weighed.verdict == ATTACK:
         return f"which looks like an attack: {_clues(attack)} against {release}"
     if spike.is_of_few:
         return (
             f"of which {spike.track['few_listeners_plays']:,} by a handful of listeners who do not stop at what is paid"
         )
-    if judged.verdict == RELEASE:
+    if weighed.verdict == RELEASE:
         return f"which looks like a release: {_clues(release)} against {attack}"
     return f"which may be either: {_clues(attack)} for an attack, {release} for a release"
 

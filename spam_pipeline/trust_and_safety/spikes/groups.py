@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from spam_pipeline.protocol.finding import Clue, Finding, Severity
+from spam_pipeline.protocol import Clue, Finding, Severity
 from spam_pipeline.trust_and_safety.spikes.clues import (
     ATTACK,
     Row,
@@ -58,7 +58,7 @@ def group_findings(suspects: Sequence[Row], past: Sequence[Sequence[Row]]) -> li
 
 
 def _is_played_for_money(track: Row) -> bool:
-    return track["plays"] >= LEAST_TRACK_PLAYS and any(clue.speaks_for == ATTACK for clue in decisive_clues(track))
+    return track["plays"] >= LEAST_TRACK_PLAYS and any(clue.supports == ATTACK for clue in decisive_clues(track))
 
 
 def _plays(tracks: Sequence[Row]) -> int:
@@ -78,7 +78,7 @@ def _pooled(what: str, clues: Sequence[tuple[int, Clue]]) -> Clue:
     weights = [plays for plays, _ in clues]
     sides = Counter[str]()
     for plays, clue in clues:
-        sides[clue.speaks_for] += plays
+        sides[clue.supports] += plays
     return Clue(
         what,
         statistics.fmean((clue.seen for _, clue in clues), weights),

@@ -1,7 +1,7 @@
 import pytest
 
 from spam_pipeline.protocol.drift.moments import Moment, moment_of
-from spam_pipeline.protocol.errors import WrongPartition
+from spam_pipeline.protocol.foundation.errors import WrongPartition
 
 
 def test_a_day_has_a_place_and_a_weekday() -> None:

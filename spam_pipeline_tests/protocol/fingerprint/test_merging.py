@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spam_pipeline.protocol.errors import WrongLedger
 from spam_pipeline.protocol.fingerprint import (
     REST,
     Count,
@@ -36,6 +35,7 @@ from spam_pipeline.protocol.fingerprint import (
     measure,
     merged,
 )
+from spam_pipeline.protocol.foundation.errors import WrongLedger
 
 EXACT: dict[str, Measure] = {
     "plays": Count(),

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from spam_pipeline.protocol.fingerprint import Counted
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.state import LedgerState
-from spam_pipeline.protocol.needs import Snapshot
-from spam_pipeline.protocol.records import Audit, Observation, Part, StoredFile, Verdict, Version
+from spam_pipeline.protocol.ledger.records import Audit, Observation, Part, StoredFile, Verdict, Version
+from spam_pipeline.protocol.planning.ledger_state import LedgerState
+from spam_pipeline.protocol.planning.partition_status import Snapshot
 from spam_pipeline_tests.protocol.made_up_records import BELOW_ZERO
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

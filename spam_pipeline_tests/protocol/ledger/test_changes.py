@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from spam_pipeline.protocol.code_version import CodeVersion
+from spam_pipeline.protocol.code_version.code_version import CodeVersion
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Audit, AuditOf, Changes, DecisionOf, Position, Verdict
+from spam_pipeline.protocol.ledger.records import (
+    PRODUCTION,
+    Audit,
+    AuditSummary,
+    Changes,
+    DecisionSummary,
+    Position,
+    Verdict,
+)
 from spam_pipeline_tests.protocol.made_up_records import (
     PASSED,
     REFUSED,
@@ -29,17 +37,17 @@ def test_of_an_empty_ledger_nothing_is_told(ledger: Ledger) -> None:
 
 def one_after_the_other(ledger: Ledger) -> Iterator[None]:
     """Additions of every kind."""
-    ledger.record_observations([an_observation()])
+    ledger.observations.record([an_observation()])
     yield
     ledger.record(a_version(), PASSED, PRODUCTION)
     yield
     ledger.record(a_version("r2", content="c2"), REFUSED, PRODUCTION)
     yield
-    ledger.record_observations([an_observation(digest=None)])
+    ledger.observations.record([an_observation(digest=None)])
     yield
     ledger.retract("numbers", "2026-01-05", PRODUCTION)
     yield
-    ledger.remember_code(CodeVersion("code", {}, {}))
+    ledger.attempts.remember_code(CodeVersion("code", {}, {}))
     yield
 
 
@@ -74,8 +82,8 @@ def test_of_what_was_added_several_times_the_last_is_told_but_every_audit(ledger
     ledger.record(a_version("r2", content="c2"), PASSED, PRODUCTION)
     ledger.publish(recorded(ledger, "r1"), PRODUCTION)
     ledger.record_audit(recorded(ledger, "r2"), REFUSED, PRODUCTION)
-    ledger.record_observations([an_observation(digest="d2")])
-    ledger.record_observations([an_observation(digest="d1")])
+    ledger.observations.record([an_observation(digest="d2")])
+    ledger.observations.record([an_observation(digest="d1")])
     found = changed(ledger, start)
     assert [seen.digest for seen in found.observations] == ["d1"]
     assert [version and version.recipe for version in found.pointers[PRODUCTION]["numbers"].values()] == ["r1"]
@@ -129,7 +137,7 @@ def test_from_the_start_audits_that_may_have_to_be_done_again_are_told_with_thei
         ledger.record(a_version(f"no longer {recipe}", recipe), audit, PRODUCTION)
         ledger.record_audit(recorded(ledger, f"no longer {recipe}"), Audit(Verdict.PASSED, (), "today"), PRODUCTION)
     assert changed(ledger, Position(), contracts=("today",)).audits == [
-        AuditOf(
+        AuditSummary(
             version_id=recorded(ledger, recipe).id,
             recipe=recipe,
             stage="numbers",
@@ -177,11 +185,11 @@ def test_decisions_for_the_environments_asked_for_are_told_once(ledger: Ledger) 
     version = recorded(ledger, "r1")
     first = ledger.decide(a_decision(version), last=0)
     start = changed(ledger, Position())
-    assert start.decisions == [DecisionOf(PRODUCTION, "numbers", "2026-01-05", first.id, version.id)]
+    assert start.decisions == [DecisionSummary(PRODUCTION, "numbers", "2026-01-05", first.id, version.id)]
     ledger.decide(a_decision(version, environment="another"), last=first.id)
     second = ledger.decide(a_decision(version, environment="branch"), last=first.id)
     found = changed(ledger, start.position, PRODUCTION, "branch")
-    assert found.decisions == [DecisionOf("branch", "numbers", "2026-01-05", second.id, version.id)]
+    assert found.decisions == [DecisionSummary("branch", "numbers", "2026-01-05", second.id, version.id)]
     assert changed(ledger, found.position, PRODUCTION, "branch").decisions == []
 
 
@@ -196,7 +204,7 @@ def test_from_the_start_only_what_speaks_against_a_version_by_contracts_of_today
             ledger.record(a_version(recipe, recipe), an_audit(said), PRODUCTION)
     found = changed(ledger, Position(), contracts=("today", "another of today"))
     assert found.audits == [
-        AuditOf(recorded(ledger, recipe).id, recipe, "numbers", verdict, contract)
+        AuditSummary(recorded(ledger, recipe).id, recipe, "numbers", verdict, contract)
         for kind, verdict, contract in (("refused", Verdict.REFUSED, "today"), ("unjudged", Verdict.PASSED, ""))
         for recipe in JUDGEMENTS
         if JUDGEMENTS[recipe] == kind
@@ -218,11 +226,11 @@ def test_later_every_audit_is_told_whatever_contract_it_is_by(ledger: Ledger) ->
     one, two = (recorded(ledger, recipe).id for recipe in ("r1", "r2"))
     found = changed(ledger, start, contracts=("today",))
     assert found.audits == [
-        AuditOf(two, "r2", "numbers", Verdict.REFUSED, "past"),
-        AuditOf(one, "r1", "numbers", Verdict.REFUSED, "today"),
-        AuditOf(two, "r2", "numbers", Verdict.PASSED, "today"),
-        AuditOf(one, "r1", "numbers", Verdict.PASSED, "today"),
-        AuditOf(two, "r2", "numbers", Verdict.PASSED, "past"),
+        AuditSummary(two, "r2", "numbers", Verdict.REFUSED, "past"),
+        AuditSummary(one, "r1", "numbers", Verdict.REFUSED, "today"),
+        AuditSummary(two, "r2", "numbers", Verdict.PASSED, "today"),
+        AuditSummary(one, "r1", "numbers", Verdict.PASSED, "today"),
+        AuditSummary(two, "r2", "numbers", Verdict.PASSED, "past"),
     ]
     assert (start.version, found.position.version) == (one, two)
     assert changed(ledger, found.position, contracts=("today",)).audits == []

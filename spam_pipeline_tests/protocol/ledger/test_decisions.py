@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from spam_pipeline.protocol.errors import AlreadyDecided
+from spam_pipeline.protocol.foundation.errors import AlreadyDecided
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Decision, DecisionKind, Version
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind, Version
 from spam_pipeline_tests.protocol.made_up_records import REFUSED, a_decision, a_version, recorded
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Occasion, Publication
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Publication, Trigger
 from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_version, recipes_told, recorded
 
 FIFTH, SIXTH, SEVENTH = (("numbers", f"2026-01-0{day}") for day in (5, 6, 7))
-WHY = Occasion("run-1", "promoted", "a better rule")
+WHY = Trigger("run-1", "promoted", "a better rule")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_an_environment_points_at_itself_is_its_own(branched: Ledger) -> No
 
 def test_an_environment_that_is_dropped_reads_through_to_production_again(branched: Ledger) -> None:
     assert read(branched, "branch") == ["b5", "r7"]
-    assert branched.drop("branch", Occasion("run-1", "", "done with it")) == 2
+    assert branched.drop("branch", Trigger("run-1", "", "done with it")) == 2
     assert read(branched, "branch") == read(branched, PRODUCTION) == ["r5", "r6", "r7"]
     assert branched.own("branch") == {}
     assert branched.drop("branch") == 0
@@ -103,7 +103,7 @@ def test_what_is_promoted_is_published_in_production_and_no_longer_the_environme
     wanted = branched.own("branch")
     published = branched.promote("branch", wanted, WHY)
     assert places(published) == [(PRODUCTION, place[1], version_id) for place, version_id in wanted.items()]
-    assert {item.occasion for item in published} == {WHY}
+    assert {item.trigger for item in published} == {WHY}
     assert read(branched, PRODUCTION) == read(branched, "branch") == ["b5", "r7"]
     assert branched.own("branch") == {}
     assert [item for item, _ in branched.publications_after(0, PRODUCTION)][-2:] == published

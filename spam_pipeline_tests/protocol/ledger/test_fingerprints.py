@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from spam_pipeline.protocol.finding import Clue, Curve, Evidence, Finding, Moved, Severity
 from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, numbers
+from spam_pipeline.protocol.foundation.finding import CategoryShift, Clue, Curve, Evidence, Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Audit, Verdict
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Audit, Verdict
 from spam_pipeline_tests.protocol.made_up_records import (
     BELOW_ZERO,
     FINGERPRINT,
@@ -51,9 +51,9 @@ def test_what_ones_own_contract_measured_comes_before_what_another_measured_late
     for contracts, found in (({"one"}, FINGERPRINT), ({"two"}, NEW), ({"one", "two"}, NEW), ({"three"}, NEW)):
         assert ledger.fingerprints([made.id], contracts) == {made.id: found}
         assert ledger.numbers([made.id], contracts) == {made.id: numbers(found)}
-    judged = ledger.judged("r1", "one")
-    assert judged is not None
-    assert judged[0].fingerprint == FINGERPRINT
+    audited = ledger.audited("r1", "one")
+    assert audited is not None
+    assert audited[0].fingerprint == FINGERPRINT
 
 
 def test_a_contract_measures_a_version_once(ledger: Ledger) -> None:
@@ -76,16 +76,16 @@ def test_fingerprints_of_any_number_of_versions_can_be_asked_for(ledger: Ledger,
 
 def test_an_audit_comes_back_with_its_findings_and_circumstances(ledger: Ledger) -> None:
     evidence = Evidence((Clue("networks", 3.0, 900.0, "attack"),), (Curve("hours", (0.5, 0.5)),), ("track 7",))
-    spike = Finding("spike", "track 7", Severity.WARN, "40", "90", (Moved("DE", 0.1, 0.5),), 3.5, evidence)
+    spike = Finding("spike", "track 7", Severity.WARN, "40", "90", (CategoryShift("DE", 0.1, 0.5),), 3.5, evidence)
     ledger.record(a_version(), REFUSED, PRODUCTION)
     version = recorded(ledger, "r1")
     decision = ledger.decide(a_decision(version), last=0).id
     audit = Audit(Verdict.REFUSED, (spike, BELOW_ZERO), "one", "history", is_provisional=True, decision=decision)
     ledger.record_audit(version, audit, PRODUCTION)
     assert [found for _, found in ledger.versions("numbers", "2026-01-05")] == [audit]
-    judged = ledger.judged("r1", "one")
-    assert judged is not None
-    assert judged[1] == audit
+    audited = ledger.audited("r1", "one")
+    assert audited is not None
+    assert audited[1] == audit
 
 
 def test_an_audit_that_took_a_decision_into_account_counts_where_that_decision_does(ledger: Ledger) -> None:
@@ -94,8 +94,8 @@ def test_an_audit_that_took_a_decision_into_account_counts_where_that_decision_d
     version = recorded(ledger, "r1")
     decision = ledger.decide(a_decision(version, environment="branch"), last=0).id
     ledger.record_audit(version, replace(passed, decision=decision), "branch")
-    judged = {name: ledger.judged("r1", "one", name) for name in (PRODUCTION, "branch", "another")}
-    assert {name: found and found[1] and found[1].verdict for name, found in judged.items()} == {
+    audited = {name: ledger.audited("r1", "one", name) for name in (PRODUCTION, "branch", "another")}
+    assert {name: found and found[1] and found[1].verdict for name, found in audited.items()} == {
         PRODUCTION: Verdict.REFUSED,
         "branch": Verdict.PASSED,
         "another": Verdict.REFUSED,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.code_version import CodeVersion
-from spam_pipeline.protocol.errors import UnknownVersion
+from spam_pipeline.protocol.code_version.code_version import CodeVersion
+from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.recipe import InputRead
-from spam_pipeline.protocol.records import PRODUCTION, Observation, Occasion, PublishedPart, StoredFile
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Observation, PartSummary, StoredFile, Trigger
 from spam_pipeline_tests.protocol.made_up_records import (
     NOON,
     PASSED,
@@ -30,13 +30,13 @@ def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert ledger.published(PRODUCTION, ["numbers"]) == {"numbers": {}}
     assert ledger.published_version(PRODUCTION, "numbers", "2026-01-05") is None
     assert ledger.version("r1") is None
-    assert ledger.shard("r1") is None
+    assert ledger.observations.shard("r1") is None
 
 
 def test_the_last_observation_of_a_path_counts(ledger: Ledger) -> None:
-    ledger.record_observations([an_observation(), an_observation("2026-01-05/b.txt")])
-    ledger.record_observations([an_observation(digest="d2")])
-    ledger.record_observations([an_observation("2026-01-05/b.txt", digest=None)])
+    ledger.observations.record([an_observation(), an_observation("2026-01-05/b.txt")])
+    ledger.observations.record([an_observation(digest="d2")])
+    ledger.observations.record([an_observation("2026-01-05/b.txt", digest=None)])
     assert [(seen.path, seen.digest) for seen in landed(ledger)] == [
         ("2026-01-05/a.txt", "d2"),
         ("2026-01-05/b.txt", None),
@@ -46,23 +46,23 @@ def test_the_last_observation_of_a_path_counts(ledger: Ledger) -> None:
 
 
 def test_the_same_observation_of_two_processes_is_one(ledger: Ledger) -> None:
-    ledger.record_observations([an_observation()])
+    ledger.observations.record([an_observation()])
     first = landed(ledger)
-    ledger.record_observations([an_observation()])
+    ledger.observations.record([an_observation()])
     assert landed(ledger) == first
 
 
 def test_an_earlier_observation_can_still_be_asked_for(ledger: Ledger) -> None:
-    ledger.record_observations([an_observation()])
+    ledger.observations.record([an_observation()])
     (first,) = landed(ledger)
-    ledger.record_observations([an_observation(digest="d2")])
-    assert ledger.observed([first.id]) == {first.id: first}
+    ledger.observations.record([an_observation(digest="d2")])
+    assert ledger.observations.by_id([first.id]) == {first.id: first}
 
 
 def test_a_passed_version_is_published_and_comes_back_as_it_was(ledger: Ledger) -> None:
-    publication = ledger.record(a_version(), PASSED, PRODUCTION, Occasion("run-1", "computed", "missing"))
+    publication = ledger.record(a_version(), PASSED, PRODUCTION, Trigger("run-1", "computed", "missing"))
     assert publication is not None
-    assert publication.occasion == Occasion("run-1", "computed", "missing")
+    assert publication.trigger == Trigger("run-1", "computed", "missing")
     found = ledger.published_version(PRODUCTION, "numbers", "2026-01-05")
     assert found == replace(a_version(), id=recorded(ledger, "r1").id)
     assert found.id == publication.version_id
@@ -140,12 +140,12 @@ def test_parts_and_side_parts_are_told_apart(ledger: Ledger) -> None:
 
 def test_a_version_remembers_which_versions_and_files_it_was_computed_from(ledger: Ledger) -> None:
     upstream = ledger.record(a_version(), PASSED, PRODUCTION)
-    ledger.record_observations([an_observation()])
+    ledger.observations.record([an_observation()])
     assert upstream is not None
     part = a_version().parts[0]
     inputs = (
-        InputRead("numbers", "numbers", "2026-01-05", "all", part.content, recorded(ledger, "r1").id),
-        InputRead(
+        InputRef("numbers", "numbers", "2026-01-05", "all", part.content, recorded(ledger, "r1").id),
+        InputRef(
             "landed_numbers",
             "landed_numbers",
             "2026-01-05",
@@ -163,9 +163,9 @@ def test_a_version_remembers_which_versions_and_files_it_was_computed_from(ledge
 
 def test_a_shard_is_remembered_once(ledger: Ledger) -> None:
     files = {"2026-01-05": (StoredFile("a", 1, 2),)}
-    ledger.record_shard("s1", "received_numbers", "2026-01-05/a.txt", files)
-    ledger.record_shard("s1", "received_numbers", "2026-01-05/a.txt", {})
-    assert ledger.shard("s1") == files
+    ledger.observations.record_shard("s1", "received_numbers", "2026-01-05/a.txt", files)
+    ledger.observations.record_shard("s1", "received_numbers", "2026-01-05/a.txt", {})
+    assert ledger.observations.shard("s1") == files
 
 
 def test_only_publications_after_a_given_one_are_told(ledger: Ledger) -> None:
@@ -220,50 +220,50 @@ def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_was_never_tried_has_no_attempts(ledger: Ledger) -> None:
-    assert ledger.attempts(["r1"]) == {}
-    assert ledger.attempts([]) == {}
+    assert ledger.attempts.of(["r1"]) == {}
+    assert ledger.attempts.of([]) == {}
 
 
 def test_failures_are_counted_and_the_last_one_is_told(ledger: Ledger) -> None:
     for error in ("ValueError: one", "ValueError: two"):
-        ledger.fail(ledger.begin("r1", "numbers", "2026-01-05", "run-1"), error)
-    found = ledger.attempts(["r1", "r2"])
+        ledger.attempts.fail(ledger.attempts.begin("r1", "numbers", "2026-01-05", "run-1"), error)
+    found = ledger.attempts.of(["r1", "r2"])
     assert found.keys() == {"r1"}
     assert (found["r1"].count, found["r1"].error) == (2, "ValueError: two")
     assert abs(datetime.now(UTC) - found["r1"].last_at) < timedelta(minutes=10)
 
 
 def test_a_try_that_tells_of_nothing_counts_because_its_process_may_have_died(ledger: Ledger) -> None:
-    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
-    ledger.begin("r1", "numbers", "2026-01-05")
-    found = ledger.attempts(["r1"])["r1"]
+    ledger.attempts.fail(ledger.attempts.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    ledger.attempts.begin("r1", "numbers", "2026-01-05")
+    found = ledger.attempts.of(["r1"])["r1"]
     assert (found.count, found.error) == (2, None)
 
 
 def test_a_try_that_makes_no_version_counts_until_it_is_complete(ledger: Ledger) -> None:
-    attempt = ledger.begin("a convergence", "convergence", "all")
-    assert ledger.attempts(["a convergence"])["a convergence"].count == 1
-    ledger.complete(attempt)
-    assert ledger.attempts(["a convergence"]) == {}
+    attempt = ledger.attempts.begin("a convergence", "convergence", "all")
+    assert ledger.attempts.of(["a convergence"])["a convergence"].count == 1
+    ledger.attempts.complete(attempt)
+    assert ledger.attempts.of(["a convergence"]) == {}
 
 
 def test_a_try_that_succeeded_does_not_count_nor_does_what_failed_before_it(ledger: Ledger) -> None:
-    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
-    ledger.begin("r1", "numbers", "2026-01-05")
+    ledger.attempts.fail(ledger.attempts.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    ledger.attempts.begin("r1", "numbers", "2026-01-05")
     ledger.record(replace(a_version(), computed_at=datetime.now(UTC)), PASSED, PRODUCTION)
-    assert ledger.attempts(["r1"]) == {}, "taking the version from the ledger later has not failed yet"
+    assert ledger.attempts.of(["r1"]) == {}, "taking the version from the ledger later has not failed yet"
 
 
 def test_a_delivery_that_failed_counts_though_the_version_is_there(ledger: Ledger) -> None:
     ledger.record(replace(a_version(), computed_at=datetime.now(UTC)), PASSED, PRODUCTION)
     time.sleep(0.001)
-    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "OSError: away")
-    assert ledger.attempts(["r1"])["r1"].count == 1
+    ledger.attempts.fail(ledger.attempts.begin("r1", "numbers", "2026-01-05"), "OSError: away")
+    assert ledger.attempts.of(["r1"])["r1"].count == 1
 
 
 def test_attempts_of_more_recipes_than_one_query_takes_can_be_asked_for(ledger: Ledger) -> None:
-    ledger.fail(ledger.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
-    assert ledger.attempts([f"r{number}" for number in range(25_000)]).keys() == {"r1"}
+    ledger.attempts.fail(ledger.attempts.begin("r1", "numbers", "2026-01-05"), "ValueError: one")
+    assert ledger.attempts.of([f"r{number}" for number in range(25_000)]).keys() == {"r1"}
 
 
 # Code, and what versions were made from
@@ -271,9 +271,9 @@ def test_attempts_of_more_recipes_than_one_query_takes_can_be_asked_for(ledger: 
 
 def test_a_code_version_is_remembered_once_with_what_it_consists_of(ledger: Ledger) -> None:
     code = CodeVersion("code", {"toys.numbers": "d1"}, {"polars": "2.1"})
-    ledger.remember_code(code)
-    ledger.remember_code(code)
-    assert ledger.code(["code", "another"]) == {"code": code}
+    ledger.attempts.remember_code(code)
+    ledger.attempts.remember_code(code)
+    assert ledger.attempts.code(["code", "another"]) == {"code": code}
 
 
 def test_versions_are_found_by_recipe_without_their_files_published_or_not(ledger: Ledger) -> None:
@@ -282,8 +282,8 @@ def test_versions_are_found_by_recipe_without_their_files_published_or_not(ledge
     own, side = a_version().parts[0], a_version().side_parts[0]
     assert found.keys() == {"r1"}
     assert (found["r1"].recipe, found["r1"].content, found["r1"].code_version) == ("r1", "c1", "code")
-    assert found["r1"].parts == (PublishedPart("all", own.content, 3),)
-    assert found["r1"].side_parts == (PublishedPart("rejected", side.content, 1),)
+    assert found["r1"].parts == (PartSummary("all", own.content, 3),)
+    assert found["r1"].side_parts == (PartSummary("rejected", side.content, 1),)
     assert ledger.made(["r1"])["r1"].version_id == recorded(ledger, "r1").id
 
 
@@ -296,12 +296,12 @@ def test_a_version_without_parts_is_found_all_the_same(ledger: Ledger) -> None:
 def test_what_versions_were_made_from_is_told_by_id(ledger: Ledger) -> None:
     upstream = ledger.record(a_version(), PASSED, PRODUCTION)
     assert upstream is not None
-    read = InputRead("numbers", "numbers", "2026-01-05", "all", a_version().parts[0].content, recorded(ledger, "r1").id)
+    read = InputRef("numbers", "numbers", "2026-01-05", "all", a_version().parts[0].content, recorded(ledger, "r1").id)
     made = replace(a_version("r2", "2026-01-06", inputs=(read,)), configuration={"factor": "d1"})
     ledger.record(made, PASSED, PRODUCTION)
     first, second = recorded(ledger, "r1").id, recorded(ledger, "r2").id
-    assert ledger.made_from([first, second]) == {first: ({}, []), second: ({"factor": "d1"}, [read])}
-    assert ledger.made_from([]) == {}
+    assert ledger.provenance([first, second]) == {first: ({}, []), second: ({"factor": "d1"}, [read])}
+    assert ledger.provenance([]) == {}
 
 
 def test_a_version_remembers_the_schema_it_was_computed_under(ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.records import PRODUCTION, Occasion, Verdict
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Trigger, Verdict
 from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_version, recipes_told, recorded
 
 # Retractions
@@ -20,11 +20,11 @@ def published_recipe(ledger: Ledger, environment: str = PRODUCTION, partition: s
 
 def test_what_is_retracted_is_not_published_any_more_and_was_before(ledger: Ledger) -> None:
     before = ledger.record(a_version(), PASSED, PRODUCTION)
-    why = Occasion("run-1", "retracted", "data: nothing to compute it from any more")
+    why = Trigger("run-1", "retracted", "data: nothing to compute it from any more")
     retraction = ledger.retract("numbers", "2026-01-05", PRODUCTION, why)
     assert before is not None
     assert retraction is not None
-    assert (retraction.version_id, retraction.occasion) == (None, why)
+    assert (retraction.version_id, retraction.trigger) == (None, why)
     assert published_recipe(ledger) is None
     then = ledger.published_version(PRODUCTION, "numbers", "2026-01-05", before.published_at)
     assert then is not None
@@ -59,10 +59,10 @@ def test_a_retraction_in_an_environment_hides_what_production_has(ledger: Ledger
 
 def test_a_version_that_passes_another_audit_is_published(ledger: Ledger) -> None:
     ledger.record(a_version(), REFUSED, PRODUCTION)
-    occasion = Occasion("run-2", "audited", "contract: its rules")
-    publication = ledger.record_audit(recorded(ledger, "r1"), PASSED, PRODUCTION, occasion)
+    trigger = Trigger("run-2", "audited", "contract: its rules")
+    publication = ledger.record_audit(recorded(ledger, "r1"), PASSED, PRODUCTION, trigger)
     assert publication is not None
-    assert publication.occasion == occasion
+    assert publication.trigger == trigger
     assert published_recipe(ledger) == "r1"
     assert [audit for _, audit in ledger.versions("numbers", "2026-01-05")] == [PASSED], "the last audit counts"
 
@@ -79,22 +79,22 @@ def test_a_published_version_that_is_refused_gives_way_to_the_version_named_inst
     first, second = (recorded(ledger, recipe).id for recipe in ("r1", "r2"))
     ledger.record_audit(recorded(ledger, "r2"), REFUSED, PRODUCTION, instead=first)
     assert published_recipe(ledger) == "r3", "what is not published gives way to nothing"
-    occasion = Occasion("run-3", "audited", "contract: its rules")
-    assert ledger.record_audit(recorded(ledger, "r3"), REFUSED, PRODUCTION, occasion, second) is None
+    trigger = Trigger("run-3", "audited", "contract: its rules")
+    assert ledger.record_audit(recorded(ledger, "r3"), REFUSED, PRODUCTION, trigger, second) is None
     assert published_recipe(ledger) == "r2", "it is the caller who knows what the contract accepts"
     last, _ = ledger.publications_after(0, PRODUCTION)[-1]
-    assert (last.version_id, last.occasion) == (second, occasion)
+    assert (last.version_id, last.trigger) == (second, trigger)
     assert recipes_told(ledger) == ["r1", "r2", "r3", "r2"]
 
 
 def test_a_published_version_that_is_refused_is_retracted_when_none_is_named_instead(ledger: Ledger) -> None:
     ledger.record(a_version("r0", content="c0"), PASSED, PRODUCTION)
     ledger.record(a_version(), PASSED, PRODUCTION)
-    occasion = Occasion(action="audited")
-    assert ledger.record_audit(recorded(ledger, "r1"), REFUSED, PRODUCTION, occasion) is None
+    trigger = Trigger(action="audited")
+    assert ledger.record_audit(recorded(ledger, "r1"), REFUSED, PRODUCTION, trigger) is None
     assert published_recipe(ledger) is None
     last, _ = ledger.publications_after(0, PRODUCTION)[-1]
-    assert (last.version_id, last.occasion) == (None, occasion)
+    assert (last.version_id, last.trigger) == (None, trigger)
 
 
 def test_a_version_that_is_refused_is_read_no_more_in_that_environment_alone(ledger: Ledger) -> None:
@@ -158,11 +158,11 @@ def test_a_version_is_judged_by_the_last_audit_of_the_contract_asked_for(ledger:
     today, past = replace(PASSED, contract="today"), replace(REFUSED, contract="past")
     ledger.record(a_version(), past, PRODUCTION)
     made = recorded(ledger, "r1")
-    assert ledger.judged("r1", "today") == (made, None)
-    assert ledger.judged("r1", "past") == (made, past)
+    assert ledger.audited("r1", "today") == (made, None)
+    assert ledger.audited("r1", "past") == (made, past)
     ledger.record_audit(made, today, PRODUCTION)
     ledger.record_audit(made, replace(past, verdict=Verdict.PASSED), "branch")
     ledger.record_audit(made, past, "branch")
-    assert ledger.judged("r1", "today") == (made, today)
-    assert ledger.judged("r1", "past") == (made, past)
-    assert ledger.judged("r2", "today") is None
+    assert ledger.audited("r1", "today") == (made, today)
+    assert ledger.audited("r1", "past") == (made, past)
+    assert ledger.audited("r2", "today") is None

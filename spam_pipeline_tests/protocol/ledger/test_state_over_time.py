@@ -9,8 +9,8 @@ from hypothesis import given, settings
 
 from spam_pipeline.protocol.fingerprint import Counted
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.needs import Snapshot
-from spam_pipeline.protocol.records import PRODUCTION, Audit, Judged, Occasion, Verdict
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Audit, AuditBasis, Trigger, Verdict
+from spam_pipeline.protocol.planning.partition_status import Snapshot
 from spam_pipeline_tests.protocol.ledger.made_up_state import (
     BRANCH,
     DAYS,
@@ -58,7 +58,7 @@ def take(ledger: Ledger, step: tuple[str, str, str, int, Audit, str]) -> None:
     if audit.decision:
         audit = replace(audit, decision=last_decision(ledger, stage, day, PRODUCTION, BRANCH, "another"))
     if what == "observe":
-        ledger.record_observations([an_observation(day, (None, "d1", "d2")[number])])
+        ledger.observations.record([an_observation(day, (None, "d1", "d2")[number])])
     elif what == "retract":
         ledger.retract(stage, day, environment)
     elif what == "drop":
@@ -76,7 +76,7 @@ def take(ledger: Ledger, step: tuple[str, str, str, int, Audit, str]) -> None:
         last = last_decision(ledger, stage, day, environment)
         ledger.decide(a_decision(recorded(ledger, version), environment=environment), last)
     else:
-        ledger.publish(recorded(ledger, version), environment, Occasion(action="reused"))
+        ledger.publish(recorded(ledger, version), environment, Trigger(action="reused"))
 
 
 def last_decision(ledger: Ledger, stage: str, day: str, *environments: str) -> int:
@@ -122,8 +122,8 @@ def check_marks(ledger: Ledger, before: Snapshot, after: Snapshot) -> None:
             assert before.published.get(stage) == after.published.get(stage)
             assert before.refused & known == after.refused & known
             assert before.overdue & known == after.overdue & known
-            assert {recipe: before.judged.get(recipe) for recipe in known} == {
-                recipe: after.judged.get(recipe) for recipe in known
+            assert {recipe: before.audited.get(recipe) for recipe in known} == {
+                recipe: after.audited.get(recipe) for recipe in known
             }
             assert [before.decisions.get((stage, day)) for day in DAYS] == [
                 after.decisions.get((stage, day)) for day in DAYS
@@ -134,12 +134,12 @@ def check_marks(ledger: Ledger, before: Snapshot, after: Snapshot) -> None:
 def check_judgements(ledger: Ledger, snapshot: Snapshot, environment: str) -> None:
     """Every version is what the last audit by the contract of today makes it, whatever other contracts and people say."""
     made = [version.recipe for stage in STAGES for day in DAYS for version, _ in ledger.versions(stage, day)]
-    judged = {recipe: found[1] for recipe in made if (found := ledger.judged(recipe, NOW, environment))}
-    assert snapshot.overdue == {recipe for recipe in made if judged[recipe] is None}
-    assert snapshot.refused == {recipe for recipe, last in judged.items() if last and last.verdict is Verdict.REFUSED}
-    assert snapshot.judged == {
-        recipe: Judged(last.history, last.is_provisional, last.decision)
-        for recipe, last in judged.items()
+    audited = {recipe: found[1] for recipe in made if (found := ledger.audited(recipe, NOW, environment))}
+    assert snapshot.overdue == {recipe for recipe in made if audited[recipe] is None}
+    assert snapshot.refused == {recipe for recipe, last in audited.items() if last and last.verdict is Verdict.REFUSED}
+    assert snapshot.audited == {
+        recipe: AuditBasis(last.history, last.is_provisional, last.decision)
+        for recipe, last in audited.items()
         if last and (last.verdict is Verdict.REFUSED or last.is_provisional or last.decision)
     }
 

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from spam_pipeline.protocol.errors import WrongLedger
+from spam_pipeline.protocol.foundation.errors import WrongLedger
 from spam_pipeline.protocol.ledger import Ledger, tables
 from spam_pipeline_tests.protocol.made_up_records import landed
 

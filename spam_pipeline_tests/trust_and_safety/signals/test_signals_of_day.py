@@ -12,7 +12,7 @@ from spam_pipeline.ingestion.contracts import Plays
 from spam_pipeline.trust_and_safety.contracts import EntityFacts, PlaySignals
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS, USUAL
-from spam_pipeline_tests.kept_promises import findings_about, numbers_of
+from spam_pipeline_tests.contract_helpers import findings_about, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     bot_farm,
     day,

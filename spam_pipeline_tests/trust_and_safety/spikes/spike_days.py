@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.ingestion.addresses import networks_of
-from spam_pipeline.protocol.drift import Past
-from spam_pipeline.protocol.finding import Finding, Severity
+from spam_pipeline.protocol import Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import Count, Fingerprint, Records, measure
 from spam_pipeline.simulation.attacks import ATTACKS
 from spam_pipeline.simulation.catalogue import catalogue
@@ -154,10 +153,10 @@ def fingerprint_of(frame: pl.LazyFrame) -> Fingerprint:
 
 
 @cache
-def history(platform: Platform, days: int = TODAY) -> tuple[Past, ...]:
+def history(platform: Platform, days: int = TODAY) -> tuple[HistoricFingerprint, ...]:
     """The last `days` ordinary days before today."""
     return tuple(
-        Past(f"{START + timedelta(days=day)}", fingerprint_of(classified([platform.organic(day)])))
+        HistoricFingerprint(f"{START + timedelta(days=day)}", fingerprint_of(classified([platform.organic(day)])))
         for day in range(TODAY - days, TODAY)
     )
 
@@ -165,7 +164,7 @@ def history(platform: Platform, days: int = TODAY) -> tuple[Past, ...]:
 def judged_days(platform: Platform, days: int, present: Sequence[str]) -> list[list[Finding]]:
     """What is found on each of `days` days on which nothing new happens, judged by the `TODAY` days before each."""
     measured = [
-        Past(
+        HistoricFingerprint(
             str(day),
             fingerprint_of(classified([platform.organic(day), *(platform.acted(name, day) for name in present)])),
         )

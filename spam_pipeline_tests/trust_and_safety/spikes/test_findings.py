@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol.finding import Finding, Severity, as_json, from_json
+from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.fingerprint import Recorded, fingerprint_from_json, fingerprint_to_json
+from spam_pipeline.protocol.operating import finding_from_json, finding_to_json
 from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
 from spam_pipeline.simulation.listening import as_plays
 from spam_pipeline.simulation.organic import visits
@@ -198,7 +199,7 @@ def test_a_finding_names_who_is_behind_an_attack_and_draws_its_day() -> None:
     assert [sum(curve.values) for curve in finding.evidence.curves] == pytest.approx([1, 1])
     assert finding.evidence.behind[0] == f"track {track}"
     assert finding.evidence.behind[1].startswith("network ")
-    sides = {clue.what: clue.speaks_for for clue in finding.evidence.clues}
+    sides = {clue.what: clue.supports for clue in finding.evidence.clues}
     assert sides["effective networks"] == "attack"
     assert sides["plays per listener"] == "attack"
 
@@ -209,7 +210,7 @@ def test_plays_that_are_dealt_out_evenly_speak_for_an_attack_and_a_play_each_for
     (embedded,) = found(MIDDLE, MIDDLE.acted("embedded_autoplay", TODAY))
     assert ordered.evidence is not None
     assert embedded.evidence is not None
-    assert {clue.what: clue.speaks_for for clue in ordered.evidence.clues}[what] == "attack"
+    assert {clue.what: clue.supports for clue in ordered.evidence.clues}[what] == "attack"
     assert what not in {clue.what for clue in embedded.evidence.clues}
 
 
@@ -219,4 +220,4 @@ def test_evidence_survives_the_ledger() -> None:
     kept = fingerprint_from_json(fingerprint_to_json(attacked))
     findings = spike_findings(attacked, history(MIDDLE))
     assert spike_findings(kept, history(MIDDLE)) == findings
-    assert [from_json(as_json(finding)) for finding in findings] == findings
+    assert [finding_from_json(finding_to_json(finding)) for finding in findings] == findings

@@ -1,0 +1,273 @@
+"""The demo: simulate, converge, and a short tour of what happened, one line after the other.
+
+Everything it tells is asked from what was published. It can be run again on the same home: it uses what has landed there.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.reported_convergence import converge_and_report
+from spam_pipeline.protocol import Finding, PipelineError
+from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.operating import Converged, State, finding_lines
+from spam_pipeline.reporting.page_contents.places import INDEX
+from spam_pipeline.reporting.query import ask
+from spam_pipeline.simulation import simulate
+from spam_pipeline.trust_and_safety.contracts import SPAM
+from spam_pipeline.trust_and_safety.incidents import CONFIRMED, SUSPECTED
+
+DAYS = 10
+PLAYS_PER_DAY = 20_000
+_SHOWN = 3
+"""Partitions that are held and shown; most only wait for others."""
+
+TRUTH = "truth.parquet"
+"""What a simulation leaves beside the landing zone, below home."""
+
+_RECORDS = """
+    select (select count(*) from ingestion.received_plays),
+           (select count(*) from ingestion.plays),
+           (select count(*) from ingestion.rejected)
+"""
+_CLASSES = """
+    select class, count(*) as plays, round(avg(spam_probability), 3) as mean_probability
+    from trust_and_safety.classified_plays group by class order by class
+"""
+_COUNTRIES = """
+    select measure, string_agg(country, ' ' order by plays desc, country)
+    from (select measure, country, sum(plays) as plays from reporting.top_countries group by all)
+    group by measure order by measure
+"""
+_MONEY = """
+    pivot (select currency, rule, line, amount_minor from royalties.royalty_statements where currency in ('USD', 'JPY'))
+    on line in ('payout', 'withheld', 'escrow', 'unclaimed') using coalesce(sum(amount_minor), 0)::bigint
+    group by currency, rule order by currency desc, rule
+"""
+_A_VERDICT = """
+    select track_id, partition_key, spam_probability, attack_type, reasons
+    from trust_and_safety.classified_plays where class = 'spam' and incident_id is null
+    order by spam_probability desc, event_id limit 1
+"""
+_VERDICTS = "classified_plays"
+_DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
+
+
+class NotSimulated(PipelineError):
+    """The landing zone holds somebody's own plays."""
+
+
+def demonstrate(
+    pipeline: Pipeline, on_progress: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
+) -> Iterator[str]:
+    """Run the demo on the pipeline's home and yield what there is to say.
+
+    Raises `NotSimulated` when what has landed there comes from no simulation, and `LandingElsewhere` when files land
+    somewhere else.
+    """
+    yield from _landing_zone(pipeline, on_progress, days, plays_per_day)
+    yield _converged("converged", converge_and_report(pipeline, None, on_progress))
+    yield from _shown(_quarantined(pipeline))
+    yield from _tour(pipeline)
+    yield ""
+    yield from _verdict(pipeline)
+    yield _model(pipeline)
+    yield ""
+    yield _confirm_suspicion(pipeline)
+    before = _digests(pipeline)
+    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
+    yield f"  published anew: {_changed(before, _digests(pipeline))}"
+    yield ""
+    yield _land_late_play(pipeline)
+    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
+    yield _converged("  and again", converge_and_report(pipeline, None, on_progress))
+    yield ""
+    yield "Look at it: the README's next command opens Dagster on this data, or ask, for example:"
+    yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
+    yield f"The pages for people say what all this has changed, and why: {pipeline.settings.reports / INDEX}"
+
+
+def _landing_zone(
+    pipeline: Pipeline, on_progress: Callable[[str], None], days: int, plays_per_day: int
+) -> Iterator[str]:
+    settings = pipeline.settings
+    settings.require_landing_below_home()
+    if settings.landing.exists():
+        if not (settings.home / TRUTH).exists():
+            raise NotSimulated(
+                f"{settings.landing} was not simulated, and the demo lands a play of its own: "
+                "set SPAM_PIPELINE_HOME to another home, or run spam-pipeline converge"
+            )
+        yield f"using what has landed in {settings.landing}"
+        return
+    made = simulate(
+        settings.home,
+        days=days,
+        plays_per_day=plays_per_day,
+        start=settings.start_date,
+        on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
+    )
+    yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
+
+
+def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
+    """The days whose verdicts are quarantined for something that looks like an attack, each with the finding that says so."""
+    statuses = pipeline.engine.planner.statuses([_VERDICTS])[_VERDICTS]
+    refused = {
+        day: pipeline.versions(_VERDICTS, day)[-1][1].refusing for day in statuses if statuses[day].state is State.HELD
+    }
+    return {
+        day: finding for day, findings in refused.items() for finding in findings[:1] if finding.evidence is not None
+    }
+
+
+def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
+    """What people see who have to decide: every finding with its evidence."""
+    if not quarantined:
+        yield "no verdicts were refused: on no day an attack is left that they let through and that looks like one"
+        return
+    yield "refused, because they look like attacks that the verdicts let through; nobody reads these days until they are decided on:"
+    for day, finding in quarantined.items():
+        sentence, *evidence = finding_lines(finding)
+        yield f"  {day} {sentence}"
+        yield from (f"  {line}" for line in evidence)
+
+
+def _verdict(pipeline: Pipeline) -> Iterator[str]:
+    """One verdict of the software's own, with its reasons."""
+    with pipeline.query() as connection:
+        found = ask(connection, _A_VERDICT).rows
+    for track, day, probability, attack_type, reasons in found:
+        yield f"a verdict: a play of track {track} on {day} is spam with probability {probability:.2f}, {attack_type or 'of no known type'}:"
+        for reason in reasons:
+            is_measured = reason["value"] is not None
+            seen = f" is {reason['value']:.3g}, usually {reason['usual']:.3g}" if is_measured else ""
+            yield f"  {reason['signal']}{seen}"
+
+
+def _model(pipeline: Pipeline) -> str:
+    """How the published model did on campaigns that were held out of its training."""
+    known = numbers(pipeline.fingerprint("spam_model"))
+    if known["is_policy"]:
+        return "the model: none, because too little is labelled; a stated policy judges, and says so in every verdict"
+    prefix = "held_out_campaigns"
+    spam, legitimate, error = (
+        f"{known[f'{prefix}_{name}']:.2%}" if f"{prefix}_{name}" in known else "unknown"
+        for name in ("withheld_spam_share", "withheld_legitimate_share", "calibration_error")
+    )
+    return (
+        f"the model: learned from {known['spam_examples']:,.0f} examples of spam out of {known['incidents']:.0f} incidents; on campaigns "
+        f"that it had not seen it withholds {spam} of spam and {legitimate} of the rest, calibration error {error}"
+    )
+
+
+def _confirm_suspicion(pipeline: Pipeline) -> str:
+    """Confirm what experts only suspected, the way they do: in the lines of `incidents.csv`."""
+    file = pipeline.settings.landing / "incidents.csv"
+    known = pl.read_csv(file, infer_schema=False)
+    suspected = known.filter(pl.col("status") == SUSPECTED)["incident_id"].unique().sort().to_list()
+    if not suspected:
+        return "No incident is only suspected, so an expert has nothing to confirm:"
+    is_decided = pl.col("incident_id").is_in(suspected)
+    unfinished = file.with_name(".incidents.csv")
+    known.with_columns(pl.when(is_decided).then(pl.lit(CONFIRMED)).otherwise("status").alias("status")).write_csv(
+        unfinished
+    )
+    unfinished.replace(file)
+    return f"An expert confirms {', '.join(suspected)}, suspected until now, in {file.name}:"
+
+
+def _digests(pipeline: Pipeline) -> Mapping[tuple[str, str], str]:
+    """What is published, by stage and partition."""
+    published = pipeline.engine.ledger.published(pipeline.settings.environment, list(pipeline.graph.stages))
+    return {(stage, key): version.content for stage, by_key in published.items() for key, version in by_key.items()}
+
+
+def _changed(before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]) -> str:
+    """How many partitions of each stage hold something else now."""
+    counts = Counter(stage for (stage, key), content in after.items() if before.get((stage, key)) != content)
+    return ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "nothing"
+
+
+def _tour(pipeline: Pipeline) -> Iterator[str]:
+    with pipeline.query() as connection:
+        received, plays, rejected = ask(connection, _RECORDS).rows[0]
+        yield (
+            f"records: {received + rejected:,} landed = {plays:,} plays + {received - plays:,} duplicates "
+            f"+ {rejected:,} rejected with file, line and reason"
+        )
+        yield "classes:"
+        for name, count, probability in ask(connection, _CLASSES).rows:
+            yield f"  {name:<12}{count:>10,}  mean spam probability {probability}"
+        yield "top countries:"
+        for measure, countries in ask(connection, _COUNTRIES).rows:
+            yield f"  {measure:<14}{countries}"
+        yield "royalties of two currencies, in minor units:   payout    withheld      escrow   unclaimed"
+        for currency, rule, *amounts in ask(connection, _MONEY).rows:
+            yield f"  {currency} {rule:<34}" + "".join(f"{amount:>12,}" for amount in amounts)
+        days = [day for (day,) in ask(connection, _DAYS).rows]
+    truth = pl.scan_parquet(pipeline.settings.home / TRUTH)
+    yield _against_truth(pipeline.read("classified_plays", days), truth)
+
+
+def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
+    """How the verdicts compare with what the simulation knows of its attacks; everything it does not list is organic."""
+    is_attack = pl.col("event_id").is_in(truth.filter("is_spam").collect()["event_id"].implode())
+    counts = (
+        classified.select(is_attack=is_attack, is_spam=pl.col("class") == SPAM)
+        .group_by("is_attack")
+        .agg(plays=pl.len(), spam=pl.col("is_spam").sum())
+        .collect()
+    )
+    shares = {attack: (spam, plays) for attack, plays, spam in counts.select("is_attack", "plays", "spam").rows()}
+    caught, attacks = shares.get(True, (0, 0))
+    wrong, others = shares.get(False, (0, 0))
+    return f"against the truth: {caught:,} of {attacks:,} plays of attacks are classed as spam, {wrong:,} of {others:,} others"
+
+
+def _converged(what: str, done: Converged) -> str:
+    problems = [
+        *(f"held: {line}" for line in done.held[:_SHOWN]),
+        *([f"and {len(done.held) - _SHOWN} more are held"] if len(done.held) > _SHOWN else []),
+        *(f"failed: {item.stage} {item.partition}: {item.error}" for item in done.failed),
+    ]
+    counts = f"{what} in {done.seconds:.1f} s: {done.computed} partitions computed, {done.reused} reused"
+    return "\n  ".join([counts, *problems])
+
+
+def _land_late_play(pipeline: Pipeline) -> str:
+    """Land one play that happened on the first day, in the last hour of the last arrival day, unless that was done before."""
+    landing = pipeline.settings.landing
+    track = _last_track(landing / "reference" / "tracks.csv")
+    last_day = max(path.name for path in (landing / "plays").iterdir())
+    day = pipeline.settings.start_date
+    play = {
+        "event_id": "demo-late-play",
+        "occurred_at": f"{day.isoformat()}T12:00:00Z",
+        "track_id": track,
+        "user_id": None,
+        "device_id": "demo-device",
+        "ip": "192.0.2.1",
+        "country": "SE",
+        "user_agent": "demo",
+        "client": "web",
+        "source": "direct",
+        "ms_played": 120_000,
+    }
+    folder = landing / "plays" / last_day / "23"
+    folder.mkdir(exist_ok=True)
+    late = folder / "late.jsonl"
+    if late.exists():
+        return f"One play of {day} landed late before, in a file of its own:"
+    unfinished = folder / ".late.jsonl"
+    unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
+    unfinished.replace(late)
+    return f"One play of {day} lands late, in a file of its own:"
+
+
+def _last_track(tracks: Path) -> str:
+    return str(pl.scan_csv(tracks).select(pl.col("track_id").last()).collect().item())

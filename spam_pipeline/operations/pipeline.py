@@ -1,0 +1,263 @@
+"""The pipeline as a whole: all contexts' stages over the places that the settings name. For notebooks, scripts and the command line.
+
+Nothing here knows the orchestrator, and nothing decides: this module connects what the others provide.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
+from spam_pipeline.ingestion.sources import SOURCES as INGESTION_SOURCES
+from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
+from spam_pipeline.operations.explaining import Explained, explain
+from spam_pipeline.operations.issuing import issue
+from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
+from spam_pipeline.protocol import WHOLE, PipelineError, Version
+from spam_pipeline.protocol.fingerprint import Fingerprint, merged
+from spam_pipeline.protocol.operating import (
+    NEWEST,
+    PRODUCTION,
+    PUBLISHED,
+    Audit,
+    Claims,
+    Comparison,
+    Decided,
+    Decision,
+    DecisionKind,
+    Engine,
+    LandingZone,
+    Ledger,
+    Pair,
+    Planned,
+    Promoted,
+    StageGraph,
+    State,
+    Store,
+    compare,
+    decide,
+    decide_all_matching,
+    drop,
+    open_engine,
+    pairs_of_code,
+    pairs_of_environments,
+    plan,
+    promote,
+    resolve,
+)
+from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
+from spam_pipeline.reporting.query import connect
+from spam_pipeline.royalties.assets import STAGES as ROYALTIES_STAGES
+from spam_pipeline.royalties.ddex import UNREGISTERED, Sender
+from spam_pipeline.royalties.document import SOURCES as ROYALTIES_SOURCES
+from spam_pipeline.royalties.document import classify as classify_for_royalties
+from spam_pipeline.royalties.issuing import Issued
+from spam_pipeline.settings import Settings, settings_from_environment
+from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
+
+STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPORTING_STAGES)
+SOURCES = (*INGESTION_SOURCES, *ROYALTIES_SOURCES)
+
+_logger = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """The pipeline at the places that `settings` name; by default those of the environment variables."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or settings_from_environment()
+        self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration())
+
+    @cached_property
+    def landing_zone(self) -> LandingZone:
+        """Where files land."""
+        return LandingZone(self.settings.landing_zone)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs stages; opening it opens the ledger, and creates both at their first use."""
+        settings = self.settings
+        if settings.has_development_key:
+            _logger.warning("SPAM_PIPELINE_IDENTIFIER_KEY is not set: keyed hashes use the public development key")
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return open_engine(
+            graph=self.graph,
+            ledger=Ledger(settings.ledger),
+            store=Store(settings.store, settings.cache / "store"),
+            private_store=Store(settings.rejected, settings.cache / "rejected"),
+            landing=self.landing_zone,
+            classify=_source_and_partition,
+            claims=Claims(settings.ledger),
+            environment=settings.environment,
+        )
+
+    def read(self, stage: str, partition: str | Sequence[str] = WHOLE, as_of: str | datetime | None = None) -> Any:
+        """The published data of one partition, or of several: a `polars.LazyFrame`, or a stage's artifact.
+
+        `as_of` reads what was published then: a date (its end, UTC), a date and time, or a `datetime`. Raises
+        `NotPublished`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
+        """
+        partitions = [partition] if isinstance(partition, str) else list(partition)
+        return self.engine.reader.read(stage, partitions, moment(as_of))
+
+    def partitions(self, stage: str) -> list[str]:
+        """The partitions of a stage that are published, in their order; none for a stage of which nothing is."""
+        found = self.graph.find([stage])[0]
+        return sorted(self.engine.ledger.published(self.settings.environment, [found.name])[found.name])
+
+    def fingerprint(self, stage: str, partition: str | Sequence[str] = WHOLE) -> Fingerprint:
+        """What is known of the published data of one partition, or of several together, without reading it.
+
+        `protocol.fingerprint.numbers` gives its numbers by name. Raises like `read`.
+        """
+        partitions = [partition] if isinstance(partition, str) else list(partition)
+        return merged(self.engine.reader.version(stage, key).fingerprint for key in partitions)
+
+    def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
+        """Every version of a partition ever computed, oldest first, each with its last audit."""
+        found = self.graph.find([stage])[0]
+        return self.engine.ledger.versions(stage, found.partitions.check(partition), self.settings.environment)
+
+    def published_at(self, versions: Sequence[tuple[Version, Audit]]) -> dict[int, datetime]:
+        """When each of these versions was last published in this environment, by version id."""
+        return self.engine.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
+
+    def diff(self, stage: str, partition: str = WHOLE, old: str = PUBLISHED, new: str = NEWEST) -> Comparison:
+        """What differs between two versions of a partition, each named by the first digits of its recipe or by a word.
+
+        The words are `published`, `newest`, and `production` for what is published there. Where nothing is published, there is
+        one side only, with what its audit found. In a range of partitions, `2026-01-01..2026-01-31`, digits are those of code
+        versions. Raises `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
+        """
+        found = self.graph.find([stage])[0]
+        ledger, environment = self.engine.ledger, self.settings.environment
+        first, is_range, last = partition.partition("..")
+        for key in (first, last) if is_range else (first,):
+            found.partitions.check(key)
+        if is_range:
+            within = sorted(key for key in self.engine.planner.statuses([stage])[stage] if first <= key <= last)
+            pairs = pairs_of_code(ledger, environment, stage, old, new, within)
+        else:
+            is_first = old == PUBLISHED and ledger.published_version(environment, stage, partition) is None
+            before = None if is_first else resolve(ledger, environment, stage, partition, old)
+            pairs = [Pair(partition, before, resolve(ledger, environment, stage, partition, new))]
+        return compare(ledger, self.engine.reader, found, pairs)
+
+    def diff_environment(self, base: str = PRODUCTION) -> list[Comparison]:
+        """What this environment publishes that readers of another one see differently, stage by stage."""
+        ledger = self.engine.ledger
+        by_stage = pairs_of_environments(ledger, list(self.graph.stages), self.settings.environment, base)
+        return [
+            compare(ledger, self.engine.reader, self.graph.stages[stage], pairs) for stage, pairs in by_stage.items()
+        ]
+
+    def decide(
+        self, kind: DecisionKind | str, version: str, *, by: str, reason: str, all_matching: bool = False
+    ) -> list[Decided]:
+        """Accept a quarantined version or reject a published one, named by its recipe or the first digits of it.
+
+        With `all_matching`, also accept whatever else of its stage the same code made and is quarantined for the same. Raises
+        `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
+        """
+        asked = (self.engine, version, DecisionKind(kind), by, reason)
+        return decide_all_matching(*asked) if all_matching else [decide(*asked)]
+
+    def decisions(self) -> list[Decision]:
+        """What people decided for this environment and for production, oldest first."""
+        return self.engine.ledger.all_decisions(self.settings.environment)
+
+    def issue(self, month: str, *, by: str) -> Issued:
+        """Issue a month's statement as it is published, once and for ever; what changes about it later becomes adjustments.
+
+        What follows from that converges like any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
+        `WrongDecision` when it is not said by whom.
+        """
+        return issue(self.engine, self.landing_zone, month, by)
+
+    def explain(self, payee_id: str, month: str) -> Explained:
+        """What a payee's payment for a month is made of, from the amount to plays and versions, added up again.
+
+        Raises `NotPublished`, `WrongPartition`, and `DoesNotAddUp`.
+        """
+        return explain(self.engine, payee_id, month)
+
+    def write_statements(
+        self,
+        month: str,
+        folder: Path | None = None,
+        sender: Sender = UNREGISTERED,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> StatementFiles:
+        """Write the files of a month, for payees and for the industry, into a folder of its own below `folder`.
+
+        By default that is `statements` in the home. `on_progress` hears what is being done. Raises `FilesExist`, `WrongPartition`,
+        `WrongDocument`, and `NotPublished`.
+        """
+        place = folder or self.settings.environment_dir / "statements"
+        return write_statement_files(self.engine, self.landing_zone, month, place, sender, on_progress)
+
+    def promote(self, by: str) -> Promoted:
+        """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""
+        self.engine.observe()
+        return promote(self.engine, by)
+
+    def drop(self) -> int:
+        """Give up all that this environment publishes itself, with what was delivered for it; return how many partitions.
+
+        Its versions stay in the ledger. Raises `NotPromoted` in production.
+        """
+        dropped = drop(self.engine)
+        if self.settings.environment_dir.exists():
+            shutil.rmtree(self.settings.environment_dir)
+        return dropped
+
+    def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
+        reader = self.engine.reader
+        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
+
+    def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
+        """What converging would do, partition by partition, and why. Observes the landing zone and runs nothing."""
+        self.engine.observe()
+        return plan(self.engine, stages)
+
+    def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
+        """Partitions by stage and state, after a look at the landing zone."""
+        self.engine.observe()
+        statuses = self.engine.planner.statuses(stages)
+        return {
+            stage: {state.value: sum(status.state is state for status in by_partition.values()) for state in State}
+            for stage, by_partition in statuses.items()
+        }
+
+
+def moment(when: str | datetime | None) -> datetime | None:
+    """The moment that a person named: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
+    if when is None:
+        return None
+    named = _read_moment(when) if isinstance(when, str) else when
+    return named if named.tzinfo else named.replace(tzinfo=UTC)
+
+
+def _read_moment(text: str) -> datetime:
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text), time.max)
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    raise WrongMoment(f"{text!r} is no moment: expected YYYY-MM-DD or an ISO 8601 date and time")
+
+
+class WrongMoment(PipelineError):
+    """A text that names no moment."""
+
+
+def _source_and_partition(path: str) -> tuple[str, str] | None:
+    found = classify_for_ingestion(path) or classify_for_royalties(path)
+    return None if found is None else (found[0].name, found[1])

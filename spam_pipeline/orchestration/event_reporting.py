@@ -1,0 +1,72 @@
+"""A process that tells a Dagster instance about publications while another one publishes them.
+
+It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home, and what consumers
+expect) and goes on until that input ends: when its starter has finished, or has died. A line before that end says what is
+quarantined. Telling takes Dagster longer per version than publishing takes the ledger, which is why it is done beside the
+stages and not between them.
+"""
+
+import json
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from spam_pipeline.orchestration.evaluations import Expected
+from spam_pipeline.orchestration.events import EventReporter
+from spam_pipeline.orchestration.instance import open_instance
+from spam_pipeline.orchestration.refusals import Refusals
+from spam_pipeline.protocol import Limit
+from spam_pipeline.protocol.operating import Ledger, Quarantine, Quarantined
+
+_LOOK_SECONDS = 0.5
+
+_MOST_REFUSALS = 100
+"""More than anybody looks at; the daemon's sensor tells of the others."""
+
+
+def main() -> None:
+    """Tell until standard input ends, then once more about what was published last, and about what is quarantined."""
+    what = json.loads(sys.stdin.readline())
+    ending: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
+    ledger = Ledger(what["ledger"])
+    with open_instance(Path(what["dagster_home"])) as instance:
+        whom = (instance, ledger, what["environment"], _expected(what["expected"]))
+        reporter = EventReporter(*whom)
+        last = _report_until_the_end(reporter, ending)
+        if last:
+            Refusals(*whom).report(_quarantine(json.loads(last)), reporter.report_checks, _MOST_REFUSALS)
+        reporter.close()
+    ledger.close()
+
+
+def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -> str:
+    """Tell what is published until `ending` has something, and once more then; return that."""
+    while True:
+        try:
+            last = ending.get(timeout=_LOOK_SECONDS)
+        except Empty:
+            reporter.report()
+        else:
+            reporter.report()
+            return last
+
+
+def _quarantine(listed: Iterable[tuple[str, str, str, str]]) -> Quarantine:
+    """What is quarantined, from a listing by stage and partition."""
+    return {(stage, partition): Quarantined(*what) for stage, partition, *what in listed}
+
+
+def _expected(listed: Iterable[tuple[str, str, list[tuple[str, float | None, float | None]]]]) -> Expected:
+    """What consumers expect, from a listing by upstream stage and consumer."""
+    found: dict[str, dict[str, tuple[Limit, ...]]] = defaultdict(dict)
+    for upstream, consumer, limits in listed:
+        found[upstream][consumer] = tuple(Limit(*limit) for limit in limits)
+    return found
+
+
+if __name__ == "__main__":
+    main()

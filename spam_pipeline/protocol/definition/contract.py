@@ -1,0 +1,108 @@
+"""Contracts: what a stage promises about its data.
+
+A contract of frames is a `Contract` class: columns, types, nullability, key (a dataframely schema), the fingerprint that every
+version carries, bounds on its numbers, the tolerated share of rejected records, and which earlier schemas can still be read. A
+stage whose result is no frame (a model) has an `ArtifactContract`. How a version is held against it is in `audit`.
+Nothing here knows any stage.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import dataframely as dy
+import polars as pl
+
+from spam_pipeline.protocol.drift import HistoricFingerprint
+from spam_pipeline.protocol.fingerprint import Fingerprint, Measure
+from spam_pipeline.protocol.foundation.finding import Finding
+from spam_pipeline.protocol.foundation.limit import Limit
+
+FRAME_SUFFIX = ".parquet"
+
+ShowAsEarlier = Callable[[pl.LazyFrame], pl.LazyFrame]
+"""Shows data of a contract in the columns of an earlier schema; a function at the top level of a module."""
+
+
+class Contract(dy.Schema):
+    """The promise of a stage that publishes frames. Subclass it with `dataframely` columns and a `fingerprint`."""
+
+    tolerated_rejected_share: ClassVar[float | None] = None
+    """The share of records that may be rejected before nobody should use the rest; None where nothing is rejected."""
+
+    schema_version: ClassVar[int] = 1
+    """Number of the schema; raised together with any change of columns that breaks a consumer."""
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """What is measured of every version, by name, in the terms of the domain."""
+        return {}
+
+    @classmethod
+    def limits(cls) -> tuple[Limit, ...]:
+        """Bounds on numbers of the fingerprint."""
+        return ()
+
+    @classmethod
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
+        """What the domain itself has to say of a version, given the fingerprints of its recent accepted history."""
+        del fingerprint, history
+        return ()
+
+    @classmethod
+    def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
+        """The earlier schemas in which consumers that have not moved yet can still read this data."""
+        return {}
+
+    @classmethod
+    def empty(cls) -> pl.LazyFrame:
+        """A frame without rows that keeps this contract."""
+        return pl.LazyFrame(schema=column_types(cls))
+
+
+def column_types(contract: type[Contract]) -> dict[str, pl.DataType]:
+    """Column names and Polars types of a contract, in the order in which they are written."""
+    return {name: column.dtype for name, column in contract.columns().items()}
+
+
+def measures_nothing(value: Any) -> Fingerprint:
+    """The fingerprint of an artifact of which nothing is measured."""
+    del value
+    return {}
+
+
+def finds_nothing(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
+    """What a domain without rules of its own has to say of an artifact."""
+    del fingerprint, history
+    return ()
+
+
+@dataclass(frozen=True)
+class ArtifactContract:
+    """The promise of a stage whose result is one file that is no frame, such as a trained model.
+
+    `write` puts the value into a file whose bytes depend on the value alone; `read` refuses what it cannot trust;
+    `fingerprint` is what is measured of the value in the terms of its domain, and `limits` are bounds on its numbers.
+    `findings` is what the domain has to say of it, given the fingerprints of the stage's recent accepted history. Of a stage
+    without partitions that is what is published: a challenger is judged against the champion, which may have been measured by
+    an earlier contract and lack what is measured now. The last two are functions at the top level of a module.
+    """
+
+    suffix: str
+    write: Callable[[Any, Path], None]
+    read: Callable[[Path], Any]
+    fingerprint: Callable[[Any], Fingerprint] = measures_nothing
+    limits: tuple[Limit, ...] = ()
+    findings: Callable[[Fingerprint, Sequence[HistoricFingerprint]], Iterable[Finding]] = finds_nothing
+
+
+AnyContract = type[Contract] | ArtifactContract
+
+
+def audits_against_history(contract: AnyContract) -> bool:
+    """Whether anything about a version of this contract is judged against the history of its stage."""
+    if isinstance(contract, ArtifactContract):
+        return contract.findings is not finds_nothing
+    has_own = contract.findings.__func__ is not Contract.findings.__func__  # type: ignore[attr-defined]
+    return has_own or any(measure.drift for measure in contract.fingerprint().values())

@@ -1,0 +1,229 @@
+"""The graph of stages: who reads whom, in an order in which everything is there before it is read.
+
+Built once from the stages, the sources and the names of the configuration; everything wrong with their connections is an
+error here. It holds no data and knows no partition.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from spam_pipeline.protocol.code_version.code_version import CodeVersion, code_version, hold_sources, rules_version
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, audits_against_history, column_types
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.selection import EveryStage
+from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, Source, Stage
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.partition import WHOLE
+
+AnyStage = Stage[Any, Any]
+
+Configuration = Mapping[str, Any]
+"""Settings that stages may take as parameters, by name."""
+
+
+_Value = TypeVar("_Value")
+
+
+class _Derived(Mapping[str, _Value]):
+    """A value for each stage by name, derived when it is first asked for."""
+
+    def __init__(self, stages: Mapping[str, AnyStage], derive: Callable[[AnyStage], _Value]) -> None:
+        self._stages = stages
+        self._derive = derive
+        self._known: dict[str, _Value] = {}
+
+    def __getitem__(self, name: str) -> _Value:
+        if name not in self._known:
+            self._known[name] = self._derive(self._stages[name])
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stages)
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+
+class StageGraph:
+    """Stages in topological order, with their code versions and the configuration each one reads.
+
+    Code versions and contract digests are derived from the sources when they are first asked for, and only then raise
+    `WrongDefinition` for what cannot be read there.
+    """
+
+    def __init__(self, stages: Iterable[AnyStage], sources: Iterable[Source], configuration: Configuration) -> None:
+        self.sources: Mapping[str, Source] = MappingProxyType({source.name: source for source in sources})
+        self.configuration = MappingProxyType(dict(configuration))
+        by_name: dict[str, AnyStage] = {}
+        for stage in stages:
+            if stage.name in by_name or stage.name in self.sources:
+                raise WrongDefinition(f"two things are called {stage.name}: rename one")
+            by_name[stage.name] = stage
+        self._check_parameters(by_name)
+        self.stages: Mapping[str, AnyStage] = MappingProxyType(_in_order(by_name))
+        for stage in self.stages.values():
+            for upstream, reads in stage.inputs.items():
+                if reads.schema_read is not None:
+                    _check_schema(stage, reads, reads.schema_read, self.stages[upstream])
+                if reads.expectations:
+                    _check_expectations(stage, reads, self.stages[upstream])
+        for package in {stage.function.__module__.partition(".")[0] for stage in self.stages.values()}:
+            hold_sources(package)
+        self.code_versions: Mapping[str, CodeVersion] = _Derived(self.stages, self._code_version)
+        self.contract_digests: Mapping[str, str] = _Derived(self.stages, _contract_digest)
+        self.audited_against_history: frozenset[str] = frozenset(
+            name for name, stage in self.stages.items() if audits_against_history(stage.contract)
+        )
+
+    def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
+        """The stages that `stage` reads; for one that reads the whole catalogue, every stage of frames without a delivery."""
+        return _upstreams(stage, self.stages)
+
+    def upstreams_of(self, stage: AnyStage, parameter: str) -> tuple[str, ...]:
+        """The stages behind one parameter; none for a source or a setting."""
+        if _reads_every_stage(stage.inputs.get(parameter)):
+            return self.upstreams(stage)
+        return (parameter,) if parameter in self.stages else ()
+
+    def with_upstreams(self, names: Collection[str]) -> list[AnyStage]:
+        """The named stages and all they rest on, in order. Raises `WrongDefinition` for a name that is no stage."""
+        self.find(names)
+        wanted = set(names)
+        for stage in reversed(list(self.stages.values())):
+            if stage.name in wanted:
+                wanted.update(self.upstreams(stage))
+        return [stage for stage in self.stages.values() if stage.name in wanted]
+
+    def find(self, names: Collection[str]) -> list[AnyStage]:
+        """The named stages. Raises `WrongDefinition` for a name that is no stage, with the names there are."""
+        unknown = sorted(set(names) - self.stages.keys())
+        if unknown:
+            raise WrongDefinition(f"no stage is called {', '.join(unknown)}; there are {', '.join(self.stages)}")
+        return [stage for stage in self.stages.values() if stage.name in names]
+
+    def readers(self, stage: AnyStage) -> dict[str, Reads]:
+        """Who reads a stage's data by its columns, and which of them."""
+        return {
+            consumer.name: consumer.inputs[stage.name]
+            for consumer in self.stages.values()
+            if stage.name in consumer.inputs and consumer.inputs[stage.name].partitions.side_part is None
+        }
+
+    def expected(self) -> set[str]:
+        """The stages of whose versions some consumer expects something."""
+        return {name for stage in self.stages.values() for name, reads in stage.inputs.items() if reads.expectations}
+
+    def delivered(self, stage: AnyStage) -> str | None:
+        """The recipe that a stage's target holds, if it has a target that holds anything."""
+        return stage.delivery.delivered(self.configuration[stage.delivery.target]) if stage.delivery else None
+
+    def configuration_of(self, stage: AnyStage) -> dict[str, Any]:
+        """The configuration entries that the stage takes as parameters."""
+        return {name: self.configuration[name] for name in stage.parameters if name in self.configuration}
+
+    def configuration_digests(self, stage: AnyStage) -> dict[str, str]:
+        """What the stage's configuration adds to its recipes: the digest of each entry, which need not be shown itself."""
+        return {name: digest((name, value)) for name, value in self.configuration_of(stage).items()}
+
+    def _code_version(self, stage: AnyStage) -> CodeVersion:
+        return code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))
+
+    def _shown_by(self, stage: AnyStage) -> list[Callable[..., Any]]:
+        """The functions that show upstreams to a stage in schemas that those have moved on from."""
+        return [
+            contract.earlier_schemas()[reads.schema_read]
+            for upstream, reads in stage.inputs.items()
+            if reads.schema_read is not None
+            for contract in [self.stages[upstream].contract]
+            if not isinstance(contract, ArtifactContract) and reads.schema_read != contract.schema_version
+        ]
+
+    def _check_parameters(self, stages: Mapping[str, AnyStage]) -> None:
+        known = {*stages, *self.sources, *self.configuration, *ABOUT_ITSELF}
+        for stage in stages.values():
+            for name in stage.parameters:
+                if name not in known and not _reads_every_stage(stage.inputs.get(name)):
+                    raise WrongDefinition(
+                        f"stage {stage.name} reads {name!r}, which is no stage, source or setting; "
+                        f"there are {', '.join(sorted(known))}"
+                    )
+
+
+def _reads_every_stage(reads: Reads | None) -> bool:
+    return reads is not None and isinstance(reads.partitions, EveryStage)
+
+
+def _check_schema(stage: AnyStage, reads: Reads, schema: int, upstream: AnyStage) -> None:
+    """Raise `WrongDefinition` when a stage reads a schema, or columns of it, that its upstream does not offer."""
+    contract = upstream.contract
+    if isinstance(contract, ArtifactContract):
+        raise WrongDefinition(f"stage {stage.name} reads columns of {upstream.name}, which has none")
+    offered = {contract.schema_version, *contract.earlier_schemas()}
+    if schema not in offered:
+        raise WrongDefinition(
+            f"stage {stage.name} reads schema {schema} of {upstream.name}, which offers {sorted(offered)}: "
+            f"let {upstream.name} keep it readable in earlier_schemas, or move {stage.name}"
+        )
+    missing = sorted(set(reads.columns) - set(_columns(contract, schema)))
+    if missing:
+        raise WrongDefinition(
+            f"stage {stage.name} reads {', '.join(missing)} of schema {schema} of {upstream.name}, which has no such columns"
+        )
+
+
+def _columns(contract: type[Contract], schema: int) -> Collection[str]:
+    if schema == contract.schema_version:
+        return column_types(contract)
+    return contract.earlier_schemas()[schema](contract.empty()).collect_schema().names()
+
+
+def _check_expectations(stage: AnyStage, reads: Reads, upstream: AnyStage) -> None:
+    """Raise `WrongDefinition` when a stage expects something of a number that its upstream does not measure."""
+    if isinstance(upstream.contract, ArtifactContract):
+        return
+    known = upstream.contract.fingerprint()
+    for limit in reads.expectations:
+        if not any(name in limit.number for name in known):
+            raise WrongDefinition(
+                f"stage {stage.name} expects something of {limit.number!r}, which {upstream.name} does not measure; "
+                f"it measures {', '.join(known)}"
+            )
+
+
+def _contract_digest(stage: AnyStage) -> str:
+    """What versions of a stage are audited by: the rules of its contracts, and what is measured.
+
+    No two stages share it, so that what one was audited by never passes for what another should have been audited by.
+    """
+    contracts = {WHOLE: stage.contract, **stage.side_parts}
+    rules = {
+        part: rules_version(contract) if isinstance(contract, type) else _rules_of_artifact(contract)
+        for part, contract in contracts.items()
+    }
+    return digest((stage.name, rules))
+
+
+def _rules_of_artifact(contract: ArtifactContract) -> list[str]:
+    functions = (contract.fingerprint, contract.findings)
+    return [*(repr(limit) for limit in contract.limits), *(rules_version(function) for function in functions)]
+
+
+def _upstreams(stage: AnyStage, stages: Mapping[str, AnyStage]) -> tuple[str, ...]:
+    if any(_reads_every_stage(reads) for reads in stage.inputs.values()):
+        return tuple(
+            name
+            for name, other in stages.items()
+            if other.delivery is None and not isinstance(other.contract, ArtifactContract)
+        )
+    return tuple(name for name in stage.parameters if name in stages)
+
+
+def _in_order(stages: Mapping[str, AnyStage]) -> dict[str, AnyStage]:
+    sorter = TopologicalSorter({name: _upstreams(stage, stages) for name, stage in stages.items()})
+    try:
+        return {name: stages[name] for name in sorter.static_order()}
+    except CycleError as cycle:
+        raise WrongDefinition(f"stages read each other in a circle: {' -> '.join(cycle.args[1])}") from cycle

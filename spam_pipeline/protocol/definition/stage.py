@@ -1,0 +1,155 @@
+"""Stages: the record of what a stage is, and `@stage`, which turns a pure function into one.
+
+A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), `contents_read`
+(which versions of the upstream stages it is given), or entries of the pipeline's configuration. The annotation of a parameter
+says with `Reads` what is read of an upstream; the return value is the data. How stages are run is in `execution`, when they are
+stale in `planning`; the orchestrator's view of a stage is in `spam_pipeline.orchestration`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, ParamSpec, TypeVar, get_args
+
+from spam_pipeline.protocol.definition.contract import AnyContract, Contract
+from spam_pipeline.protocol.definition.delivery import Delivery
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.definition.retry import DELIVERIES, Retry
+from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.partition import Partitions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OWN_PARTITION = "partition"
+"""The parameter that receives the key of the partition being computed."""
+
+CONTENTS_READ = "contents_read"
+"""The parameter that receives the content of each version that the other parameters are read from; see `Recipe.contents`."""
+
+ABOUT_ITSELF = frozenset({OWN_PARTITION, CONTENTS_READ})
+"""The parameters that name nothing a stage rests on besides its other parameters."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that others land: observed, never written. One item per file, grouped by partition."""
+
+    name: str
+    partitions: Partitions
+    description: str
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P, R]):
+    """One asset: a pure function from upstream data to new data, owned by one context.
+
+    `inputs` has what each parameter reads. A partition is wanted when one of the inputs in `partitioned_by` has something
+    for it. `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; what a file gave is kept
+    as a shard and reused as long as the file and the code stay the same. Parts named in `side_parts` have contracts of their
+    own and are read only by consumers that ask for them; `private_parts` never become part of a version.
+    """
+
+    function: Callable[P, R]
+    name: str
+    context: str
+    partitions: Partitions
+    contract: AnyContract
+    owner: str
+    inputs: Mapping[str, Reads]
+    partitioned_by: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+    side_parts: Mapping[str, type[Contract]] = field(default_factory=dict)
+    private_parts: frozenset[str] = frozenset()
+    file_by_file: bool = False
+    settled_after_days: int | None = None
+    retain_when_source_removed: bool = False
+    delivery: Delivery | None = None
+    retry: Retry = field(default_factory=Retry)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as a test or a notebook would."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the function reads, in the order in which it takes them."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @property
+    def description(self) -> str:
+        """The function's docstring."""
+        return inspect.getdoc(self.function) or ""
+
+
+def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages need few
+    *,
+    partitions: Partitions,
+    contract: AnyContract,
+    owner: str,
+    libraries: Iterable[str] = (),
+    side_parts: Mapping[str, type[Contract]] | None = None,
+    private_parts: Iterable[str] = (),
+    file_by_file: bool = False,
+    settled_after_days: int | None = None,
+    partitioned_by: Iterable[str] = (),
+    retain_when_source_removed: bool = False,
+    delivery: Delivery | None = None,
+    retry: Retry | None = None,
+    context: str | None = None,
+) -> Callable[[Callable[P, R]], Stage[P, R]]:
+    """Turn a pure function into a stage of the context whose package it is defined in.
+
+    What a parameter reads stands in its annotation, such as `plays: Annotated[pl.LazyFrame, Reads(TrailingDays(7))]`; without
+    one it reads the same partition. The first parameter decides which partitions are wanted, or those in `partitioned_by`.
+    `libraries` are the distributions whose release can change the result. `settled_after_days` waits until the landing zone
+    has moved that far past the day. With `retain_when_source_removed`, versions stay published though the files that they came
+    from are gone, and are held until somebody restores them. `delivery` carries what was published to a store outside. `retry`
+    says how often a failed recipe is tried again unasked.
+
+    Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
+    """
+
+    def define(function: Callable[P, R]) -> Stage[P, R]:
+        inputs = _inputs(function)
+        unknown = sorted(set(partitioned_by) - inputs.keys())
+        if unknown or not inputs:
+            problem = f"declarations for {', '.join(unknown)}" if unknown else "nothing to read"
+            taken = ", ".join(inspect.signature(function).parameters)
+            raise WrongDefinition(f"stage {function.__name__} has {problem}: it takes ({taken})")
+        return Stage(
+            function=function,
+            name=function.__name__,
+            context=context or function.__module__.rpartition(".")[0].rpartition(".")[2] or function.__module__,
+            partitions=partitions,
+            contract=contract,
+            owner=owner,
+            inputs=inputs,
+            partitioned_by=tuple(partitioned_by) or tuple(inputs)[:1],
+            libraries=tuple(sorted(libraries)),
+            side_parts=side_parts or {},
+            private_parts=frozenset(private_parts),
+            file_by_file=file_by_file,
+            settled_after_days=settled_after_days,
+            retain_when_source_removed=retain_when_source_removed,
+            delivery=delivery,
+            retry=retry or (DELIVERIES if delivery else Retry()),
+        )
+
+    return define
+
+
+def _inputs(function: Callable[..., Any]) -> dict[str, Reads]:
+    """What each parameter of a function reads, by its annotation."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as missing:
+        raise WrongDefinition(
+            f"stage {function.__name__} is annotated with a name that does not exist when it runs ({missing}): "
+            "import it outside of TYPE_CHECKING"
+        ) from missing
+    return {
+        name: next((item for item in get_args(parameter.annotation) if isinstance(item, Reads)), Reads())
+        for name, parameter in signature.parameters.items()
+        if name not in ABOUT_ITSELF
+    }

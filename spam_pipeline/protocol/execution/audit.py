@@ -1,0 +1,159 @@
+"""Audits: what speaks against a version, judged by its contract, its stage's recent accepted history, and what people decided.
+
+Everything but `findings_on_data` is a pure function of a fingerprint and of circumstances, so that a version is audited again
+without reading its data when those change. What follows from an audit is decided in `engine`; what is significant, in `drift`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import polars as pl
+from scipy.special import bdtrc  # type: ignore[import-untyped]  # it ships no types
+
+from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract, column_types
+from spam_pipeline.protocol.definition.reads import Reads
+from spam_pipeline.protocol.drift import HistoricFingerprint, drift
+from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.foundation.finding import Finding, Severity
+from spam_pipeline.protocol.foundation.limit import breaches
+from spam_pipeline.protocol.ledger.records import Decision, DecisionKind, Verdict, Version
+
+ON_DATA = frozenset({"columns", "rows"})
+"""Rules that read the data; what they found stays true as long as the contract stays the same."""
+
+_MAY_BE_CHANCE = 0.01
+"""A share of rejected records above the tolerated one counts when so many would come by chance less often than this."""
+
+_GROWN = 1.1
+"""What was accepted once covers the same finding in later versions of the partition until it is this much larger."""
+
+
+class Schema(NamedTuple):
+    """The columns of a version by name, and the number of the schema that they belong to."""
+
+    number: int
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AuditContext:
+    """What a version is judged in: the fingerprints of the stage's recent accepted history, and what else is known.
+
+    `is_open` says that the landing zone has not moved past the partition, so that it may be incomplete. `decisions` are those
+    about the partition, oldest first. `published` is the schema that readers have now, and `readers` who reads what of it.
+    """
+
+    history: tuple[HistoricFingerprint, ...] = ()
+    is_open: bool = False
+    decisions: tuple[Decision, ...] = ()
+    published: Schema | None = None
+    readers: Mapping[str, Reads] | None = None
+
+
+def findings_on_data(contract: type[Contract], frame: pl.LazyFrame, name: str) -> list[Finding]:
+    """What speaks against a frame by the columns, keys and rules of its contract; `name` says which part it is."""
+    expected, seen = column_types(contract), dict(frame.collect_schema())
+    found = [
+        _broken("columns", f"{name}: column {column}", expected.get(column), seen.get(column))
+        for column in sorted(expected.keys() | seen.keys())
+        if expected.get(column) != seen.get(column)
+    ]
+    if not found and list(expected) != list(seen):
+        found = [_broken("columns", f"{name}: order of columns", ", ".join(expected), ", ".join(seen))]
+    if found or contract.is_valid(frame):
+        return found
+    counts = contract.filter(frame.collect()).failure.counts()
+    return [
+        Finding(
+            "rows", f"{name}: {rule}", Severity.REFUSE, "every row to keep it", f"{rows} rows that do not", size=rows
+        )
+        for rule, rows in sorted(counts.items())
+    ]
+
+
+def evaluate(contract: AnyContract, version: Version, on_data: Iterable[Finding], known: AuditContext) -> list[Finding]:
+    """All findings about a version: those on its data, and what its fingerprint and the circumstances add to them."""
+    found = [*on_data, *_by_fingerprint(contract, version, known)]
+    return [*_accepted(found, version, known.decisions), *_rejections(version, known.decisions)]
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """Whether a version with these findings may be published."""
+    is_refused = any(finding.severity is Severity.REFUSE for finding in findings)
+    return Verdict.REFUSED if is_refused else Verdict.PASSED
+
+
+def _by_fingerprint(contract: AnyContract, version: Version, known: AuditContext) -> Iterator[Finding]:
+    if isinstance(contract, ArtifactContract):
+        yield from breaches(contract.limits, numbers(version.fingerprint))
+        yield from contract.findings(version.fingerprint, known.history)
+        return
+    yield from _rejected(contract, version)
+    yield from _schema(version, known)
+    yield from breaches(contract.limits(), numbers(version.fingerprint))
+    yield from drift(
+        contract.fingerprint(), version.partition, version.fingerprint, known.history, is_open=known.is_open
+    )
+    yield from contract.findings(version.fingerprint, known.history)
+
+
+def _rejected(contract: type[Contract], version: Version) -> Iterator[Finding]:
+    """More rejected records than tolerated, by more than chance: an exact binomial test."""
+    tolerated = contract.tolerated_rejected_share
+    rejected = sum(part.rows for part in version.side_parts)
+    records = rejected + version.rows
+    if tolerated is None or not rejected or float(bdtrc(rejected - 1, records, tolerated)) >= _MAY_BE_CHANCE:
+        return
+    share = rejected / records
+    seen = f"{share:.2%} ({rejected:,} of {records:,})"
+    yield Finding("rejected", "rejected records", Severity.REFUSE, f"at most {tolerated:.2%}", seen, size=share)
+
+
+def _schema(version: Version, known: AuditContext) -> Iterator[Finding]:
+    """Columns that readers have now and that are gone or changed, though the number of the schema is the same."""
+    before = known.published
+    if before is None or before.number != version.schema_version:
+        return
+    for column, dtype in before.columns.items():
+        if version.columns.get(column) != dtype:
+            breaks = sorted(
+                name for name, reads in (known.readers or {}).items() if not reads.columns or column in reads.columns
+            )
+            seen = f"{version.columns.get(column, 'no such column')}, which breaks {', '.join(breaks) or 'nobody here'}"
+            way_out = "raise schema_version and keep the earlier schema readable"
+            expected = f"{dtype} as long as the schema is {before.number} ({way_out})"
+            yield Finding("schema", f"column {column}", Severity.REFUSE, expected, seen, size=1 + len(breaks))
+
+
+def _accepted(found: Iterable[Finding], version: Version, decisions: Iterable[Decision]) -> Iterator[Finding]:
+    """The findings; what a person accepted in this version, or in an earlier one of the partition, only notes so."""
+    standing = {decision.content: decision for decision in decisions}
+    acceptances = [decision for decision in standing.values() if decision.kind is DecisionKind.ACCEPT]
+    for finding in found:
+        by = next((item for item in acceptances if _covers(item, version, finding)), None)
+        if by is None or finding.severity is not Severity.REFUSE:
+            yield finding
+        else:
+            seen = f"{finding.seen}; accepted by {by.by}: {by.reason}"
+            yield replace(finding, severity=Severity.NOTE, seen=seen)
+
+
+def _covers(decision: Decision, version: Version, finding: Finding) -> bool:
+    return any(
+        (known.rule, known.about) == (finding.rule, finding.about)
+        and (decision.content == version.content or finding.size <= known.size * _GROWN)
+        for known in decision.findings
+    )
+
+
+def _rejections(version: Version, decisions: Iterable[Decision]) -> Iterator[Finding]:
+    standing = {decision.content: decision for decision in decisions}.get(version.content)
+    if standing and standing.kind is DecisionKind.REJECT:
+        seen = f"one that {standing.by} rejected: {standing.reason}"
+        yield Finding("decision", "version", Severity.REFUSE, "a version that nobody rejected", seen, size=1)
+
+
+def _broken(rule: str, about: str, expected: object, seen: object) -> Finding:
+    nothing = "no such column"
+    return Finding(rule, about, Severity.REFUSE, str(expected or nothing), str(seen or nothing), size=1)

@@ -1,0 +1,112 @@
+"""The auditor: gathers what a version is judged by and in, from the ledger and the store, and has it judged.
+
+What speaks against a version is decided in `audit`; what follows from it, in `engine`. Nothing is recorded here.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.drift import HistoricFingerprint
+from spam_pipeline.protocol.execution.audit import ON_DATA, AuditContext, Schema, evaluate, verdict_of
+from spam_pipeline.protocol.execution.computation import Computation
+from spam_pipeline.protocol.fingerprint import Fingerprint
+from spam_pipeline.protocol.foundation.finding import Finding
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.history import history_digest, nearest
+from spam_pipeline.protocol.ledger.records import Audit, Version, VersionSummary
+from spam_pipeline.protocol.planning.partition_status import Snapshot
+from spam_pipeline.protocol.planning.staleness import watermark
+
+History = list[tuple[str, VersionSummary]]
+"""Published partitions of a stage in the order of their keys."""
+
+_Fingerprints = dict[int, Fingerprint]
+"""Fingerprints by version id."""
+
+
+class Auditor:
+    """Audits of versions in one environment, in the circumstances that `snapshot` tells of at each moment."""
+
+    def __init__(
+        self,
+        graph: StageGraph,
+        ledger: Ledger,
+        computation: Computation,
+        environment: str,
+        snapshot: Callable[[], Snapshot],
+    ) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._computation = computation
+        self._environment = environment
+        self._snapshot = snapshot
+        self._remembered: dict[str, _Fingerprints] = {}
+        self._schemas: dict[tuple[str, str], Schema] = {}
+
+    def first(self, stage: AnyStage, version: Version) -> Audit:
+        """The audit of a version that was just computed, and measured by the rules of now."""
+        return self._audit(stage, version, self._computation.findings(stage, version))
+
+    def by_new_rules(self, stage: AnyStage, version: Version, replacing: str = "") -> tuple[Version, Audit]:
+        """The audit of a version by rules that have not judged it yet; it is measured again, because they may measure more.
+
+        It is not judged against the published version, of recipe `replacing`, that is to give way to it.
+        """
+        measured = replace(version, fingerprint=self._computation.fingerprint(stage, version.parts, version.side_parts))
+        return measured, self._audit(stage, measured, self._computation.findings(stage, measured), replacing)
+
+    def again(self, stage: AnyStage, version: Version, last: Audit) -> Audit:
+        """Another audit by the same rules in the circumstances of now; no data is read."""
+        return self._audit(stage, version, [finding for finding in last.findings if finding.rule in ON_DATA])
+
+    def has_new_decision(self, version: Version, last: Audit) -> bool:
+        """Whether somebody has decided something about a version's partition since an audit."""
+        return self._snapshot().decisions.get((version.stage, version.partition), 0) != last.decision
+
+    def _audit(self, stage: AnyStage, version: Version, on_data: list[Finding], replacing: str = "") -> Audit:
+        seen = self._snapshot()
+        found = nearest(seen.published.get(stage.name, {}), version.partition)
+        history = [(key, item) for key, item in found if item.recipe not in {version.recipe, replacing}]
+        last = seen.decisions.get((stage.name, version.partition), 0)
+        is_audited_against_history = stage.name in self._graph.audited_against_history
+        known = AuditContext(
+            history=self._past(stage, history) if is_audited_against_history else (),
+            is_open=stage.partitions.is_open(version.partition, watermark(self._graph, seen)),
+            decisions=tuple(self._ledger.decisions(self._environment, stage.name, version.partition)) if last else (),
+            published=self._published_schema(version, history),
+            readers=self._graph.readers(stage),
+        )
+        findings = evaluate(stage.contract, version, on_data, known)
+        return Audit(
+            verdict_of(findings),
+            tuple(findings),
+            self._graph.contract_digests[stage.name],
+            history=history_digest(history) if is_audited_against_history else "",
+            is_provisional=known.is_open and is_audited_against_history,
+            decision=last,
+        )
+
+    def _past(self, stage: AnyStage, history: History) -> tuple[HistoricFingerprint, ...]:
+        """The fingerprints of a history; those of the last one asked for are kept, because the next one shares most of them."""
+        known = self._remembered.get(stage.name, {})
+        missing = [item.version_id for _, item in history if item.version_id not in known]
+        known = {**known, **self._ledger.fingerprints(missing)} if missing else known
+        kept = {item.version_id: known[item.version_id] for _, item in history if item.version_id in known}
+        self._remembered[stage.name] = kept
+        return tuple(
+            HistoricFingerprint(key, kept[item.version_id]) for key, item in history if item.version_id in kept
+        )
+
+    def _published_schema(self, version: Version, history: History) -> Schema | None:
+        """The schema that readers of the partition have now, or those of the nearest one before it."""
+        before = [item for key, item in history if key <= version.partition] or [item for _, item in history]
+        if not before or before[-1].code_version == version.code_version:
+            return None
+        key = (version.stage, before[-1].code_version)
+        if key not in self._schemas:
+            recorded = self._ledger.version(before[-1].recipe, self._environment)
+            if recorded is None:
+                return None
+            self._schemas[key] = Schema(recorded[0].schema_version, recorded[0].columns)
+        return self._schemas[key]

@@ -1,0 +1,176 @@
+"""Computing a version: the only place where the pipeline calls a stage's function. And measuring what is in one.
+
+What is computed is a pure function of the recipe. Whether it has to be, and what follows, is decided in `engine`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, column_types
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.definition.selection import EveryStage
+from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
+from spam_pipeline.protocol.execution.audit import findings_on_data
+from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, measure
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.finding import Finding, Severity
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
+from spam_pipeline.protocol.ledger.records import Part, Version
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.reader import Reader
+from spam_pipeline.protocol.storage.store import Store
+from spam_pipeline.protocol.storage.writer import Files, write_artifact, write_batches, write_result
+
+_FILES_AT_ONCE = 2
+"""Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
+
+
+class Computation:
+    """Stages' functions over what recipes name, with results in one store."""
+
+    def __init__(  # noqa: PLR0913 - the places that a computation reads and writes, each named
+        self,
+        *,
+        graph: StageGraph,
+        ledger: Ledger,
+        reader: Reader,
+        store: Store,
+        private_store: Store,
+        landing: LandingZone,
+    ) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._reader = reader
+        self._store = store
+        self._private_store = private_store
+        self._landing = landing
+
+    def version(self, stage: AnyStage, recipe: Recipe) -> Version:
+        """Compute what a recipe leads to and write it to the store; the ledger does not know of it yet.
+
+        Raises `LandingChanged`, `StoreDamaged`, `WrongDefinition`, and whatever the stage's function raises.
+        """
+        started = time.perf_counter()
+        return self._described(stage, recipe, self._files(stage, recipe), started)
+
+    def findings(self, stage: AnyStage, version: Version) -> list[Finding]:
+        """What speaks against a version in its data, by the contracts of its parts."""
+        unknown = [part for part in version.side_parts if part.name not in stage.side_parts]
+        found = [
+            Finding("columns", part.name, Severity.REFUSE, "no such part", f"{part.rows} rows", size=1)
+            for part in unknown
+        ]
+        for part, contract in _contracts(stage, version):
+            found += findings_on_data(contract, self._reader.scan((part,), contract), part.name)
+        return found
+
+    def fingerprint(self, stage: AnyStage, parts: tuple[Part, ...], side_parts: tuple[Part, ...]) -> Fingerprint:
+        """What is measured of a version's data, and how many records each of its side parts has."""
+        aside = {f"{part.name}_records": Counted(part.rows) for part in side_parts}
+        if isinstance(stage.contract, ArtifactContract):
+            value = stage.contract.read(self._store.locate(parts[0].files[0].path))
+            return {**stage.contract.fingerprint(value), **aside}
+        return {**measure(stage.contract.fingerprint(), self._reader.scan(parts, stage.contract)), **aside}
+
+    def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
+        folder = f"{stage.context}/{stage.name}/{recipe.partition}"
+        landed = self._landed_files(recipe.inputs)
+        if stage.file_by_file:
+            return self._shards(stage, recipe, folder, landed)
+        result = stage(**self._arguments(stage, recipe, landed))
+        if isinstance(stage.contract, ArtifactContract):
+            files = write_artifact(self._store, folder, result, stage.contract)
+        else:
+            files = write_result(self._store, folder, result)
+        for file in landed.values():
+            file.check()
+        return files
+
+    def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
+        """What each landed file was decoded into, joined by part; a file that was decoded before is not opened."""
+
+        def decode(item: InputRef) -> Files:
+            of_file = replace(recipe, inputs=(item,))
+            files = self._ledger.observations.shard(of_file.digest)
+            if files is None:
+                batches = stage(**self._arguments(stage, of_file, landed))
+                files = write_batches(self._store, self._private_store, folder, batches, stage.private_parts)
+                landed[item.record].check()
+                self._ledger.observations.record_shard(of_file.digest, stage.name, item.part, files)
+            return files
+
+        gathered: Files = {}
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as decoders:
+            for files in decoders.map(decode, recipe.inputs):
+                gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
+        return gathered
+
+    def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
+        values: dict[str, Any] = self._graph.configuration_of(stage)
+        for name in stage.parameters:
+            read = [item for item in recipe.inputs if item.parameter == name]
+            if name == OWN_PARTITION:
+                values[name] = recipe.partition
+            elif name == CONTENTS_READ:
+                values[name] = recipe.contents()
+            elif name in self._graph.sources:
+                values[name] = next((landed[item.record] for item in read), None)
+            elif isinstance(stage.inputs[name].partitions, EveryStage):
+                values[name] = self._reader.catalogue(read)
+            elif name not in values:
+                values[name] = self._reader.load(name, read, stage.inputs[name])
+        return values
+
+    def _landed_files(self, inputs: tuple[InputRef, ...]) -> dict[int, LandedFile]:
+        observed = self._ledger.observations.by_id({item.record for item in inputs if item.is_file})
+        return {
+            seen.id: LandedFile(
+                seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.marker, self._landing
+            )
+            for seen in observed.values()
+        }
+
+    def _described(self, stage: AnyStage, recipe: Recipe, files: Files, started: float) -> Version:
+        listed = [Part.of(name, made) for name, made in sorted(files.items())]
+        own = tuple(part for part in listed if part.name not in stage.side_parts)
+        side = tuple(part for part in listed if part.name in stage.side_parts)
+        return Version(
+            recipe=recipe.digest,
+            context=stage.context,
+            stage=stage.name,
+            partition=recipe.partition,
+            code_version=recipe.code_version,
+            configuration=recipe.configuration,
+            content=digest({part.name: part.content for part in listed}),
+            parts=own,
+            side_parts=side,
+            fingerprint=self.fingerprint(stage, own, side),
+            schema_version=1 if isinstance(stage.contract, ArtifactContract) else stage.contract.schema_version,
+            columns=_columns(stage),
+            rows_read=self._reader.rows_of(recipe.inputs),
+            seconds=round(time.perf_counter() - started, 3),
+            computed_at=datetime.now(UTC),
+            inputs=recipe.inputs,
+        )
+
+
+def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
+    """The parts of a version that are frames, each with the contract that it is held against."""
+    for part in version.side_parts:
+        if part.name in stage.side_parts:
+            yield part, stage.side_parts[part.name]
+    if not isinstance(stage.contract, ArtifactContract):
+        for part in version.parts:
+            yield part, stage.contract
+
+
+def _columns(stage: AnyStage) -> Mapping[str, str]:
+    if isinstance(stage.contract, ArtifactContract):
+        return {}
+    return {name: str(dtype) for name, dtype in column_types(stage.contract).items()}

@@ -1,0 +1,100 @@
+"""The engine: one record of everything that works together on the stages of a graph, in one environment.
+
+It decides and computes nothing itself. A partition that runs goes through its collaborators in one direction, see `running`.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from spam_pipeline.protocol.definition.graph import StageGraph
+from spam_pipeline.protocol.execution.auditor import Auditor
+from spam_pipeline.protocol.execution.computation import Computation
+from spam_pipeline.protocol.execution.delivering import Deliveries
+from spam_pipeline.protocol.execution.publishing import Publisher
+from spam_pipeline.protocol.explanation.causes import Cause, causes_of
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.records import Observation
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus
+from spam_pipeline.protocol.planning.planner import Planner
+from spam_pipeline.protocol.planning.staleness import StalenessReport
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.observation import Classify, observe
+from spam_pipeline.protocol.storage.reader import Reader
+from spam_pipeline.protocol.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Stages over one ledger and one store, in one environment, with what plans, computes, publishes and delivers them."""
+
+    graph: StageGraph
+    ledger: Ledger
+    environment: str
+    claims: Claims
+    landing: LandingZone
+    classify: Classify
+    stores: tuple[Store, Store]
+    reader: Reader
+    planner: Planner
+    computation: Computation
+    publisher: Publisher
+    deliveries: Deliveries
+
+    def observe(self, seconds: float | None = None) -> list[Observation]:
+        """Inspect the landing zone and record what has changed there, batch by batch; return all of it.
+
+        After `seconds` it stops at the end of a batch, and the next call goes on. Raises `LandingVanished` when everything
+        that was known to be there is away.
+        """
+        started, seen = time.monotonic(), list[Observation]()
+        for batch in observe(self.landing, self.classify, self.planner.observations().values()):
+            self.ledger.observations.record(batch)
+            seen += batch
+            if seconds is not None and time.monotonic() - started >= seconds:
+                break
+        return seen
+
+    def causes(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> dict[str, Cause]:
+        """Why partitions of a stage are not fresh, by partition."""
+        return causes_of(self.ledger, self.graph.code_versions[stage], report, statuses)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left behind a day ago or earlier."""
+        for store in self.stores:
+            store.sweep()
+
+
+def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each named
+    *,
+    graph: StageGraph,
+    ledger: Ledger,
+    store: Store,
+    private_store: Store,
+    landing: LandingZone,
+    classify: Classify,
+    claims: Claims,
+    environment: str,
+) -> Engine:
+    """Put an engine together over the places that a pipeline consists of."""
+    reader = Reader(graph, ledger, store, environment)
+    planner = Planner(graph, ledger, environment)
+    computation = Computation(
+        graph=graph, ledger=ledger, reader=reader, store=store, private_store=private_store, landing=landing
+    )
+    auditor = Auditor(graph, ledger, computation, environment, planner.snapshot)
+    return Engine(
+        graph=graph,
+        ledger=ledger,
+        environment=environment,
+        claims=claims,
+        landing=landing,
+        classify=classify,
+        stores=(store, private_store),
+        reader=reader,
+        planner=planner,
+        computation=computation,
+        publisher=Publisher(graph, ledger, auditor, environment),
+        deliveries=Deliveries(graph, ledger, store, claims, environment),
+    )

@@ -1,0 +1,44 @@
+"""Outcomes: what running a partition did and led to. Records without behaviour, and an error in one line."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from spam_pipeline.protocol.ledger.records import Audit, Publication, Verdict, Version
+
+_LONGEST_ERROR = 500
+"""Characters of an error that the ledger keeps."""
+
+
+class ActionTaken(Enum):
+    """What was done for a partition."""
+
+    COMPUTED = "computed"
+    REUSED = "reused"
+    AUDITED = "audited"
+    DELIVERED = "delivered"
+    RETRACTED = "retracted"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a partition led to; `publication` is None when nothing new was published."""
+
+    action: ActionTaken
+    version: Version
+    audit: Audit
+    publication: Publication | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the version is quarantined."""
+        return self.audit.verdict is Verdict.REFUSED
+
+
+def format_error(error: Exception) -> str:
+    r"""An error in one line.
+
+    >>> format_error(ValueError("the first line\nthe second"))
+    'ValueError: the first line'
+    """
+    return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST_ERROR]

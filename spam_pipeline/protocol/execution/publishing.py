@@ -1,0 +1,134 @@
+"""Publishing: a version is audited, and then published or quarantined; a published one that is refused falls back to an earlier one.
+
+A version goes in, an outcome comes out, and the ledger has recorded it in one transaction. Nothing is computed or delivered here;
+what speaks against a version is decided in `audit`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.execution.auditor import Auditor
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
+from spam_pipeline.protocol.foundation.errors import NotPublished
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.records import Audit, Trigger, Verdict, Version
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus
+
+
+class Publisher:
+    """Audits and publishes versions in one environment of a ledger."""
+
+    def __init__(self, graph: StageGraph, ledger: Ledger, auditor: Auditor, environment: str) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._auditor = auditor
+        self._environment = environment
+
+    def audit(self, stage: AnyStage, version: Version) -> Audit:
+        """Audit a version that was just computed; the ledger does not know of it yet."""
+        return self._auditor.first(stage, version)
+
+    def publish_computed(self, version: Version, audit: Audit, trigger: Trigger) -> Outcome:
+        """Record a version that was just computed, with its audit; publish it if it passed."""
+        done = _with_action(trigger, ActionTaken.COMPUTED)
+        publication = self._ledger.record(version, audit, self._environment, done)
+        return Outcome(ActionTaken.COMPUTED, *self.recorded(version.recipe), publication)
+
+    def publish_known(self, stage: AnyStage, version: Version, last: Audit | None, trigger: Trigger) -> Outcome:
+        """Publish a version that was computed before; audit it again first if the rules of now have not, or somebody decided."""
+        if last is None or self._auditor.has_new_decision(version, last):
+            return self._audit(stage, version, last, trigger)
+        if last.verdict is Verdict.REFUSED:
+            return Outcome(ActionTaken.NOTHING, version, last, None)
+        done = _with_action(trigger, ActionTaken.REUSED)
+        publication = self._ledger.publish(version, self._environment, done)
+        return Outcome(ActionTaken.REUSED if publication else ActionTaken.NOTHING, version, last, publication)
+
+    def audit_again(self, stage: AnyStage, recipe: str, trigger: Trigger, *, is_decided: bool) -> Outcome:
+        """Audit a version that is there; a decision about one that other rules accepted is followed by what those found.
+
+        Raises `NotPublished` when the ledger has no such version.
+        """
+        known = self.known(stage, recipe)
+        if known is None:
+            raise NotPublished(f"{stage.name}: the ledger has no version of recipe {recipe}")
+        version, last = known
+        if last is None and is_decided:
+            last = self.recorded(recipe)[1]
+        return self._audit(stage, version, last, trigger)
+
+    def audit_now(self, name: str, partition: str, wanted: str) -> tuple[Version, Audit] | None:
+        """Audit the version of the wanted recipe, or else the newest of a partition, once more; nothing is recorded."""
+        stage = self._graph.find([name])[0]
+        found = self._ledger.versions(name, stage.partitions.check(partition), self._environment)
+        if not found:
+            return None
+        versions = [version for version, _ in found]
+        chosen = next((item for item in versions if item.recipe == wanted), versions[-1])
+        return self._auditor.by_new_rules(stage, chosen)
+
+    def retract(self, status: PartitionStatus, trigger: Trigger) -> Outcome:
+        """Publish nothing for a partition any more."""
+        if status.published is None:
+            raise NotPublished(f"{status.stage} {status.partition} is not published")
+        done = _with_action(trigger, ActionTaken.RETRACTED)
+        publication = self._ledger.retract(status.stage, status.partition, self._environment, done)
+        return Outcome(ActionTaken.RETRACTED, *self.recorded(status.published.recipe), publication)
+
+    def known(self, stage: AnyStage, recipe: str) -> tuple[Version, Audit | None] | None:
+        """The version of a recipe, if it was ever computed, with its last audit by the rules of now."""
+        return self._ledger.audited(recipe, self._graph.contract_digests[stage.name], self._environment)
+
+    def recorded(self, recipe: str) -> tuple[Version, Audit]:
+        """A version that is in the ledger, with its last audit, whatever contract that was by."""
+        recorded = self._ledger.version(recipe, self._environment)
+        if recorded is None:
+            raise NotPublished(f"the ledger has no version of recipe {recipe}")
+        return recorded
+
+    def is_read(self, version: Version) -> bool:
+        """Whether the environment's readers see this version."""
+        found = self._ledger.published_version(self._environment, version.stage, version.partition)
+        return found is not None and found.id == version.id
+
+    def _audit(self, stage: AnyStage, version: Version, last: Audit | None, trigger: Trigger) -> Outcome:
+        """Audit a version that was computed before, again. If it is refused, readers fall back to an earlier one."""
+        with recorded_failure(self._ledger, version, trigger):
+            if last is None:
+                version, audit = self._auditor.by_new_rules(stage, version)
+            else:
+                audit = self._auditor.again(stage, version, last)
+            falls_back = audit.verdict is Verdict.REFUSED and self.is_read(version)
+            fall_back_to = self._last_accepted(stage, version) if falls_back else None
+        measured = version.fingerprint if last is None else None
+        done = _with_action(trigger, ActionTaken.AUDITED)
+        publication = self._ledger.record_audit(
+            version, audit, self._environment, done, fall_back_to, fingerprint=measured
+        )
+        return Outcome(ActionTaken.AUDITED, version, audit, publication)
+
+    def _last_accepted(self, stage: AnyStage, refused: Version) -> int | None:
+        """The last version before a refused one that the contract of now accepts; it is audited if it has yet to be."""
+        for version in self._ledger.published_before(self._environment, stage.name, refused.partition):
+            _, last = self.known(stage, version.recipe) or (version, None)
+            if last is None or last.is_provisional:
+                _, last = self._auditor.by_new_rules(stage, version, replacing=refused.recipe)
+            if version.id != refused.id and last.verdict is Verdict.PASSED:
+                return version.id
+        return None
+
+
+@contextmanager
+def recorded_failure(ledger: Ledger, version: Version, trigger: Trigger) -> Iterator[None]:
+    """Record a failure of what is done with a version that is there already, so that it counts as a try."""
+    try:
+        yield
+    except Exception as error:
+        attempt = ledger.attempts.begin(version.recipe, version.stage, version.partition, trigger.run)
+        ledger.attempts.fail(attempt, format_error(error))
+        raise
+
+
+def _with_action(trigger: Trigger, action: ActionTaken) -> Trigger:
+    return trigger._replace(action=action.value)

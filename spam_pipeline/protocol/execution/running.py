@@ -1,0 +1,114 @@
+"""Running one partition: computed or taken from the ledger, audited, published, delivered, in this direction and once.
+
+A crash at any point leaves the previous publication in place and at most an unreferenced file. What to run is decided by
+`planning`; in which order, by `convergence` or by the orchestrator.
+"""
+
+from dataclasses import replace
+
+from spam_pipeline.protocol.definition.graph import AnyStage
+from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
+from spam_pipeline.protocol.foundation.errors import Held
+from spam_pipeline.protocol.ledger.recipe import Recipe
+from spam_pipeline.protocol.ledger.records import NO_TRIGGER, Audit, Trigger, Version
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
+from spam_pipeline.protocol.planning.staleness import StalenessReport
+
+
+def run(
+    engine: Engine,
+    report: StalenessReport,
+    status: PartitionStatus,
+    trigger: Trigger = NO_TRIGGER,
+    *,
+    wait: bool = True,
+) -> Outcome:
+    """Bring one partition up to date and return what that took; `trigger` is recorded with what is published.
+
+    Raises `Held` while an input has yet to be published, `Claimed` when another process is computing it and `wait` is
+    false, and whatever the stage's function raises.
+    """
+    stage = engine.graph.stages[status.stage]
+    if status.required_action is RequiredAction.RETRACT:
+        return engine.publisher.retract(status, trigger)
+    if not status.recipe:
+        raise Held(f"{status.stage} {status.partition} {status.explanation}")
+    outcome = _published(engine, stage, report, status, trigger, wait=wait)
+    is_delivered = not outcome.refused and engine.deliveries.deliver(stage, outcome.version, trigger)
+    if is_delivered and outcome.action is ActionTaken.NOTHING:
+        return replace(outcome, action=ActionTaken.DELIVERED)
+    return outcome
+
+
+def run_partition(engine: Engine, name: str, partition: str, run_id: str | None = None) -> Outcome:
+    """Bring one partition up to date as it stands now. Raises like `Planner.status` and `run`."""
+    report, status = engine.planner.status(name, partition)
+    why = engine.causes(report, name, [status])[partition] if status.can_run else ""
+    return run(engine, report, status, Trigger(run_id, cause=str(why)))
+
+
+def follow_decision(engine: Engine, version: Version, trigger: Trigger) -> Outcome | None:
+    """Let a decision about a version take effect as far as nothing has to be computed for that; None if that is nowhere.
+
+    What is read from then on is carried to the stage's target; if that is away, it is once it answers.
+    """
+    stage = engine.graph.stages[version.stage]
+    report = engine.planner.report([version.stage])
+    status = report.statuses[version.stage].get(version.partition)
+    if status and status.required_action is RequiredAction.AUDIT and status.recipe == version.recipe:
+        outcome = run(engine, report, status, trigger)
+    elif engine.publisher.is_read(version):
+        outcome = engine.publisher.audit_again(stage, version.recipe, trigger, is_decided=True)
+    else:
+        return None
+    engine.deliveries.deliver_if_reachable(stage, version.partition, trigger)
+    return outcome
+
+
+def audit_now(engine: Engine, name: str, partition: str) -> tuple[Version, Audit] | None:
+    """Audit the version of a partition that is wanted, or else the newest, again; nothing is computed or recorded."""
+    status = engine.planner.statuses([name])[name].get(partition)
+    return engine.publisher.audit_now(name, partition, status.recipe if status else "")
+
+
+def _published(  # noqa: PLR0913 - of one partition
+    engine: Engine,
+    stage: AnyStage,
+    report: StalenessReport,
+    status: PartitionStatus,
+    trigger: Trigger,
+    *,
+    wait: bool,
+) -> Outcome:
+    match status.required_action:
+        case RequiredAction.DELIVER:
+            return Outcome(ActionTaken.NOTHING, *engine.publisher.recorded(status.recipe), None)
+        case RequiredAction.AUDIT:
+            is_decided = status.reason is Reason.DECIDED
+            return engine.publisher.audit_again(stage, status.recipe, trigger, is_decided=is_decided)
+    return _made(engine, stage, report.recipe(status), trigger, wait=wait)
+
+
+def _made(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger, *, wait: bool) -> Outcome:
+    """The version of a recipe, published if its audit passes: taken from the ledger, or computed by one process."""
+    known = engine.publisher.known(stage, recipe.digest)
+    if known is None:
+        with engine.claims.on(recipe.digest, wait=wait):
+            known = engine.publisher.known(stage, recipe.digest)
+            if known is None:
+                return _computed(engine, stage, recipe, trigger)
+    return engine.publisher.publish_known(stage, *known, trigger)
+
+
+def _computed(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger) -> Outcome:
+    attempts = engine.ledger.attempts
+    attempts.remember_code(engine.graph.code_versions[stage.name])
+    attempt = attempts.begin(recipe.digest, stage.name, recipe.partition, trigger.run)
+    try:
+        version = engine.computation.version(stage, recipe)
+        audit = engine.publisher.audit(stage, version)
+    except Exception as error:
+        attempts.fail(attempt, format_error(error))
+        raise
+    return engine.publisher.publish_computed(version, audit, trigger)

@@ -1,0 +1,174 @@
+"""Causes: why a partition is not fresh, or two versions differ, in the words of people who have to decide whether they expected it.
+
+Compares what is published with the recipe that is wanted now, or what two versions were made from. A pure function of the two
+and of what the ledger remembers of them.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from spam_pipeline.protocol.code_version.code_version import CodeVersion, changed
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
+from spam_pipeline.protocol.ledger.records import VersionSummary
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
+from spam_pipeline.protocol.planning.staleness import StalenessReport
+
+UNKNOWN = "not known yet"
+"""Stands before the content of an input that is planned and not computed."""
+
+_NAMED = 4
+"""Names that a cause lists before it counts the rest."""
+
+
+class Kind(Enum):
+    """What has changed."""
+
+    MISSING = "missing"
+    CODE = "code"
+    DATA = "data"
+    CONTRACT = "contract"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What has changed, by name: definitions and libraries, settings, input partitions or files.
+
+    `sources` are names without partitions where those differ, so that partitions of one cause can be counted together.
+    `is_certain` is false when the change has yet to be computed, and may turn out to be none.
+    """
+
+    kind: Kind
+    names: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    is_certain: bool = True
+
+    def __str__(self) -> str:
+        """The cause as one line, such as `data: plays 2026-01-05`."""
+        return self._formatted(self.names)
+
+    @property
+    def summary(self) -> str:
+        """The cause without partitions, such as `data: plays`."""
+        return self._formatted(self.sources or self.names)
+
+    def _formatted(self, names: tuple[str, ...]) -> str:
+        if not names:
+            return self.kind.value
+        return f"{self.kind.value}: {listed(names)}{'' if self.is_certain else ', if it changes'}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the ledger remembers of a published version: its code, if it was kept, its settings, and what it read."""
+
+    code: CodeVersion | None
+    configuration: Mapping[str, str]
+    inputs: Iterable[InputRef]
+
+
+def causes_of(
+    ledger: Ledger, code: CodeVersion, report: StalenessReport, statuses: Collection[PartitionStatus]
+) -> dict[str, Cause]:
+    """Why partitions of one stage, whose code version of now is `code`, are not fresh, by partition."""
+    published = [status.published for status in statuses if status.published]
+    provenance = _provenance(ledger, published, code.digest)
+    return {
+        status.partition: cause(
+            status,
+            code,
+            provenance[status.published.version_id] if status.published else None,
+            partial(report.recipe, status),
+        )
+        for status in statuses
+    }
+
+
+def cause(
+    status: PartitionStatus, code: CodeVersion, published: Provenance | None, wanted: Callable[[], Recipe]
+) -> Cause:
+    """Why `status` is not fresh: what differs between its published version and the wanted recipe, first of all the code.
+
+    `code` is the code version of now, and `wanted` gives the recipe, which is not looked at if the code differs.
+    """
+    if status.required_action in _WITHOUT_COMPARISON:
+        return _WITHOUT_COMPARISON[status.required_action]
+    is_read = status.published is None or status.published.recipe == status.recipe
+    if status.required_action is RequiredAction.AUDIT and (is_read or status.reason is not Reason.RULES_CHANGED):
+        return Cause(Kind.CONTRACT, (status.reason.value,))
+    if status.published is None or published is None:
+        rests_on_plans = any(item.content.startswith(UNKNOWN) for item in wanted().inputs)
+        return Cause(Kind.MISSING, is_certain=not rests_on_plans)
+    if status.published.code_version != code.digest:
+        return _cause_in_code(published.code, code)
+    recipe = wanted()
+    return (
+        _cause_in_settings(published.configuration, recipe.configuration)
+        or _cause_in_data(published.inputs, recipe.inputs)
+        or Cause(Kind.CODE, ("hash scheme",))
+    )
+
+
+def differences(old: Provenance, new: Provenance, *, is_same_code: bool) -> list[Cause]:
+    """All that differs in what two versions were made from: code, settings, data; empty when nothing does."""
+    found = (
+        None if is_same_code else _cause_in_code(old.code, new.code),
+        _cause_in_settings(old.configuration, new.configuration),
+        _cause_in_data(old.inputs, new.inputs),
+    )
+    return [item for item in found if item]
+
+
+def _provenance(ledger: Ledger, published: Collection[VersionSummary], code_version: str) -> dict[int, Provenance]:
+    """The provenance of published versions; where the code differs already, only the code is read from the ledger."""
+    codes = ledger.attempts.code({item.code_version for item in published})
+    same_code = [item.version_id for item in published if item.code_version == code_version]
+    remembered = ledger.provenance(same_code)
+    nothing: tuple[dict[str, str], tuple[InputRef, ...]] = ({}, ())
+    return {
+        item.version_id: Provenance(codes.get(item.code_version), *remembered.get(item.version_id, nothing))
+        for item in published
+    }
+
+
+def _cause_in_code(old: CodeVersion | None, new: CodeVersion | None) -> Cause:
+    names = changed(old, new) if old and new else ["code that is not remembered"]
+    return Cause(Kind.CODE, tuple(names))
+
+
+def _cause_in_settings(old: Mapping[str, str], new: Mapping[str, str]) -> Cause | None:
+    names = [f"setting {name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return Cause(Kind.CODE, tuple(names)) if names else None
+
+
+def _cause_in_data(before: Iterable[InputRef], now: Iterable[InputRef]) -> Cause | None:
+    old, new = _contents(before), _contents(now)
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if not keys:
+        return None
+    names = dict.fromkeys(_name(upstream, partition, part, is_file) for upstream, partition, part, is_file in keys)
+    sources = dict.fromkeys(upstream for upstream, *_ in keys)
+    is_certain = any(not new.get(key, "").startswith(UNKNOWN) for key in keys)
+    return Cause(Kind.DATA, tuple(names), tuple(sources), is_certain)
+
+
+def _contents(inputs: Iterable[InputRef]) -> dict[tuple[str, str, str, bool], str]:
+    return {(item.upstream, item.partition, item.part, item.is_file): item.content for item in inputs}
+
+
+def _name(upstream: str, partition: str, part: str, is_file: bool) -> str:  # noqa: FBT001 - a field of a key
+    return part if is_file else f"{upstream} {partition}"
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """The first names, and how many more there are."""
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+_WITHOUT_COMPARISON = {
+    RequiredAction.DELIVER: Cause(Kind.DATA, ("its target holds something else",)),
+    RequiredAction.RETRACT: Cause(Kind.DATA, ("nothing to compute it from any more",)),
+}

@@ -1,0 +1,112 @@
+"""Findings: what an audit has to say about a version, in words, numbers and, where people have to judge, evidence side by side.
+
+A finding is a value: it is kept in the ledger, shown in the orchestrator, and compared with what a person accepted before.
+How findings come about is in `audit`, `drift` and the contexts' contracts; how they are drawn is in `spam_pipeline.pages`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class Severity(Enum):
+    """What follows from a finding: nothing, somebody should look, or the version is quarantined."""
+
+    NOTE = "note"
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class CategoryShift(NamedTuple):
+    """A value whose share of the rows moved: the share that was expected, and the one that was seen."""
+
+    value: str
+    expected: float
+    seen: float
+
+
+class Clue(NamedTuple):
+    """One piece of evidence: what was seen of a suspect, what is usual, and which explanation that speaks for, if any."""
+
+    what: str
+    seen: float
+    usual: float
+    supports: str = ""
+
+
+class Curve(NamedTuple):
+    """Numbers over equal steps, to be drawn: such as the share of plays in each hour of a day."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person needs to decide: clues side by side, curves to compare, and who or what stands behind it."""
+
+    clues: tuple[Clue, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    behind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found: by which rule, about what, what was expected and what was seen.
+
+    `size` says how much it matters, in a unit of the rule's own that grows with the damage; a decision that accepted a finding
+    covers a later one by the same rule about the same thing as long as it has not grown.
+    """
+
+    rule: str
+    about: str
+    severity: Severity
+    expected: str
+    seen: str
+    moved: tuple[CategoryShift, ...] = ()
+    size: float = 0.0
+    evidence: Evidence | None = None
+
+    def __str__(self) -> str:
+        """The finding in one sentence."""
+        most = ", ".join(f"{item.value} {item.expected:.1%} -> {item.seen:.1%}" for item in self.moved)
+        behind = ", ".join(self.evidence.behind) if self.evidence else ""
+        return f"{self.about}: expected {self.expected}, got {self.seen}" + "".join(
+            [f"; moved most: {most}" if most else "", f"; behind it: {behind}" if behind else ""]
+        )
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """A finding as lines: a sentence behind what follows from it, and the clues side by side."""
+    yield f"{finding.severity.value}: {finding}"
+    if finding.evidence and finding.evidence.clues:
+        yield f"  {'evidence':<60}{'seen':>12}{'usual':>12}  speaks for"
+        for clue in finding.evidence.clues:
+            yield f"  {clue.what:<60.60}{clue.seen:>12,.2f}{clue.usual:>12,.2f}  {clue.supports or 'neither'}"
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """A finding as values that JSON holds."""
+    return {**asdict(finding), "severity": finding.severity.value}
+
+
+def finding_from_json(kept: Mapping[str, Any]) -> Finding:
+    """The finding that `finding_to_json` was given."""
+    evidence = kept["evidence"]
+    return Finding(
+        rule=kept["rule"],
+        about=kept["about"],
+        severity=Severity(kept["severity"]),
+        expected=kept["expected"],
+        seen=kept["seen"],
+        moved=tuple(CategoryShift(*item) for item in kept["moved"]),
+        size=kept["size"],
+        evidence=None
+        if evidence is None
+        else Evidence(
+            tuple(Clue(*clue) for clue in evidence["clues"]),
+            tuple(Curve(name, tuple(values)) for name, values in evidence["curves"]),
+            tuple(evidence["behind"]),
+        ),
+    )

@@ -1,0 +1,60 @@
+"""Claims: while one process computes a recipe, no other one does.
+
+A claim is a lock that the operating system or the database gives up when its holder dies, so nothing expires and nothing is
+left behind. Beside SQLite it is one of a few lock files, because a ledger of one file is used from one machine; in
+PostgreSQL it is an advisory lock of a session.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.errors import Claimed
+
+
+class Claims:
+    """Claims on recipes among all processes that use the ledger at a SQLAlchemy URL."""
+
+    def __init__(self, ledger_url: str) -> None:
+        url = sa.make_url(ledger_url)
+        self._folder = Path(f"{url.database}-claims") if url.get_backend_name() == "sqlite" else None
+        self._engine = None if self._folder else sa.create_engine(url, poolclass=sa.NullPool)
+
+    def on(self, recipe: str, *, wait: bool) -> AbstractContextManager[None]:
+        """Hold the claim on a recipe. Raises `Claimed` when another process has it and `wait` is false."""
+        if self._folder:
+            return _lock_file(self._folder / recipe[:2], wait=wait)
+        return self._advisory_lock(recipe, wait=wait)
+
+    def on_converging(self, environment: str) -> AbstractContextManager[None]:
+        """Hold the claim on converging an environment unasked. Raises `Claimed` when another process is doing that."""
+        if self._folder:  # not one of the files for recipes, which are claimed meanwhile
+            return _lock_file(self._folder / f"converging-{environment}", wait=False)
+        return self._advisory_lock(digest(("converging", environment)), wait=False)
+
+    @contextmanager
+    def _advisory_lock(self, claimed: str, *, wait: bool) -> Iterator[None]:
+        number = int(claimed[:15], 16)
+        if self._engine is None:
+            raise RuntimeError("claims of a ledger in a file are lock files")
+        with self._engine.connect() as connection:
+            if wait:
+                connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
+            elif not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number))):
+                raise Claimed("another process is computing this")
+            connection.commit()
+            yield  # closing the connection gives the lock up
+
+
+@contextmanager
+def _lock_file(path: Path, *, wait: bool) -> Iterator[None]:
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with FileLock(path, timeout=-1 if wait else 0, thread_local=False):
+            yield
+    except Timeout as taken:
+        raise Claimed("another process is computing this") from taken

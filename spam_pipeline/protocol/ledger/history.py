@@ -1,0 +1,34 @@
+"""The history of a partition: the published partitions nearest to it, which an audit judges it against.
+
+What is published comes from the ledger or from a snapshot of it; how it is judged is in `drift`.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+
+from spam_pipeline.protocol.ledger.recipe import digest_of_read, read_line
+from spam_pipeline.protocol.ledger.records import VersionSummary
+
+LENGTH = 28
+"""Partitions in a history: four weeks of days, so that every weekday is there four times."""
+
+
+def nearest(
+    published: Mapping[str, VersionSummary], partition: str, count: int = LENGTH, keys: Sequence[str] | None = None
+) -> list[tuple[str, VersionSummary]]:
+    """The `count` published partitions nearest to `partition`, and itself if it is published, in the order of their keys.
+
+    Near is what has few published partitions in between; of two that are equally near the earlier one counts. `keys` are the
+    published partitions in their order, for whoever asks for many histories.
+    """
+    ordered = sorted(published) if keys is None else keys
+    start, end = bisect_left(ordered, partition), bisect_right(ordered, partition)
+    later = min(len(ordered) - end, count // 2)
+    earlier = min(start, count - later)
+    later = min(len(ordered) - end, count - earlier)
+    return [(key, published[key]) for key in ordered[start - earlier : end + later]]
+
+
+def history_digest(found: Iterable[tuple[str, VersionSummary]]) -> str:
+    """The digest of which partitions a history consists of, and of their content."""
+    return digest_of_read(read_line(key, "", version.content) for key, version in found)

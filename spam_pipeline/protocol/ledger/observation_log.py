@@ -1,0 +1,68 @@
+"""Observations: which files were seen in the landing zone, and what each was decoded into. Part of the ledger."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from spam_pipeline.protocol.ledger.records import Observation, StoredFile
+from spam_pipeline.protocol.ledger.rows import (
+    files_of,
+    in_batches,
+    last_observations,
+    listed,
+    now,
+    observation_of,
+    row_of_observation,
+    ticks,
+)
+from spam_pipeline.protocol.ledger.tables import observations, shards, writing
+
+
+class ObservationLog:
+    """The observations in a ledger's database, and the shards that observed files were decoded into."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def by_id(self, ids: Collection[int]) -> dict[int, Observation]:
+        """Observations by id, whatever was observed of their paths since."""
+        with self._engine.connect() as connection:
+            return {
+                row.id: observation_of(row)
+                for some in in_batches(ids)
+                for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
+            }
+
+    def record(self, seen: Sequence[Observation]) -> None:
+        """Add a batch of what was seen, except what another process has seen meanwhile."""
+        with writing(self._engine) as connection:
+            before = last_observations(connection, [item.path for item in seen])
+            known = {(item.path, item.digest, item.size, item.marker) for item in before}
+            new = [item for item in seen if (item.path, item.digest, item.size, item.marker) not in known]
+            if new:
+                connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
+
+    def after(self, observation_id: int, limit: int) -> list[Observation]:
+        """What was observed after an observation, oldest first."""
+        query = sa.select(observations).where(observations.c.id > observation_id).order_by(observations.c.id)
+        with self._engine.connect() as connection:
+            return [observation_of(row) for row in connection.execute(query.limit(limit))]
+
+    def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
+        """The files, by part, that one landed file was decoded into under this recipe."""
+        with self._engine.connect() as connection:
+            files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
+        return None if files is None else {part: files_of(items) for part, items in files.items()}
+
+    def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
+        """Remember what a landed file was decoded into; the same shard again changes nothing."""
+        row = {
+            "recipe": recipe,
+            "stage": stage,
+            "path": path,
+            "files": {part: listed(made) for part, made in files.items()},
+            "decoded_at": ticks(now()),
+        }
+        with writing(self._engine) as connection:
+            if connection.scalar(sa.select(shards.c.recipe).where(shards.c.recipe == recipe)) is None:
+                connection.execute(sa.insert(shards), row)

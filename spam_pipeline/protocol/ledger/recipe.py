@@ -1,0 +1,94 @@
+"""Recipes: everything that determines a result, and the digest that names the version it leads to. Known before computing.
+
+A recipe's digest is made of the digests of what each input read, so that a grid of partitions that read the same thing
+needs that digest once. The text under a digest is framed: each piece stands behind its length, and so no two recipes
+share a text.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
+
+from spam_pipeline.protocol.foundation.digest import SCHEME, digest
+
+
+class InputRef(NamedTuple):
+    """One thing that a version was computed from: a part of an upstream version, or a landed file.
+
+    `record` is the ledger's id of that version, or of the observation of that file; it is not part of the recipe.
+    """
+
+    parameter: str
+    upstream: str
+    partition: str
+    part: str
+    content: str
+    record: int
+    is_file: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one partition of one stage is computed from; `configuration` has the digest of each setting by name."""
+
+    stage: str
+    partition: str
+    code_version: str
+    configuration: Mapping[str, str]
+    inputs: tuple[InputRef, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """The name of the version that this recipe leads to."""
+        groups = groupby(self.inputs, key=lambda item: (item.parameter, item.upstream))
+        reads = [
+            read_label(*group) + digest_of_read(read_line(item.partition, item.part, item.content) for item in items)
+            for group, items in groups
+        ]
+        return recipe_digest(recipe_head(self.stage, self.code_version, self.configuration), self.partition, reads)
+
+    def contents(self) -> dict[tuple[str, str], str]:
+        """The digest of what is read of each version, by upstream stage and partition.
+
+        It is the version's own `content` where all its parts are read, as they are of a stage without named parts.
+        """
+        parts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for item in self.inputs:
+            if not item.is_file:
+                parts[item.upstream, item.partition][item.part] = item.content
+        return {version: digest(contents) for version, contents in parts.items()}
+
+
+def read_line(partition: str, part: str, content: str) -> str:
+    """The line of one part that an input read."""
+    return f"{len(partition)}:{partition}{len(part)}:{part}{len(content)}:{content}"
+
+
+def read_label(parameter: str, upstream: str) -> str:
+    """What stands before the digest of what an input read."""
+    return f"{len(parameter)}:{parameter}{len(upstream)}:{upstream}"
+
+
+def digest_of_read(lines: Iterable[str]) -> str:
+    """The digest of what one input read: the lines of its parts in canonical order."""
+    return _hashed("".join(lines))
+
+
+def recipe_head(stage: str, code_version: str, configuration: Mapping[str, str]) -> str:
+    """What the recipes of all partitions of a stage have in common."""
+    settings = [text for name, value in sorted(configuration.items()) for text in (name, value)]
+    texts = (str(SCHEME), stage, code_version, str(len(configuration)), *settings)
+    return "".join(f"{len(text)}:{text}" for text in texts)
+
+
+def recipe_digest(head: str, partition: str, reads: Iterable[str]) -> str:
+    """The digest of a recipe: its stage's head, its partition, and label and digest of what each input read."""
+    return _hashed(f"{head}{len(partition)}:{partition}{''.join(reads)}")
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,270 @@
+"""The records of the protocol: what the ledger keeps and what the parts of the protocol hand to each other. No behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from spam_pipeline.protocol.fingerprint import Fingerprint
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.foundation.finding import Finding, Severity
+from spam_pipeline.protocol.ledger.recipe import InputRef
+
+PRODUCTION = "production"
+"""The environment that every other one reads through to."""
+
+DROPPED = "dropped"
+"""The action of a publication by which an environment gives its own pointer up and reads through to production again."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One immutable file of the store: its path below the store's root, which ends in the digest of its bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A named part of a version: the unit of staleness. `content` is the digest over its files, in any order."""
+
+    name: str
+    content: str
+    files: tuple[StoredFile, ...]
+
+    @classmethod
+    def of(cls, name: str, files: tuple[StoredFile, ...]) -> "Part":
+        """The part that these files make up; the same file twice counts twice."""
+        return cls(name, digest(sorted(file.path.rsplit("/", 1)[-1] for file in files)), files)
+
+    @property
+    def rows(self) -> int:
+        """Rows over all files."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes over all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable result of one stage for one partition. `id` is 0 until the ledger has recorded it.
+
+    `fingerprint` is what was measured of it last; `schema_version` is that of the contract it was computed under.
+    """
+
+    recipe: str
+    context: str
+    stage: str
+    partition: str
+    code_version: str
+    content: str
+    parts: tuple[Part, ...]
+    side_parts: tuple[Part, ...]
+    fingerprint: Fingerprint
+    columns: Mapping[str, str]
+    rows_read: int
+    seconds: float
+    computed_at: datetime
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[InputRef, ...] = field(default=(), repr=False)
+    schema_version: int = 1
+    id: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows over all parts; side parts count apart."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files, side parts included."""
+        return sum(part.bytes for part in (*self.parts, *self.side_parts))
+
+
+class Verdict(Enum):
+    """What an audit says of a version."""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The outcome of holding a version against the contract of this digest, and the circumstances of doing so.
+
+    `history` is the digest of what the version was judged against; a provisional audit was made while the partition could
+    still receive data; `decision` is the id of the last decision that it took into account, 0 when there was none.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    contract: str = ""
+    history: str = ""
+    is_provisional: bool = False
+    decision: int = 0
+
+    @property
+    def refusing(self) -> tuple[Finding, ...]:
+        """The findings that the version is quarantined for."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSE)
+
+
+class DecisionKind(Enum):
+    """What a person decided about a version."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's decision about a version, for one environment and, if that is production, for those that read through to it.
+
+    Accepting covers `findings`, and whatever has the same `content`. `id` is 0 until the ledger has recorded it.
+    """
+
+    environment: str
+    version_id: int
+    stage: str
+    partition: str
+    content: str
+    kind: DecisionKind
+    by: str
+    reason: str
+    findings: tuple[Finding, ...]
+    decided_at: datetime
+    id: int = 0
+
+
+class Trigger(NamedTuple):
+    """On what occasion something is published: the orchestrator's run, if any, what was done for it, and why."""
+
+    run: str | None = None
+    action: str = ""
+    cause: str = ""
+
+
+NO_TRIGGER = Trigger()
+"""Nothing is told of why something is published."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A pointer of an environment's stage and partition to a version, at a time and on an occasion.
+
+    Without a version it is a retraction: there is nothing to compute the partition from any more. If its action is `DROPPED`,
+    the environment reads through to production again.
+    """
+
+    id: int
+    environment: str
+    stage: str
+    partition: str
+    version_id: int | None
+    trigger: Trigger
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A file as it was seen in the landing zone; `digest` is None when it had gone. `marker` changes when it is replaced."""
+
+    source: str
+    partition: str
+    path: str
+    digest: str | None
+    size: int
+    marker: str
+    observed_at: datetime
+    id: int = 0
+
+
+class PartSummary(NamedTuple):
+    """What planning needs to know of a published part, without its files."""
+
+    name: str
+    content: str
+    rows: int
+
+
+class VersionSummary(NamedTuple):
+    """What planning needs to know of a published version."""
+
+    version_id: int
+    recipe: str
+    code_version: str
+    content: str
+    parts: tuple[PartSummary, ...]
+    side_parts: tuple[PartSummary, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How often a recipe was tried without success; `error` is None when the last try has told of none: it runs, or died."""
+
+    count: int
+    last_at: datetime
+    error: str | None
+
+
+class AuditSummary(NamedTuple):
+    """An audit of a version, as planning needs it."""
+
+    version_id: int
+    recipe: str
+    stage: str
+    verdict: Verdict
+    contract: str
+    history: str = ""
+    is_provisional: bool = False
+    decision: int = 0
+
+
+class AuditBasis(NamedTuple):
+    """The circumstances of a version's last audit, if it has to be done again when they change; see `Audit`."""
+
+    history: str
+    is_provisional: bool
+    decision: int
+
+
+class DecisionSummary(NamedTuple):
+    """A decision about a version, as planning needs it."""
+
+    environment: str
+    stage: str
+    partition: str
+    id: int
+    version_id: int
+
+
+class Position(NamedTuple):
+    """How far somebody has read the ledger: the ids of the last rows."""
+
+    observation: int = 0
+    version: int = 0
+    audit: int = 0
+    publication: int = 0
+    decision: int = 0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was added to the ledger up to a position.
+
+    `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
+    partition of those that were given up.
+    """
+
+    observations: list[Observation]
+    pointers: Mapping[str, Mapping[str, Mapping[str, VersionSummary | None]]]
+    dropped: list[tuple[str, str, str]]
+    audits: list[AuditSummary]
+    decisions: list[DecisionSummary]
+    position: Position

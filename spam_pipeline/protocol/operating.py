@@ -1,0 +1,150 @@
+"""Operating an engine over stages: planning, running, deciding, comparing, promoting, and reading what the ledger has of them.
+
+The door for the orchestrator, for what operates the engine on behalf of contexts, and for the command line; contexts stay out of it.
+"""
+
+from spam_pipeline.protocol.definition.contract import audits_against_history
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.definition.retry import Retry
+from spam_pipeline.protocol.definition.selection import Selection
+from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
+from spam_pipeline.protocol.execution.decision import (
+    ONLY_ACCEPTED_TOGETHER,
+    Decided,
+    WrongDecision,
+    decide,
+    decide_all_matching,
+    require_text,
+)
+from spam_pipeline.protocol.execution.engine import Engine, open_engine
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
+from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
+from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
+from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
+from spam_pipeline.protocol.explanation.causes import Cause
+from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
+from spam_pipeline.protocol.explanation.comparison.figures import Mark, Shift
+from spam_pipeline.protocol.explanation.comparison.rows import Rows
+from spam_pipeline.protocol.explanation.comparison.text import (
+    comparison_lines,
+    comparison_to_json,
+    format_difference,
+    format_example,
+    format_number,
+    format_rows,
+    format_shifts,
+    format_significance,
+)
+from spam_pipeline.protocol.explanation.comparison.versions import (
+    NEWEST,
+    PUBLISHED,
+    Pair,
+    pairs_of_code,
+    pairs_of_environments,
+    resolve,
+)
+from spam_pipeline.protocol.foundation.errors import AlreadyDecided, Claimed, Held, UnknownVersion, WrongDefinition
+from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_from_json, finding_lines, finding_to_json
+from spam_pipeline.protocol.foundation.limit import breaches
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import (
+    PRODUCTION,
+    Attempts,
+    Audit,
+    Decision,
+    DecisionKind,
+    Observation,
+    Publication,
+    Verdict,
+)
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, State
+from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
+from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.store import Store
+
+__all__ = [
+    "NEWEST",
+    "ONLY_ACCEPTED_TOGETHER",
+    "PRODUCTION",
+    "PUBLISHED",
+    "ActionTaken",
+    "AlreadyDecided",
+    "AnyStage",
+    "Attempts",
+    "Audit",
+    "CategoryShift",
+    "Cause",
+    "Claimed",
+    "Claims",
+    "ComparedPartition",
+    "Comparison",
+    "Converged",
+    "Decided",
+    "Decision",
+    "DecisionKind",
+    "Engine",
+    "Failure",
+    "Held",
+    "InputRef",
+    "LandingZone",
+    "Ledger",
+    "Mark",
+    "NotPromoted",
+    "Observation",
+    "Outcome",
+    "Pair",
+    "PartitionStatus",
+    "PartitionStatuses",
+    "Planned",
+    "Promoted",
+    "Publication",
+    "Quarantine",
+    "Quarantined",
+    "Retry",
+    "Rows",
+    "Selection",
+    "Shift",
+    "Side",
+    "StageGraph",
+    "StalenessReport",
+    "State",
+    "Store",
+    "UnknownVersion",
+    "Verdict",
+    "WrongDecision",
+    "WrongDefinition",
+    "audit_now",
+    "audits_against_history",
+    "breaches",
+    "compare",
+    "comparison_lines",
+    "comparison_to_json",
+    "converge",
+    "decide",
+    "decide_all_matching",
+    "drop",
+    "finding_from_json",
+    "finding_lines",
+    "finding_to_json",
+    "format_difference",
+    "format_example",
+    "format_number",
+    "format_rows",
+    "format_shifts",
+    "format_significance",
+    "grouped",
+    "open_engine",
+    "pairs_of_code",
+    "pairs_of_environments",
+    "plan",
+    "promote",
+    "quarantine",
+    "require_text",
+    "resolve",
+    "run",
+    "run_partition",
+    "watermark",
+]

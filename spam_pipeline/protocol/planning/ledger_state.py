@@ -1,0 +1,164 @@
+"""The ledger's state as staleness sees it, kept up to date by reading only what was added since the last look.
+
+Rows are only added, in the order of their ids, because writers never overlap: so whoever has read up to an id has read
+everything before it. What follows from the state is decided in `staleness`.
+"""
+
+import gc
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.records import (
+    PRODUCTION,
+    AuditBasis,
+    AuditSummary,
+    Changes,
+    Observation,
+    Position,
+    Verdict,
+    VersionSummary,
+)
+from spam_pipeline.protocol.planning.partition_status import Snapshot, landed_by_source
+
+
+@contextmanager
+def _keeping_everything() -> Iterator[None]:
+    """Read without collecting garbage: of hundreds of thousands of records none is any, and looking takes half of the time."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()
+
+
+class LedgerState:
+    """What one environment of a ledger says now; `contracts` are those that it judges by.
+
+    The fingerprints' numbers are read for the `expected` stages, those that some consumer expects something of. Several
+    threads may ask at once.
+    """
+
+    def __init__(
+        self, ledger: Ledger, environment: str, contracts: Collection[str], expected: Collection[str] = ()
+    ) -> None:
+        self._ledger = ledger
+        self._environments = tuple(dict.fromkeys((PRODUCTION, environment)))
+        self._contracts = frozenset(contracts)
+        self._expected = frozenset(expected)
+        self._position = Position()
+        self._observations: dict[str, Observation] = {}
+        self._landed = landed_by_source(())
+        self._pointers: dict[tuple[str, str], dict[str, VersionSummary | None]] = {}
+        self._published: dict[str, dict[str, VersionSummary]] = {}
+        self._refused: set[str] = set()
+        self._overdue: set[str] = set()
+        self._audited: dict[str, AuditBasis] = {}
+        self._decisions: dict[tuple[str, str], int] = {}
+        self._known_decisions = {0}
+        self._numbers: dict[int, Mapping[str, float]] = {}
+        self._lacks_numbers = False
+        self._marks: dict[str, int] = {}
+        self._refreshes = 0
+        self._lock = Lock()
+
+    def observations(self) -> Mapping[str, Observation]:
+        """The last observation of every path, gone files included."""
+        with self._lock:
+            self._refresh()
+            return dict(self._observations)
+
+    def snapshot(self, delivered: Mapping[str, str | None]) -> Snapshot:
+        """The state at this moment; what the targets hold is told by the caller."""
+        with self._lock:
+            self._refresh()
+            return Snapshot(
+                landed=self._landed,
+                published=dict(self._published),
+                refused=frozenset(self._refused),
+                overdue=frozenset(self._overdue),
+                audited=dict(self._audited),
+                decisions=dict(self._decisions),
+                numbers=self._numbers,
+                delivered=delivered,
+                marks=dict(self._marks),
+                landed_mark=self._position.observation,
+            )
+
+    def _refresh(self) -> None:
+        before = self._position
+        with _keeping_everything() if before == Position() else nullcontext():
+            changes = self._ledger.changes(self._environments, before, self._contracts)
+        self._position = changes.position
+        self._refreshes += 1
+        if changes.observations:
+            self._observations.update({item.path: item for item in changes.observations})
+            self._landed = landed_by_source(self._observations.values())
+        self._take_pointers(changes)
+        if not before.audit:  # the first look, or another one after nothing was there: it says everything
+            self._overdue.clear()
+            self._refused.clear()
+            self._audited.clear()
+        self._take_decisions(changes)
+        self._take_audits(changes, before.version)
+        self._take_numbers(changes)
+
+    def _take_pointers(self, changes: Changes) -> None:
+        for environment, by_stage in changes.pointers.items():
+            for stage, pointers in by_stage.items():
+                self._pointers.setdefault((environment, stage), {}).update(pointers)
+        for environment, stage, partition in changes.dropped:
+            self._pointers.setdefault((environment, stage), {}).pop(partition, None)
+        moved = {stage for by_stage in changes.pointers.values() for stage in by_stage}
+        for stage in moved | {stage for _, stage, _ in changes.dropped}:
+            self._marks[stage] = self._refreshes
+            merged: dict[str, VersionSummary | None] = {}
+            for environment in self._environments:
+                merged |= self._pointers.get((environment, stage), {})
+            self._published[stage] = {key: version for key, version in merged.items() if version is not None}
+            self._lacks_numbers |= stage in self._expected
+
+    def _take_audits(self, changes: Changes, last_known: int) -> None:
+        """What others say of a version, by their contracts or decisions, tells only that there is one; we have yet to judge it."""
+        audited: set[str] = set()
+        for audit in changes.audits:
+            self._marks[audit.stage] = self._refreshes
+            if audit.contract in self._contracts and audit.decision in self._known_decisions:
+                audited.add(audit.recipe)
+                self._overdue.discard(audit.recipe)
+                self._take_audited(audit)
+            elif audit.version_id > last_known and audit.recipe not in audited:
+                self._overdue.add(audit.recipe)
+
+    def _take_audited(self, audit: AuditSummary) -> None:
+        is_refused = audit.verdict is Verdict.REFUSED
+        self._refused.discard(audit.recipe)
+        self._audited.pop(audit.recipe, None)
+        if is_refused:
+            self._refused.add(audit.recipe)
+        if is_refused or audit.is_provisional or audit.decision:
+            self._audited[audit.recipe] = AuditBasis(audit.history, audit.is_provisional, audit.decision)
+
+    def _take_decisions(self, changes: Changes) -> None:
+        for decision in changes.decisions:
+            self._decisions[decision.stage, decision.partition] = decision.id
+            self._known_decisions.add(decision.id)
+            self._marks[decision.stage] = self._refreshes
+
+    def _take_numbers(self, changes: Changes) -> None:
+        """Read the numbers of what is newly published, and of what was audited again, which may have measured it again.
+
+        If they cannot be read, the next look reads them.
+        """
+        again = {audit.version_id for audit in changes.audits if audit.stage in self._expected}
+        self._lacks_numbers |= bool(again)
+        if self._lacks_numbers:
+            read = [version for stage in self._expected for version in self._published.get(stage, {}).values()]
+            wanted = {version.version_id for version in read}
+            kept = wanted - again
+            self._numbers = {key: known for key, known in self._numbers.items() if key in kept}
+            self._numbers |= self._ledger.numbers(wanted - self._numbers.keys(), self._contracts)
+            self._lacks_numbers = False

@@ -1,0 +1,118 @@
+"""What a stage offers to the selections of its consumers: which parts there are, and which version stands behind each.
+
+It answers for a whole grid of partitions at once: consumers that select alike share an index, and partitions that read the same
+share a digest. Which partitions are wanted, and why they are stale, is decided in `staleness`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from spam_pipeline.protocol.definition.selection import Key, Selection, UpstreamKeys
+from spam_pipeline.protocol.foundation.limit import Limit, Numbers, breaches
+from spam_pipeline.protocol.ledger.recipe import InputRef, digest_of_read, read_line
+from spam_pipeline.protocol.ledger.records import PartSummary, VersionSummary
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one selection finds in a stage: the keys, with the part and the version behind each."""
+
+    selection: Selection
+    keys: UpstreamKeys
+    contents: Mapping[Key, tuple[str, int]]
+    lines: Mapping[Key, str]
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def digest_of_read(self, partition: str) -> str:
+        """The digest of what a consumer's partition reads, empty when that is nothing; found once for each scope."""
+        scope = self.selection.scope(partition, self.keys)
+        found = self.digests.get(scope)
+        if found is None:
+            lines = [self.lines[key] for key in self.selection.keys(partition, self.keys)]
+            found = self.digests[scope] = digest_of_read(lines) if lines else ""
+        return found
+
+
+@dataclass(frozen=True)
+class StageOffers:
+    """The versions that consumers of a stage find, by partition; None where one is wanted and not published.
+
+    `statuses` are those of all its partitions, and `numbers` those of the fingerprints that somebody has an expectation of.
+    """
+
+    name: str
+    statuses: Mapping[str, PartitionStatus]
+    versions: Mapping[str, VersionSummary | None]
+    unpublished: frozenset[str]
+    numbers: Mapping[int, Numbers]
+    _by_selection: dict[Selection, Offer] = field(default_factory=dict)
+
+    def unmet(self, limits: tuple[Limit, ...]) -> dict[int, str]:
+        """The published versions that do not keep a consumer's limits, by id, and in what."""
+        if not limits:
+            return {}
+        broken = {
+            item.version_id: breaches(limits, self.numbers[item.version_id])
+            for item in self.versions.values()
+            if item is not None and item.version_id in self.numbers
+        }
+        return {version: "; ".join(map(str, found)) for version, found in broken.items() if found}
+
+    def to(self, selection: Selection) -> Offer:
+        """What a selection finds; selections of the same part share its index."""
+        found = self._by_selection.get(selection)
+        if found is None:
+            known = list(self._by_selection.values())
+            other = next((offer for offer in known if offer.selection.side_part == selection.side_part), None)
+            parts = (other.keys, other.contents, other.lines) if other else self._parts(selection.side_part)
+            found = self._by_selection[selection] = Offer(selection, *parts)
+        return found
+
+    def _parts(self, side_part: str | None) -> tuple[UpstreamKeys, dict[Key, tuple[str, int]], dict[Key, str]]:
+        """The parts that consumers can read, with what is behind each. Parts without rows are not among them."""
+        names: dict[str, tuple[str, ...]] = {}
+        contents: dict[Key, tuple[str, int]] = {}
+        lines: dict[Key, str] = {}
+        for partition, published in self.versions.items():
+            if published is not None:
+                own = _parts(published, side_part)
+                names[partition] = tuple([part.name for part in own])
+                for name, content, _ in own:
+                    contents[partition, name] = (content, published.version_id)
+                    lines[partition, name] = read_line(partition, name, content)
+        return UpstreamKeys.of(names), contents, lines
+
+
+@dataclass(frozen=True)
+class Input:
+    """One upstream of a stage, by the parameter that reads it; `unmet` has the versions that break its expectations."""
+
+    parameter: str
+    upstream: StageOffers
+    offer: Offer
+    label: str
+    unmet: Mapping[int, str]
+
+    def waits_for(self, partition: str) -> list[str]:
+        """The partitions of the upstream without which `partition` cannot be computed, and which are not published."""
+        wanted = self.offer.selection.waits_for(partition, self.upstream.versions)
+        return [key for key in wanted if key in self.upstream.unpublished]
+
+    def does_not_meet(self, partition: str) -> Iterator[str]:
+        """The expectations that the versions which a partition reads do not meet."""
+        if self.unmet:
+            for key in self.offer.selection.keys(partition, self.offer.keys):
+                version = self.offer.contents[key][1]
+                if version in self.unmet:
+                    yield f"{self.upstream.name} {key[0]} {self.unmet[version]}"
+
+    def read(self, partition: str) -> Iterator[InputRef]:
+        """The parts that a partition reads."""
+        for key in self.offer.selection.keys(partition, self.offer.keys):
+            yield InputRef(self.parameter, self.upstream.name, *key, *self.offer.contents[key])
+
+
+def _parts(published: VersionSummary, side_part: str | None) -> list[PartSummary]:
+    parts = published.parts if side_part is None else published.side_parts
+    return [part for part in parts if part.rows and (side_part is None or part.name == side_part)]

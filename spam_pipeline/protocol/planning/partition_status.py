@@ -1,0 +1,113 @@
+"""Needs: what staleness is a function of, a snapshot of the ledger, and what it answers. Records without decisions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from spam_pipeline.protocol.foundation.limit import Numbers
+from spam_pipeline.protocol.ledger.records import AuditBasis, Observation, VersionSummary
+
+
+class State(Enum):
+    """How a partition stands."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    HELD = "held"
+    MISSING = "missing"
+
+
+class RequiredAction(Enum):
+    """What has to be done for a partition that is not fresh."""
+
+    NOTHING = "nothing"
+    MAKE = "make"
+    """The wanted version: computed, or taken from the ledger if it is there."""
+    AUDIT = "audit"
+    """An audit: by a contract that has not audited the version yet, or because of what else has changed since one did."""
+    DELIVER = "deliver"
+    """A delivery: its target holds something else."""
+    RETRACT = "retract"
+    """A retraction: there is nothing to compute it from any more."""
+
+
+class Reason(Enum):
+    """Why a partition is in its state; the value is the text that people read, in front of details where there are any."""
+
+    UP_TO_DATE = ""
+    NOT_PUBLISHED = "the wanted version is not published"
+    INPUTS_UNPUBLISHED = "waits for"
+    EXPECTATIONS_UNMET = "waits for better:"
+    REFUSED = "its version was refused"
+    RULES_CHANGED = "its rules"
+    DECIDED = "a decision"
+    PARTITION_COMPLETE = "its partition is complete"
+    HISTORY_CHANGED = "the history it is judged against"
+    TARGET_DIFFERS = "its target holds something else"
+    SOURCE_REMOVED = "what it was made from is gone: restore it"
+    UNWANTED = "there is nothing to compute it from any more"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of the ledger that staleness is a function of.
+
+    `refused` has the recipes whose version is quarantined, `overdue` those whose version the contract of now has not judged
+    yet, `delivered` the recipe that each target holds. `audited` has the circumstances of audits that refused a version, were
+    provisional or took a decision into account; `decisions` the last one about a partition, and `numbers` those of fingerprints,
+    by version, of stages that somebody has an expectation of. The marks of stages, and of what has landed, differ from an earlier
+    snapshot's when anything else about them does.
+    """
+
+    landed: Mapping[str, Mapping[str, tuple[Observation, ...]]]
+    published: Mapping[str, Mapping[str, VersionSummary]]
+    refused: frozenset[str] = frozenset()
+    overdue: frozenset[str] = frozenset()
+    delivered: Mapping[str, str | None] = field(default_factory=dict)
+    audited: Mapping[str, AuditBasis] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    numbers: Mapping[int, Numbers] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    landed_mark: int = 0
+
+
+class PartitionStatus(NamedTuple):
+    """One partition: its state, why, and what is to be done; `recipe` is empty while an input has yet to be published."""
+
+    stage: str
+    partition: str
+    state: State
+    required_action: RequiredAction
+    reason: Reason
+    recipe: str
+    published: VersionSummary | None
+    details: tuple[str, ...] = ()
+
+    @property
+    def can_run(self) -> bool:
+        """Whether something is to be done, and everything for it is there."""
+        return self.required_action is not RequiredAction.NOTHING
+
+    @property
+    def explanation(self) -> str:
+        """The reason in words, such as `waits for plays 2026-01-05`."""
+        separator = "; " if self.reason is Reason.EXPECTATIONS_UNMET else ", "
+        return f"{self.reason.value} {separator.join(self.details)}".strip()
+
+
+NOT_REMARKABLE = AuditBasis("", is_provisional=False, decision=0)
+"""The circumstances of an audit that passed, was not provisional, and took no decision into account."""
+
+PartitionStatuses = Mapping[str, Mapping[str, PartitionStatus]]
+"""Needs by stage and partition."""
+
+
+def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tuple[Observation, ...]]]:
+    """Files that are there now, by source and partition, each group ordered by path."""
+    grouped: dict[str, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
+    for item in sorted(observed, key=lambda item: item.path):
+        if item.digest is not None:
+            grouped[item.source][item.partition].append(item)
+    return {source: {key: tuple(files) for key, files in by_key.items()} for source, by_key in grouped.items()}

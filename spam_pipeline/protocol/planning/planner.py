@@ -1,0 +1,87 @@
+"""The planner: what is wanted in one environment, and what of it is due, by the ledger as it is at each moment.
+
+What staleness is a function of is gathered here; how it follows is in `staleness`. Nothing is run and nothing is recorded.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.foundation.errors import Held, PipelineError
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.records import Attempts, Observation
+from spam_pipeline.protocol.planning.ledger_state import LedgerState
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Snapshot
+from spam_pipeline.protocol.planning.staleness import StalenessReport
+
+_logger = logging.getLogger(__name__)
+
+
+class Planner:
+    """Compares what is wanted of the stages of a graph with what one environment of a ledger has."""
+
+    def __init__(self, graph: StageGraph, ledger: Ledger, environment: str) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._environment = environment
+        self._current_state: LedgerState | None = None
+        self._last_report: StalenessReport | None = None
+
+    def observations(self) -> Mapping[str, Observation]:
+        """The last observation of every landed path, files that have gone included."""
+        return self._state.observations()
+
+    def snapshot(self, stages: Collection[AnyStage] = ()) -> Snapshot:
+        """The state of the ledger at this moment, and what the targets of some stages hold."""
+        return self._state.snapshot({stage.name: self._known_delivered(stage) for stage in stages if stage.delivery})
+
+    def report(self, names: Collection[str] | None = None) -> StalenessReport:
+        """The statuses of the named stages (or all) and of what they rest on."""
+        stages = self._graph.with_upstreams(self._graph.stages if names is None else names)
+        self._last_report = StalenessReport(self._graph, self.snapshot(stages), stages, earlier=self._last_report)
+        return self._last_report
+
+    def statuses(self, names: Collection[str] | None = None) -> PartitionStatuses:
+        """The statuses of the named stages (or all), by stage and partition."""
+        found = self.report(names).statuses
+        return {stage: found[stage] for stage in found if names is None or stage in names}
+
+    def status(self, name: str, partition: str) -> tuple[StalenessReport, PartitionStatus]:
+        """The status of one partition. Raises `WrongPartition` for a wrong key, `Held` when nothing has landed for it."""
+        self._graph.find([name])[0].partitions.check(partition)
+        report = self.report([name])
+        found = report.statuses[name].get(partition)
+        if found is None:
+            raise Held(f"{name} {partition}: nothing to compute it from has landed yet, or its day is not settled")
+        return report, found
+
+    def attempts(self, statuses: Collection[PartitionStatus]) -> dict[str, Attempts]:
+        """How often the wanted recipes that can run were tried without success, by recipe."""
+        return self._ledger.attempts.of({status.recipe for status in statuses if status.can_run})
+
+    def due(self, statuses: Collection[PartitionStatus], now: datetime) -> list[PartitionStatus]:
+        """The partitions that can run and that nobody has to ask for: not tried yet, or to be tried again by now."""
+        runnable = [status for status in statuses if status.can_run]
+        tried = self.attempts(runnable)
+        return [item for item in runnable if item.recipe not in tried or self._is_due(item, tried[item.recipe], now)]
+
+    @property
+    def _state(self) -> LedgerState:
+        if self._current_state is None:
+            self._current_state = LedgerState(
+                self._ledger, self._environment, self._graph.contract_digests.values(), self._graph.expected()
+            )
+        return self._current_state
+
+    def _is_due(self, status: PartitionStatus, tried: Attempts, now: datetime) -> bool:
+        next_try = self._graph.stages[status.stage].retry.next_try(tried)
+        return next_try is not None and next_try <= now
+
+    def _known_delivered(self, stage: AnyStage) -> str | None:
+        """The recipe that a target holds, or None where it cannot be asked: only delivering to it has to fail then."""
+        try:
+            return self._graph.delivered(stage)
+        except PipelineError as problem:
+            _logger.warning("%s: %s", stage.name, problem)
+            return None

@@ -1,0 +1,43 @@
+"""The quarantine of an environment: which partitions want a version that its audit refused.
+
+Who is told of it, and how, is up to the orchestrator and the command line; how one gets out of it is in `decision`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from spam_pipeline.protocol.foundation.digest import digest
+from spam_pipeline.protocol.planning.partition_status import RequiredAction, Snapshot, State
+from spam_pipeline.protocol.planning.staleness import StalenessReport
+
+
+class Quarantined(NamedTuple):
+    """A refused version, and a mark of the circumstances of its audit, which changes when it is refused once more."""
+
+    recipe: str
+    mark: str
+
+
+Quarantine = Mapping[tuple[str, str], Quarantined]
+"""What is quarantined, by stage and partition."""
+
+
+def quarantine(report: StalenessReport, snapshot: Snapshot) -> Quarantine:
+    """The partitions whose wanted version is refused."""
+    held = [
+        status
+        for statuses in report.statuses.values()
+        for status in statuses.values()
+        if status.state is State.HELD and status.recipe
+    ]
+    wanted = {
+        (status.stage, status.partition): status.recipe
+        if status.required_action is RequiredAction.NOTHING
+        else report.recipe(status).digest
+        for status in held  # what is read instead may have to be audited meanwhile, and then that is what the need says
+    }
+    return {
+        place: Quarantined(recipe, digest((recipe, snapshot.audited.get(recipe))))
+        for place, recipe in wanted.items()
+        if recipe in snapshot.refused
+    }

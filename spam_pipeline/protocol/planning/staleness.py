@@ -1,0 +1,327 @@
+"""Staleness: which partitions are wanted, by which recipe, and how that compares with what is published.
+
+A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock, and nothing depends on what
+was assessed before. Who acts on the answer is `execution` or the orchestrator; why a partition is stale is explained by `causes`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.foundation.partition import Grain, days_before
+from spam_pipeline.protocol.ledger.history import history_digest, nearest
+from spam_pipeline.protocol.ledger.recipe import (
+    InputRef,
+    Recipe,
+    digest_of_read,
+    read_label,
+    read_line,
+    recipe_digest,
+    recipe_head,
+)
+from spam_pipeline.protocol.ledger.records import VersionSummary
+from spam_pipeline.protocol.planning.offers import Input, StageOffers
+from spam_pipeline.protocol.planning.partition_status import (
+    NOT_REMARKABLE,
+    PartitionStatus,
+    PartitionStatuses,
+    Reason,
+    RequiredAction,
+    Snapshot,
+    State,
+)
+
+Assume = Callable[[Mapping[str, PartitionStatus]], Mapping[str, VersionSummary | None]]
+"""The versions that consumers are to find published for a stage's statuses: what is published, unless one plans ahead."""
+
+
+def as_published(statuses: Mapping[str, PartitionStatus]) -> dict[str, VersionSummary | None]:
+    """The published version of each partition."""
+    return {partition: status.published for partition, status in statuses.items()}
+
+
+class StalenessReport:
+    """The statuses of some stages, which come in the graph's order and with everything they rest on.
+
+    `statuses` includes what is published though nothing wants it any more; consumers are not offered that. What `earlier`
+    says of a stage is taken over if nothing about the stage or what it rests on has changed since.
+    """
+
+    def __init__(
+        self,
+        graph: StageGraph,
+        snapshot: Snapshot,
+        stages: Iterable[AnyStage],
+        assume: Assume = as_published,
+        earlier: "StalenessReport | None" = None,
+    ) -> None:
+        self.known: dict[str, _StageReport] = dict(earlier.known) if earlier else {}
+        found: dict[str, _StageReport] = {}
+        for stage in stages:
+            basis = _basis(graph, snapshot, found, stage)
+            known = self.known.get(stage.name)
+            if known is None or known.basis != basis:
+                before = {name: found[name] for name in graph.upstreams(stage)}
+                known = _reported(_StageState(graph, snapshot, before, stage), basis, assume)
+            found[stage.name] = self.known[stage.name] = known
+        self.statuses: PartitionStatuses = {name: stage.offers.statuses for name, stage in found.items()}
+
+    def recipe(self, status: PartitionStatus) -> Recipe:
+        """The recipe behind a status's digest, with every input part read."""
+        return self.known[status.stage].state.recipe(status.partition)
+
+
+@dataclass(frozen=True, eq=False)
+class _StageReport:
+    """One stage in a report: what its assessment rests on, and what it offers to the stages after it."""
+
+    basis: tuple[object, ...]
+    state: "_StageState"
+    offers: StageOffers
+
+
+@dataclass(frozen=True)
+class _StageState:
+    """One stage over a snapshot of the ledger, given the reports of the stages before it."""
+
+    graph: StageGraph
+    snapshot: Snapshot
+    before: Mapping[str, _StageReport]
+    stage: AnyStage
+
+    @cached_property
+    def published(self) -> Mapping[str, VersionSummary]:
+        """The published versions of the stage, by partition."""
+        return self.snapshot.published.get(self.stage.name, {})
+
+    @cached_property
+    def inputs(self) -> list[Input]:
+        """The upstreams of the stage, by the parameters that read them."""
+        return [
+            Input(
+                parameter,
+                offers,
+                offers.to(reads.partitions),
+                read_label(parameter, upstream),
+                offers.unmet(reads.expectations),
+            )
+            for parameter, reads in self.stage.inputs.items()
+            for upstream in self.graph.upstreams_of(self.stage, parameter)
+            for offers in [self.before[upstream].offers]
+        ]
+
+    @cached_property
+    def incomplete(self) -> list[Input]:
+        """The inputs of which something that is wanted is not published."""
+        return [item for item in self.inputs if item.upstream.unpublished]
+
+    @cached_property
+    def unmet(self) -> list[Input]:
+        """The inputs of which some version does not meet what is expected of it."""
+        return [item for item in self.inputs if item.unmet]
+
+    def wanted(self) -> list[str]:
+        """The partitions there is something for, as far as the landing zone has moved past them."""
+        by = self.stage.partitioned_by
+        found = {key for name in by if name in self._sources for key in self.snapshot.landed.get(name, {})}
+        for item in self.inputs:
+            if item.parameter in by:
+                found |= item.offer.selection.wanted(item.upstream.versions, item.offer.keys)
+        if self.stage.settled_after_days is None:
+            return sorted(found)
+        last = days_before(self._watermark, self.stage.settled_after_days)
+        return sorted(partition for partition in found if partition <= last)
+
+    def status(self, partition: str) -> PartitionStatus:
+        """The status of a wanted partition.
+
+        While nothing can be done for what is wanted, what is read still has to be where it was decided to be: a decision about
+        it is followed, and its target holds it. Changed rules say nothing of it in the meantime: it was accepted by those that
+        it was made for.
+        """
+        status = self._status_of_wanted(partition)
+        published = status.published
+        if status.can_run or published is None or published.recipe == status.recipe:
+            return status
+        if self._has_new_decision(partition, published.recipe):
+            return status._replace(
+                required_action=RequiredAction.AUDIT, reason=Reason.DECIDED, recipe=published.recipe, details=()
+            )
+        if self._is_delivered(published):
+            return status
+        return status._replace(
+            required_action=RequiredAction.DELIVER, reason=Reason.TARGET_DIFFERS, recipe=published.recipe, details=()
+        )
+
+    def unwanted(self, partition: str) -> PartitionStatus:
+        """The status of a partition that is published though there is nothing to compute it from any more."""
+        if self.stage.retain_when_source_removed:
+            return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.SOURCE_REMOVED)
+        return self._with(partition, State.STALE, RequiredAction.RETRACT, Reason.UNWANTED)
+
+    def recipe(self, partition: str) -> Recipe:
+        """The recipe of a partition, input by input."""
+        reads = [item for source in self._sources for item in self._files_of(source, partition)]
+        for item in self.inputs:
+            reads += item.read(partition)
+        return Recipe(self.stage.name, partition, self._code_version, self._configuration, tuple(reads))
+
+    @cached_property
+    def _code_version(self) -> str:
+        return self.graph.code_versions[self.stage.name].digest
+
+    @cached_property
+    def _configuration(self) -> Mapping[str, str]:
+        return self.graph.configuration_digests(self.stage)
+
+    @cached_property
+    def _recipe_head(self) -> str:
+        return recipe_head(self.stage.name, self._code_version, self._configuration)
+
+    @cached_property
+    def _sources(self) -> list[str]:
+        return [name for name in self.stage.parameters if name in self.graph.sources]
+
+    @cached_property
+    def _watermark(self) -> str:
+        return watermark(self.graph, self.snapshot)
+
+    @cached_property
+    def _history_keys(self) -> list[str]:
+        return sorted(self.published)
+
+    def _status_of_wanted(self, partition: str) -> PartitionStatus:
+        published = self.published.get(partition)
+        unsettled = State.STALE if published else State.MISSING
+        waiting = self._waiting(partition) if self.incomplete else ()
+        if waiting:
+            state = State.HELD if any(held for _, held in waiting) else unsettled
+            names = tuple(upstream for upstream, _ in waiting)
+            return self._with(partition, state, RequiredAction.NOTHING, Reason.INPUTS_UNPUBLISHED, "", names)
+        unmet = tuple(text for item in self.unmet for text in item.does_not_meet(partition))
+        if unmet:
+            return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.EXPECTATIONS_UNMET, "", unmet)
+        recipe = self._recipe_digest(partition)
+        why = self._why_to_audit(partition, recipe)
+        if published and published.recipe == recipe:
+            return self._status_of_published(partition, published, why)
+        if why:
+            return self._with(partition, unsettled, RequiredAction.AUDIT, why, recipe)
+        if recipe in self.snapshot.refused:
+            return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.REFUSED, recipe)
+        return self._with(partition, unsettled, RequiredAction.MAKE, Reason.NOT_PUBLISHED, recipe)
+
+    def _status_of_published(self, partition: str, published: VersionSummary, why: Reason | None) -> PartitionStatus:
+        """A partition whose wanted recipe is published: it may still have to be audited or delivered."""
+        recipe = published.recipe
+        if recipe in self.snapshot.refused:  # here, and then published in production, whose contract accepts it
+            why = why or Reason.RULES_CHANGED
+        if why:
+            return self._with(partition, State.STALE, RequiredAction.AUDIT, why, recipe)
+        if not self._is_delivered(published):
+            return self._with(partition, State.STALE, RequiredAction.DELIVER, Reason.TARGET_DIFFERS, recipe)
+        return self._with(partition, State.FRESH, RequiredAction.NOTHING, Reason.UP_TO_DATE, recipe)
+
+    def _with(  # noqa: PLR0913, PLR0917 - the fields of a status in their order
+        self,
+        partition: str,
+        state: State,
+        action: RequiredAction,
+        reason: Reason,
+        recipe: str = "",
+        details: tuple[str, ...] = (),
+    ) -> PartitionStatus:
+        published = self.published.get(partition)
+        return PartitionStatus(self.stage.name, partition, state, action, reason, recipe, published, details)
+
+    def _why_to_audit(self, partition: str, recipe: str) -> Reason | None:
+        """Why the version of a recipe has to be audited again, if there is one and it has.
+
+        Accepted is accepted until the rules change, somebody decides, or a partition that could still grow is complete. Only
+        what is quarantined is audited again when the history that it was audited against has changed.
+        """
+        if recipe in self.snapshot.overdue:
+            return Reason.RULES_CHANGED
+        audited = self.snapshot.audited.get(recipe, NOT_REMARKABLE)
+        is_known = audited is not NOT_REMARKABLE or self._is_read(partition, recipe)
+        if is_known and self._has_new_decision(partition, recipe):
+            return Reason.DECIDED
+        if audited.is_provisional and not self.stage.partitions.is_open(partition, self._watermark):
+            return Reason.PARTITION_COMPLETE
+        if recipe in self.snapshot.refused and audited.history != self._history(partition, recipe):
+            return Reason.HISTORY_CHANGED
+        return None
+
+    def _has_new_decision(self, partition: str, recipe: str) -> bool:
+        audited = self.snapshot.audited.get(recipe, NOT_REMARKABLE)
+        return self.snapshot.decisions.get((self.stage.name, partition), 0) != audited.decision
+
+    def _is_delivered(self, published: VersionSummary) -> bool:
+        return self.stage.delivery is None or self.snapshot.delivered.get(self.stage.name) == published.recipe
+
+    def _is_read(self, partition: str, recipe: str) -> bool:
+        published = self.published.get(partition)
+        return published is not None and published.recipe == recipe
+
+    def _history(self, partition: str, recipe: str) -> str:
+        if self.stage.name not in self.graph.audited_against_history:
+            return ""
+        found = nearest(self.published, partition, keys=self._history_keys)
+        return history_digest((key, version) for key, version in found if version.recipe != recipe)
+
+    def _waiting(self, partition: str) -> Sequence[tuple[str, bool]]:
+        """The inputs that are wanted but not published, and whether each of them cannot come by itself."""
+        return [
+            (f"{item.upstream.name} {key}", item.upstream.statuses[key].state is State.HELD)
+            for item in self.incomplete
+            for key in item.waits_for(partition)
+        ]
+
+    def _recipe_digest(self, partition: str) -> str:
+        reads = [self._digest_of_files(source, partition) for source in self._sources]
+        for item in self.inputs:
+            read = item.offer.digest_of_read(partition)
+            if read:
+                reads.append(item.label + read)
+        return recipe_digest(self._recipe_head, partition, reads)
+
+    def _digest_of_files(self, source: str, partition: str) -> str:
+        lines = [read_line(item.partition, item.part, item.content) for item in self._files_of(source, partition)]
+        return read_label(source, source) + digest_of_read(lines) if lines else ""
+
+    def _files_of(self, source: str, partition: str) -> Iterator[InputRef]:
+        for seen in self.snapshot.landed.get(source, {}).get(partition, ()):
+            yield InputRef(source, source, partition, seen.path, str(seen.digest), seen.id, is_file=True)
+
+
+def _reported(state: _StageState, basis: tuple[object, ...], assume: Assume) -> _StageReport:
+    wanted = {partition: state.status(partition) for partition in state.wanted()}
+    unwanted = {key: state.unwanted(key) for key in sorted(state.published.keys() - wanted.keys())}
+    statuses = {**wanted, **unwanted}
+    versions = assume(statuses if state.stage.retain_when_source_removed else wanted)
+    unpublished = frozenset(key for key, version in versions.items() if version is None)
+    return _StageReport(
+        basis, state, StageOffers(state.stage.name, statuses, versions, unpublished, state.snapshot.numbers)
+    )
+
+
+def _basis(
+    graph: StageGraph, snapshot: Snapshot, before: Mapping[str, _StageReport], stage: AnyStage
+) -> tuple[object, ...]:
+    """What a stage's report rests on: if it is equal, so is the report."""
+    reads_files = stage.settled_after_days is not None or any(name in graph.sources for name in stage.parameters)
+    upstreams = [before[name] for name in graph.upstreams(stage)]
+    landed = snapshot.landed_mark if reads_files else None
+    moved = watermark(graph, snapshot) if stage.name in graph.audited_against_history else None
+    return (snapshot.marks.get(stage.name), landed, moved, snapshot.delivered.get(stage.name), *upstreams)
+
+
+def watermark(graph: StageGraph, snapshot: Snapshot) -> str:
+    """The latest arrival day: how far the landing zone has moved."""
+    arrivals = [
+        max(snapshot.landed[name])
+        for name, source in graph.sources.items()
+        if source.partitions.grain is Grain.DAY and snapshot.landed.get(name)
+    ]
+    return max(arrivals, default="1970-01-01")

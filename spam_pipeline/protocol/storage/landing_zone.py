@@ -1,0 +1,197 @@
+"""The landing zone: which files lie there, what tells that one was replaced, and their bytes.
+
+It lies in a local folder or behind any fsspec URL. Others land what lies there; the pipeline only ever adds the record of what
+people decided, as a file that appears whole. Which source a file belongs to, and what follows from a change, is not known here.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from upath import UPath
+
+from spam_pipeline.protocol.foundation.flushing import flush
+
+_MARKERS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "mtime",
+    "modified",
+    "created",
+)
+"""What file systems call that which changes when a file is replaced, strongest first: a name for the bytes, then a time."""
+
+_BUFFER_BYTES = 1024 * 1024
+"""Readers take steps of a kilobyte; this spares a call into the remote file's own cache for each. Copies take steps of this."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as the landing zone tells it now. `marker` differs once the file was replaced, even by one of the same size.
+
+    It is the time of change in nanoseconds locally, and remotely the strongest that the file system offers: an ETag rather
+    than a time. Where it offers none the marker is empty, and only the size tells.
+    """
+
+    path: str
+    size: int
+    marker: str
+
+
+class LandingZone:
+    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it."""
+
+    def __init__(self, url: str) -> None:
+        self._root = UPath(url)
+        self._is_local = self._root.protocol in ("", "file", "local")
+
+    def __str__(self) -> str:
+        """The place as messages name it: without the user and the password that a URL may hold."""
+        place = str(self._root.path)
+        if self._is_local:
+            return place
+        parts = urlsplit(place if "://" in place else f"{self._root.protocol}://{place.lstrip('/')}")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def exists(self) -> bool:
+        """Whether there is such a folder; a bucket's folder is there while it holds a file."""
+        self._root.fs.invalidate_cache()
+        return self._root.is_dir()
+
+    def files(self) -> Iterator[FileState]:
+        """Every file, in no order, without links; none when there is no such folder."""
+        return _local_files(Path(self._root.path)) if self._is_local else self._remote_files()
+
+    def state(self, path: str) -> FileState | None:
+        """The file's state at this moment; None when it is not there."""
+        try:
+            if self._is_local:
+                return _local_state(path, os.lstat(self._location(path)))
+            self._root.fs.invalidate_cache(self._location(path))
+            return _remote_state(path, self._root.fs.info(self._location(path)))
+        except FileNotFoundError:
+            return None
+
+    def open(self, path: str) -> io.BufferedReader:
+        """The file's bytes as a stream; of a remote file, parts are fetched as they are read. Raises `FileNotFoundError`."""
+        if self._is_local:
+            return Path(self._location(path)).open("rb")
+        self._root.fs.invalidate_cache(self._location(path))
+        return io.BufferedReader(self._root.fs.open(self._location(path), "rb"), _BUFFER_BYTES)
+
+    def digest(self, path: str) -> str:
+        """The SHA-256 of the file's bytes. Raises `FileNotFoundError`."""
+        with self.open(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def names_in(self, folder: str) -> list[str]:
+        """The names of the files that lie directly in a folder, in order; hidden ones are left out."""
+        location = self._location(folder)
+        self._root.fs.invalidate_cache(location)
+        try:
+            listed = self._root.fs.ls(location, detail=True)
+        except FileNotFoundError:
+            return []
+        names = [info["name"].rpartition("/")[2] for info in listed if info["type"] == "file"]
+        return sorted(name for name in names if name and not name.startswith("."))
+
+    def add(self, path: str, content: BinaryIO) -> None:
+        """Land a file, which is copied piece by piece: after a crash at any point it is there as a whole or not at all.
+
+        Raises `FileExistsError` when something lies there already. Of two that add the same path at once, both may succeed
+        where the file system cannot tell: whoever needs to know holds a claim meanwhile.
+        """
+        if self.state(path) is not None:
+            raise FileExistsError(f"{path} has landed already, and is never replaced")
+        if self._is_local:
+            _add_locally(Path(self._location(path)), content)
+            return
+        final, unfinished = self._location(path), self._location(_unfinished(path))
+        self._root.fs.makedirs(final.rpartition("/")[0], exist_ok=True)
+        with self._root.fs.open(unfinished, "wb") as file:
+            shutil.copyfileobj(content, file, _BUFFER_BYTES)
+        self._root.fs.mv(unfinished, final)
+
+    def _location(self, path: str) -> str:
+        return f"{self._root.path.rstrip('/')}/{path}"
+
+    def _remote_files(self) -> Iterator[FileState]:
+        file_system = self._root.fs
+        file_system.invalidate_cache()
+        start = self._location("")
+        try:
+            listed = file_system.find(self._root.path, detail=True)
+        except FileNotFoundError:
+            return
+        for name, info in listed.items():
+            state = _remote_state(name.removeprefix(start), info)
+            if state is not None and name.startswith(start):
+                yield state
+
+
+def _unfinished(path: str) -> str:
+    """Where a file is written until it is whole: a hidden one beside it, which belongs to no source and to no other writer."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{uuid4().hex}.{name}"
+
+
+def _add_locally(path: Path, content: BinaryIO) -> None:
+    """Write a file beside its place and flush it; a link, unlike a renaming, does not replace what lies there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(_unfinished(str(path)))
+    try:
+        with unfinished.open("xb") as file:
+            shutil.copyfileobj(content, file, _BUFFER_BYTES)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o444)
+        os.link(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    flush(path.parent)
+
+
+def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
+    """Only what vanished meanwhile is passed over: a folder that cannot be read is an error, not an empty one."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _local_files(folder / entry.name, f"{below}{entry.name}/")
+            continue
+        with suppress(FileNotFoundError):
+            state = _local_state(below + entry.name, entry.stat(follow_symlinks=False))
+            if state is not None:
+                yield state
+
+
+def _local_state(path: str, found: os.stat_result) -> FileState | None:
+    return FileState(path, found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+
+
+def _remote_state(path: str, info: Mapping[str, Any]) -> FileState | None:
+    return FileState(path, info["size"], _marker(info)) if info["type"] == "file" else None
+
+
+def _marker(info: Mapping[str, Any]) -> str:
+    """A listing and a question about one file may spell it differently: a time as a number, an ETag without quotes."""
+    value = next((info[name] for name in _MARKERS if info.get(name)), "")
+    return str(value.timestamp() if isinstance(value, datetime) else value).strip('"')

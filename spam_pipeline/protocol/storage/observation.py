@@ -1,0 +1,87 @@
+"""Observing the landing zone: which files are there, and the digest of what is in them.
+
+A file is read again only when its size or its marker differ from the last observation; which source a path belongs to is
+told by the caller. Nothing here decides what follows from an observation.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from spam_pipeline.protocol.foundation.errors import LandingVanished
+from spam_pipeline.protocol.foundation.partition import WHOLE
+from spam_pipeline.protocol.ledger.records import Observation
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+
+Classify = Callable[[str], tuple[str, str] | None]
+"""Tells the source and the partition of a path below the landing zone's root, or None for a path of no source."""
+
+_BATCH_FILES = 200
+_BATCH_BYTES = 1_000_000_000
+_FILES_AT_ONCE = 2
+
+
+def observe(zone: LandingZone, classify: Classify, known: Iterable[Observation]) -> Iterator[list[Observation]]:
+    """What has changed since the `known` observations, in batches that are worth recording one by one.
+
+    New and replaced files come with their digests, those without a partition first, then oldest paths first; after the last
+    of them come the files that have gone. Whoever stops early is told the rest when observing again. Raises `LandingVanished`
+    before the first batch when no known file is there any more, nor any other.
+    """
+    before = {item.path: item for item in known}
+    now = datetime.now(UTC)
+    there = {item.path: item for item in _files(zone, classify, now)}
+    remembered = {path: item for path, item in before.items() if item.digest is not None}
+    if remembered and not there:
+        raise LandingVanished(
+            f"no landed file at {zone}, where {len(remembered)} were known: mount it or make it readable again "
+            "(nothing was recorded); to start over with nothing landed, use a new home"
+        )
+    changed = (item for path, item in there.items() if not _is_same(item, before.get(path)))
+    for batch in _batches(sorted(changed, key=lambda item: (item.partition != WHOLE, item.path))):
+        yield _with_digests(zone, batch)
+    gone = (remembered[path] for path in sorted(remembered.keys() - there.keys()))
+    yield from _batches(replace(item, digest=None, observed_at=now, id=0) for item in gone)
+
+
+def _files(zone: LandingZone, classify: Classify, now: datetime) -> Iterator[Observation]:
+    for state in zone.files():
+        found = classify(state.path)
+        if found is not None:
+            yield Observation(*found, state.path, None, state.size, state.marker, now)
+
+
+def _is_same(item: Observation, before: Observation | None) -> bool:
+    return before is not None and before.digest is not None and (before.size, before.marker) == (item.size, item.marker)
+
+
+def _batches(items: Iterable[Observation]) -> Iterator[list[Observation]]:
+    batch: list[Observation] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += item.size
+        if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _with_digests(zone: LandingZone, batch: list[Observation]) -> list[Observation]:
+    """The batch without the files that vanished since they were listed.
+
+    A file that was replaced since then gets the new digest with the old marker, so that it cannot be read until it is
+    observed again.
+    """
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
+        digests = readers.map(lambda item: _digest(zone, item.path), batch)
+        return [replace(item, digest=found) for item, found in zip(batch, digests, strict=True) if found is not None]
+
+
+def _digest(zone: LandingZone, path: str) -> str | None:
+    try:
+        return zone.digest(path)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,213 @@
+"""Reading what is published: frames, artifacts, and the catalogue of everything there is.
+
+A reader sees published versions only, except where one is named by its recipe, and those of one moment: frames are lazy
+scans of immutable files, so what is published later does not change a frame in hand.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.definition.graph import StageGraph
+from spam_pipeline.protocol.definition.reads import ALL_COLUMNS, Reads
+from spam_pipeline.protocol.foundation.errors import Held, NotPublished, WrongDefinition
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.publication_spans import spans
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import Part, Publication, StoredFile, Version
+from spam_pipeline.protocol.storage.store import Store
+
+CATALOGUE_TYPES = {
+    "context": pl.String(),
+    "stage": pl.String(),
+    "partition": pl.String(),
+    "part": pl.String(),
+    "file": pl.String(),
+    "rows": pl.Int64(),
+    "content": pl.String(),
+}
+"""Columns of the catalogue: one row per published file; `file` is its path below the store's root."""
+
+HISTORY_TYPES = {
+    **CATALOGUE_TYPES,
+    "published_at": pl.Datetime("us", "UTC"),
+    "superseded_at": pl.Datetime("us", "UTC"),
+}
+"""Columns of the history: one row per file and span of time in which readers saw it; see `publication_spans`."""
+
+
+class Reader:
+    """Published data of one environment."""
+
+    def __init__(self, graph: StageGraph, ledger: Ledger, store: Store, environment: str) -> None:
+        self._graph = graph
+        self._ledger = ledger
+        self._store = store
+        self._environment = environment
+
+    def read(self, name: str, partitions: Sequence[str], as_of: datetime | None = None) -> Any:
+        """The published data of some partitions of a stage: one lazy frame, or the artifact of a single partition.
+
+        Raises `NotPublished` when one of them is not published (or was not, at `as_of`), `WrongPartition` for a wrong key.
+        """
+        stage = self._graph.find([name])[0]
+        versions = [self.version(name, partition, as_of) for partition in partitions]
+        if isinstance(stage.contract, ArtifactContract):
+            return self._artifact(stage.contract, versions[0].parts[0].files[0])
+        return self.scan([part for version in versions for part in version.parts], stage.contract)
+
+    def version(self, name: str, partition: str, as_of: datetime | None = None) -> Version:
+        """The published version of one partition. Raises like `read`."""
+        stage = self._graph.find([name])[0]
+        stage.partitions.check(partition)
+        found = self._ledger.published_version(self._environment, name, partition, as_of)
+        if found is None:
+            moment = f" at {as_of.isoformat()}" if as_of else ""
+            raise NotPublished(f"{name} {partition} is not published in {self._environment}{moment}")
+        return found
+
+    def load(self, name: str, read: Sequence[InputRef], reads: Reads = ALL_COLUMNS) -> Any:
+        """What an input of a stage holds: exactly the parts in `read`, in their order, and of those what `reads` says.
+
+        Raises `Held` when a part is still published in a schema that cannot be shown in the one that is read.
+        """
+        stage = self._graph.stages[name]
+        stored = self._ledger.files({item.record for item in read})
+        files = {item: stored[item.record][item.part] for item in read}
+        if isinstance(stage.contract, ArtifactContract):
+            return self._artifact(stage.contract, files[read[0]][0])
+        side_part = reads.partitions.side_part
+        if side_part or reads.schema_read is None:
+            contract = stage.side_parts[side_part] if side_part else stage.contract
+            return self._scan_files([file for item in read for file in files[item]], contract)
+        return self._in_schema(stage.contract, files, reads)
+
+    def _in_schema(
+        self, contract: type[Contract], files: Mapping[InputRef, Sequence[StoredFile]], reads: Reads
+    ) -> pl.LazyFrame:
+        """Some parts in the schema that a consumer reads, whichever each of them was written in."""
+        if not contract.earlier_schemas():
+            return reads.of(self._scan_files([file for some in files.values() for file in some], contract), contract)
+        written = self._ledger.schema_versions({item.record for item in files})
+        frames = [reads.of(contract.empty(), contract)]
+        for item, some in files.items():
+            frame, found = self._scan_files(some, contract), written[item.record]
+            if found == contract.schema_version:
+                frames.append(reads.of(frame, contract))
+            elif found == reads.schema_read:
+                frames.append(frame.select(frames[0].collect_schema().names()))
+            else:
+                raise Held(f"{item.upstream} {item.partition} is still published in schema {found}")
+        return pl.concat(frames)
+
+    def rows_of(self, read: Sequence[InputRef]) -> int:
+        """Rows in the parts that were read; landed files count nothing."""
+        stored = self._ledger.files({item.record for item in read if not item.is_file})
+        return sum(file.rows for item in read if not item.is_file for file in stored[item.record][item.part])
+
+    def scan(self, parts: Collection[Part], contract: type[Contract]) -> pl.LazyFrame:
+        """The rows of some parts, one after the other."""
+        return self._scan_files([file for part in parts for file in part.files], contract)
+
+    def rows(self, version: Version) -> pl.LazyFrame:
+        """The rows of a version of a stage of frames, whether it is published or not."""
+        contract = self._graph.stages[version.stage].contract
+        if isinstance(contract, ArtifactContract):
+            raise WrongDefinition(f"{version.stage} publishes {contract.suffix} files, which have no rows")
+        return self.scan(version.parts, contract)
+
+    def version_of_recipe(self, recipe: str) -> Version | None:
+        """The version of a recipe, if the ledger knows it."""
+        found = self._ledger.version(recipe, self._environment)
+        return found[0] if found else None
+
+    def seen_before(self, version: Version) -> Version | None:
+        """What readers of a published version's partition saw before it; None if that was nothing."""
+        publications = [
+            item
+            for item in self._ledger.publications(self._environment, [version.stage])
+            if item.partition == version.partition
+        ]
+        earlier = [span.version_id for span in spans(publications, self._environment) if span.version_id != version.id]
+        return self._ledger.version_of_id(earlier[-1]) if earlier else None
+
+    def published_at(self, version: Version) -> datetime | None:
+        """When a version was last published; None if it never was."""
+        return self._ledger.published_at(self._environment, [version.id]).get(version.id)
+
+    def catalogue(self, read: Sequence[InputRef]) -> pl.LazyFrame:
+        """One row per file behind the parts in `read`, ordered by stage, partition, part and file."""
+        stored = self._ledger.files({item.record for item in read})
+        rows = [
+            (stage.context, stage.name, item.partition, item.part, file.path, file.rows, item.content)
+            for item in read
+            for stage in [self._graph.stages[item.upstream]]
+            for file in stored[item.record][item.part]
+        ]
+        frame = pl.LazyFrame(rows, schema=CATALOGUE_TYPES, orient="row")
+        return frame.sort("context", "stage", "partition", "part", "file")
+
+    def published_catalogue(self, as_of: datetime | None = None) -> pl.DataFrame:
+        """The catalogue of everything published in frames (or of what was, at `as_of`), with each file's `location`."""
+        names = [
+            stage.name for stage in self._graph.stages.values() if not isinstance(stage.contract, ArtifactContract)
+        ]
+        published = self._ledger.published(self._environment, names, as_of)
+        read = [
+            InputRef(name, name, partition, part.name, part.content, version.version_id)
+            for name, by_partition in published.items()
+            for partition, version in by_partition.items()
+            for part in version.parts
+        ]
+        return self.located(self.catalogue(read)).collect()
+
+    def history(self) -> pl.LazyFrame:
+        """Every file that readers ever saw of the stages that the catalogue has, with from when until when, and its location."""
+        stages = {
+            stage.name: stage
+            for stage in self._graph.stages.values()
+            if stage.delivery is None and not isinstance(stage.contract, ArtifactContract)
+        }
+        by_place: dict[tuple[str, str], list[Publication]] = defaultdict(list)
+        for item in self._ledger.publications(self._environment, list(stages)):
+            by_place[item.stage, item.partition].append(item)
+        seen = {place: list(spans(items, self._environment)) for place, items in by_place.items()}
+        ids = {span.version_id for found in seen.values() for span in found}
+        versions, files = self._ledger.made_by_id(ids), self._ledger.files(ids)
+        rows = [
+            (stages[name].context, name, partition, part.name, file.path, file.rows, part.content, *span[1:])
+            for (name, partition), found in seen.items()
+            for span in found
+            for part in versions[span.version_id].parts
+            for file in files[span.version_id][part.name]
+        ]
+        frame = pl.LazyFrame(rows, schema=HISTORY_TYPES, orient="row")
+        return self.located(frame.sort("context", "stage", "partition", "published_at", "part", "file"))
+
+    def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
+        """A catalogue with the column `location`: where each file lies on this machine."""
+        paths = catalogue.select("file").unique().collect()["file"].to_list()
+        places = {"file": paths, "location": [str(self._store.locate(path)) for path in paths]}
+        return catalogue.join(
+            pl.LazyFrame(places, schema={"file": pl.String, "location": pl.String}), on="file", maintain_order="left"
+        )
+
+    def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
+        """A frame without rows for every stage of frames, by context and name; on demand without those that are delivered."""
+        return {
+            (stage.context, stage.name): stage.contract.empty()
+            for stage in self._graph.stages.values()
+            if not isinstance(stage.contract, ArtifactContract) and (with_delivered or stage.delivery is None)
+        }
+
+    def _artifact(self, contract: ArtifactContract, file: StoredFile) -> Any:
+        return contract.read(self._store.locate(file.path))
+
+    def _scan_files(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
+        if not files:
+            return contract.empty()
+        return pl.scan_parquet([self._store.locate(file.path) for file in files], glob=False)

@@ -1,0 +1,153 @@
+"""The command line where people look at versions and decide about them: `decide`, `diff`, `promote` and `drop`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
+from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
+
+DAY = DAYS[2]
+WHO = ("--by", "Ada", "--reason", "counted twice")
+
+
+def recipe(home: Path, stage: str = "daily_plays") -> str:
+    return open_home(home).versions(stage, DAY)[-1][0].recipe
+
+
+def test_a_rejected_version_is_gone_and_accepting_it_brings_it_back(spam_pipeline: CommandLine, own_home: Path) -> None:
+    version = recipe(own_home)
+    ended = spam_pipeline("decide", "reject", version[:16], *WHO, "--json", home=own_home)
+    decided = json.loads(ended.out)
+    assert (ended.status, decided["stage"], decided["partition"], decided["version"]) == (
+        0,
+        "daily_plays",
+        DAY,
+        version,
+    )
+    assert (decided["action"], decided["by"], decided["reason"]) == ("reject", "Ada", "counted twice")
+    asked = f"select count(*) as n from reporting.daily_plays where partition_key = '{DAY}'"  # noqa: S608 - our own day
+    assert json.loads(spam_pipeline("query", asked, "--json", home=own_home).out) == [{"n": 0}]
+    ended = spam_pipeline("decide", "accept", version, *WHO, home=own_home)
+    assert ended.status == 0
+    assert f"accepted daily_plays {DAY}" in ended.out
+    assert "spam-pipeline converge" in ended.out
+    assert json.loads(spam_pipeline("query", asked, "--json", home=own_home).out) != [{"n": 0}]
+
+
+def test_who_decided_what_and_why_is_listed(spam_pipeline: CommandLine, own_home: Path) -> None:
+    spam_pipeline("decide", "reject", recipe(own_home), *WHO, home=own_home)
+    (decision,) = json.loads(spam_pipeline("decisions", "--json", home=own_home).out)
+    told = {name: decision[name] for name in ("environment", "stage", "partition", "action", "by", "reason")}
+    assert list(told.values()) == ["production", "daily_plays", DAY, "reject", "Ada", "counted twice"]
+    assert "counted twice" in spam_pipeline("decisions", home=own_home).out
+
+
+def test_rejecting_holds_the_partition_and_status_says_so(spam_pipeline: CommandLine, own_home: Path) -> None:
+    spam_pipeline("decide", "reject", recipe(own_home), *WHO, home=own_home)
+    status = json.loads(spam_pipeline("status", "daily_plays", "--json", home=own_home).out)
+    assert (status["converged"], status["stages"]["daily_plays"]["held"]) == (True, 1)
+
+
+def test_the_versions_say_who_rejected_one(spam_pipeline: CommandLine, own_home: Path) -> None:
+    spam_pipeline("decide", "reject", recipe(own_home), *WHO, home=own_home)
+    (version,) = json.loads(spam_pipeline("versions", "daily_plays", DAY, "--json", home=own_home).out)
+    assert version["audit"] == "refused"
+    assert version["findings"] == [
+        "refuse: version: expected a version that nobody rejected, got one that Ada rejected: counted twice"
+    ]
+
+
+def test_a_decision_that_is_none_is_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    version = recipe(converged_home)
+    ended = spam_pipeline("decide", "accept", version, *WHO, home=converged_home)
+    assert "passed its audit" in failure(ended)
+    assert "names no version" in failure(spam_pipeline("decide", "reject", "0" * 20, *WHO, home=converged_home))
+    assert "by whom" in failure(
+        spam_pipeline("decide", "reject", version, "--by", " ", "--reason", "x", home=converged_home)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("maybe", "abcd", *WHO),
+        ("accept", "abcd", "--by", "Ada"),
+        ("accept",),
+    ],
+)
+def test_a_decision_without_all_it_needs_is_wrong_usage(
+    spam_pipeline: CommandLine, converged_home: Path, arguments: tuple[str, ...]
+) -> None:
+    assert "Usage" in wrong_usage(spam_pipeline("decide", *arguments, home=converged_home))
+
+
+def test_only_what_is_accepted_is_accepted_alike(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    ended = spam_pipeline("decide", "reject", recipe(converged_home), *WHO, "--alike", home=converged_home)
+    assert "alike goes with accept: reject one version at a time" in wrong_usage(ended)
+
+
+def test_a_version_compared_with_itself_is_equal(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    ended = spam_pipeline("diff", "daily_plays", DAY, "--json", home=converged_home)
+    compared = json.loads(ended.out)
+    assert (compared["stage"], compared["causes"], compared["rows"]["changed"]) == ("daily_plays", [], 0)
+    assert [item["is_equal"] for item in compared["partitions"]] == [True]
+
+
+def test_two_versions_are_compared_on_one_screen_and_on_a_page(
+    spam_pipeline: CommandLine, own_home: Path, tmp_path: Path
+) -> None:
+    before = recipe(own_home, "plays")
+    file = own_home / "landing" / "plays" / DAYS[-1] / "23" / "late.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    play = {
+        "event_id": "late",
+        "occurred_at": f"{DAY}T12:00:00Z",
+        "track_id": "t",
+        "device_id": "d",
+        "ms_played": 40_000,
+    }
+    file.write_text(json.dumps(play) + "\n", encoding="utf-8")
+    assert spam_pipeline("converge", "plays", home=own_home).status == 0
+    page = tmp_path / "diff.html"
+    ended = spam_pipeline("diff", "plays", DAY, before, "newest", "--html", str(page), home=own_home)
+    assert "1 added, 0 removed, 0 changed" in ended.out
+    assert f"why: data: received_plays {DAYS[-1]}" in ended.out
+    assert len(ended.out.splitlines()) < 60
+    assert "<svg" in page.read_text(encoding="utf-8") or "<table" in page.read_text(encoding="utf-8")
+    assert "http://" not in page.read_text(encoding="utf-8").replace("http://www.w3.org", "")
+
+
+def test_an_environment_that_publishes_nothing_apart_is_production(
+    spam_pipeline: CommandLine, converged_home: Path
+) -> None:
+    ended = spam_pipeline("diff", "production", home=converged_home, ENVIRONMENT="mine")
+    assert (ended.status, ended.out) == (0, "mine publishes what production does\n")
+
+
+def test_versions_that_are_none_are_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    assert "no version 'ffff'" in failure(spam_pipeline("diff", "plays", DAY, "ffff", home=converged_home))
+    assert "no stage is called nothing" in failure(spam_pipeline("diff", "nothing", DAY, home=converged_home))
+    assert "expected YYYY-MM-DD" in failure(spam_pipeline("diff", "plays", "2026-01-01..x", home=converged_home))
+
+
+def test_what_an_environment_decided_is_promoted_and_an_environment_is_dropped(
+    spam_pipeline: CommandLine, own_home: Path
+) -> None:
+    version = recipe(own_home)
+    assert spam_pipeline("decide", "reject", version, *WHO, home=own_home, ENVIRONMENT="mine").status == 0
+    asked = ("query", f"select 1 from reporting.daily_plays where partition_key = '{DAY}' limit 1", "--json")  # noqa: S608 - our own day
+    assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == []
+    assert json.loads(spam_pipeline(*asked, home=own_home).out) == [{"1": 1}]
+    ended = spam_pipeline("drop", "--json", home=own_home, ENVIRONMENT="mine")
+    assert json.loads(ended.out) == {"dropped": 1}
+    assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == [{"1": 1}]
+
+
+def test_an_environment_without_changes_promotes_nothing(spam_pipeline: CommandLine, own_home: Path) -> None:
+    ended = spam_pipeline("promote", "--by", "Ada", "--json", home=own_home, ENVIRONMENT="mine")
+    assert json.loads(ended.out) == {"promoted": [], "held": []}
+    assert "production is what others are promoted to" in failure(
+        spam_pipeline("promote", "--by", "Ada", home=own_home)
+    )

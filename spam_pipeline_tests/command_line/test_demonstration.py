@@ -1,0 +1,112 @@
+"""The demo: it tells what was published, can be run again on its home, and leaves a Dagster instance that names nobody."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate
+from spam_pipeline_tests.conftest import open_home
+from spam_pipeline_tests.simulation.landing_reader import read_landing
+
+NOTHING = "0 partitions computed, 0 reused"
+
+
+def told(home: Path) -> list[str]:
+    return list(demonstrate(open_home(home), lambda _: None, days=3, plays_per_day=200))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
+    """A home of the demo, and what two runs of it told."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    return home, told(home), told(home)
+
+
+def test_the_first_run_simulates_and_converges(runs: tuple[Path, list[str], list[str]]) -> None:
+    home, first, _ = runs
+    landed = read_landing(home / "landing")
+    plays = len({event["event_id"] for event in landed.events}) - 1
+    assert first[0] == f"simulated 3 days into {home}/landing: {plays:,} plays in {len(landed.files) - 1} files"
+    assert re.fullmatch(r"converged in [\d.]+ s: [1-9]\d* partitions computed, 0 reused", first[1])
+    assert not [line for line in first if "held: " in line or "failed: " in line]
+
+
+def test_the_tour_adds_up(runs: tuple[Path, list[str], list[str]]) -> None:
+    _, first, _ = runs
+    [records] = [line for line in first if line.startswith("records: ")]
+    landed, plays, duplicates, rejected = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", records))
+    of_classes = [
+        int(found[1].replace(",", "")) for line in first if (found := re.fullmatch(r"  \w+ +([\d,]+)  mean .*", line))
+    ]
+    assert landed == plays + duplicates + rejected
+    assert sum(of_classes) == plays
+
+
+def test_the_truth_is_told_of_every_play(runs: tuple[Path, list[str], list[str]]) -> None:
+    home, first, _ = runs
+    [line] = [line for line in first if line.startswith("against the truth: ")]
+    caught, attacks, wrong, others = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", line))
+    [records] = [line for line in first if line.startswith("records: ")]
+    assert attacks == pl.read_parquet(home / "truth.parquet")["is_spam"].sum()
+    assert f" {attacks + others:,} plays " in records
+    assert 0 < caught <= attacks
+    assert wrong <= others
+
+
+def test_a_late_play_recomputes_something_once(runs: tuple[Path, list[str], list[str]]) -> None:
+    _, first, _ = runs
+    at = first.index("One play of 2026-01-01 lands late, in a file of its own:")
+    assert re.fullmatch(r"  converged in [\d.]+ s: [1-9]\d* partitions computed, 0 reused", first[at + 1])
+    assert first[at + 2].endswith(NOTHING)
+
+
+def test_what_was_refused_and_why_a_play_is_spam_is_told(runs: tuple[Path, list[str], list[str]]) -> None:
+    _, first, second = runs
+    assert first[2].startswith(("no verdicts were refused", "refused, because"))
+    at = next(number for number, line in enumerate(second) if line.startswith("a verdict: "))
+    assert re.fullmatch(
+        r"a verdict: a play of track \w+ on 2026-01-0\d is spam with probability [01]\.\d\d, .*:", second[at]
+    )
+    assert re.fullmatch(r"  \w+ is [\d.e-]+, usually [\d.e-]+", second[at + 1])
+    assert [line for line in second if line.startswith("the model: ")]
+
+
+def test_confirming_a_suspicion_reaches_the_statements_and_leaves_the_plays_alone(
+    runs: tuple[Path, list[str], list[str]],
+) -> None:
+    home, first, second = runs
+    at = first.index("An expert confirms incident-device_farm-1, suspected until now, in incidents.csv:")
+    assert first[at + 2].startswith("  published anew: ")
+    assert {"labelled_examples", "spam_model", "classified_plays", "royalty_statements"} <= set(first[at + 2].split())
+    assert not {"received_plays", "plays", "play_signals"} & set(first[at + 2].split())
+    assert "No incident is only suspected, so an expert has nothing to confirm:" in second
+    assert "  published anew: nothing" in second
+    assert "suspected" not in set(pl.read_csv(home / "landing" / "incidents.csv")["status"])
+
+
+def test_a_second_run_on_the_same_home_computes_nothing(runs: tuple[Path, list[str], list[str]]) -> None:
+    home, _, second = runs
+    assert second[0] == f"using what has landed in {home}/landing"
+    assert "One play of 2026-01-01 landed late before, in a file of its own:" in second
+    converged = [line for line in second if "partitions computed" in line]
+    assert len(converged) == 4
+    assert all(line.endswith(NOTHING) for line in converged)
+
+
+def test_the_dagster_instance_names_no_person_device_or_address(runs: tuple[Path, list[str], list[str]]) -> None:
+    home, _, _ = runs
+    events = read_landing(home / "landing").events
+    people = sorted({event[field] for event in events for field in ("user_id", "device_id", "ip") if event[field]})
+    files = [file for file in (home / "dagster").rglob("*") if file.is_file()]
+    texts = pl.Series([file.read_bytes().decode("latin-1") for file in files])
+    assert texts.str.contains("classified_plays").any(), "it was told"
+    assert not texts.str.contains_any(people).any()
+
+
+def test_the_demo_lands_nothing_in_a_home_that_it_did_not_simulate(tmp_path: Path) -> None:
+    (tmp_path / "landing" / "plays").mkdir(parents=True)
+    with pytest.raises(NotSimulated, match="set SPAM_PIPELINE_HOME to another home"):
+        told(tmp_path)
+    assert not list((tmp_path / "landing" / "plays").iterdir())

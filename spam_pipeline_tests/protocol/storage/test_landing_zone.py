@@ -1,0 +1,161 @@
+"""The landing zone, in a local folder and behind fsspec."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from upath import UPath
+
+from spam_pipeline.protocol.definition.landed_file import LandedFile
+from spam_pipeline.protocol.foundation.errors import LandingChanged
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+
+
+@pytest.fixture(params=["local", "remote"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "landing") if request.param == "local" else f"memory://{uuid4().hex}/landing"
+
+
+def land(url: str, path: str, content: bytes) -> None:
+    location = UPath(url) / path
+    location.parent.mkdir(parents=True, exist_ok=True)
+    location.write_bytes(content)
+
+
+def landed(url: str, path: str) -> LandedFile:
+    zone = LandingZone(url)
+    state = zone.state(path)
+    assert state is not None
+    return LandedFile("numbers", "2026-01-01", path, zone.digest(path), state.size, state.marker, zone)
+
+
+def test_files_are_listed_with_path_and_size_however_deep_they_lie(url: str) -> None:
+    land(url, "a.csv", b"1")
+    land(url, "plays/2026-01-01/00/b.jsonl", b"22")
+    land(f"{url}-beside", "c.csv", b"333")
+    found = sorted((state.path, state.size) for state in LandingZone(url).files())
+    assert found == [("a.csv", 1), ("plays/2026-01-01/00/b.jsonl", 2)]
+
+
+def test_a_file_alone_has_the_state_that_the_listing_tells(url: str) -> None:
+    land(url, "folder/a.csv", b"1")
+    zone = LandingZone(url)
+    assert [zone.state(state.path) for state in zone.files()] == list(zone.files())
+    assert all(state.marker for state in zone.files())
+
+
+def test_the_marker_tells_a_replaced_file_of_the_same_size(url: str) -> None:
+    land(url, "a.csv", b"1")
+    before = LandingZone(url).state("a.csv")
+    land(url, "a.csv", b"2")
+    after = LandingZone(url).state("a.csv")
+    assert before is not None
+    assert after is not None
+    assert (after.size, after.path) == (before.size, before.path)
+    assert after.marker != before.marker
+
+
+def test_a_missing_zone_is_not_there_and_lists_nothing(url: str) -> None:
+    zone = LandingZone(url)
+    assert not zone.exists()
+    assert list(zone.files()) == []
+    assert zone.state("a.csv") is None
+    land(url, "a.csv", b"1")
+    assert zone.exists()
+
+
+def test_a_folder_is_no_file(url: str) -> None:
+    land(url, "folder/a.csv", b"1")
+    assert LandingZone(url).state("folder") is None
+
+
+def test_a_file_is_read_as_a_stream_and_digested(url: str) -> None:
+    land(url, "a.csv", b"1,2\n3,4\n")
+    zone = LandingZone(url)
+    with zone.open("a.csv") as file:
+        assert (file.read(4), file.readline(), file.read()) == (b"1,2\n", b"3,4\n", b"")
+    assert zone.digest("a.csv") == hashlib.sha256(b"1,2\n3,4\n").hexdigest()
+    with pytest.raises(FileNotFoundError):
+        zone.open("b.csv")
+
+
+def test_links_are_passed_over(tmp_path: Path) -> None:
+    land(str(tmp_path / "elsewhere"), "secret.csv", b"1")
+    land(str(tmp_path / "landing"), "a.csv", b"1")
+    (tmp_path / "landing/link.csv").symlink_to(tmp_path / "elsewhere/secret.csv")
+    (tmp_path / "landing/folder").symlink_to(tmp_path / "elsewhere")
+    zone = LandingZone(str(tmp_path / "landing"))
+    assert [state.path for state in zone.files()] == ["a.csv"]
+    assert zone.state("link.csv") is None
+
+
+def test_a_local_marker_is_the_time_of_change_to_the_nanosecond(tmp_path: Path) -> None:
+    land(str(tmp_path), "a.csv", b"1")
+    os.utime(tmp_path / "a.csv", ns=(0, 1_767_225_600_000_000_001))
+    (state,) = LandingZone(str(tmp_path)).files()
+    assert state.marker == "1767225600000000001"
+
+
+def test_a_message_names_the_place_without_a_password(tmp_path: Path) -> None:
+    assert str(LandingZone("memory://bucket/landing")) == "memory://bucket/landing"
+    assert str(LandingZone(str(tmp_path))) == str(tmp_path)
+    assert "secret" not in str(LandingZone("ftp://someone:secret@host/landing"))
+
+
+def test_a_landed_file_opens_as_it_was_observed(url: str) -> None:
+    land(url, "a.txt", b"x\n")
+    file = landed(url, "a.txt")
+    with file.open() as raw:
+        assert raw.read() == b"x\n"
+    file.check()
+
+
+def test_a_landed_file_that_was_replaced_or_removed_does_not_open(url: str) -> None:
+    land(url, "a.txt", b"x\n")
+    file = landed(url, "a.txt")
+    land(url, "a.txt", b"y\n")
+    with pytest.raises(LandingChanged, match="replaced since it was observed"):
+        file.open()
+    (UPath(url) / "a.txt").unlink()
+    with pytest.raises(LandingChanged, match="is gone"):
+        file.open()
+
+
+def test_a_landed_file_that_is_replaced_while_it_is_read_does_not_stand_a_check(url: str) -> None:
+    land(url, "a.txt", b"x\n")
+    file = landed(url, "a.txt")
+    with file.open() as raw:
+        raw.read()
+        land(url, "a.txt", b"y\n")
+    with pytest.raises(LandingChanged, match="replaced since it was observed"):
+        file.check()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:s3cret@example.org/landing", "s3://bucket/landing", "memory://bucket/landing"]
+)
+def test_a_zone_is_named_without_what_is_secret(url: str) -> None:
+    named = str(LandingZone(url))
+    assert "s3cret" not in named
+    assert named == url.replace("user:s3cret@", "")
+
+
+def test_a_file_is_added_once_and_never_replaced(url: str) -> None:
+    zone = LandingZone(url)
+    zone.add("issued/2026-01/a.parquet", io.BytesIO(b"first"))
+    with pytest.raises(FileExistsError, match="never replaced"):
+        zone.add("issued/2026-01/a.parquet", io.BytesIO(b"second"))
+    with zone.open("issued/2026-01/a.parquet") as file:
+        assert file.read() == b"first"
+    assert [state.path for state in zone.files()] == ["issued/2026-01/a.parquet"]
+
+
+def test_the_names_in_a_folder_are_those_of_its_own_files(url: str) -> None:
+    zone = LandingZone(url)
+    assert zone.names_in("folder") == []
+    for path in ("folder/b", "folder/a", "folder/.hidden", "folder/below/c", "beside"):
+        land(url, path, b"1")
+    assert zone.names_in("folder") == ["a", "b"]
