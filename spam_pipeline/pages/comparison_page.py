@@ -25,17 +25,10 @@ _DIGITS = 12
 
 def page_of(comparisons: Sequence[Comparison]) -> str:
     """The page, as text to be written in UTF-8."""
+    words = finding_lines, format_difference, format_number, format_rows, format_shifts, format_significance
+    used = {function.__name__: function for function in (*words, picture_of, picture_of_figures)}
     tables = {"versions": _versions, "partitions": _partitions, "examples": _examples}
-    words = {
-        "difference": format_difference,
-        "lines": finding_lines,
-        "number": format_number,
-        "rows": format_rows,
-        "shifts": format_shifts,
-        "significance": format_significance,
-    }
-    pictures = {"picture_of": picture_of, "picture_of_figures": picture_of_figures}
-    return str(rendered("templates/comparison.html.j2", comparisons=comparisons, **tables, **pictures, **words))
+    return str(rendered("templates/comparison.html.j2", comparisons=comparisons, **tables, **used))
 
 
 def _versions(item: ComparedPartition) -> list[tuple[str, ...]]:
