@@ -19,9 +19,9 @@ import typer
 from spam_pipeline.command_line.demonstration import demonstrate
 from spam_pipeline.command_line.royalties_commands import royalties
 from spam_pipeline.command_line.terminal import Json, err, out, print_json, print_record, print_table, progress
-from spam_pipeline.comparison_page import page_of
 from spam_pipeline.operations.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
+from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol import WHOLE, PipelineError, Version
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import (

@@ -1,6 +1,7 @@
-"""Text for places that read Markdown, such as the orchestrator. What is told there does not belong here."""
+"""Markdown: text, tables and pictures for places that read it, such as the orchestrator. What is written there does not belong here."""
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#!|~&$]")
@@ -16,3 +17,8 @@ def as_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows of plain text under a head."""
     lines = [head, ["---"] * len(head), *([as_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def as_image(name: str, svg: str) -> str:
+    """A drawing with all of it in its address, so that nothing is loaded from anywhere."""
+    return f"![{as_text(name)}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"

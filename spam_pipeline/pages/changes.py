@@ -7,12 +7,11 @@ it was computed from, and a delivered page can be told apart from another by wha
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape, unescape
 
-from spam_pipeline.reporting.month import Figures
-from spam_pipeline.reporting.pages.markup import Cell, Number, table
+from spam_pipeline.pages.page_builder import Figures
+from spam_pipeline.pages.rendering import rendered
 
-CHANGES = "<!--changes--><!--/changes-->\n"
+CHANGES = "<!--changes--><!--/changes-->"
 """The place for what has changed. No text of a page can look like it, because what begins a tag is escaped in text."""
 
 _RECIPE = '<meta name="spam-pipeline-version" content="'
@@ -20,43 +19,34 @@ MADE_OF = f'{_RECIPE}">'
 """The place for the version that a page was made of."""
 
 _CHANGES = re.compile(r"<!--changes-->.*?<!--/changes-->", re.DOTALL)
-_MADE_OF = re.compile(re.escape(_RECIPE) + r'([^"]*)">')
+_MADE_OF = re.compile(re.escape(_RECIPE) + r'([\w-]*)">')
 
 _NONE = "—"
-_WITHOUT_ROOT_CAUSE = "Nothing that is remembered explains it."
 
 
 def delivered_page(bare: str, recipe: str, changes: str = "") -> str:
     """A bare page of the version of `recipe` as it is delivered, with what has changed."""
-    made_of = bare.replace(MADE_OF, f'{_RECIPE}{escape(recipe)}">', 1)
-    return made_of.replace(CHANGES, f"<!--changes-->{changes}<!--/changes-->\n", 1)
+    made_of = bare.replace(MADE_OF, f'{_RECIPE}{recipe}">', 1)
+    return made_of.replace(CHANGES, f"<!--changes-->{changes}<!--/changes-->", 1)
 
 
 def bare_page(page: str) -> str:
     """The bare page that a delivered one was made of."""
-    return _CHANGES.sub("<!--changes--><!--/changes-->", _MADE_OF.sub(MADE_OF, page, count=1), count=1)
+    return _CHANGES.sub(CHANGES, _MADE_OF.sub(MADE_OF, page, count=1), count=1)
 
 
 def recipe_of(page: str) -> str | None:
     """The recipe of the version that a delivered page was made of; None for anything else."""
     found = _MADE_OF.search(page)
-    return unescape(found[1]) if found else None
+    return found[1] if found else None
 
 
 def changes_section(month: str, since: datetime, before: Figures, now: Figures, root_causes: Sequence[str]) -> str:
     """What has changed since a page of a month was published, and why, for people who know nothing of versions."""
     was, is_ = dict(before), dict(now)
-    rows: list[list[Cell]] = [
-        [name, Number(was.get(name, _NONE)), Number(is_.get(name, _NONE))]
+    rows = [
+        [name, was.get(name, _NONE), is_.get(name, _NONE)]
         for name in dict.fromkeys([*is_, *was])
         if was.get(name) != is_.get(name)
     ]
-    figures = (
-        table(("", "before", "now"), rows) if rows else "<p>No headline number; something further down differs.</p>"
-    )
-    reasons = "".join(f"<li>{escape(root_cause[:1].upper() + root_cause[1:])}.</li>" for root_cause in root_causes)
-    return (
-        '<section class="changes"><h2>What changed since the last version, and why</h2>'
-        f'<p class="note">Before: as it was published on {since:%Y-%m-%d at %H:%M} UTC.</p>{figures}'
-        f"<p>Why: in what the pages of {escape(month)} rest on, this has happened since.</p><ul>{reasons or f'<li>{_WITHOUT_ROOT_CAUSE}</li>'}</ul></section>"
-    )
+    return str(rendered("templates/changes.html.j2", month=month, since=since, figures=rows, root_causes=root_causes))

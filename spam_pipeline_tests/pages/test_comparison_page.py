@@ -2,49 +2,17 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
-from spam_pipeline.comparison_page import page_of
+from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol.operating import Comparison
 from spam_pipeline_tests.compared_versions import COMPARISON, SAME, SEVERAL
-
-VOID = {"meta", "br", "img"}
-
-
-class Page(HTMLParser):
-    """The tags, addresses and words of a page; every tag is closed where it should be."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
+from spam_pipeline_tests.pages.parsed_page import ParsedPage
 
 
 def test_the_page_shows_versions_causes_rows_figures_and_the_findings_of_both() -> None:
-    words = Page(page_of([COMPARISON])).words
+    words = ParsedPage(page_of([COMPARISON])).words
     assert {
         "Comparison of classified_plays",
         "3fa2b1c43fa2",
@@ -61,23 +29,23 @@ def test_the_page_shows_versions_causes_rows_figures_and_the_findings_of_both() 
 
 
 def test_pictures_of_distributions_and_findings_are_part_of_the_page() -> None:
-    page = Page(page_of([COMPARISON]))
+    page = ParsedPage(page_of([COMPARISON]))
     assert page.tags.count("svg") == 3
     assert "31.2, usual 1.4" in page.words
-    assert Page(page_of([SAME])).tags.count("svg") == 2
+    assert ParsedPage(page_of([SAME])).tags.count("svg") == 2
 
 
 @pytest.mark.parametrize("comparisons", [[], [COMPARISON], [SAME], [SEVERAL, COMPARISON]])
 def test_the_page_needs_nothing_from_anywhere_and_runs_nothing(comparisons: list[Comparison]) -> None:
     text = page_of(comparisons)
-    page = Page(text)
+    page = ParsedPage(text)
     assert not {"script", "link", "img", "iframe", "b", "t1"} & set(page.tags)
     assert all(address.startswith("#") for address in page.addresses)
     assert not re.search(r"url\(|@import", text)
 
 
 def test_of_many_partitions_each_has_a_row() -> None:
-    words = Page(page_of([SEVERAL])).words
+    words = ParsedPage(page_of([SEVERAL])).words
     assert {"2026-01-05", "2026-01-13", "nothing", "equal"} <= set(words)
 
 
@@ -86,5 +54,5 @@ def test_the_same_comparison_is_the_same_page() -> None:
 
 
 def test_where_nothing_differs_the_page_says_so() -> None:
-    assert {"Comparison of nothing", "Nothing differs."} <= set(Page(page_of([])).words)
-    assert "Figures" not in Page(page_of([replace(SAME, figures=SAME.figures.__class__())])).words
+    assert {"Comparison of nothing", "Nothing differs."} <= set(ParsedPage(page_of([])).words)
+    assert "Figures" not in ParsedPage(page_of([replace(SAME, figures=SAME.figures.__class__())])).words

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from spam_pipeline.markdown import as_table
-from spam_pipeline.pictures import as_data_uri
+from spam_pipeline.pages.markdown import as_image, as_table
+from spam_pipeline.pages.plotter import drawing
 from spam_pipeline.reporting.month import DESTINATIONS, IncidentInMonth, Month
-from spam_pipeline.reporting.pages.month_page import plays_of_month, spam_of_month
+from spam_pipeline.reporting.page_contents.month import plays_of_month, spam_of_month
 
 _MOST_INCIDENTS, _LONGEST_NAME = 20, 80
 
@@ -17,11 +17,14 @@ def preview(month: Month, incidents: Sequence[IncidentInMonth]) -> str:
         for item in incidents[:_MOST_INCIDENTS]
     ]
     rest = len(incidents) - len(rows)
-    drawings = {"Plays": plays_of_month(month.daily_plays), "Spam by type": spam_of_month(month.spam_by_type)}
+    drawings = {
+        "Plays": drawing([plays_of_month(month.daily_plays)]),
+        "Spam by type": drawing([spam_of_month(month.spam_by_type)]),
+    }
     return "\n\n".join(
         [
             as_table(["", month.name], month.counts()),
-            *(f"**{name}**\n\n![{name}]({as_data_uri(drawn)})" for name, drawn in drawings.items() if drawn),
+            *(f"**{name}**\n\n{as_image(name, drawn)}" for name, drawn in drawings.items() if drawn),
             as_table(
                 ["currency", *DESTINATIONS.values()], [[name, *amounts] for name, amounts in month.money().items()]
             ),

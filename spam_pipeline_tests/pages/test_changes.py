@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spam_pipeline.reporting.pages.changes import (
+from spam_pipeline.pages.changes import (
     CHANGES,
     MADE_OF,
     bare_page,
@@ -12,15 +12,14 @@ from spam_pipeline.reporting.pages.changes import (
     delivered_page,
     recipe_of,
 )
-from spam_pipeline.reporting.pages.markup import document, headline
-from spam_pipeline_tests.reporting.pages.test_month_page import HOSTILE, Tables
+from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage, a_page
 
 SINCE = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("name", ["plays", HOSTILE, CHANGES, MADE_OF, "<!--changes-->", "\\1 \r\n"])
 def test_a_delivered_page_remembers_its_version_and_gives_the_bare_page_back(name: str) -> None:
-    bare = document(name, [CHANGES, headline([(name, name)])], head=MADE_OF)
+    bare = a_page(name, [(name, name)])
     for section in ("", changes_section("2026-02", SINCE, [(name, "1")], [(name, "2")], [name])):
         page = delivered_page(bare, "recipe-1", section)
         assert (recipe_of(page), bare_page(page)) == ("recipe-1", bare)
@@ -41,13 +40,13 @@ def test_only_numbers_that_differ_are_told_and_every_reason() -> None:
         ["new data: a.jsonl landed", HOSTILE],
     )
     assert "2026-02-03 at 04:05 UTC" in told
-    assert Tables(told).rows[1:] == [
+    assert ParsedPage(told).rows[1:] == [
         ["plays", "1", "2"],
         ["paid out (SEK)", "—", "7.00"],
         ["withheld (EUR)", "3.00", "—"],
     ]
     assert "<li>New data: a.jsonl landed.</li>" in told
-    assert "script" not in Tables(told).elements
+    assert "script" not in ParsedPage(told).tags
 
 
 def test_a_change_below_the_headline_and_one_without_an_origin_say_so() -> None:
