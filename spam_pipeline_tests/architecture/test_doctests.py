@@ -23,4 +23,4 @@ def test_the_examples_of_a_module_are_true(name: str) -> None:
 def test_there_are_examples() -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
-    assert len(found) > 10  # noqa: PLR2004 - fewer would mean that they are not found
+    assert len(found) > 10
