@@ -49,7 +49,12 @@ def test_what_is_planted_against_the_walls_is_found(tmp_path: Path, file: str, l
     with (tmp_path / "spam_pipeline" / file).open("a", encoding="utf-8") as planted:
         planted.write(f"\n{line}\n")
     done = subprocess.run(
-        [TOOL, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path)}
+        [TOOL, "--no-cache"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(tmp_path)},
     )
     assert done.returncode != 0
     broken = [part for part in done.stdout.splitlines() if "BROKEN" in part]

@@ -23,7 +23,13 @@ from spam_pipeline.trust_and_safety.assets import (
     spam_model,
 )
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK
-from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns
+from spam_pipeline_tests.contract_helpers import (
+    as_declared,
+    findings_about,
+    needless_columns,
+    partitions_read,
+    with_columns_declared,
+)
 from spam_pipeline_tests.trust_and_safety.play_generator import FACTS, bot_farm, day, farm_incident, organic, together
 
 FRAMES = tuple(stage for stage in STAGES if stage is not spam_model)
@@ -69,7 +75,7 @@ def test_the_stages_run_after_one_another_as_plain_functions(known: dict[str, An
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, known: dict[str, Any]) -> None:
     inputs = given_to(stage, known)
     references = {"plays", "incidents", "tracks", "accounts", "revenue"}
-    assert references & inputs.keys() == references & stage.reads.keys()
+    assert references & inputs.keys() == references & with_columns_declared(stage)
     assert_frame_equal(stage(**as_declared(stage, inputs)).collect(), known[stage.name].collect(), check_exact=True)
     assert needless_columns(stage, inputs) == []
 
@@ -83,7 +89,7 @@ def test_the_same_inputs_give_the_same_rows(known: dict[str, Any]) -> None:
 
 
 def test_the_stages_read_what_their_consumers_were_told() -> None:
-    read = {stage.name: dict(stage.selections) for stage in STAGES}
+    read = {stage.name: partitions_read(stage) for stage in STAGES}
     same, alike, week = SamePartition(), PartForPartition(), TrailingDays(7)
     assert read == {
         "entity_facts": {"plays": same, "tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},

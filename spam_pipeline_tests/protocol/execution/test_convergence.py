@@ -20,6 +20,7 @@ from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.outcome import ActionTaken
+from spam_pipeline.protocol.execution.running import run as run_one
 from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
 from spam_pipeline.protocol.ledger.records import PRODUCTION
@@ -207,7 +208,7 @@ def test_what_others_observe_meanwhile_does_not_disturb_a_run(home: Path) -> Non
     (home / "landing/2026-01-01/a.txt").touch()
     toy_engine(home).observe()
     with pytest.raises(LandingChanged):
-        run(engine, report, status)
+        run_one(engine, report, status)
     assert run_partition(engine, "received_numbers", "2026-01-01").action is ActionTaken.COMPUTED
 
 
@@ -248,13 +249,13 @@ def test_whoever_delivers_late_delivers_what_is_read_by_then(home: Path) -> None
     slow = toy_engine(home)
     run(slow)
     (home / "board.txt").unlink()
-    report, status = slow.status("board", "all")
+    report, status = slow.planner.status("board", "all")
     assert status.required_action is RequiredAction.DELIVER
     land(home, "2026-01-02", "late", "2026-01-02 7")
     run(toy_engine(home))
     newest = slow.reader.version("board", "all").recipe
     assert newest != status.recipe
-    assert slow.run(report, status).action is ActionTaken.NOTHING
+    assert run_one(slow, report, status).action is ActionTaken.NOTHING
     assert delivered_recipe(str(home / "board.txt")) == newest
 
 
