@@ -12,7 +12,6 @@ from spam_pipeline.protocol import (
     PartsUpToMonth,
     SamePartition,
     TrailingDays,
-    code_version,
 )
 from spam_pipeline.trust_and_safety.assets import (
     STAGES,
@@ -106,7 +105,7 @@ def test_the_stages_read_what_their_consumers_were_told() -> None:
 
 
 def test_verdicts_are_stale_when_the_policy_a_signals_scale_or_the_way_of_scoring_changes() -> None:
-    reached = code_version(classified_plays.function).definitions
+    reached = code_version_of(classified_plays.function).definitions
     package = "spam_pipeline.trust_and_safety"
     assert {
         f"{package}.attack_types.SIGNATURES",
@@ -119,9 +118,9 @@ def test_verdicts_are_stale_when_the_policy_a_signals_scale_or_the_way_of_scorin
 
 def test_another_way_of_learning_makes_the_model_stale_and_no_signals_or_examples() -> None:
     learns = {"spam_pipeline.trust_and_safety.model.fitted", "spam_pipeline.trust_and_safety.training.learned"}
-    assert learns <= code_version(spam_model.function).definitions.keys()
+    assert learns <= code_version_of(spam_model.function).definitions.keys()
     for stage in (entity_facts, play_signals, labelled_examples, classified_plays):
-        assert not learns & code_version(stage.function).definitions.keys()
+        assert not learns & code_version_of(stage.function).definitions.keys()
 
 
 def test_every_stage_is_owned_by_trust_and_safety_and_says_what_it_is() -> None:

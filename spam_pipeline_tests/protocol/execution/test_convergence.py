@@ -366,7 +366,7 @@ def test_a_convergence_killed_at_any_effect_goes_on_where_it_was(home: Path, eff
         version, _ = found
         for part in version.parts:
             for file in part.files:
-                engine.store.verify(file.path)
+                engine.stores[0].verify(file.path)
 
 
 def _converge_in_a_process(home: Path) -> "subprocess.Popen[bytes]":
