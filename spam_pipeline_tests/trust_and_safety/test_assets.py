@@ -12,6 +12,7 @@ from spam_pipeline.protocol import (
     PartsUpToMonth,
     SamePartition,
     TrailingDays,
+    code_version_of,
 )
 from spam_pipeline.trust_and_safety.assets import (
     STAGES,
