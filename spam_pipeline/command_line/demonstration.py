@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from spam_pipeline.command_line.terminal import out, progress
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import Finding, PipelineError
@@ -55,6 +56,13 @@ _A_VERDICT = """
 """
 _VERDICTS = "classified_plays"
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
+
+
+def print_demonstration() -> None:
+    """Run the demo on the home that the settings name, and print the tour."""
+    with progress() as on_progress:
+        for line in demonstrate(Pipeline(), on_progress):
+            out.print(line, soft_wrap=True)
 
 
 class NotSimulated(PipelineError):
