@@ -330,7 +330,7 @@ def test_query_as_of_a_day_before_anything_was_published_finds_the_tables_empty(
 
 def test_query_as_of_no_moment_is_wrong_usage(spam_pipeline: CommandLine, converged_home: Path) -> None:
     said = wrong_usage(spam_pipeline("query", "select 1", "--as-of", "yesterday", home=converged_home))
-    assert "--as-of: 'yesterday' is no moment: expected YYYY-MM-DD or an ISO 8601 date and time" in said
+    assert "--as-of: 'yesterday' is not a point in time: expected YYYY-MM-DD or an ISO 8601 date and time" in said
 
 
 @pytest.mark.parametrize(

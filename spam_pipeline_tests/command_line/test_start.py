@@ -104,5 +104,5 @@ def test_every_command_every_argument_and_every_option_has_a_help_text(command: 
     assert found.callback is not None
     assert found.callback.__doc__
     hints = found.callback.__annotations__
-    described = [get_args(hint)[1].help for name, hint in hints.items() if name not in {"return"}]
+    described = [get_args(hint)[1].help for name, hint in hints.items() if name != "return"]
     assert all(described)
