@@ -16,7 +16,7 @@ from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import Finding, PipelineError
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import Converged, State, finding_lines
-from spam_pipeline.reporting.pages.places import INDEX
+from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM

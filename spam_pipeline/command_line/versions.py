@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from spam_pipeline.command_line.terminal import out, print_json, print_table
-from spam_pipeline.comparison_page import page_of
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol import WHOLE, Version
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import (

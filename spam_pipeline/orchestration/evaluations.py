@@ -14,7 +14,6 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster_shared.record import copy
 
-from spam_pipeline.markdown import as_text
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import (
     CONTRACT_CHECK,
@@ -22,7 +21,8 @@ from spam_pipeline.orchestration.metadata import (
     recorded_metadata,
     table,
 )
-from spam_pipeline.pictures import as_data_uri, picture_of
+from spam_pipeline.pages.markdown import as_image, as_text
+from spam_pipeline.pages.pictures import picture_of
 from spam_pipeline.protocol import Finding, Severity, Version
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import Audit, Expected, Verdict, breaches
@@ -191,4 +191,4 @@ def _pictures(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         picture = picture_of(finding)
         if picture:
-            yield f"![{as_text(finding.about)}]({as_data_uri(picture)})"
+            yield as_image(finding.about, picture)

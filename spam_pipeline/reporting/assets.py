@@ -159,7 +159,7 @@ def incident_plays(
     partitions=statement_months,
     contract=Reports,
     owner=_OWNER,
-    libraries=["polars"],
+    libraries=["jinja2", "polars"],
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: Annotated[
@@ -205,7 +205,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     partitions=unpartitioned,
     contract=ReportPages,
     owner=_OWNER,
-    libraries=["polars"],
+    libraries=["jinja2", "polars"],
     delivery=report_delivery,
 )
 def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("month", "about"))]) -> pl.LazyFrame:

@@ -1,14 +1,15 @@
 """What a month's pages are made of: everything about the month, and what of it is about one incident, with the headline numbers.
 
-How pages look is in `pages`. Counts and money are not made here, only added up.
+What of it stands on which page is in `page_contents`. Counts and money are not made here, only added up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
 from spam_pipeline.currencies import as_amount
+from spam_pipeline.pages.page_builder import Figures
 from spam_pipeline.royalties.contracts import (
     AGREED,
     ESCROW,
@@ -18,9 +19,6 @@ from spam_pipeline.royalties.contracts import (
     UNCLAIMED,
     WITHHELD,
 )
-
-Figures = Sequence[tuple[str, str]]
-"""Headline numbers by name, written out."""
 
 COUNTS = ("plays", "plays without spam", "spam")
 """The names of the headline numbers that are no money."""

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from spam_pipeline.pages.changes import bare_page, changes_section, delivered_page, recipe_of
+from spam_pipeline.pages.page_builder import Figures, index_page
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.errors import ForeignTarget
-from spam_pipeline.reporting.month import Figures
-from spam_pipeline.reporting.pages.changes import bare_page, changes_section, delivered_page, recipe_of
-from spam_pipeline.reporting.pages.index_page import index_page
-from spam_pipeline.reporting.pages.places import INDEX
+from spam_pipeline.reporting.page_contents.index import indexed_months
+from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.reporting.targets import reaching
 
@@ -152,7 +152,7 @@ def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
 
 
 def _put_index(place: Path, recipe: str, rows: pl.DataFrame) -> None:
-    found, bare = _ours(place), index_page(rows)
+    found, bare = _ours(place), index_page(indexed_months(rows))
     if found is None or bare_page(found) != bare:
         _write(place, delivered_page(bare, recipe))
 

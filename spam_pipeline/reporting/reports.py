@@ -1,21 +1,26 @@
-"""The rows of `reports`: every page of a month, with its headline numbers. What stands on a page is in `pages`."""
+"""The rows of `reports`: every page of a month, with its headline numbers. What stands on a page is in `page_contents`."""
 
 import polars as pl
 
+from spam_pipeline.pages.page_builder import Figures, incident_page, month_page
 from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
-from spam_pipeline.reporting.month import Figures, Month
-from spam_pipeline.reporting.pages.incident_page import incident_page
-from spam_pipeline.reporting.pages.month_page import month_page
-from spam_pipeline.reporting.pages.places import place_of
-from spam_pipeline.reporting.pages.preview import preview
+from spam_pipeline.reporting.month import Month
+from spam_pipeline.reporting.page_contents.incident import contents_of_incident
+from spam_pipeline.reporting.page_contents.month import contents_of_month
+from spam_pipeline.reporting.page_contents.places import place_of
+from spam_pipeline.reporting.page_contents.preview import preview
 
 
 def pages_of(month: Month) -> pl.LazyFrame:
     """`Reports` of a month."""
     incidents = list(month.incidents_in_it())
-    own = (month.name, "", month_page(month, incidents), _structs(month.figures()), preview(month, incidents))
-    others = [(month.name, item.incident_id, incident_page(item), _structs(item.figures()), "") for item in incidents]
+    page = month_page(contents_of_month(month, incidents))
+    own = (month.name, "", page, _structs(month.figures()), preview(month, incidents))
+    others = [
+        (month.name, item.incident_id, incident_page(contents_of_incident(item)), _structs(item.figures()), "")
+        for item in incidents
+    ]
     return pl.LazyFrame([own, *others], schema=column_types(Reports), orient="row").sort("month", "about")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spam_pipeline.markdown import as_text
 from spam_pipeline.orchestration.evaluations import evaluations, nothing_to_audit
+from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol import WHOLE, Finding, Limit, Severity
 from spam_pipeline.protocol.operating import Audit, Expected, Verdict
 from spam_pipeline_tests.orchestration.watched_numbers import ENOUGH, HOSTILE, spike, watched

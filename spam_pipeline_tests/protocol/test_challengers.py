@@ -11,12 +11,12 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.execution.decision import decide
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.explanation.comparison.comparison import compare
+from spam_pipeline.protocol.explanation.comparison.text import comparison_lines
 from spam_pipeline.protocol.explanation.comparison.versions import Pair
 from spam_pipeline.protocol.fingerprint import Proportion, Recorded
 from spam_pipeline.protocol.foundation.limit import Limit
 from spam_pipeline.protocol.foundation.partition import WHOLE
 from spam_pipeline.protocol.ledger.records import DecisionKind, Verdict
-from spam_pipeline.royalties.document import lines_of
 from spam_pipeline_tests.protocol.judged_models import (
     EVALUATED,
     days_and_their_numbers,
@@ -233,4 +233,4 @@ def test_two_models_are_compared_by_their_figures(home: Path) -> None:
         ("several_share", pytest.approx(1 / 3), 0.5),
     ]
     assert found.rows is None
-    assert any("days: expected at least 3, got 2" in line for line in lines_of(found))
+    assert any("days: expected at least 3, got 2" in line for line in comparison_lines(found))

@@ -286,7 +286,7 @@ def test_a_branch_with_a_stricter_rule_takes_nothing_from_production(home: Path)
     assert digests(production) == before
     assert len(production.ledger.publications_after(0, PRODUCTION)) == told
     assert run(production)[1] == []
-    assert production.statuses() == toy_engine(home, stages=LENIENT).statuses()
+    assert production.planner.statuses() == toy_engine(home, stages=LENIENT).planner.statuses()
 
 
 def test_production_with_a_stricter_rule_takes_nothing_from_a_branch(home: Path) -> None:

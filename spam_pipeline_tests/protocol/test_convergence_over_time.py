@@ -14,6 +14,7 @@ from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import NotPublished
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Publication, Trigger
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
@@ -261,7 +262,7 @@ def test_two_processes_with_different_code_do_not_keep_each_other_busy(home: Pat
 
     def publish_the_other(status: PartitionStatus, *_: object) -> None:
         if status.stage == "two_day_total":
-            new.run_partition("two_day_total", status.partition)
+            run_partition(new, "two_day_total", status.partition)
 
     done = converge(old, on_outcome=publish_the_other)
     assert done.reused == 3, "each partition was published once by the old code"

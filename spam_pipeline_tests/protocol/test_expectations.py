@@ -28,7 +28,7 @@ AT_LEAST_TWO = demanding(Limit("numbers", at_least=2))
 
 def held(engine: Engine, name: str) -> dict[str, str]:
     return {
-        key: status.reason
+        key: status.explanation
         for key, status in engine.planner.statuses([name])[name].items()
         if status.state is State.HELD
     }

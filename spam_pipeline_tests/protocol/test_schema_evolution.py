@@ -12,6 +12,7 @@ from spam_pipeline.protocol.definition.contract import Contract, ShowAsEarlier
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import DaysOfMonth
+from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, monthly_total, numbers, toy_engine, toy_graph
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
@@ -151,8 +152,8 @@ def test_what_is_still_published_in_an_earlier_schema_is_read_beside_the_new_one
     run(toy_engine(home, stages=stages()))
     new = toy_engine(home, stages=stages(replace(numbers, function=renamed_numbers, contract=NamedNumbers)))
     new.observe()
-    new.run_partition("numbers", DAY)
-    new.run_partition("monthly_total", "2026-01")
+    run_partition(new, "numbers", DAY)
+    run_partition(new, "monthly_total", "2026-01")
     assert total(new, "monthly_total", "2026-01") == 113
 
 

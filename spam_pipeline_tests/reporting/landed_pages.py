@@ -24,15 +24,14 @@ from spam_pipeline.protocol.operating import (
 )
 from spam_pipeline.reporting.assets import report_pages
 from spam_pipeline.reporting.contracts import Reports
-from spam_pipeline.reporting.pages.changes import CHANGES, MADE_OF
-from spam_pipeline.reporting.pages.markup import document, headline
+from spam_pipeline_tests.pages import parsed_page
 
 landed_pages = Source("landed_pages", statement_months, "Figures of pages.")
 
 
 def a_page(about: str, plays: int) -> str:
     """A bare page with one figure."""
-    return document(f"About {about}", [CHANGES, headline([("plays", f"{plays}")])], head=MADE_OF)
+    return parsed_page.a_page(about, [("plays", f"{plays}")], "../index.html" if about else "index.html")
 
 
 @stage(partitions=statement_months, contract=Reports, owner="team:reporting", file_by_file=True, context="reporting")

@@ -5,14 +5,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from spam_pipeline.pages.changes import bare_page, recipe_of
+from spam_pipeline.pages.page_builder import index_page
 from spam_pipeline.protocol import column_types
 from spam_pipeline.protocol.operating import run_partition
 from spam_pipeline.reporting.contracts import Reports
 from spam_pipeline.reporting.errors import ForeignTarget
-from spam_pipeline.reporting.pages.changes import bare_page, recipe_of
-from spam_pipeline.reporting.pages.index_page import index_page
-from spam_pipeline.reporting.pages.places import place_of
+from spam_pipeline.reporting.page_contents.index import indexed_months
+from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.reporting.report_folder import delivered
+from spam_pipeline_tests.pages.parsed_page import ParsedPage
 from spam_pipeline_tests.reporting.landed_pages import (
     a_page,
     converge_pages,
@@ -20,7 +22,6 @@ from spam_pipeline_tests.reporting.landed_pages import (
     open_pages,
     publish_pages,
 )
-from spam_pipeline_tests.reporting.pages.test_month_page import Tables
 
 MONTH = "2026-01"
 HOSTILE = ["../../x", "<script>alert(1)</script>", "x" * 300, "..", "a/b\\c:d", "CON", "\ud83c\udfb5 é", "--><b>"]
@@ -51,7 +52,7 @@ def test_the_folder_has_an_index_a_page_for_each_month_and_one_for_each_incident
     incident = place_of(MONTH, "incident-7")
     assert files(tmp_path) == {"index.html", "2026-01.html", "2026-02.html", incident, "delivered.json"}
     assert bare_page(page(tmp_path, "incident-7")) == a_page("incident-7", 3)
-    index = Tables((tmp_path / "reports" / "index.html").read_text(encoding="utf-8"))
+    index = ParsedPage((tmp_path / "reports" / "index.html").read_text(encoding="utf-8"))
     assert index.addresses == ["2026-02.html", "2026-01.html", incident]
     assert delivered(str(tmp_path / "reports")) == published(tmp_path)
     assert "What changed" not in page(tmp_path), "there was nothing before"
@@ -66,7 +67,7 @@ def test_a_page_that_differs_says_what_has_changed_and_why_and_no_other_page_is_
     assert replaced == {place_of(MONTH, "changed"), "index.html", "delivered.json"}
     found = page(tmp_path, "changed")
     assert "What changed since the last version, and why" in found
-    assert ["plays", "2", "3"] in Tables(found).rows
+    assert ["plays", "2", "3"] in ParsedPage(found).rows
     assert f"<li>The file {MONTH}/pages.json changed.</li>" in found
     assert (bare_page(found), recipe_of(found)) == (a_page("changed", 3), published(tmp_path))
 
@@ -74,10 +75,10 @@ def test_a_page_that_differs_says_what_has_changed_and_why_and_no_other_page_is_
 def test_the_page_before_is_the_one_that_was_delivered_before(tmp_path: Path) -> None:
     for plays in (1, 2, 1):
         publish_pages(tmp_path, MONTH, {"": plays})
-    assert ["plays", "2", "1"] in Tables(page(tmp_path)).rows, "versions may be published again"
+    assert ["plays", "2", "1"] in ParsedPage(page(tmp_path)).rows, "versions may be published again"
     (tmp_path / "reports").rename(tmp_path / "gone")
     publish_pages(tmp_path, MONTH, {"": 5})
-    assert ["plays", "1", "5"] in Tables(page(tmp_path)).rows, "without files, it is what was published before"
+    assert ["plays", "1", "5"] in ParsedPage(page(tmp_path)).rows, "without files, it is what was published before"
 
 
 def test_the_page_of_an_incident_that_is_withdrawn_goes_with_its_folder(tmp_path: Path) -> None:
@@ -94,9 +95,9 @@ def test_any_text_is_the_name_of_a_page_within_the_folder(tmp_path: Path) -> Non
     names = files(home) - {"index.html", "2026-01.html", "delivered.json"}
     assert len(names) == len(HOSTILE)
     assert all(name.startswith(f"{MONTH}/") and len(name) < 100 and name.isascii() for name in names)
-    index = Tables((home / "reports" / "index.html").read_text(encoding="utf-8"))
+    index = ParsedPage((home / "reports" / "index.html").read_text(encoding="utf-8"))
     assert set(index.addresses) == {"2026-01.html", *names}
-    assert "script" not in index.elements | Tables(page(home, HOSTILE[1])).elements
+    assert "script" not in index.tags + ParsedPage(page(home, HOSTILE[1])).tags
 
 
 @pytest.mark.parametrize("cut_at", ["", "b"])
@@ -179,10 +180,10 @@ def test_index_and_pages_lead_to_files_that_are_there(tmp_path: Path) -> None:
     publish_pages(tmp_path, MONTH, {"": 1, "a?b#c": 1})
     folder = tmp_path / "reports"
     for file in folder.rglob("*.html"):
-        for address in Tables(file.read_text(encoding="utf-8")).addresses:
+        for address in ParsedPage(file.read_text(encoding="utf-8")).addresses:
             assert (file.parent / str(address)).resolve().is_file()
 
 
 def test_before_anything_is_published_the_index_says_so() -> None:
     nothing = pl.DataFrame(schema=column_types(Reports))
-    assert "No month is published yet." in index_page(nothing)
+    assert "No month is published yet." in index_page(indexed_months(nothing))

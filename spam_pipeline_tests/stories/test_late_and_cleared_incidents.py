@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from spam_pipeline.operations.pipeline import Pipeline
-from spam_pipeline.reporting.pages.places import place_of
+from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.royalties.contracts import EARNING, LINE, SPAM, WITHHELD
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
-from spam_pipeline_tests.reporting.pages.test_month_page import Tables
+from spam_pipeline_tests.pages.parsed_page import ParsedPage
 from spam_pipeline_tests.stories.conftest import declare, digests, open_pipeline, run
 
 DAY = "2026-01-03"
@@ -127,7 +127,7 @@ def test_clearing_a_suspicion_pays_what_it_withheld(home: Path, sleeper: list[st
     assert withheld_for_story(pipeline) == 0
     page = page_of_story(home).read_text(encoding="utf-8")
     changed = [["status", "suspected", "cleared"], ["withheld plays", f"{plays[WITHHELD]:,}", "0"]]
-    assert all(row in Tables(page).rows for row in changed)
+    assert all(row in ParsedPage(page).rows for row in changed)
     assert "<ul><li>The file incidents.csv changed.</li></ul>" in page
 
 

@@ -38,7 +38,7 @@ _CHANGING_METHODS = {
 _REMEMBERING_METHODS = {"pop", "popitem", "setdefault"}
 """Those that are called for their result too, so that they count anywhere in an expression."""
 
-_RESOURCE_SUFFIXES = {".sql", ".proto", ".json", ".csv"}
+_RESOURCE_SUFFIXES = {".sql", ".proto", ".json", ".csv", ".j2", ".css"}
 _LONGEST_PATH = 200  # a longer text is none, and asking the file system about it may fail
 _IGNORED_FIELDS = {"returns", "ctx", "kind", "type_comment", "type_params"}
 _IMPORTERS = {"importlib:import_module", "builtins:__import__"}

@@ -1,7 +1,7 @@
 """Findings: what an audit has to say about a version, in words, numbers and, where people have to judge, evidence side by side.
 
 A finding is a value: it is kept in the ledger, shown in the orchestrator, and compared with what a person accepted before.
-How findings come about is in `audit`, `drift` and the contexts' contracts; how they are drawn is in `pictures`.
+How findings come about is in `audit`, `drift` and the contexts' contracts; how they are drawn is in `spam_pipeline.pages`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import PartForPartition
 from spam_pipeline.protocol.execution.decision import decide
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.explanation.root_causes import ChangeKind, RootCause
+from spam_pipeline.protocol.explanation.root_causes import ChangeKind, RootCause, RootCauses
 from spam_pipeline.protocol.ledger.records import DecisionKind
 from spam_pipeline_tests.protocol.toy_pipeline import land, numbers, received_numbers, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import run, with_other
@@ -51,7 +51,7 @@ def change(
     run(engine)
     new = engine.reader.version("monthly_total", MONTH)
     assert old.id != new.id
-    return list(map(str, engine.reader.root_causes().of("monthly_total", old.id, new.id)))
+    return list(map(str, RootCauses(engine.ledger, engine.environment).of("monthly_total", old.id, new.id)))
 
 
 def nothing() -> None:
@@ -114,7 +114,7 @@ def test_a_change_of_the_stage_itself_that_had_no_effect_is_not_one_either(home:
     run(other)
     new = other.reader.version("numbers", "2026-01-01")
     assert old.code_version != new.code_version
-    (root_cause,) = other.reader.root_causes().of("numbers", old.id, new.id)
+    (root_cause,) = RootCauses(other.ledger, other.environment).of("numbers", old.id, new.id)
     assert root_cause == RootCause(ChangeKind.LANDED, "landed_numbers", ("2026-01-03/late.txt",))
 
 
@@ -123,7 +123,7 @@ def test_a_setting_is_named(home: Path) -> None:
     old = first.reader.version("two_day_total", "2026-01-02")
     run(other)
     new = other.reader.version("two_day_total", "2026-01-02")
-    assert other.reader.root_causes().of("two_day_total", old.id, new.id) == [
+    assert RootCauses(other.ledger, other.environment).of("two_day_total", old.id, new.id) == [
         RootCause(ChangeKind.SETTING, "two_day_total", ("factor",))
     ]
     assert (
@@ -175,6 +175,6 @@ def test_files_that_a_new_stage_reads_are_no_new_data(home: Path) -> None:
 
 
 def test_between_two_equals_nothing_changed(home: Path) -> None:
-    reader = toy_engine(home).reader
-    version = reader.version("monthly_total", MONTH)
-    assert reader.root_causes().of("monthly_total", version.id, version.id) == []
+    engine = toy_engine(home)
+    version = engine.reader.version("monthly_total", MONTH)
+    assert RootCauses(engine.ledger, engine.environment).of("monthly_total", version.id, version.id) == []

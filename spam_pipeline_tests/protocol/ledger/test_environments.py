@@ -95,7 +95,7 @@ def test_what_an_environment_read_before_it_was_dropped_does_not_come_back(branc
     assert (before(FIFTH[1]), before(SIXTH[1])) == (["r5"], ["r6"])
     branched.record(a_version("c5", FIFTH[1], "c5"), PASSED, "branch")
     assert before(FIFTH[1]) == ["c5", "r5"]
-    branched.record_audit(recorded(branched, "c5"), REFUSED, "branch", instead=id_of(branched, "r5"))
+    branched.record_audit(recorded(branched, "c5"), REFUSED, "branch", fall_back_to=id_of(branched, "r5"))
     assert read(branched, "branch") == ["r5", "r6", "r7"]
 
 

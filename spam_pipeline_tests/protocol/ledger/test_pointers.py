@@ -77,7 +77,7 @@ def test_a_published_version_that_is_refused_gives_way_to_the_version_named_inst
     for number in (1, 2, 3):
         ledger.record(a_version(f"r{number}", content=f"c{number}"), PASSED, PRODUCTION)
     first, second = (recorded(ledger, recipe).id for recipe in ("r1", "r2"))
-    ledger.record_audit(recorded(ledger, "r2"), REFUSED, PRODUCTION, instead=first)
+    ledger.record_audit(recorded(ledger, "r2"), REFUSED, PRODUCTION, fall_back_to=first)
     assert published_recipe(ledger) == "r3", "what is not published gives way to nothing"
     trigger = Trigger("run-3", "audited", "contract: its rules")
     assert ledger.record_audit(recorded(ledger, "r3"), REFUSED, PRODUCTION, trigger, second) is None
@@ -103,9 +103,9 @@ def test_a_version_that_is_refused_is_read_no_more_in_that_environment_alone(led
     ledger.record(a_version(), PASSED, PRODUCTION)
     ledger.record(a_version("r5", content="c5"), PASSED, "kept")
     before = [item for item, _ in ledger.publications_after(0, PRODUCTION)]
-    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "branch", instead=recorded(ledger, "r0").id)
+    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "branch", fall_back_to=recorded(ledger, "r0").id)
     assert [published_recipe(ledger, name) for name in (PRODUCTION, "branch", "kept")] == ["r1", "r0", "r5"]
-    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "kept", instead=recorded(ledger, "r0").id)
+    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "kept", fall_back_to=recorded(ledger, "r0").id)
     assert published_recipe(ledger, "kept") == "r5", "what it does not read gives way to nothing"
     assert [item for item, _ in ledger.publications_after(0, PRODUCTION)] == before
 
@@ -117,7 +117,7 @@ def test_an_environment_that_reads_what_production_has_gets_a_pointer_of_its_own
     ledger.record(a_version("r0", content="c0"), PASSED, PRODUCTION)
     ledger.record(a_version(), PASSED, PRODUCTION)
     named = recorded(ledger, instead).id if instead else None
-    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "branch", instead=named)
+    ledger.record_audit(recorded(ledger, "r1"), REFUSED, "branch", fall_back_to=named)
     assert (published_recipe(ledger, "branch"), published_recipe(ledger)) == (read, "r1")
     assert [item.version_id for item, _ in ledger.publications_after(0, "branch")] == [named]
     assert recipes_told(ledger) == ["r0", "r1"]

@@ -71,7 +71,7 @@ def take(ledger: Ledger, step: tuple[str, str, str, int, Audit, str]) -> None:
         made = recorded(ledger, version)
         others = (item.id for item in ledger.published_before(environment, stage, day) if item.id != made.id)
         measured = {"rows": Counted(number)} if number else None
-        ledger.record_audit(made, audit, environment, instead=next(others, None), fingerprint=measured)
+        ledger.record_audit(made, audit, environment, fall_back_to=next(others, None), fingerprint=measured)
     elif what == "decide":
         last = last_decision(ledger, stage, day, environment)
         ledger.decide(a_decision(recorded(ledger, version), environment=environment), last)

@@ -66,7 +66,7 @@ def test_what_has_landed_is_missing_until_it_is_published() -> None:
     world.land(DAYS[:2])
     statuses = world.assess().statuses["received"]
     assert [(status.state, status.required_action, status.reason) for status in statuses.values()] == 2 * [
-        (State.MISSING, RequiredAction.MAKE, "missing")
+        (State.MISSING, RequiredAction.MAKE, Reason.NOT_PUBLISHED)
     ]
 
 
@@ -76,8 +76,8 @@ def test_a_partition_waits_for_inputs_that_are_wanted_and_not_published() -> Non
     publish_all(world, "received")
     world.publish(world.assess().statuses["daily"]["2026-01-02"])
     statuses = world.assess().statuses
-    assert statuses["trailing"]["2026-01-02"].reason == "waits for daily 2026-01-01"
-    assert statuses["of_month"]["2026-01"].reason == "waits for daily 2026-01-01"
+    assert statuses["trailing"]["2026-01-02"].explanation == "waits for daily 2026-01-01"
+    assert statuses["of_month"]["2026-01"].explanation == "waits for daily 2026-01-01"
     assert statuses["trailing"]["2026-01-02"].required_action is RequiredAction.NOTHING
     assert statuses["same_day"]["2026-01-02"].can_run
     assert statuses["all_days"]["all"].can_run, "what reads everything reads what there is"
@@ -166,7 +166,7 @@ def test_a_version_that_was_refused_is_held_and_its_consumers_keep_what_they_had
     world.land(["2026-01-03"], "late")
     world.refuse(world.assess().statuses["received"]["2026-01-03"])
     statuses = world.assess().statuses
-    assert statuses["received"]["2026-01-03"].reason == "its version was refused"
+    assert statuses["received"]["2026-01-03"].explanation == "its version was refused"
     assert partitions(statuses, lambda status: status.state is not State.FRESH) == {"received": ["2026-01-03"]}
     assert to_run(statuses) == {}
 
@@ -175,7 +175,7 @@ def test_what_rests_on_a_first_version_that_was_refused_is_held(world: World) ->
     world.land(["2026-01-09"])
     world.refuse(world.assess().statuses["received"]["2026-01-09"])
     status = world.assess().statuses["rejected"]["2026-01-09"]
-    assert (status.state, status.reason) == (State.HELD, "waits for received 2026-01-09")
+    assert (status.state, status.explanation) == (State.HELD, "waits for received 2026-01-09")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_published_version_whose_audit_is_overdue_is_audited_and_makes_no_cons
     statuses = world.assess().statuses
     assert to_run(statuses) == {"daily": ["2026-01-03"]}
     assert statuses["daily"]["2026-01-03"].required_action is RequiredAction.AUDIT
-    assert statuses["daily"]["2026-01-03"].reason == Reason.RULES_CHANGED
+    assert statuses["daily"]["2026-01-03"].reason is Reason.RULES_CHANGED
     world.publish(statuses["daily"]["2026-01-03"])
     assert fresh(world.assess())
 
@@ -221,8 +221,8 @@ def test_a_published_version_that_the_overdue_audit_refuses_is_held_and_so_is_wh
         RequiredAction.NOTHING,
         None,
     )
-    assert daily_need.reason == "its version was refused"
-    assert (consumer.state, consumer.reason) == (State.HELD, "waits for daily 2026-01-03")
+    assert daily_need.explanation == "its version was refused"
+    assert (consumer.state, consumer.explanation) == (State.HELD, "waits for daily 2026-01-03")
 
 
 def test_a_refused_version_that_production_published_is_audited_so_that_another_one_is_read(world: World) -> None:
@@ -284,7 +284,7 @@ def test_a_partition_that_there_is_nothing_for_any_more_is_to_be_retracted_and_n
         assert "2026-01-03" not in {item.partition for item in read}
     status = report.statuses["daily"]["2026-01-03"]
     assert (status.state, status.recipe) == (State.STALE, "")
-    assert status.reason == "there is nothing to compute it from any more"
+    assert status.explanation == "there is nothing to compute it from any more"
 
 
 def test_what_is_never_retracted_is_held_and_read_as_before_until_it_is_restored() -> None:
@@ -296,7 +296,7 @@ def test_what_is_never_retracted_is_held_and_read_as_before_until_it_is_restored
     report = world.assess()
     status = report.statuses["received"]["2026-01-03"]
     assert (status.state, status.required_action) == (State.HELD, RequiredAction.NOTHING)
-    assert status.reason == "what it was made from is gone: restore it"
+    assert status.explanation == "what it was made from is gone: restore it"
     assert all(status.state is State.FRESH for status in report.statuses["daily"].values())
     world.land(["2026-01-03"])
     assert fresh(world.assess())

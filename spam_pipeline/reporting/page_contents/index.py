@@ -1,0 +1,38 @@
+"""The contents of the page that leads to the pages of all months and their incidents."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from spam_pipeline.pages.page_builder import Contents, Link
+from spam_pipeline.reporting.month import COUNTS
+from spam_pipeline.reporting.page_contents.places import place_of
+
+_OF_INCIDENT = ("status", "plays", "plays in reports")
+"""The figures of an incident that stand beside its name."""
+
+
+def indexed_months(pages: pl.DataFrame) -> list[Contents]:
+    """The months of some pages, the last one first; `pages` has `month`, `about` and `figures` of all pages."""
+    months = sorted(pages["month"].unique(), reverse=True)
+    return [_month(pages.filter(pl.col("month") == month)) for month in months]
+
+
+def _month(pages: pl.DataFrame) -> Contents:
+    ordered = pages.sort("about").select("month", "about", "figures").rows()
+    month, _, figures = ordered[0]
+    values = _values(figures)
+    return {
+        "name": month,
+        "report": Link(f"Report of {month}", place_of(month, "")),
+        "figures": [(name, values[name]) for name in COUNTS if name in values],
+        "incidents": [
+            [Link(about, place_of(month, about)), *(_values(figures).get(name, "") for name in _OF_INCIDENT)]
+            for _, about, figures in ordered
+            if about
+        ],
+    }
+
+
+def _values(figures: Sequence[dict[str, str]]) -> dict[str, str]:
+    return {figure["name"]: figure["value"] for figure in figures}

@@ -1,0 +1,75 @@
+"""The page of an incident in a month: what stands on it, and that it is a page whatever it is called."""
+
+import pytest
+
+from spam_pipeline.pages.page_builder import incident_page
+from spam_pipeline.reporting.month import IncidentInMonth, Month
+from spam_pipeline.reporting.page_contents.incident import contents_of_incident
+from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage
+from spam_pipeline_tests.reporting.page_contents.test_month import NOTHING, declared, month, turned, usage
+
+
+def incident(given: Month) -> IncidentInMonth:
+    (found,) = given.incidents_in_it()
+    return found
+
+
+def page_of(given: Month) -> str:
+    return incident_page(contents_of_incident(incident(given)))
+
+
+def test_a_page_has_what_was_declared_and_what_reports_and_royalties_make_of_it() -> None:
+    page = page_of(month("bot_farm"))
+    rows = ParsedPage(page).rows
+    assert "<h1>Incident incident-7 in 2026-01</h1>" in page
+    assert ["bot_farm", "suspected", "2026-01-01 01:00:00", "2026-01-03 00:00:00", "3"] in rows
+    assert (["ip", "2"] in rows, ["user", "1"] in rows) == (True, True)
+    assert "1,502 plays belong to this incident, 511 of them count in reports." in page
+    assert ["2026-01-01", "1,000", "10"] in rows
+    assert ["2026-01-02", "502", "501"] in rows
+    assert (["earning", "10"] in rows, ["spam", "990"] in rows, ["withheld", "502"] in rows) == (True, True, True)
+    assert ["DE", "1,500", "510"] in rows
+    assert ["b", "2", "1"] in rows
+    assert ["EUR", "20.50"] in rows
+
+
+def test_headline_numbers_say_how_it_stands() -> None:
+    assert incident(month()).figures() == [
+        ("status", "suspected"),
+        ("entities", "3"),
+        ("plays", "1,502"),
+        ("plays in reports", "511"),
+        ("earning plays", "10"),
+        ("withheld plays", "502"),
+        ("spam plays", "990"),
+        ("short plays", "0"),
+        ("withheld (EUR)", "20.50"),
+    ]
+
+
+def test_a_page_loads_nothing_and_names_are_text_whatever_they_are() -> None:
+    read = ParsedPage(page_of(month(HOSTILE, HOSTILE)))
+    assert read.addresses == ["../2026-01.html"]
+    assert not {"script", "link", "img", "iframe"} & set(read.tags)
+    assert [HOSTILE, "1,500", "510"] in read.rows
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    assert page_of(turned(month(), [2, 0, 1])) == page_of(month())
+
+
+def test_an_incident_without_a_play_has_a_page() -> None:
+    page = page_of(NOTHING._replace(incidents=declared("x", ["ip"])))
+    assert "0 plays belong to this incident" in page
+    assert page.count("<p>None.</p>") == 4
+
+
+@pytest.mark.parametrize("given", [month()._replace(incidents=declared("", [])), month()._replace(usage=usage([]))])
+def test_plays_of_what_is_not_declared_any_more_or_not_settled_yet_have_a_page(given: Month) -> None:
+    assert "1,502 plays belong to this incident" in page_of(given)
+
+
+def test_declarations_of_one_incident_may_stand_differently() -> None:
+    both = [declared("incident-7", [kind], status) for kind, status in (("ip", "cleared"), ("user", "confirmed"))]
+    found = incident(month()._replace(incidents=both[0].vstack(both[1])))
+    assert found.status == "cleared, confirmed"
