@@ -26,7 +26,7 @@ SCENARIOS = (
 """The names of the simulation's scenarios, so that help and usage errors list them without loading it."""
 
 
-class Action(StrEnum):
+class Decision(StrEnum):
     """The kinds of decision, likewise."""
 
     ACCEPT = "accept"
@@ -155,7 +155,7 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and opt
 
 @app.command("decide")
 def decide_command(  # noqa: PLR0913 - one parameter per argument and option of the command
-    action: Annotated[Action, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
+    action: Annotated[Decision, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
     version: Annotated[
         str, typer.Argument(help="The recipe of the version, or its first digits; versions lists them.")
     ],

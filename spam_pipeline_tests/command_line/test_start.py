@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import spam_pipeline
-from spam_pipeline.command_line.cli import SCENARIOS, Action, app
+from spam_pipeline.command_line.cli import SCENARIOS, Decision, app
 from spam_pipeline.protocol.operating import DecisionKind
 from spam_pipeline.simulation import SCENARIOS as KNOWN_SCENARIOS
 
@@ -89,7 +89,7 @@ def test_a_command_that_runs_loads_what_it_needs() -> None:
 
 def test_what_is_listed_without_loading_it_is_what_there_is() -> None:
     assert list(SCENARIOS) == list(KNOWN_SCENARIOS)
-    assert [action.value for action in Action] == [kind.value for kind in DecisionKind]
+    assert [kind.value for kind in Decision] == [kind.value for kind in DecisionKind]
 
 
 def test_the_version_is_that_of_the_installed_package() -> None:
