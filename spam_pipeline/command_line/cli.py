@@ -1,272 +1,262 @@
-"""The command line: reads arguments, calls the pipeline, prints. What the commands mean is in the modules they call.
+"""The command `spam-pipeline`: its commands with their arguments, options and help, and its exit status.
 
-Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 when `converge` left something held.
+Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 when `converge` left something held. What a command
+does and prints is in the module that it imports when it runs, so that help and usage errors load nothing that computes: that is why
+imports stand inside functions here, and nowhere else.
 """
 
 import logging
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import duckdb
-import sqlalchemy.exc
 import typer
 
-from spam_pipeline.command_line.demonstration import demonstrate
-from spam_pipeline.command_line.royalties_commands import royalties
-from spam_pipeline.command_line.terminal import Json, err, out, print_json, print_record, print_table, progress
-from spam_pipeline.operations.pipeline import Pipeline, WrongMoment, moment
-from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
-from spam_pipeline.pages.comparison_page import page_of
-from spam_pipeline.protocol import WHOLE, PipelineError, Version
-from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import (
-    NEWEST,
-    ONLY_ACCEPTED_TOGETHER,
-    PUBLISHED,
-    Audit,
-    Converged,
-    Decided,
-    Decision,
-    DecisionKind,
-    Planned,
-    comparison_lines,
-    comparison_to_json,
-    finding_lines,
-    finding_to_json,
-    grouped,
-)
-from spam_pipeline.reporting.errors import QueryRefused
-from spam_pipeline.reporting.query import Answer, ask
-from spam_pipeline.settings import settings_from_environment
-from spam_pipeline.simulation import SCENARIOS, simulate
-
-FAILED, HELD = 1, 3
-"""Exit status of a failure, and of a convergence that left something held."""
+import spam_pipeline
+from spam_pipeline.command_line.terminal import FAILED, err, out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(royalties)
-Stages = Annotated[
-    list[str] | None, typer.Argument(metavar="[STAGE]...", help="Stages; all of them when none is named.")
-]
+
+SCENARIOS = (
+    *("loop_bot", "bot_farm", "low_and_slow", "account_takeover", "paid_plays", "device_farm", "embedded_autoplay"),
+    *("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"),
+)
+"""The names of the simulation's scenarios, so that help and usage errors list them without loading it."""
+
+
+class Decision(StrEnum):
+    """The kinds of decision, likewise."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date: expected YYYY-MM-DD") from None
+
+
+def _scenario(text: str) -> str:
+    if text not in SCENARIOS:
+        raise typer.BadParameter(f"{text!r} is not a scenario: expected any of {', '.join(SCENARIOS)}")
+    return text
+
+
+def _print_version(*, is_asked: bool) -> None:
+    if is_asked:
+        out.print(spam_pipeline.__version__)
+        raise typer.Exit
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Month = Annotated[str, typer.Argument(help="The statement month, YYYY-MM.")]
+Partition = Annotated[str | None, typer.Argument(help="A partition; omit it for a stage that is not partitioned.")]
+Stages = Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help="Names of stages; default: all.")]
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the installed version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Classify plays as spam or legitimate, and turn them into royalties and reports."""
 
 
 @app.command("simulate")
-def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
-    days: Annotated[int, typer.Option(min=1)] = 14,
-    plays_per_day: Annotated[int, typer.Option(min=1)] = 20_000,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-    start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the start date setting.")] = None,
-    scenario: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCENARIOS)}; default: all.")] = None,
+def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
+    *,
+    days: Annotated[int, typer.Option(min=1, help="Days of arrivals.")] = 14,
+    plays_per_day: Annotated[int, typer.Option(min=1, help="Plays per day, on average.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers; equal seeds, equal plays.")] = 1,
+    start: Annotated[
+        date | None,
+        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="First day; default: SPAM_PIPELINE_START_DATE."),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=_scenario, metavar="NAME", help=f"One of {', '.join(SCENARIOS)}; may be repeated; default: all."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a landing zone of simulated plays, and the truth of every attack to truth.parquet beside it."""
-    settings = settings_from_environment()
-    settings.require_landing_below_home()
-    with progress() as on_progress:
-        made = simulate(
-            settings.home,
-            days=days,
-            plays_per_day=plays_per_day,
-            seed=seed,
-            start=_day(start) if start else settings.start_date,
-            scenarios=_known(scenario),
-            on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
-        )
-    print_record(asdict(made), as_json=as_json)
+    """Write a landing zone of simulated plays, and the ground truth of every attack to truth.parquet beside it."""
+    from spam_pipeline.command_line.simulating import print_simulation
+
+    print_simulation(days, plays_per_day, seed, start, scenario, as_json=as_json)
 
 
 @app.command("converge")
 def converge_command(stages: Stages = None, as_json: Json = False) -> None:
     """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
-    pipeline = Pipeline()
-    pipeline.graph.find(stages or ())  # a wrong name is told before anything starts
-    try:
-        with progress() as on_progress:
-            done = converge_and_report(pipeline, stages, on_progress)
-    except InstanceNotUpdated as problem:
-        _print_converged(problem.done, as_json=as_json)
-        raise
-    _print_converged(done, as_json=as_json)
-    if not done.converged:
-        raise typer.Exit(FAILED)
-    if done.held:
-        raise typer.Exit(HELD)
+    from spam_pipeline.command_line.converging import print_convergence
+
+    print_convergence(stages, as_json=as_json)
 
 
 @app.command("status")
 def status_command(stages: Stages = None, as_json: Json = False) -> None:
-    """Per stage: partitions fresh, stale, held, missing."""
-    found = Pipeline().status(stages)
-    converged = not any(counts["stale"] or counts["missing"] for counts in found.values())
-    if as_json:
-        print_json({"converged": converged, "stages": found})
-        return
-    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
-    print_table(("stage", "fresh", "stale", "held", "missing"), rows)
-    out.print("converged" if converged else "not converged: run spam-pipeline converge")
+    """Count the partitions of each stage that are fresh, stale, held, or missing."""
+    from spam_pipeline.command_line.converging import print_status
+
+    print_status(stages, as_json=as_json)
 
 
 @app.command("plan")
 def plan_command(stages: Stages = None, as_json: Json = False) -> None:
-    """Every partition that would run, why, and whether it is computed, reused or audited again; runs nothing."""
-    pipeline = Pipeline()
-    found = pipeline.plan(stages)
-    if as_json:
-        print_json(
-            [
-                {
-                    "stage": item.stage,
-                    "partition": item.partition,
-                    "cause": str(item.cause),
-                    "action": item.action.value,
-                }
-                for item in found
-            ]
-        )
-        return
-    rows = [
-        (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
-        for group in grouped(found, pipeline.engine.ledger.seconds_by_stage())
-    ]
-    print_table(("stage", "partitions", "which", "action", "cause", "work"), rows)
-    out.print(_planned(found))
+    """List every partition that would run, why, and whether it would be computed, reused or audited again. Runs nothing."""
+    from spam_pipeline.command_line.converging import print_plan
+
+    print_plan(stages, as_json=as_json)
 
 
 @app.command("versions")
-def versions_command(stage: str, partition: Annotated[str, typer.Argument()] = WHOLE, as_json: Json = False) -> None:
-    """The versions of a partition, oldest first, with recipe, content, code version, fingerprint and audit."""
-    pipeline = Pipeline()
-    found = pipeline.versions(stage, partition)
-    published = pipeline.published_at(found)
-    described = [_described(version, audit, published.get(version.id)) for version, audit in found]
-    if as_json:
-        print_json(described)
-        return
-    columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
-    print_table(columns, [[str(item[name])[:19] for name in columns] for item in described])
-    for version, audit in found:
-        out.print(f"{version.recipe[:19]} fingerprint: {numbers(version.fingerprint)}")
-        for line in (line for finding in audit.findings for line in finding_lines(finding)):
-            out.print(f"  {line}")
+def versions_command(
+    stage: Annotated[str, typer.Argument(help="The name of a stage.")],
+    partition: Partition = None,
+    as_json: Json = False,
+) -> None:
+    """List the versions of a partition, oldest first, with recipe, content, code version, fingerprint and audit."""
+    from spam_pipeline.command_line.versions import print_versions
+
+    print_versions(stage, partition, as_json=as_json)
 
 
 @app.command("diff")
 def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
-    stage: Annotated[str, typer.Argument(help="A stage; or an environment, to compare all that differs from it.")],
-    partition: Annotated[str, typer.Argument(help="A partition, or a range of them: 2026-01-01..2026-01-31.")] = WHOLE,
-    old: Annotated[str, typer.Argument(help="First digits of a recipe (range: code version), or a word.")] = PUBLISHED,
-    new: Annotated[str, typer.Argument(help="The same; the words are published, newest and production.")] = NEWEST,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures into this file.")] = None,
+    stage: Annotated[
+        str, typer.Argument(help="A stage; or an environment, to compare everything that differs from it.")
+    ],
+    partition: Annotated[
+        str | None, typer.Argument(help="A partition, or a range of partitions: 2026-01-01..2026-01-31.")
+    ] = None,
+    old: Annotated[
+        str | None,
+        typer.Argument(
+            help="The first digits of a recipe (for a range: of a code version), or published, newest or production; "
+            "default: published."
+        ),
+    ] = None,
+    new: Annotated[str | None, typer.Argument(help="The same; default: newest.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Two versions side by side: figures with the significance of each move, rows, and why they differ."""
-    pipeline = Pipeline()
-    is_environment = stage not in pipeline.graph.stages and partition == WHOLE and (old, new) == (PUBLISHED, NEWEST)
-    compared = pipeline.diff_environment(stage) if is_environment else [pipeline.diff(stage, partition, old, new)]
-    if html:
-        html.write_text(page_of(compared), encoding="utf-8")
-    if as_json:
-        found = [comparison_to_json(item) for item in compared]
-        print_json(found if is_environment else found[0])
-        return
-    for item in compared:
-        for line in comparison_lines(item):
-            out.print(line, soft_wrap=True)
-    if not compared:
-        out.print(f"{pipeline.settings.environment} publishes what {stage} does")
+    """Compare two versions: figures with the significance of each shift, rows, and why they differ."""
+    from spam_pipeline.command_line.versions import print_comparison
+
+    print_comparison(stage, partition, old, new, html, as_json=as_json)
 
 
 @app.command("decide")
 def decide_command(  # noqa: PLR0913 - one parameter per argument and option of the command
-    action: Annotated[DecisionKind, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
-    version: Annotated[str, typer.Argument(help="The recipe of the version, or its first digits; see versions.")],
+    action: Annotated[Decision, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
+    version: Annotated[
+        str, typer.Argument(help="The recipe of the version, or its first digits; versions lists them.")
+    ],
     *,
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
     all_matching: Annotated[
-        bool, typer.Option(help="Accept as well what the same code made and is quarantined for the same.")
+        bool,
+        typer.Option(
+            help="Also accept the stage's other versions that the same code made and the same findings refuse."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Accept a quarantined version or reject a published one; what follows from it converges by itself."""
-    if all_matching and action is not DecisionKind.ACCEPT:
-        raise typer.BadParameter(ONLY_ACCEPTED_TOGETHER, param_hint="--all-matching")
-    decided = Pipeline().decide(action, version, by=by, reason=reason, all_matching=all_matching)
-    if as_json:
-        print_json([_decision(item) for item in decided] if all_matching else _decision(decided[0]))
-        return
-    for item in decided:
-        out.print(
-            f"{action.value}ed {item.version.stage} {item.version.partition} {item.version.recipe[:16]}: {_led_to(item)}"
-        )
-    out.print("what follows converges: by the daemon, or with spam-pipeline converge")
+    """Accept a quarantined version, or reject a published one; everything downstream is stale then and converges."""
+    from spam_pipeline.command_line.decisions import print_decision
+
+    print_decision(action, version, by, reason, all_matching=all_matching, as_json=as_json)
 
 
 @app.command("decisions")
 def decisions_command(as_json: Json = False) -> None:
-    """Who decided what, when and why; oldest first."""
-    found = [_as_record(decision) for decision in Pipeline().decisions()]
-    if as_json:
-        print_json(found)
-        return
-    columns = ("decided_at", "environment", "action", "stage", "partition", "by", "reason")
-    print_table(columns, [[item[name] for name in columns] for item in found])
+    """List who decided what, when and why, oldest first."""
+    from spam_pipeline.command_line.decisions import print_decisions
+
+    print_decisions(as_json=as_json)
 
 
 @app.command("promote")
-def promote_command(
-    by: Annotated[str, typer.Option(help="Who promotes.")],
-    as_json: Json = False,
-) -> None:
-    """Let production read what SPAM_PIPELINE_ENVIRONMENT publishes, in one transaction; nothing is computed."""
-    pipeline = Pipeline()
-    promoted = pipeline.promote(by)
-    if as_json:
-        moved = [{"stage": item.stage, "partition": item.partition} for item in promoted.publications]
-        print_json({"promoted": moved, "held": list(promoted.held)})
-        return
-    out.print(f"promoted {len(promoted.publications)} partitions of {pipeline.settings.environment} to production")
-    for place in promoted.held:
-        out.print(f"held, and not promoted: {place}")
+def promote_command(by: Annotated[str, typer.Option(help="Who promotes.")], as_json: Json = False) -> None:
+    """Publish to production what SPAM_PIPELINE_ENVIRONMENT publishes, in one transaction, without computing anything."""
+    from spam_pipeline.command_line.environments import print_promotion
+
+    print_promotion(by, as_json=as_json)
 
 
 @app.command("drop")
 def drop_command(as_json: Json = False) -> None:
-    """Give up what SPAM_PIPELINE_ENVIRONMENT publishes itself: it reads through to production again."""
-    pipeline = Pipeline()
-    dropped = pipeline.drop()
-    if as_json:
-        print_json({"dropped": dropped})
-    else:
-        out.print(f"{pipeline.settings.environment} gave up {dropped} partitions and reads production")
+    """Discard what SPAM_PIPELINE_ENVIRONMENT publishes itself, so that it reads everything from production again."""
+    from spam_pipeline.command_line.environments import print_drop
+
+    print_drop(as_json=as_json)
 
 
 @app.command("query")
 def query_command(
-    sql: str,
-    as_of: Annotated[str | None, typer.Option(help="YYYY-MM-DD or an ISO 8601 date and time.")] = None,
+    sql: Annotated[str, typer.Argument(help="One SELECT statement.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="Query what was published then: YYYY-MM-DD (its end) or an ISO 8601 date and time."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run SQL (DuckDB) over what is published: one view per stage, <context>.<stage>."""
-    with Pipeline().query(_moment(as_of)) as connection:
-        answer = ask(connection, sql)
-    if as_json:
-        print_json(_objects(answer))
-    else:
-        print_table(answer.columns, [[str(value) for value in row] for row in answer.rows])
+    """Run SQL (DuckDB) over published data: one view per stage, <context>.<stage>."""
+    from spam_pipeline.command_line.querying import print_answer
+
+    print_answer(sql, as_of, as_json=as_json)
 
 
 @app.command("demo")
 def demo_command() -> None:
-    """Simulate ten days, converge, and show what happened."""
-    with progress() as on_progress:
-        for line in demonstrate(Pipeline(), on_progress):
-            out.print(line, soft_wrap=True)
+    """Simulate ten days, converge, and print a tour of what happened."""
+    from spam_pipeline.command_line.demonstration import print_demonstration
+
+    print_demonstration()
+
+
+@app.command("issue")
+def issue_command(month: Month, by: Annotated[str, typer.Option(help="Who issues.")], as_json: Json = False) -> None:
+    """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments."""
+    from spam_pipeline.command_line.royalties import print_issued
+
+    print_issued(month, by, as_json=as_json)
+
+
+@app.command("explain")
+def explain_command(
+    payee: Annotated[str, typer.Argument(help="The id of a payee.")], month: Month, as_json: Json = False
+) -> None:
+    """Explain a payment: its pools, plays, exclusions with their reasons, and versions. All sums are recomputed."""
+    from spam_pipeline.command_line.royalties import print_explanation
+
+    print_explanation(payee, month, as_json=as_json)
+
+
+@app.command("statements")
+def statements_command(
+    month: Month,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to create the month's folder; default: statements/ in the home.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option(help="The licensee's DDEX Party Identifier; default: one that is allotted to nobody.")
+    ] = None,
+    sender_name: Annotated[str | None, typer.Option(help="The licensee's name; default: spam-pipeline.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a month's files: a statement for each payee as CSV, and the DDEX sales report, Basic Audio Profile."""
+    from spam_pipeline.command_line.royalties import print_statement_files
+
+    print_statement_files(month, folder, sender, sender_name, as_json=as_json)
 
 
 def main() -> None:
@@ -274,121 +264,17 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         app()
-    except (PipelineError, OSError, ValueError, duckdb.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+    except Exception as error:
+        if not isinstance(error, _expected_failures()):
+            raise
         err.print(f"error: {error}", style="red")
         sys.exit(FAILED)
 
 
-def _decision(decided: Decided) -> dict[str, Any]:
-    return {"version": decided.version.recipe, **_as_record(decided.decision), "led_to": _led_to(decided)}
+def _expected_failures() -> tuple[type[Exception], ...]:
+    import duckdb
+    import sqlalchemy as sa
 
+    from spam_pipeline.protocol import PipelineError
 
-def _as_record(decision: Decision) -> dict[str, Any]:
-    return {
-        "environment": decision.environment,
-        "stage": decision.stage,
-        "partition": decision.partition,
-        "content": decision.content,
-        "action": decision.kind.value,
-        "by": decision.by,
-        "reason": decision.reason,
-        "decided_at": decision.decided_at.isoformat(timespec="seconds"),
-    }
-
-
-def _led_to(decided: Decided) -> str:
-    """What a decision has changed for readers so far."""
-    if decided.outcome is None:
-        return "recorded; it is not what readers are to see now"
-    if decided.outcome.refused:
-        return "readers see the last accepted version before it, if there is one"
-    return "published"
-
-
-def _described(version: Version, audit: Audit, published_at: Any) -> dict[str, Any]:
-    return {
-        "recipe": version.recipe,
-        "content": version.content,
-        "code_version": version.code_version,
-        "rows": version.rows,
-        "rows_read": version.rows_read,
-        "bytes": version.bytes,
-        "fingerprint": numbers(version.fingerprint),
-        "audit": audit.verdict.value,
-        "findings": [f"{finding.severity.value}: {finding}" for finding in audit.findings],
-        "evidence": [finding_to_json(finding) for finding in audit.findings if finding.evidence],
-        "inputs": [
-            {"from": item.upstream, "partition": item.partition, "part": item.part, "content": item.content}
-            for item in version.inputs
-        ],
-        "computed_at": version.computed_at.isoformat(),
-        "published_at": published_at.isoformat() if published_at else None,
-    }
-
-
-def _print_converged(done: Converged, *, as_json: bool) -> None:
-    if as_json:
-        failed = [{"stage": item.stage, "partition": item.partition, "error": item.error} for item in done.failed]
-        print_json(
-            {
-                "converged": done.converged,
-                "computed": done.computed,
-                "reused": done.reused,
-                "audited": done.audited,
-                "held": list(done.held),
-                "failed": failed,
-                "seconds": done.seconds,
-            }
-        )
-        return
-    audited = f", audited {done.audited}" if done.audited else ""
-    out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
-    for line in done.held:
-        out.print(f"held: {line}")
-    if done.held:
-        out.print("why, and the evidence: spam-pipeline diff STAGE PARTITION; to overrule it: spam-pipeline decide")
-    for item in done.failed:
-        err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
-
-
-def _planned(found: Sequence[Planned]) -> str:
-    if not found:
-        return "nothing to do: everything is fresh or held"
-    counts = Counter(item.action.value for item in found)
-    follows = "" if all(item.cause.is_certain for item in found) else "; what follows from a change only if it is one"
-    return f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}{follows}"
-
-
-def _duration(seconds: float) -> str:
-    return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"
-
-
-def _objects(answer: Answer) -> list[dict[str, Any]]:
-    """Rows as JSON objects, which cannot hold two columns of one name."""
-    twice = sorted({name for name in answer.columns if answer.columns.count(name) > 1})
-    if twice:
-        raise QueryRefused(f"two columns are called {', '.join(twice)}: name them apart with AS")
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day: expected YYYY-MM-DD", param_hint="--start") from None
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return moment(text)
-    except WrongMoment as error:
-        raise typer.BadParameter(str(error), param_hint="--as-of") from None
-
-
-def _known(scenarios: list[str] | None) -> list[str] | None:
-    for name in scenarios or ():
-        if name not in SCENARIOS:
-            raise typer.BadParameter(
-                f"{name!r} is no scenario: expected any of {', '.join(SCENARIOS)}", param_hint="--scenario"
-            )
-    return scenarios
+    return PipelineError, OSError, ValueError, duckdb.Error, sa.exc.SQLAlchemyError

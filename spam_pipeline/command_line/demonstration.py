@@ -1,6 +1,6 @@
-"""The demo: simulate, converge, and a short tour of what happened, one line after the other.
+"""The demo: simulate, converge, and print a short tour of what happened.
 
-Everything it tells is asked from what was published. It can be run again on the same home: it uses what has landed there.
+Every number it prints is queried from published data. It can be run again on the same home, and then uses what has landed there.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from spam_pipeline.command_line.terminal import out, progress
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import Finding, PipelineError
@@ -24,10 +25,10 @@ from spam_pipeline.trust_and_safety.incidents import CONFIRMED, SUSPECTED
 DAYS = 10
 PLAYS_PER_DAY = 20_000
 _SHOWN = 3
-"""Partitions that are held and shown; most only wait for others."""
+"""The number of held partitions to print; most only wait for others."""
 
 TRUTH = "truth.parquet"
-"""What a simulation leaves beside the landing zone, below home."""
+"""The ground truth that a simulation writes beside the landing zone."""
 
 _RECORDS = """
     select (select count(*) from ingestion.received_plays),
@@ -57,17 +58,24 @@ _VERDICTS = "classified_plays"
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
+def print_demonstration() -> None:
+    """Run the demo on the home that the settings name, and print the tour."""
+    with progress() as on_progress:
+        for line in demonstrate(Pipeline(), on_progress):
+            out.print(line, soft_wrap=True)
+
+
 class NotSimulated(PipelineError):
-    """The landing zone holds somebody's own plays."""
+    """The landing zone was not written by a simulation."""
 
 
 def demonstrate(
     pipeline: Pipeline, on_progress: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
 ) -> Iterator[str]:
-    """Run the demo on the pipeline's home and yield what there is to say.
+    """Run the demo on the pipeline's home, and yield the lines of its tour.
 
-    Raises `NotSimulated` when what has landed there comes from no simulation, and `LandingElsewhere` when files land
-    somewhere else.
+    Raises `NotSimulated` when the landing zone was not written by a simulation, and `LandingElsewhere` when it is not below
+    the home.
     """
     yield from _landing_zone(pipeline, on_progress, days, plays_per_day)
     yield _converged("converged", converge_and_report(pipeline, None, on_progress))
@@ -80,15 +88,15 @@ def demonstrate(
     yield _confirm_suspicion(pipeline)
     before = _digests(pipeline)
     yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
-    yield f"  published anew: {_changed(before, _digests(pipeline))}"
+    yield f"  content changed: {_changed(before, _digests(pipeline))}"
     yield ""
     yield _land_late_play(pipeline)
     yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
     yield _converged("  and again", converge_and_report(pipeline, None, on_progress))
     yield ""
-    yield "Look at it: the README's next command opens Dagster on this data, or ask, for example:"
+    yield "Next: open Dagster on this data with the README's next command, or query it, for example:"
     yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
-    yield f"The pages for people say what all this has changed, and why: {pipeline.settings.reports / INDEX}"
+    yield f"The report pages show what changed, and why: {pipeline.settings.reports / INDEX}"
 
 
 def _landing_zone(
@@ -99,7 +107,7 @@ def _landing_zone(
     if settings.landing.exists():
         if not (settings.home / TRUTH).exists():
             raise NotSimulated(
-                f"{settings.landing} was not simulated, and the demo lands a play of its own: "
+                f"{settings.landing} was not written by a simulation, and the demo would add a play to it: "
                 "set SPAM_PIPELINE_HOME to another home, or run spam-pipeline converge"
             )
         yield f"using what has landed in {settings.landing}"
@@ -115,7 +123,7 @@ def _landing_zone(
 
 
 def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
-    """The days whose verdicts are quarantined for something that looks like an attack, each with the finding that says so."""
+    """The days whose verdicts are quarantined for what looks like a missed attack, each with the finding."""
     statuses = pipeline.engine.planner.statuses([_VERDICTS])[_VERDICTS]
     refused = {
         day: pipeline.versions(_VERDICTS, day)[-1][1].refusing for day in statuses if statuses[day].state is State.HELD
@@ -126,11 +134,11 @@ def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
 
 
 def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
-    """What people see who have to decide: every finding with its evidence."""
+    """The findings and their evidence, as whoever decides about them sees them."""
     if not quarantined:
-        yield "no verdicts were refused: on no day an attack is left that they let through and that looks like one"
+        yield "no verdicts were refused: none of the days looks as if they missed an attack"
         return
-    yield "refused, because they look like attacks that the verdicts let through; nobody reads these days until they are decided on:"
+    yield "refused, because the verdicts seem to have missed an attack; these days are quarantined until somebody decides:"
     for day, finding in quarantined.items():
         sentence, *evidence = finding_lines(finding)
         yield f"  {day} {sentence}"
@@ -138,7 +146,7 @@ def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
 
 
 def _verdict(pipeline: Pipeline) -> Iterator[str]:
-    """One verdict of the software's own, with its reasons."""
+    """One verdict that the model reached, with its reasons."""
     with pipeline.query() as connection:
         found = ask(connection, _A_VERDICT).rows
     for track, day, probability, attack_type, reasons in found:
@@ -150,28 +158,28 @@ def _verdict(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _model(pipeline: Pipeline) -> str:
-    """How the published model did on campaigns that were held out of its training."""
+    """The published model's results on campaigns that were held out of its training."""
     known = numbers(pipeline.fingerprint("spam_model"))
     if known["is_policy"]:
-        return "the model: none, because too little is labelled; a stated policy judges, and says so in every verdict"
+        return "the model: none, because there are too few labels; plays are classified by a fixed policy, and every verdict says so"
     prefix = "held_out_campaigns"
     spam, legitimate, error = (
         f"{known[f'{prefix}_{name}']:.2%}" if f"{prefix}_{name}" in known else "unknown"
         for name in ("withheld_spam_share", "withheld_legitimate_share", "calibration_error")
     )
     return (
-        f"the model: learned from {known['spam_examples']:,.0f} examples of spam out of {known['incidents']:.0f} incidents; on campaigns "
-        f"that it had not seen it withholds {spam} of spam and {legitimate} of the rest, calibration error {error}"
+        f"the model: trained on {known['spam_examples']:,.0f} examples of spam from {known['incidents']:.0f} incidents; on held-out "
+        f"campaigns it withholds {spam} of spam and {legitimate} of legitimate plays, calibration error {error}"
     )
 
 
 def _confirm_suspicion(pipeline: Pipeline) -> str:
-    """Confirm what experts only suspected, the way they do: in the lines of `incidents.csv`."""
+    """Confirm the suspected incidents the way an expert does: by editing `incidents.csv`."""
     file = pipeline.settings.landing / "incidents.csv"
     known = pl.read_csv(file, infer_schema=False)
     suspected = known.filter(pl.col("status") == SUSPECTED)["incident_id"].unique().sort().to_list()
     if not suspected:
-        return "No incident is only suspected, so an expert has nothing to confirm:"
+        return "No incident is suspected, so there is nothing for an expert to confirm:"
     is_decided = pl.col("incident_id").is_in(suspected)
     unfinished = file.with_name(".incidents.csv")
     known.with_columns(pl.when(is_decided).then(pl.lit(CONFIRMED)).otherwise("status").alias("status")).write_csv(
@@ -182,13 +190,13 @@ def _confirm_suspicion(pipeline: Pipeline) -> str:
 
 
 def _digests(pipeline: Pipeline) -> Mapping[tuple[str, str], str]:
-    """What is published, by stage and partition."""
+    """The contents that are published, by stage and partition."""
     published = pipeline.engine.ledger.published(pipeline.settings.environment, list(pipeline.graph.stages))
     return {(stage, key): version.content for stage, by_key in published.items() for key, version in by_key.items()}
 
 
 def _changed(before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]) -> str:
-    """How many partitions of each stage hold something else now."""
+    """The number of partitions of each stage whose content changed."""
     counts = Counter(stage for (stage, key), content in after.items() if before.get((stage, key)) != content)
     return ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "nothing"
 
@@ -215,7 +223,7 @@ def _tour(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
-    """How the verdicts compare with what the simulation knows of its attacks; everything it does not list is organic."""
+    """The verdicts compared with the ground truth of the simulation; plays that it does not list are organic."""
     is_attack = pl.col("event_id").is_in(truth.filter("is_spam").collect()["event_id"].implode())
     counts = (
         classified.select(is_attack=is_attack, is_spam=pl.col("class") == SPAM)
@@ -226,7 +234,7 @@ def _against_truth(classified: pl.LazyFrame, truth: pl.LazyFrame) -> str:
     shares = {attack: (spam, plays) for attack, plays, spam in counts.select("is_attack", "plays", "spam").rows()}
     caught, attacks = shares.get(True, (0, 0))
     wrong, others = shares.get(False, (0, 0))
-    return f"against the truth: {caught:,} of {attacks:,} plays of attacks are classed as spam, {wrong:,} of {others:,} others"
+    return f"against the ground truth: {caught:,} of {attacks:,} plays of attacks are classified as spam, and {wrong:,} of {others:,} others"
 
 
 def _converged(what: str, done: Converged) -> str:
@@ -240,7 +248,7 @@ def _converged(what: str, done: Converged) -> str:
 
 
 def _land_late_play(pipeline: Pipeline) -> str:
-    """Land one play that happened on the first day, in the last hour of the last arrival day, unless that was done before."""
+    """Land one play of the first day in the last hour of the last arrival day, unless an earlier run did."""
     landing = pipeline.settings.landing
     track = _last_track(landing / "reference" / "tracks.csv")
     last_day = max(path.name for path in (landing / "plays").iterdir())
@@ -262,7 +270,7 @@ def _land_late_play(pipeline: Pipeline) -> str:
     folder.mkdir(exist_ok=True)
     late = folder / "late.jsonl"
     if late.exists():
-        return f"One play of {day} landed late before, in a file of its own:"
+        return f"One play of {day} landed late in an earlier run, in a file of its own:"
     unfinished = folder / ".late.jsonl"
     unfinished.write_text(json.dumps(play) + "\n", encoding="utf-8")
     unfinished.replace(late)

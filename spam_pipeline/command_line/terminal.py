@@ -1,4 +1,4 @@
-"""The terminal: how results, progress and messages are printed. What they say is told by the command line.
+"""The terminal: how results, progress and messages are printed. What they say is up to the commands.
 
 Results go to standard output, everything else to standard error, so that a result can be piped.
 """
@@ -8,15 +8,14 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-"""The option of every command that prints a result."""
+FAILED, HELD = 1, 3
+"""Exit status of a failure, and of a convergence that left something held."""
 
 _WIDE = 240
 
@@ -32,7 +31,7 @@ err = _console(stderr=True)
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Tells what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
+    """Show what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
     if not err.is_terminal:
         yield err.print
         return

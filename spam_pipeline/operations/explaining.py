@@ -1,4 +1,4 @@
-"""Explaining with what is published: which versions an explanation is read from, and how it is told. See `explanation`."""
+"""Explaining payments: choosing the versions that an explanation is derived from. The explanation itself is in `royalties.explanation`."""
 
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ ADJUSTMENTS, PAYMENTS = "royalty_adjustments", "royalty_payments"
 
 
 class Explained(NamedTuple):
-    """An explanation, with the versions of statement, adjustments and payments that it was read from."""
+    """An explanation, with the versions of statement, adjustments and payments that it was derived from."""
 
     explanation: Explanation
     versions: tuple[Version, ...]
 
     def as_record(self) -> dict[str, Any]:
-        """The same in plain values."""
+        """The same as plain values, for JSON."""
         versions = [
             {
                 "stage": version.stage,
@@ -42,10 +42,10 @@ class Explained(NamedTuple):
 
 
 def explain(engine: Engine, payee_id: str, month: str) -> Explained:
-    """Explain what a payee is paid for a month, by the versions that the published payments and adjustments were made from.
+    """Explain what a payee is paid for a month, from the inputs of the published payments and adjustments.
 
-    Raises `NotPublished` when there is nothing to explain or the two rest on different statements, because one is being
-    made anew; `WrongPartition`; and `DoesNotAddUp`.
+    Raises `NotPublished` when there is nothing to explain or the two were computed from different statements, because one
+    of them is being recomputed; `WrongPartition`; and `DoesNotAddUp`.
     """
     statement_months.check(month)
     payments, adjustments = (engine.reader.version(stage, month) for stage in (PAYMENTS, ADJUSTMENTS))
@@ -56,7 +56,9 @@ def explain(engine: Engine, payee_id: str, month: str) -> Explained:
     if not issued.head(1).collect().is_empty():
         settled = account.issued_months.filter(pl.col("issued_in") == month, pl.col("month") != month)
     elif statement.id not in {item.record for item in payments.inputs if item.partition == month}:
-        raise NotPublished(f"the payments of {month} rest on another statement than is published: converge first")
+        raise NotPublished(
+            f"the payments of {month} were computed from another statement than the adjustments: run spam-pipeline converge"
+        )
     evidence = Evidence(
         payments=engine.reader.scan(payments.parts, RoyaltyPayments),
         account=account,

@@ -1,4 +1,4 @@
-"""Documents of issued statements in the landing zone: listing, landing and opening them. What stands in one is in `royalties.document`."""
+"""Documents of issued statements in the landing zone: listing, landing and opening them. Their contents are defined in `royalties.document`."""
 
 import hashlib
 import tempfile
@@ -10,13 +10,13 @@ from spam_pipeline.royalties.document import ROW_GROUP_ROWS, Document, classify,
 
 
 def documents_of(landing: LandingZone, month: str) -> list[str]:
-    """The paths of the documents of a month, as POSIX paths below the landing zone's root; there is one once it is issued."""
+    """The POSIX paths of a month's documents, relative to the landing zone; an issued month has one."""
     paths = [f"{folder_of(month)}/{name}" for name in landing.names_in(folder_of(month))]
     return [path for path in paths if classify(path)]
 
 
 def landed_document(landing: LandingZone, month: str, path: str) -> LandedFile:
-    """A document as it lies there now. Raises `FileNotFoundError`."""
+    """A document as a landed file. Raises `FileNotFoundError`."""
     digest, state = landing.digest(path), landing.state(path)
     if state is None:
         raise FileNotFoundError(path)

@@ -1,6 +1,6 @@
 """Issuing a month: gathering the facts, landing the document of the versions that are published. May it be? See `royalties.issuing`.
 
-What may be issued is what is published in production when nothing that it rests on is stale, and nothing of it is held. Nothing is
+What may be issued is what is published in production when nothing it depends on is stale or held. Nothing is
 computed here but the document.
 """
 
@@ -40,15 +40,15 @@ _LONGEST_NAME = 100
 
 
 def issue(engine: Engine, landing: LandingZone, month: str, by: str) -> Issued:
-    """Inspect the landing zone, issue a month's statement, and land its document.
+    """Observe the landing zone, issue a month's statement, and land its document.
 
-    Raises `NotIssued` with the reason, `WrongPartition`, and `WrongDecision` when it is not said by whom.
+    Raises `NotIssued` with the reason, `WrongPartition`, and `WrongDecision` when `by` is empty.
     """
     statement_months.check(month)
     who = require_text(by, "by whom", _LONGEST_NAME)
     if engine.environment != PRODUCTION:
         raise NotIssued(
-            f"{month} is issued in {PRODUCTION} only: in {engine.environment} others do not see what you see"
+            f"{month} can only be issued in {PRODUCTION}, not in {engine.environment}, which others do not read"
         )
     with engine.claims.on(digest(("issue", month)), wait=True):
         engine.observe()
@@ -78,9 +78,9 @@ def _has_pool(engine: Engine, statement: PartitionStatus | None) -> bool:
 
 
 def _unsettled(engine: Engine, statuses: PartitionStatuses, month: str) -> list[str]:
-    """What a month rests on and is stale or held, so that what would be issued is known to be wrong.
+    """The stale or held partitions that a month depends on: with any of them, the statement is known to be out of date.
 
-    A model that is held keeps nobody waiting: it was refused, and the verdicts are those of the one before.
+    A held model does not count: it was refused, and the verdicts are those of the model before it.
     """
     return [
         f"{status.stage} {status.partition} is {status.state.value}"
@@ -91,25 +91,25 @@ def _unsettled(engine: Engine, statuses: PartitionStatuses, month: str) -> list[
 
 
 def _is_refused_model(stage: AnyStage, status: PartitionStatus) -> bool:
-    """Whether a model was refused while the one before it is published; of what a month rests on, only models are no tables."""
+    """True for a refused model while the one before it is published; of what a month depends on, only models are artifacts."""
     return isinstance(stage.contract, ArtifactContract) and status.state is State.HELD and status.published is not None
 
 
 def _matters(stage: AnyStage, status: PartitionStatus, month: str) -> bool:
-    """Whether a partition that is not fresh stands in the way of a month; one that names no day of events may matter to any."""
+    """True for a partition that can affect the month; one without an event day or month can affect any."""
     is_dated = stage.partitions.grain is not Grain.NONE and stage.partitions is not arrival_days
     return not is_dated or month_of(status.partition) <= month
 
 
 def _rows(status: PartitionStatus) -> int:
-    """How many rows are published of a partition."""
+    """The number of published rows of a partition."""
     return sum(part.rows for part in status.published.parts) if status.published else 0
 
 
 def _document(engine: Engine, statuses: PartitionStatuses, month: str, by: str) -> tuple[Document, list[str]]:
-    """The document, of the very versions that were found published, and the earlier months whose adjustments it settles.
+    """The document, made from exactly the versions that were found published, and the earlier months whose adjustments it settles.
 
-    It also pins the catalogue, by which the files of the month name tracks.
+    It also pins the catalogue, which names the tracks in the files of the month.
     """
 
     def pinned(stage: str, partition: str) -> Version:
@@ -141,7 +141,7 @@ def _document(engine: Engine, statuses: PartitionStatuses, month: str, by: str) 
 
 
 def _versions(statuses: PartitionStatuses, pinned: Sequence[Version]) -> pl.DataFrame:
-    """The versions that are pinned, and those that they were made from; each once, in order."""
+    """The pinned versions and their inputs, each once, in order."""
     rows = {(item.stage, item.partition, item.recipe, item.content, item.code_version) for item in pinned}
     for read in (read for version in pinned for read in version.inputs if not read.is_file):
         status = statuses[read.upstream].get(read.partition)

@@ -1,4 +1,4 @@
-"""The pipeline as a whole: all contexts' stages over the places that the settings name. For notebooks, scripts and the command line.
+"""The pipeline as a whole: the stages of all contexts, at the locations that the settings name. For notebooks, scripts and the command line.
 
 Nothing here knows the orchestrator, and nothing decides: this module connects what the others provide.
 """
@@ -69,7 +69,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """The pipeline at the places that `settings` name; by default those of the environment variables."""
+    """The pipeline at the locations that `settings` name; by default, settings come from environment variables."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or settings_from_environment()
@@ -82,10 +82,12 @@ class Pipeline:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs stages; opening it opens the ledger, and creates both at their first use."""
+        """The engine that runs stages; it opens the ledger at first use, and creates the home if there is none."""
         settings = self.settings
         if settings.has_development_key:
-            _logger.warning("SPAM_PIPELINE_IDENTIFIER_KEY is not set: keyed hashes use the public development key")
+            _logger.warning(
+                "SPAM_PIPELINE_IDENTIFIER_KEY is not set: identifiers are hashed with the public development key"
+            )
         settings.home.mkdir(parents=True, exist_ok=True)
         return open_engine(
             graph=self.graph,
@@ -108,12 +110,12 @@ class Pipeline:
         return self.engine.reader.read(stage, partitions, moment(as_of))
 
     def partitions(self, stage: str) -> list[str]:
-        """The partitions of a stage that are published, in their order; none for a stage of which nothing is."""
+        """The published partitions of a stage, in order."""
         found = self.graph.find([stage])[0]
         return sorted(self.engine.ledger.published(self.settings.environment, [found.name])[found.name])
 
     def fingerprint(self, stage: str, partition: str | Sequence[str] = WHOLE) -> Fingerprint:
-        """What is known of the published data of one partition, or of several together, without reading it.
+        """The fingerprint of one published partition, or of several merged, without reading their data.
 
         `protocol.fingerprint.numbers` gives its numbers by name. Raises like `read`.
         """
@@ -130,10 +132,10 @@ class Pipeline:
         return self.engine.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
 
     def diff(self, stage: str, partition: str = WHOLE, old: str = PUBLISHED, new: str = NEWEST) -> Comparison:
-        """What differs between two versions of a partition, each named by the first digits of its recipe or by a word.
+        """Compare two versions of a partition, each named by the first digits of its recipe or by a keyword.
 
-        The words are `published`, `newest`, and `production` for what is published there. Where nothing is published, there is
-        one side only, with what its audit found. In a range of partitions, `2026-01-01..2026-01-31`, digits are those of code
+        The keywords are `published`, `newest`, and `production` for what is published there. Where nothing is published, the
+        comparison has one side only, with the findings of its audit. In a range of partitions, `2026-01-01..2026-01-31`, digits are those of code
         versions. Raises `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
         """
         found = self.graph.find([stage])[0]
@@ -151,7 +153,7 @@ class Pipeline:
         return compare(ledger, self.engine.reader, found, pairs)
 
     def diff_environment(self, base: str = PRODUCTION) -> list[Comparison]:
-        """What this environment publishes that readers of another one see differently, stage by stage."""
+        """Compare what this environment publishes with what another one does, stage by stage, where they differ."""
         ledger = self.engine.ledger
         by_stage = pairs_of_environments(ledger, list(self.graph.stages), self.settings.environment, base)
         return [
@@ -163,26 +165,26 @@ class Pipeline:
     ) -> list[Decided]:
         """Accept a quarantined version or reject a published one, named by its recipe or the first digits of it.
 
-        With `all_matching`, also accept whatever else of its stage the same code made and is quarantined for the same. Raises
+        With `all_matching`, also accept the stage's other versions that the same code made and the same findings refuse. Raises
         `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
         """
         asked = (self.engine, version, DecisionKind(kind), by, reason)
         return decide_all_matching(*asked) if all_matching else [decide(*asked)]
 
     def decisions(self) -> list[Decision]:
-        """What people decided for this environment and for production, oldest first."""
+        """The decisions for this environment and for production, oldest first."""
         return self.engine.ledger.all_decisions(self.settings.environment)
 
     def issue(self, month: str, *, by: str) -> Issued:
-        """Issue a month's statement as it is published, once and for ever; what changes about it later becomes adjustments.
+        """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments.
 
-        What follows from that converges like any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
-        `WrongDecision` when it is not said by whom.
+        Downstream stages converge as after any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
+        `WrongDecision` when `by` is empty.
         """
         return issue(self.engine, self.landing_zone, month, by)
 
     def explain(self, payee_id: str, month: str) -> Explained:
-        """What a payee's payment for a month is made of, from the amount to plays and versions, added up again.
+        """Explain a payee's payment for a month, from the amount down to plays and versions, with every sum recomputed.
 
         Raises `NotPublished`, `WrongPartition`, and `DoesNotAddUp`.
         """
@@ -195,21 +197,21 @@ class Pipeline:
         sender: Sender = UNREGISTERED,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> StatementFiles:
-        """Write the files of a month, for payees and for the industry, into a folder of its own below `folder`.
+        """Write the files of a month, statements for payees and the sales report, into a folder of its own below `folder`.
 
-        By default that is `statements` in the home. `on_progress` hears what is being done. Raises `FilesExist`, `WrongPartition`,
+        By default that is `statements` in the home. `on_progress` receives a line per step. Raises `FilesExist`, `WrongPartition`,
         `WrongDocument`, and `NotPublished`.
         """
         place = folder or self.settings.environment_dir / "statements"
         return write_statement_files(self.engine, self.landing_zone, month, place, sender, on_progress)
 
     def promote(self, by: str) -> Promoted:
-        """Let production read what this environment publishes: in one transaction, computing nothing. Raises `NotPromoted`."""
+        """Publish to production what this environment publishes, in one transaction, without computing anything. Raises `NotPromoted`."""
         self.engine.observe()
         return promote(self.engine, by)
 
     def drop(self) -> int:
-        """Give up all that this environment publishes itself, with what was delivered for it; return how many partitions.
+        """Discard everything that this environment publishes itself, and its deliveries; return the number of partitions.
 
         Its versions stay in the ledger. Raises `NotPromoted` in production.
         """
@@ -224,12 +226,12 @@ class Pipeline:
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
-        """What converging would do, partition by partition, and why. Observes the landing zone and runs nothing."""
+        """The partitions that converging would run, and why. Observes the landing zone and runs nothing."""
         self.engine.observe()
         return plan(self.engine, stages)
 
     def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Partitions by stage and state, after a look at the landing zone."""
+        """Counts of partitions by stage and state, after observing the landing zone."""
         self.engine.observe()
         statuses = self.engine.planner.statuses(stages)
         return {
@@ -239,7 +241,7 @@ class Pipeline:
 
 
 def moment(when: str | datetime | None) -> datetime | None:
-    """The moment that a person named: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
+    """The point in time that a user gave: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
     if when is None:
         return None
     named = _read_moment(when) if isinstance(when, str) else when
@@ -251,11 +253,11 @@ def _read_moment(text: str) -> datetime:
         return datetime.combine(date.fromisoformat(text), time.max)
     with suppress(ValueError):
         return datetime.fromisoformat(text)
-    raise WrongMoment(f"{text!r} is no moment: expected YYYY-MM-DD or an ISO 8601 date and time")
+    raise WrongMoment(f"{text!r} is not a point in time: expected YYYY-MM-DD or an ISO 8601 date and time")
 
 
 class WrongMoment(PipelineError):
-    """A text that names no moment."""
+    """A text is neither a date nor a date and time."""
 
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:

@@ -1,21 +1,20 @@
-"""Converging without a daemon: the same stages, run here and now, and a Dagster instance told about it meanwhile.
+"""Converging without a daemon: the same stages, run here and now, while another process reports to a Dagster instance.
 
-If the process that tells dies, the data is published all the same, and the next convergence tells what is missing.
+If the reporting process dies, the data is published all the same, and the next convergence reports what is missing.
 """
 
-import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
+from spam_pipeline.operations import reporter_process
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import Converged, converge, quarantine
-
-_REPORTER = "spam_pipeline.orchestration.event_reporting"
-"""Run as a module of its own, so that the orchestrator is not imported here."""
+from spam_pipeline.protocol.operating import Converged, Quarantined, converge, quarantine
+from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 
 
 class NothingLanded(PipelineError):
@@ -23,10 +22,12 @@ class NothingLanded(PipelineError):
 
 
 class InstanceNotUpdated(PipelineError):
-    """Everything in `done` is published, but the Dagster instance could not be told."""
+    """Everything in `done` is published, but the Dagster instance does not show all of it."""
 
     def __init__(self, done: Converged) -> None:
-        super().__init__("everything is published, but the Dagster instance could not be told; see the error above")
+        super().__init__(
+            "everything is published, but reporting it to the Dagster instance failed: see the error above"
+        )
         self.done = done
 
 
@@ -36,7 +37,7 @@ def converge_and_report(
     """Observe the landing zone, converge, and report the publications to the Dagster instance.
 
     `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone, and
-    `InstanceNotUpdated` when everything was published but the instance could not be told.
+    `InstanceNotUpdated` when everything was published but reporting it failed.
     """
     if not pipeline.landing_zone.exists():
         raise NothingLanded(
@@ -51,8 +52,8 @@ def converge_and_report(
         done = converge(
             pipeline.engine, names or None, on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions")
         )
-        on_progress("telling the Dagster instance")
-        _say(reporter, _quarantined(pipeline))
+        on_progress("reporting to the Dagster instance")
+        _send(reporter, _ending(pipeline))
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done
@@ -60,38 +61,26 @@ def converge_and_report(
 
 @contextmanager
 def _reporter(pipeline: Pipeline) -> Iterator["subprocess.Popen[str]"]:
-    """A process that tells the instance about publications while the block runs, and about the last ones before it ends."""
+    """A process that reports publications while the block runs, and the last ones before it ends."""
     settings = pipeline.settings
-    what = {
-        "ledger": settings.ledger,
-        "environment": settings.environment,
-        "dagster_home": str(settings.dagster_home),
-        "expected": list(_expected(pipeline)),
-    }
-    command = [sys.executable, "-m", _REPORTER]
+    assignment = Assignment(settings.ledger, settings.environment, settings.dagster_home, pipeline.graph.expected())
+    command = [sys.executable, "-m", reporter_process.__name__]
     # In a session of its own an interruption at the terminal does not reach it: it ends when its input does.
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as reporter:  # noqa: S603 - our own module
-        _say(reporter, what)
+        _send(reporter, assignment)
         yield reporter
 
 
-def _say(reporter: "subprocess.Popen[str]", what: object) -> None:
-    """Write a line to the process that tells; if that has died, nobody reads it, and its return code says so."""
+def _send(reporter: "subprocess.Popen[str]", message: Assignment | Ending) -> None:
+    """Write a message to the reporting process; if that has died, nobody reads it, and its return code says so."""
     if reporter.stdin is not None:
         with suppress(BrokenPipeError):
-            os.write(reporter.stdin.fileno(), f"{json.dumps(what)}\n".encode())
+            os.write(reporter.stdin.fileno(), to_line(message))
 
 
-def _expected(pipeline: Pipeline) -> Iterator[tuple[str, str, list[tuple[str, float | None, float | None]]]]:
-    """What consumers expect, as the process that tells reads it: by upstream stage and consumer."""
-    for consumer in pipeline.graph.stages.values():
-        for upstream, reads in consumer.inputs.items():
-            if reads.expectations:
-                limits = [(limit.number, limit.at_least, limit.at_most) for limit in reads.expectations]
-                yield upstream, consumer.name, limits
-
-
-def _quarantined(pipeline: Pipeline) -> list[tuple[str, str, str, str]]:
-    """What is quarantined, as the process that tells reads it: by stage and partition."""
-    found = quarantine(pipeline.engine.planner.report(), pipeline.engine.planner.snapshot([]))
-    return [(stage, partition, *what) for (stage, partition), what in found.items()]
+def _ending(pipeline: Pipeline) -> Ending:
+    found: dict[str, dict[str, Quarantined]] = defaultdict(dict)
+    planner = pipeline.engine.planner
+    for (stage, partition), item in quarantine(planner.report(), planner.snapshot([])).items():
+        found[stage][partition] = item
+    return Ending(found)

@@ -1,8 +1,8 @@
-"""The files of a month: a statement for each payee, and the report for the industry, written together or not at all.
+"""The files of a month: a statement for each payee, and the sales report, written together or not at all.
 
-An issued month is written as it was issued, by its document and the versions that this pins; any other one as its payments are
-published now, by what those were made from, and not by what is published beside it. What is in the files is in `payee_files` and
-`ddex`.
+An issued month is written as it was issued, from its document and the versions that the document pins. Any other month is written
+from its published payments and the versions that those were computed from, which may be older than what is published now. The
+contents of the files are defined in `payee_files` and `ddex`.
 """
 
 import shutil
@@ -42,11 +42,11 @@ PAYMENTS, TRACKS = "royalty_payments", "tracks"
 
 
 class FilesExist(PipelineError):
-    """Files of the month lie there already; what may have been sent is never replaced."""
+    """Files of the month exist already; they may have been sent, so they are never replaced."""
 
 
 class StatementFiles(NamedTuple):
-    """What was written: where, of which statement, for how many payees, and the report with how many tracks."""
+    """The written files: their folder, whether the statement is issued, the number of payees, the report and its tracks."""
 
     folder: str
     is_issued: bool
@@ -56,9 +56,9 @@ class StatementFiles(NamedTuple):
 
 
 class _Statement(NamedTuple):
-    """A month's statement: its lines for payees, their payments, the version that they are true to, and since when that is so.
+    """A month's statement: its lines for payees, their payments, its version, and when it was created.
 
-    `tracks` is the version of the catalogue that tracks are named by, if there was one.
+    `tracks` is the version of the catalogue that names the tracks, if there was one.
     """
 
     lines: pl.LazyFrame
@@ -72,10 +72,10 @@ class _Statement(NamedTuple):
 def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, where it goes, and whose it is
     engine: Engine, landing: LandingZone, month: str, folder: Path, sender: Sender, on_progress: Callable[[str], None]
 ) -> StatementFiles:
-    """Write the files of a month into `folder / month`, and return what they are.
+    """Write the files of a month into `folder / month`, and describe them.
 
-    Raises `FilesExist`, `WrongPartition`, `WrongDocument`, and `NotPublished` when there is no statement, or the one that was
-    issued was made on another ledger.
+    Raises `FilesExist`, `WrongPartition`, `WrongDocument`, and `NotPublished` when there is no statement, or it was issued
+    from another ledger.
     """
     statement_months.check(month)
     documents = documents_of(landing, month)
@@ -90,7 +90,7 @@ def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, wher
 
 
 def _as_issued(engine: Engine, landing: LandingZone, month: str, documents: Sequence[str]) -> _Statement:
-    """What a month's document says, and the versions that it pins."""
+    """The statement in a month's document, and the versions that the document pins."""
     if len(documents) > 1:
         raise WrongDocument(f"{month} has {len(documents)} documents: keep the one that was issued")
     file = landed_document(landing, month, documents[0])
@@ -105,11 +105,11 @@ def _as_issued(engine: Engine, landing: LandingZone, month: str, documents: Sequ
 
 
 def _as_published(engine: Engine, month: str) -> _Statement:
-    """What the month's payments were made from, so that lines and balances add up while something else is being made."""
+    """The statement that the month's payments were computed from, so that lines and balances add up during a convergence."""
     payments = engine.reader.version(PAYMENTS, month)
     account = Account(*(frame_read(engine, payments, stage) for stage in PAID_FROM))
     if not account.issued_months.filter(pl.col("issued_in") == month).head(1).collect().is_empty():
-        raise NotPublished(f"{month} was issued, and its document is gone: restore it")
+        raise NotPublished(f"{month} was issued, but its document is missing: restore it")
     version = statement_read(engine, month, payments)
     settled = account.adjustments.filter(pl.col("month").is_in(settled_by(month, account)))
     lines = lines_not_issued(engine.reader.scan(version.parts, RoyaltyStatements), settled)
@@ -122,13 +122,13 @@ def _pinned(engine: Engine, recipe: str) -> Version:
     found = engine.ledger.version(recipe)
     if found is None:
         raise NotPublished(
-            f"this ledger never had the version {recipe[:16]} that was issued: write its files where it was issued"
+            f"the issued version {recipe[:16]} is not in this ledger: write the files where the month was issued"
         )
     return found[0]
 
 
 def _report(engine: Engine, month: str, found: _Statement, sender: Sender) -> tuple[Message, Heard]:
-    """What the report is made of, and an id that tells apart whatever is made of something else."""
+    """The report's contents, and a message with an id that is unique to them."""
     made_of = sorted((item.upstream, item.partition, item.part, item.content) for item in found.version.inputs)
     made_of_all = digest([made_of, found.version.content, found.tracks.content if found.tracks else "", sender])
     usage, revenue, accounts = (
@@ -146,9 +146,9 @@ def _report(engine: Engine, month: str, found: _Statement, sender: Sender) -> tu
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which appears as `folder` when that is done without an error. Raises `FilesExist` if it is there."""
+    """A scratch folder, renamed to `folder` if the block succeeds. Raises `FilesExist` if `folder` exists."""
     if folder.exists():
-        raise FilesExist(f"{folder} is there already, and may have been sent: move it away, or name another place")
+        raise FilesExist(f"{folder} exists already, and may have been sent: move it, or name another folder with --out")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -11,16 +11,23 @@ from typing import Any
 import dagster as dg
 
 from spam_pipeline.orchestration.evaluations import (
-    Expected,
     beside_latest,
     evaluations,
-    expected_of,
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
 from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, trigger_metadata, version_metadata
 from spam_pipeline.protocol import WHOLE, ArtifactContract, Source, column_types
-from spam_pipeline.protocol.operating import ActionTaken, AnyStage, Engine, Held, Outcome, StageGraph, run_partition
+from spam_pipeline.protocol.operating import (
+    ActionTaken,
+    AnyStage,
+    Engine,
+    Expected,
+    Held,
+    Outcome,
+    StageGraph,
+    run_partition,
+)
 
 ENGINE, READER = "engine", "published"
 """Resource keys: what runs stages, and the I/O manager that loads what is published."""
@@ -43,7 +50,7 @@ def stage_asset(
     stage: AnyStage, graph: StageGraph, start: date, condition: dg.AutomationCondition[dg.AssetKey] | None = None
 ) -> dg.AssetsDefinition:
     """One stage as a partitioned asset; `condition` says when a partition runs by itself."""
-    grid, expected = partitions_definition(stage.partitions, start), expected_of(graph)
+    grid, expected = partitions_definition(stage.partitions, start), graph.expected()
 
     @dg.asset(
         name=stage.name,

@@ -14,17 +14,23 @@ from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.evaluations import (
     EXPECTED_BY,
     HISTORY_CHECK,
-    Expected,
     beside_latest,
     evaluations,
-    expected_of,
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.protocol import WHOLE
-from spam_pipeline.protocol.operating import AnyStage, Engine, StageGraph, State, audit_now, audits_against_history
+from spam_pipeline.protocol.operating import (
+    AnyStage,
+    Engine,
+    Expected,
+    StageGraph,
+    State,
+    audit_now,
+    audits_against_history,
+)
 
 _NEWEST = 7
 """How many of the newest partitions are audited when nobody says which, besides all that are quarantined."""
@@ -32,7 +38,7 @@ _NEWEST = 7
 
 def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChecksDefinition:
     """All checks of one stage, in one step, because one audit answers them all."""
-    expected, grid = expected_of(graph), partitions_definition(stage.partitions, start)
+    expected, grid = graph.expected(), partitions_definition(stage.partitions, start)
 
     @dg.multi_asset_check(
         name=f"audit_of_{stage.name}",

@@ -20,7 +20,7 @@ from spam_pipeline.orchestration.automation import (
     convergence_key,
     convergence_tags,
 )
-from spam_pipeline.orchestration.evaluations import beside_latest, expected_of, nothing_to_audit
+from spam_pipeline.orchestration.evaluations import beside_latest, nothing_to_audit
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
@@ -80,7 +80,7 @@ class _Wave:
     def __init__(self, context: dg.AssetExecutionContext, engine: Engine) -> None:
         self._context = context
         self._engine = engine
-        whom = (context.instance, engine.ledger, engine.environment, expected_of(engine.graph))
+        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from spam_pipeline.orchestration.assets import ENGINE
-from spam_pipeline.orchestration.evaluations import evaluations, expected_of
+from spam_pipeline.orchestration.evaluations import evaluations
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import Decided, DecisionKind, Engine, decide, decide_all_matching
@@ -71,7 +71,7 @@ def decision_job() -> dg.JobDefinition:
 
 def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided) -> None:
     """Show at once what readers have now and, if the version is quarantined, why; nobody has to wait for a sensor."""
-    expected = expected_of(engine.graph)
+    expected = engine.graph.expected()
     reporter = EventReporter(instance, engine.ledger, engine.environment, expected)
     reporter.report()
     if decided.outcome and decided.outcome.refused:

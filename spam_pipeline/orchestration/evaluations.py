@@ -5,7 +5,7 @@ The checks themselves are in `checks`. What people wrote or landed is shown as t
 descriptions are Markdown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -23,18 +23,15 @@ from spam_pipeline.orchestration.metadata import (
 )
 from spam_pipeline.pages.markdown import as_image, as_text
 from spam_pipeline.pages.pictures import picture_of
-from spam_pipeline.protocol import Finding, Limit, Severity, Version
+from spam_pipeline.protocol import Finding, Severity, Version
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Audit, StageGraph, Verdict, breaches
+from spam_pipeline.protocol.operating import Audit, Expected, Verdict, breaches
 
 HISTORY_CHECK = "history"
 """Name of the check that shows what the stage's own history, and what the domain knows of it, say of a version."""
 
 EXPECTED_BY = "expected_by_"
 """What the name of a check begins with that shows whether a version is what a consumer needs; the consumer's name follows."""
-
-Expected = Mapping[str, Mapping[str, tuple[Limit, ...]]]
-"""What is expected of the versions of a stage, by stage and consumer."""
 
 _CONTRACT_RULES = frozenset({"columns", "rows", "rejected", "limit", "schema", "decision"})
 """Rules that need no other version to judge by."""
@@ -46,18 +43,6 @@ _DRAWN = 5
 _FINDINGS = dict.fromkeys(("severity", "about", "expected", "got"), "string")
 _MOVED = {"about": "string", "value": "string", "expected share": "float", "seen share": "float"}
 _EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "float", "speaks for": "string"}
-
-
-def expected_of(graph: StageGraph) -> Expected:
-    """What consumers expect of each stage that any expects something of."""
-    return {
-        name: {
-            stage.name: stage.inputs[name].expectations
-            for stage in graph.stages.values()
-            if name in stage.inputs and stage.inputs[name].expectations
-        }
-        for name in graph.expected()
-    }
 
 
 def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.AssetCheckEvaluation]:

@@ -1,53 +1,47 @@
-"""A process that tells a Dagster instance about publications while another one publishes them.
+"""Reporting publications to a Dagster instance from a process of its own, while another process publishes them.
 
-It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home, and what consumers
-expect) and goes on until that input ends: when its starter has finished, or has died. A line before that end says what is
-quarantined. Telling takes Dagster longer per version than publishing takes the ledger, which is why it is done beside the
-stages and not between them.
+The process reads an assignment from standard input and goes on until that input ends: when its starter has finished, or has died.
+Reporting takes Dagster longer per version than publishing takes the ledger, which is why it is done beside the stages and not
+between them.
 """
 
-import json
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Iterable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from spam_pipeline.orchestration.evaluations import Expected
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.instance import open_instance
 from spam_pipeline.orchestration.refusals import Refusals
-from spam_pipeline.protocol import Limit
-from spam_pipeline.protocol.operating import Ledger, Quarantine, Quarantined
+from spam_pipeline.protocol.operating import Ledger, Quarantine
+from spam_pipeline.reporter_messages import Ending, read_assignment, read_ending
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 _MOST_REFUSALS = 100
-"""More than anybody looks at; the daemon's sensor tells of the others."""
+"""More than anybody reads; the daemon's sensor reports the others."""
 
 
-def main() -> None:
-    """Tell until standard input ends, then once more about what was published last, and about what is quarantined."""
-    what = json.loads(sys.stdin.readline())
+def report_from_standard_input() -> None:
+    """Report until standard input ends, then once more about what was published last, and about what is quarantined."""
+    assignment = read_assignment(sys.stdin.readline())
     ending: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
-    ledger = Ledger(what["ledger"])
-    with open_instance(Path(what["dagster_home"])) as instance:
-        whom = (instance, ledger, what["environment"], _expected(what["expected"]))
+    ledger = Ledger(assignment.ledger)
+    with open_instance(assignment.dagster_home) as instance:
+        whom = (instance, ledger, assignment.environment, assignment.expected)
         reporter = EventReporter(*whom)
         last = _report_until_the_end(reporter, ending)
         if last:
-            Refusals(*whom).report(_quarantine(json.loads(last)), reporter.report_checks, _MOST_REFUSALS)
+            Refusals(*whom).report(_quarantine(read_ending(last)), reporter.report_checks, _MOST_REFUSALS)
         reporter.close()
     ledger.close()
 
 
 def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -> str:
-    """Tell what is published until `ending` has something, and once more then; return that."""
+    """Report what is published until `ending` has something, and once more then; return that."""
     while True:
         try:
-            last = ending.get(timeout=_LOOK_SECONDS)
+            last = ending.get(timeout=_POLL_SECONDS)
         except Empty:
             reporter.report()
         else:
@@ -55,18 +49,5 @@ def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -
             return last
 
 
-def _quarantine(listed: Iterable[tuple[str, str, str, str]]) -> Quarantine:
-    """What is quarantined, from a listing by stage and partition."""
-    return {(stage, partition): Quarantined(*what) for stage, partition, *what in listed}
-
-
-def _expected(listed: Iterable[tuple[str, str, list[tuple[str, float | None, float | None]]]]) -> Expected:
-    """What consumers expect, from a listing by upstream stage and consumer."""
-    found: dict[str, dict[str, tuple[Limit, ...]]] = defaultdict(dict)
-    for upstream, consumer, limits in listed:
-        found[upstream][consumer] = tuple(Limit(*limit) for limit in limits)
-    return found
-
-
-if __name__ == "__main__":
-    main()
+def _quarantine(ending: Ending) -> Quarantine:
+    return {(stage, key): item for stage, by_key in ending.quarantined.items() for key, item in by_key.items()}

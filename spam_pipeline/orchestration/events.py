@@ -16,12 +16,12 @@ import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from spam_pipeline.orchestration.automation import CONVERGENCE
-from spam_pipeline.orchestration.evaluations import Expected, beside_latest, evaluations
+from spam_pipeline.orchestration.evaluations import beside_latest, evaluations
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.orchestration.metadata import trigger_metadata, version_metadata, version_tags
 from spam_pipeline.protocol import Version, digest
-from spam_pipeline.protocol.operating import Audit, Ledger, Publication
+from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Publication
 
 _JOB = "converge"
 _CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})

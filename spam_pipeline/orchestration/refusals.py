@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from spam_pipeline.orchestration.evaluations import Expected, evaluations
+from spam_pipeline.orchestration.evaluations import evaluations
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.protocol import digest
-from spam_pipeline.protocol.operating import Ledger, Quarantine, Quarantined
+from spam_pipeline.protocol.operating import Expected, Ledger, Quarantine, Quarantined
 
 Partition = tuple[str, str]
 """A stage and one of its partitions."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from spam_pipeline.orchestration.automation import CONVERGENCE, OpenEngine, convergence_tags
-from spam_pipeline.orchestration.evaluations import expected_of
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
@@ -71,7 +70,7 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
         _end_dead_runs(context.instance, engine)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
-        whom = (context.instance, engine.ledger, engine.environment, expected_of(engine.graph))
+        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
         reporter = EventReporter(*whom)
         reported = reporter.report(_PUBLICATIONS_PER_TICK)
         report = engine.planner.report()

@@ -4,7 +4,7 @@ The door for the orchestrator, for what operates the engine on behalf of context
 """
 
 from spam_pipeline.protocol.definition.contract import audits_against_history
-from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
+from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
 from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
@@ -86,6 +86,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Engine",
+    "Expected",
     "Failure",
     "Held",
     "InputRef",

@@ -5,7 +5,8 @@ that say which generation is served and which was before: its name, its recipe, 
 so that going back to it costs nothing; older ones are removed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ import polars as pl
 import redis
 from redis.client import Pipeline
 
-from spam_pipeline.reporting.errors import DeliveryCut
+from spam_pipeline.reporting.errors import DeliveryCut, TargetUnreachable
 
 _CURRENT, _PREVIOUS, _SWAP = "plays:current", "plays:previous", "plays:swap"
 _BATCH_TRACKS = 10_000
@@ -36,6 +37,16 @@ class _Generation:
     name: str
     recipe: str
     tracks: int
+
+
+@contextmanager
+def redis_widget_store(target: str) -> Iterator["RedisWidgetStore"]:
+    """Open the store at a Redis URL. Raises `TargetUnreachable`."""
+    try:
+        with redis.Redis.from_url(target, decode_responses=True) as client:
+            yield RedisWidgetStore(client)
+    except redis.RedisError as error:
+        raise TargetUnreachable(f"the widget store does not answer as expected: {error}") from error
 
 
 class RedisWidgetStore:

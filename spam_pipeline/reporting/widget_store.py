@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 import polars as pl
-import redis
 
 from spam_pipeline.protocol import Delivery, Publications, Version
-from spam_pipeline.reporting.errors import TargetUnreachable, UnknownTarget
+from spam_pipeline.reporting.errors import UnknownTarget
 from spam_pipeline.reporting.targets import reaching
-from spam_pipeline.reporting.widget_redis import RedisWidgetStore
 from spam_pipeline.reporting.widget_sqlite import SqliteWidgetStore
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -42,16 +40,16 @@ def widget_store(target: str) -> Iterator[WidgetStore]:
     """
     scheme, separator, rest = target.partition("://")
     if separator and scheme in _REDIS_SCHEMES:
-        try:
-            with redis.Redis.from_url(target, decode_responses=True) as client:
-                yield RedisWidgetStore(client)
-        except redis.RedisError as error:
-            raise TargetUnreachable(f"the widget store does not answer as expected: {error}") from error
+        # Imported here, because redis takes every process 0.1 s to load and most homes keep their counts in a file.
+        from spam_pipeline.reporting.widget_redis import redis_widget_store  # noqa: PLC0415
+
+        with redis_widget_store(target) as store:
+            yield store
     elif separator and scheme != "sqlite":
         raise UnknownTarget(f"{scheme}:// is no widget store: expected redis://, sqlite:/// or the path of a file")
     else:
-        with closing(SqliteWidgetStore(Path(rest.removeprefix("/") if separator else target))) as store:
-            yield store
+        with closing(SqliteWidgetStore(Path(rest.removeprefix("/") if separator else target))) as file:
+            yield file
 
 
 def play_count(target: str, track_id: str) -> int | None:

@@ -3,8 +3,6 @@
 What is compared, and which reason follows, is in `reasons`.
 """
 
-from typing import Final
-
 import polars as pl
 import polars_hash as plh
 
@@ -24,9 +22,6 @@ POOL_MONEY, ACCOUNTS, HEARD, RIGHTS, AGREEMENT, DIVISION = (
     "division",
 )
 
-DIVISION_CODE: Final = code_version_of(statement).digest
-"""What divides a pool, as a digest: with the code, a statement changes although nothing else has."""
-
 _DIGITS_OF_63_BITS = 15
 _MIXER = 2**61 - 1
 """What listening time is multiplied by, so that a play less is not made up for by some milliseconds more."""
@@ -44,12 +39,17 @@ def basis_of(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
         user_centric_payees(month, terms.agreements).select(
             about="payee_id", value=pl.lit(1, pl.Int64), ground=pl.lit(AGREEMENT)
         ),
-        pl.LazyFrame({"value": [int(DIVISION_CODE[:_DIGITS_OF_63_BITS], 16)], "ground": [DIVISION]}),
+        pl.LazyFrame({"value": [_division_code()], "ground": [DIVISION]}),
     ]
     columns = column_types(StatementBasis)
     every = pl.concat([pl.LazyFrame(schema=columns), *found], how="diagonal")
     key = StatementBasis.primary_key()
     return every.with_columns(pl.col(key).fill_null("")).select(*columns).sort(key)
+
+
+def _division_code() -> int:
+    """A digest of the code that divides a pool: with it, a statement changes although nothing else has."""
+    return int(code_version_of(statement).digest[:_DIGITS_OF_63_BITS], 16)
 
 
 def _accounts(accounts: pl.LazyFrame) -> pl.LazyFrame:

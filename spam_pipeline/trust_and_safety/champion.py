@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from scipy.special import stdtrit  # type: ignore[import-untyped]  # it ships no types
+import scipy  # type: ignore[import-untyped]  # it ships no types, and loads scipy.special when that is used
 
 from spam_pipeline.protocol import Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import Fingerprint, Recorded, numbers
@@ -74,7 +74,7 @@ def _is_worse(differences: Sequence[float], least: float) -> bool:
     worse = statistics.fmean(differences)
     if len(differences) == 1:
         return worse > min(LEAST_WORSE_OF_ONE, 5 * least)
-    by_chance = float(stdtrit(len(differences) - 1, SURENESS)) * statistics.stdev(differences)
+    by_chance = float(scipy.special.stdtrit(len(differences) - 1, SURENESS)) * statistics.stdev(differences)
     return worse > max(least, by_chance / math.sqrt(len(differences)))
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.special import expit  # type: ignore[import-untyped]  # it ships no types
+import scipy  # type: ignore[import-untyped]  # it ships no types, and loads scipy.special when that is used
 
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, fits
 from spam_pipeline.trust_and_safety.contracts import ACTOR, ADDRESS, DEVICE, NETWORK, TRACK, UPLOADER
@@ -90,7 +90,7 @@ def spam_probability(model: SpamModel, scored: PlaysWithEntities) -> Matrix:
     log_odds = np.full(len(scored.rows[TRACK]), intercept(model.estimator))
     for kind, table in scored.tables.items():
         log_odds += evidence(model.estimator, table.matrix, table.names).sum(axis=1)[scored.rows[kind]]
-    learned: Matrix = expit(log_odds)
+    learned: Matrix = scipy.special.expit(log_odds)
     return learned
 
 

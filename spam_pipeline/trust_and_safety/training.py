@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import polars_hash as plh
-from scipy.special import expit  # type: ignore[import-untyped]  # it ships no types
+import scipy  # type: ignore[import-untyped]  # it ships no types, and loads scipy.special when that is used
 
 from spam_pipeline.trust_and_safety.contracts import ROYALTY_TOLERANCE
 from spam_pipeline.trust_and_safety.model import SpamModel, evidence, fitted, intercept
@@ -148,7 +148,7 @@ def _fitted(matrix: Matrix, is_spam: Labels, weight: Matrix) -> Any:
 
 
 def _probability(estimator: Any, matrix: Matrix) -> Matrix:
-    probability: Matrix = expit(intercept(estimator) + evidence(estimator, matrix, NAMES).sum(axis=1))
+    probability: Matrix = scipy.special.expit(intercept(estimator) + evidence(estimator, matrix, NAMES).sum(axis=1))
     return probability
 
 

@@ -172,8 +172,8 @@ def test_simulate_leaves_a_landing_zone_alone_that_is_there(spam_pipeline: Comma
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--scenario", "nosuch"), "--scenario: 'nosuch' is no scenario: expected any of loop_bot, "),
-        (("--start", "2026-02-30"), "--start: '2026-02-30' is no day: expected YYYY-MM-DD"),
+        (("--scenario", "nosuch"), "'--scenario': 'nosuch' is not a scenario: expected any of loop_bot, "),
+        (("--start", "2026-02-30"), "'--start': '2026-02-30' is not a date: expected YYYY-MM-DD"),
         (("--days", "0"), "'--days'"),
         (("--days", "many"), "'--days'"),
         (("--plays-per-day", "0"), "'--plays-per-day'"),
@@ -314,7 +314,7 @@ def test_query_as_json_says_every_value_of_sql_in_json(spam_pipeline: CommandLin
 
 def test_query_as_json_loses_no_column(spam_pipeline: CommandLine, converged_home: Path) -> None:
     ended = spam_pipeline("query", "select 1 as a, 2 as b, 3 as a", "--json", home=converged_home)
-    assert failure(ended) == "two columns are called a: name them apart with AS"
+    assert failure(ended) == "two columns are called a: rename one with AS"
 
 
 def test_query_as_of_a_day_before_anything_was_published_finds_the_tables_empty(
@@ -330,7 +330,7 @@ def test_query_as_of_a_day_before_anything_was_published_finds_the_tables_empty(
 
 def test_query_as_of_no_moment_is_wrong_usage(spam_pipeline: CommandLine, converged_home: Path) -> None:
     said = wrong_usage(spam_pipeline("query", "select 1", "--as-of", "yesterday", home=converged_home))
-    assert "--as-of: 'yesterday' is no moment: expected YYYY-MM-DD or an ISO 8601 date and time" in said
+    assert "--as-of: 'yesterday' is not a point in time: expected YYYY-MM-DD or an ISO 8601 date and time" in said
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,9 @@ def test_a_decision_without_all_it_needs_is_wrong_usage(
     assert "Usage" in wrong_usage(spam_pipeline("decide", *arguments, home=converged_home))
 
 
-def test_only_what_is_accepted_is_accepted_alike(spam_pipeline: CommandLine, converged_home: Path) -> None:
+def test_a_rejection_is_of_one_version_at_a_time(spam_pipeline: CommandLine, converged_home: Path) -> None:
     ended = spam_pipeline("decide", "reject", recipe(converged_home), *WHO, "--all-matching", home=converged_home)
-    assert "alike goes with accept: reject one version at a time" in wrong_usage(ended)
+    assert "all matching versions can only be accepted: reject one version at a time" in wrong_usage(ended)
 
 
 def test_a_version_compared_with_itself_is_equal(spam_pipeline: CommandLine, converged_home: Path) -> None:
@@ -123,7 +123,7 @@ def test_an_environment_that_publishes_nothing_apart_is_production(
     spam_pipeline: CommandLine, converged_home: Path
 ) -> None:
     ended = spam_pipeline("diff", "production", home=converged_home, ENVIRONMENT="mine")
-    assert (ended.status, ended.out) == (0, "mine publishes what production does\n")
+    assert (ended.status, ended.out) == (0, "mine publishes the same as production\n")
 
 
 def test_versions_that_are_none_are_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:

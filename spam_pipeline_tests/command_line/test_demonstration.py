@@ -1,4 +1,4 @@
-"""The demo: it tells what was published, can be run again on its home, and leaves a Dagster instance that names nobody."""
+"""The demo: it prints what was published, can be run again on its home, and leaves a Dagster instance that names nobody."""
 
 import re
 from pathlib import Path
@@ -13,15 +13,15 @@ from spam_pipeline_tests.simulation.landing_reader import read_landing
 NOTHING = "0 partitions computed, 0 reused"
 
 
-def told(home: Path) -> list[str]:
+def printed(home: Path) -> list[str]:
     return list(demonstrate(open_home(home), lambda _: None, days=3, plays_per_day=200))
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
-    """A home of the demo, and what two runs of it told."""
+    """A home of the demo, and the lines of two runs of it."""
     home = tmp_path_factory.mktemp("demo") / "home"
-    return home, told(home), told(home)
+    return home, printed(home), printed(home)
 
 
 def test_the_first_run_simulates_and_converges(runs: tuple[Path, list[str], list[str]]) -> None:
@@ -44,9 +44,9 @@ def test_the_tour_adds_up(runs: tuple[Path, list[str], list[str]]) -> None:
     assert sum(of_classes) == plays
 
 
-def test_the_truth_is_told_of_every_play(runs: tuple[Path, list[str], list[str]]) -> None:
+def test_every_play_is_compared_with_the_ground_truth(runs: tuple[Path, list[str], list[str]]) -> None:
     home, first, _ = runs
-    [line] = [line for line in first if line.startswith("against the truth: ")]
+    [line] = [line for line in first if line.startswith("against the ground truth: ")]
     caught, attacks, wrong, others = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", line))
     [records] = [line for line in first if line.startswith("records: ")]
     assert attacks == pl.read_parquet(home / "truth.parquet")["is_spam"].sum()
@@ -62,7 +62,7 @@ def test_a_late_play_recomputes_something_once(runs: tuple[Path, list[str], list
     assert first[at + 2].endswith(NOTHING)
 
 
-def test_what_was_refused_and_why_a_play_is_spam_is_told(runs: tuple[Path, list[str], list[str]]) -> None:
+def test_what_was_refused_and_why_a_play_is_spam_is_printed(runs: tuple[Path, list[str], list[str]]) -> None:
     _, first, second = runs
     assert first[2].startswith(("no verdicts were refused", "refused, because"))
     at = next(number for number, line in enumerate(second) if line.startswith("a verdict: "))
@@ -78,18 +78,18 @@ def test_confirming_a_suspicion_reaches_the_statements_and_leaves_the_plays_alon
 ) -> None:
     home, first, second = runs
     at = first.index("An expert confirms incident-device_farm-1, suspected until now, in incidents.csv:")
-    assert first[at + 2].startswith("  published anew: ")
+    assert first[at + 2].startswith("  content changed: ")
     assert {"labelled_examples", "spam_model", "classified_plays", "royalty_statements"} <= set(first[at + 2].split())
     assert not {"received_plays", "plays", "play_signals"} & set(first[at + 2].split())
-    assert "No incident is only suspected, so an expert has nothing to confirm:" in second
-    assert "  published anew: nothing" in second
+    assert "No incident is suspected, so there is nothing for an expert to confirm:" in second
+    assert "  content changed: nothing" in second
     assert "suspected" not in set(pl.read_csv(home / "landing" / "incidents.csv")["status"])
 
 
 def test_a_second_run_on_the_same_home_computes_nothing(runs: tuple[Path, list[str], list[str]]) -> None:
     home, _, second = runs
     assert second[0] == f"using what has landed in {home}/landing"
-    assert "One play of 2026-01-01 landed late before, in a file of its own:" in second
+    assert "One play of 2026-01-01 landed late in an earlier run, in a file of its own:" in second
     converged = [line for line in second if "partitions computed" in line]
     assert len(converged) == 4
     assert all(line.endswith(NOTHING) for line in converged)
@@ -101,12 +101,12 @@ def test_the_dagster_instance_names_no_person_device_or_address(runs: tuple[Path
     people = sorted({event[field] for event in events for field in ("user_id", "device_id", "ip") if event[field]})
     files = [file for file in (home / "dagster").rglob("*") if file.is_file()]
     texts = pl.Series([file.read_bytes().decode("latin-1") for file in files])
-    assert texts.str.contains("classified_plays").any(), "it was told"
+    assert texts.str.contains("classified_plays").any(), "something was reported"
     assert not texts.str.contains_any(people).any()
 
 
 def test_the_demo_lands_nothing_in_a_home_that_it_did_not_simulate(tmp_path: Path) -> None:
     (tmp_path / "landing" / "plays").mkdir(parents=True)
     with pytest.raises(NotSimulated, match="set SPAM_PIPELINE_HOME to another home"):
-        told(tmp_path)
+        printed(tmp_path)
     assert not list((tmp_path / "landing" / "plays").iterdir())

@@ -123,7 +123,7 @@ def test_wrong_names_are_errors_of_their_own(pipeline: Pipeline) -> None:
         pipeline.read("plays", "2026-02-30")
     with pytest.raises(WrongPartition, match="'all' is no event day"):
         pipeline.versions("plays")
-    with pytest.raises(WrongMoment, match="'soon' is no moment"):
+    with pytest.raises(WrongMoment, match="'soon' is not a point in time"):
         pipeline.read("plays", DAY, as_of="soon")
 
 

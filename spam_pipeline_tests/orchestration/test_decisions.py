@@ -78,7 +78,7 @@ def test_nothing_is_rejected_alike(engine: Engine, instance: dg.DagsterInstance)
     entered = {"action": "reject", "version": newest(engine, DAY), "by": "anna", "reason": REASON, "all_matching": True}
     job = toy_location(engine).resolve_job_def("decide")
     result = job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
-    assert "alike goes with accept" in failure(result)
+    assert "all matching versions can only be accepted" in failure(result)
     assert engine.ledger.all_decisions(PRODUCTION) == []
 
 

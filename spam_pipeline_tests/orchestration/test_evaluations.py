@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spam_pipeline.orchestration.evaluations import Expected, evaluations, expected_of, nothing_to_audit
+from spam_pipeline.orchestration.evaluations import evaluations, nothing_to_audit
 from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol import WHOLE, Finding, Limit, Severity
-from spam_pipeline.protocol.operating import Audit, Verdict
+from spam_pipeline.protocol.operating import Audit, Expected, Verdict
 from spam_pipeline_tests.orchestration.watched_numbers import ENOUGH, HOSTILE, spike, watched
 from spam_pipeline_tests.protocol.made_up_records import a_version
 from spam_pipeline_tests.protocol.toy_pipeline import toy_graph
@@ -116,7 +116,7 @@ def test_what_a_consumer_needs_is_a_check_of_its_own_that_only_warns(at_least: i
 
 
 def test_what_is_expected_is_found_in_the_graph(tmp_path: Path) -> None:
-    found = expected_of(toy_graph(tmp_path, watched()))
+    found = toy_graph(tmp_path, watched()).expected()
     assert found == {"numbers": {"two_day_total": (Limit("total", at_least=ENOUGH),)}}
 
 

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration import events
-from spam_pipeline.orchestration.evaluations import expected_of
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge, run_partition
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, start_run, told
@@ -37,7 +36,7 @@ def landed(tmp_path: Path) -> Engine:
 
 
 def report(instance: dg.DagsterInstance, engine: Engine, environment: str = PRODUCTION) -> int:
-    reporter = EventReporter(instance, engine.ledger, environment, expected_of(engine.graph))
+    reporter = EventReporter(instance, engine.ledger, environment, engine.graph.expected())
     count = reporter.report()
     reporter.close()
     return count

@@ -1,6 +1,5 @@
 """What is quarantined appears in a Dagster instance as failed checks, wherever it was refused, and goes when it is over."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,11 +9,14 @@ import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus
 
+from spam_pipeline.operations import reporter_process
 from spam_pipeline.orchestration import sensors
 from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.sensors import publications_sensor
 from spam_pipeline.partitions import event_days
+from spam_pipeline.protocol import Limit
 from spam_pipeline.protocol.operating import PRODUCTION, DecisionKind, Engine, converge, decide, quarantine
+from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 from spam_pipeline_tests.orchestration.toy_location import START, last_check, materialize, observed, told
 from spam_pipeline_tests.orchestration.watched_numbers import watched
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
@@ -118,27 +120,20 @@ def test_what_another_environment_refuses_is_its_own_affair(home: Path, instance
     assert "3 refusals" in tell(branch, instance)
 
 
-def test_the_process_beside_a_convergence_tells_what_is_quarantined_and_what_consumers_need(
+def test_the_process_beside_a_convergence_reports_what_is_quarantined_and_what_consumers_need(
     home: Path, tmp_path: Path
 ) -> None:
     engine = broken(home)
     converge(engine)
     dagster_home = tmp_path / "dagster"
+    expected = {"received_numbers": {"numbers": (Limit("total", at_least=12),)}}
+    assignment = Assignment(f"sqlite:///{home / 'ledger.db'}", PRODUCTION, dagster_home, expected)
     quarantined = quarantine(engine.planner.report(), engine.planner.snapshot([]))
-    lines = [
-        {
-            "ledger": f"sqlite:///{home / 'ledger.db'}",
-            "environment": PRODUCTION,
-            "dagster_home": str(dagster_home),
-            "expected": [("received_numbers", "numbers", [("total", 12, None)])],
-        },
-        [(*place, *what) for place, what in quarantined.items()],
-    ]
+    ending = Ending({"numbers": {day: item for (_, day), item in quarantined.items()}})
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     subprocess.run(
-        [sys.executable, "-m", "spam_pipeline.orchestration.event_reporting"],
-        input="".join(f"{json.dumps(line)}\n" for line in lines),
-        text=True,
+        [sys.executable, "-m", reporter_process.__name__],
+        input=to_line(assignment) + to_line(ending),
         cwd=ROOT,
         env=environment,
         check=True,

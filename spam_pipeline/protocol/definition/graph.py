@@ -4,6 +4,7 @@ Built once from the stages, the sources and the names of the configuration; ever
 error here. It holds no data and knows no partition.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, Source, Stage
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.limit import Limit
 from spam_pipeline.protocol.foundation.partition import WHOLE
 
 AnyStage = Stage[Any, Any]
@@ -23,6 +25,9 @@ AnyStage = Stage[Any, Any]
 Configuration = Mapping[str, Any]
 """Settings that stages may take as parameters, by name."""
 
+
+Expected = Mapping[str, Mapping[str, tuple[Limit, ...]]]
+"""What is expected of the versions of a stage, by stage and consumer."""
 
 _Value = TypeVar("_Value")
 
@@ -112,9 +117,14 @@ class StageGraph:
             if stage.name in consumer.inputs and consumer.inputs[stage.name].partitions.side_part is None
         }
 
-    def expected(self) -> set[str]:
-        """The stages of whose versions some consumer expects something."""
-        return {name for stage in self.stages.values() for name, reads in stage.inputs.items() if reads.expectations}
+    def expected(self) -> Expected:
+        """What consumers expect of the stages of which any expects something."""
+        found: dict[str, dict[str, tuple[Limit, ...]]] = defaultdict(dict)
+        for consumer in self.stages.values():
+            for name, reads in consumer.inputs.items():
+                if reads.expectations:
+                    found[name][consumer.name] = reads.expectations
+        return dict(found)
 
     def delivered(self, stage: AnyStage) -> str | None:
         """The recipe that a stage's target holds, if it has a target that holds anything."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import polars as pl
-from scipy.special import bdtrc  # type: ignore[import-untyped]  # it ships no types
+import scipy  # type: ignore[import-untyped]  # it ships no types, and loads scipy.special when that is used
 
 from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract, column_types
 from spam_pipeline.protocol.definition.reads import Reads
@@ -103,7 +103,11 @@ def _rejected(contract: type[Contract], version: Version) -> Iterator[Finding]:
     tolerated = contract.tolerated_rejected_share
     rejected = sum(part.rows for part in version.side_parts)
     records = rejected + version.rows
-    if tolerated is None or not rejected or float(bdtrc(rejected - 1, records, tolerated)) >= _MAY_BE_CHANCE:
+    if (
+        tolerated is None
+        or not rejected
+        or float(scipy.special.bdtrc(rejected - 1, records, tolerated)) >= _MAY_BE_CHANCE
+    ):
         return
     share = rejected / records
     seen = f"{share:.2%} ({rejected:,} of {records:,})"

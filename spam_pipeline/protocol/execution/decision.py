@@ -15,8 +15,8 @@ from spam_pipeline.protocol.foundation.errors import AlreadyDecided, PipelineErr
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger.records import Audit, Decision, DecisionKind, Trigger, Verdict, Version
 
-ONLY_ACCEPTED_TOGETHER = "alike goes with accept: reject one version at a time"
-"""What is said to whoever wants to reject alike."""
+ONLY_ACCEPTED_TOGETHER = "all matching versions can only be accepted: reject one version at a time"
+"""The answer to rejecting all matching versions."""
 
 _LONGEST_NAME, _LONGEST_REASON = 100, 2000
 

@@ -4,14 +4,15 @@ Who is told of it, and how, is up to the orchestrator and the command line; how 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.planning.partition_status import RequiredAction, Snapshot, State
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
 
-class Quarantined(NamedTuple):
+@dataclass(frozen=True)
+class Quarantined:
     """A refused version, and a mark of the circumstances of its audit, which changes when it is refused once more."""
 
     recipe: str

@@ -216,7 +216,7 @@ def test_there_is_nothing_to_accept_in_a_version_that_passed_nor_to_reject_in_on
 
 def test_nothing_is_rejected_alike(refused: Engine) -> None:
     published = refused.reader.version("received_numbers", DAY).recipe
-    with pytest.raises(WrongDecision, match="alike goes with accept: reject one version at a time"):
+    with pytest.raises(WrongDecision, match="all matching versions can only be accepted: reject one version at a time"):
         decide_all_matching(refused, published, DecisionKind.REJECT, "eve", "it is wrong")
     assert refused.ledger.all_decisions(PRODUCTION) == []
 

@@ -1,0 +1,99 @@
+"""Printing what is stale, what would run, and what a convergence did."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import typer
+
+from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
+from spam_pipeline.protocol.operating import Converged, Planned, grouped
+
+
+def print_convergence(stages: Sequence[str] | None, *, as_json: bool) -> None:
+    """Converge, print what that did, and exit with the status that says whether everything is up to date."""
+    pipeline = Pipeline()
+    pipeline.graph.find(stages or ())  # a wrong name fails before anything starts
+    try:
+        with progress() as on_progress:
+            done = converge_and_report(pipeline, stages, on_progress)
+    except InstanceNotUpdated as problem:
+        _print_converged(problem.done, as_json=as_json)
+        raise
+    _print_converged(done, as_json=as_json)
+    if not done.converged:
+        raise typer.Exit(FAILED)
+    if done.held:
+        raise typer.Exit(HELD)
+
+
+def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
+    """Print the partitions of each stage, counted by state."""
+    found = Pipeline().status(stages)
+    converged = not any(counts["stale"] or counts["missing"] for counts in found.values())
+    if as_json:
+        print_json({"converged": converged, "stages": found})
+        return
+    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
+    print_table(("stage", "fresh", "stale", "held", "missing"), rows)
+    out.print("converged" if converged else "not converged: run spam-pipeline converge")
+
+
+def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
+    """Print what converging would run: as JSON partition by partition, as a table grouped by cause."""
+    pipeline = Pipeline()
+    found = pipeline.plan(stages)
+    if as_json:
+        print_json([_planned_to_json(item) for item in found])
+        return
+    rows = [
+        (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
+        for group in grouped(found, pipeline.engine.ledger.seconds_by_stage())
+    ]
+    print_table(("stage", "partitions", "range", "action", "cause", "estimated time"), rows)
+    out.print(_summary(found))
+
+
+def _print_converged(done: Converged, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_converged_to_json(done))
+        return
+    audited = f", audited {done.audited}" if done.audited else ""
+    out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
+    for line in done.held:
+        out.print(f"held: {line}")
+    if done.held:
+        out.print("to see the evidence: spam-pipeline diff STAGE PARTITION; to override: spam-pipeline decide")
+    for item in done.failed:
+        err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
+
+
+def _converged_to_json(done: Converged) -> dict[str, object]:
+    return {
+        "converged": done.converged,
+        "computed": done.computed,
+        "reused": done.reused,
+        "audited": done.audited,
+        "held": list(done.held),
+        "failed": [{"stage": item.stage, "partition": item.partition, "error": item.error} for item in done.failed],
+        "seconds": done.seconds,
+    }
+
+
+def _planned_to_json(item: Planned) -> dict[str, str]:
+    return {"stage": item.stage, "partition": item.partition, "cause": str(item.cause), "action": item.action.value}
+
+
+def _summary(found: Sequence[Planned]) -> str:
+    if not found:
+        return "nothing to do: everything is fresh or held"
+    counts = Counter(item.action.value for item in found)
+    is_certain = all(item.cause.is_certain for item in found)
+    downstream = "" if is_certain else "; a downstream partition only runs if its inputs do change"
+    return f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}{downstream}"
+
+
+def _duration(seconds: float) -> str:
+    return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"

@@ -1,0 +1,84 @@
+"""Printing the versions of a partition, and how two of them compare."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from spam_pipeline.command_line.terminal import out, print_json, print_table
+from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.pages.comparison_page import page_of
+from spam_pipeline.protocol import WHOLE, Version
+from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.operating import (
+    NEWEST,
+    PUBLISHED,
+    Audit,
+    comparison_lines,
+    comparison_to_json,
+    finding_lines,
+    finding_to_json,
+)
+
+_SHORTENED = 19
+
+
+def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
+    """Print every version of a partition, with its fingerprint and the findings of its audit."""
+    pipeline = Pipeline()
+    found = pipeline.versions(stage, partition or WHOLE)
+    published = pipeline.published_at(found)
+    described = [_version_to_json(version, audit, published.get(version.id)) for version, audit in found]
+    if as_json:
+        print_json(described)
+        return
+    columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
+    print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
+    for version, audit in found:
+        out.print(f"{version.recipe[:_SHORTENED]} fingerprint: {numbers(version.fingerprint)}")
+        for line in (line for finding in audit.findings for line in finding_lines(finding)):
+            out.print(f"  {line}")
+
+
+def print_comparison(  # noqa: PLR0913 - one parameter per argument and option of the command
+    stage: str, partition: str | None, old: str | None, new: str | None, html: Path | None, *, as_json: bool
+) -> None:
+    """Compare two versions of a partition or a range, or all that an environment publishes with another one."""
+    pipeline = Pipeline()
+    is_environment = stage not in pipeline.graph.stages and partition is None
+    compared = (
+        pipeline.diff_environment(stage)
+        if is_environment
+        else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
+    )
+    if html:
+        html.write_text(page_of(compared), encoding="utf-8")
+    if as_json:
+        found = [comparison_to_json(item) for item in compared]
+        print_json(found if is_environment else found[0])
+        return
+    for item in compared:
+        for line in comparison_lines(item):
+            out.print(line, soft_wrap=True)
+    if not compared:
+        out.print(f"{pipeline.settings.environment} publishes the same as {stage}")
+
+
+def _version_to_json(version: Version, audit: Audit, published_at: datetime | None) -> dict[str, Any]:
+    return {
+        "recipe": version.recipe,
+        "content": version.content,
+        "code_version": version.code_version,
+        "rows": version.rows,
+        "rows_read": version.rows_read,
+        "bytes": version.bytes,
+        "fingerprint": numbers(version.fingerprint),
+        "audit": audit.verdict.value,
+        "findings": [f"{finding.severity.value}: {finding}" for finding in audit.findings],
+        "evidence": [finding_to_json(finding) for finding in audit.findings if finding.evidence],
+        "inputs": [
+            {"from": item.upstream, "partition": item.partition, "part": item.part, "content": item.content}
+            for item in version.inputs
+        ],
+        "computed_at": version.computed_at.isoformat(),
+        "published_at": published_at.isoformat() if published_at else None,
+    }

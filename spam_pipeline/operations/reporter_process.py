@@ -1,0 +1,16 @@
+"""The process beside a convergence that reports to the Dagster instance. Nothing else belongs here.
+
+Run as a program: that keeps the orchestrator, which is slow to load, out of the process that converges, and lets the import
+contracts see that this one module of the room reaches it.
+"""
+
+
+def main() -> None:
+    """Report what the convergence publishes, until it ends."""
+    from spam_pipeline.orchestration.event_reporting import report_from_standard_input  # noqa: PLC0415 - see above
+
+    report_from_standard_input()
+
+
+if __name__ == "__main__":
+    main()
