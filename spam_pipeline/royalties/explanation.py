@@ -97,7 +97,7 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
         changes=changes,
     )
     if found.pools.is_empty() and found.balances.is_empty() and found.tracks.is_empty():
-        raise NotPublished(f"nothing was heard or is owed of a payee {payee_id!r} in {month}")
+        raise NotPublished(f"payee {payee_id!r} has no plays and no balance in {month}")
     _check_pools(statement, evidence.statement)
     _check_usage(statement, found.tracks, is_user_centric=is_user_centric)
     _check_lines(found)
@@ -185,7 +185,7 @@ def _check_balances(found: Explanation, again: pl.DataFrame) -> None:
     """Check payments against their inputs, and payout and adjustments against the payee's lines."""
     if not found.balances.equals(again):
         raise DoesNotAddUp(
-            f"payments: published are {found.balances.rows()}, what they were made of gives {again.rows()}"
+            f"payments: published as {found.balances.rows()}, recomputed from their inputs as {again.rows()}"
         )
     to_payee, amount = pl.col("line") == PAYOUT, "issued_minor" if found.is_issued else "amount_minor"
     lines = found.pools.filter(to_payee).group_by("currency").agg(payouts=pl.col(amount).sum())

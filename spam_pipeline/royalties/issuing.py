@@ -71,13 +71,13 @@ def require_may_issue(month: str, facts: IssuingFacts) -> None:
     _require_turn(month, facts)
     if days_before(facts.landed_until, SETTLED_AFTER_DAYS) < last_day_of(month):
         raise NotIssued(
-            f"{month} is not over: what has landed reaches to {facts.landed_until}, "
-            f"and has to reach {SETTLED_AFTER_DAYS} days past its last day"
+            f"{month} is not over: plays have landed up to {facts.landed_until}, "
+            f"and are expected up to {SETTLED_AFTER_DAYS} days past its last day"
         )
     if facts.unsettled:
         more = len(facts.unsettled) - _MOST_NAMED
         named = ", ".join(facts.unsettled[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        raise NotIssued(f"{month} is not settled: {named}; converge, and decide about what is held")
+        raise NotIssued(f"{month} is not settled: {named}; converge, and decide about held partitions")
     if not facts.has_pool:  # nothing would be paid, and the month's money would later come as adjustments
         raise NotIssued(f"{month} has no pool: no revenue has landed for it")
 
@@ -87,8 +87,8 @@ def _require_turn(month: str, facts: IssuingFacts) -> None:
     if documents or month in facts.issued:
         lies = f"as {documents[0]}" if documents else "and its document is gone: restore it"
         raise NotIssued(
-            f"{month} is issued already, {lies}; what changes about it afterwards is in royalty_adjustments, and the next month "
-            "that is issued settles it"
+            f"{month} is issued already, {lies}; later changes are in royalty_adjustments and are settled by the next month "
+            "that is issued"
         )
     if month not in facts.stated:
         raise NotIssued(f"{month} has no statement that is published: there is nothing to issue")
@@ -96,4 +96,4 @@ def _require_turn(month: str, facts: IssuingFacts) -> None:
         if not facts.documents.get(earlier):
             raise NotIssued(f"{earlier} comes first: it has a statement, and is not issued")
         if earlier not in facts.issued:
-            raise NotIssued(f"{earlier} was issued, and what follows from that is not published yet: converge first")
+            raise NotIssued(f"{earlier} was issued, but its issued statement is not published yet: converge first")
