@@ -27,7 +27,8 @@ from spam_pipeline.reporting.targets import reaching
 
 _STATE = "delivered.json"
 _UNFINISHED = ""
-"""The recipe in the state file while pages are replaced, so that an interrupted delivery never passes for the one before."""
+"""The recipe in the state file while pages are replaced. Without it a delivery that was killed passed for the one before, and
+after a revert its pages stayed for ever."""
 
 _REPORTS = "reports"
 _PLACE = re.compile(r"index\.html|\d{4}-\d{2}\.html|\d{4}-\d{2}/[A-Za-z0-9-]+-[0-9a-f]{16}\.html")
@@ -79,7 +80,7 @@ def deliver(target: str, version: Version, reader: Publications) -> None:
 
 @dataclass
 class _Edition:
-    """A version of `report_pages` with its pages and origins; look-ups are cached."""
+    """A version of `report_pages` with its pages and root causes; look-ups are cached."""
 
     version: Version
     reader: Publications

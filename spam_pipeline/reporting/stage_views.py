@@ -90,8 +90,8 @@ def store_history(database: duckdb.DuckDBPyConnection, history: pl.DataFrame) ->
 
     The macro takes a time, or a date, which means its end in UTC. Files older than a column have nulls in it.
     """
-    # Each macro binds every past file of its stage: 7.7 s per delivery with 100,000 of them.
     _store(database, "_pipeline.history", _HISTORY_TYPES, history)
+    # A macro binds every past file of its stage when it is created: 7.7 s per delivery with 100,000 of them.
     for stage in published_stages(history):
         macro = f"{identifier(stage.context)}.{identifier(f'{stage.name}_as_of')}"
         database.execute(f"CREATE MACRO {macro}(moment) AS TABLE {_rows_as_of(stage)}")

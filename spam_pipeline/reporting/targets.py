@@ -1,4 +1,4 @@
-"""Targets in a file system: a failure of one concerns its own delivery only, and stops nothing else."""
+"""Targets in a file system: a failure of one concerns its own delivery only; a broken target once stopped all convergence."""
 
 import sqlite3
 from collections.abc import Iterator

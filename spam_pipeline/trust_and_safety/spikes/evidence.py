@@ -1,7 +1,8 @@
 """Evidence about the most suspicious tracks of a day: their listeners, places and hours, compared with other plays.
 
 Counts and effective numbers only, one row per track, small enough to be kept with a version. They are interpreted in
-`clues`. The contract of classified plays measures this, so nothing of `contracts` can be imported here.
+`clues`. The contract of classified plays measures this, so nothing of `contracts` can be imported here. It is most of the
+fifth that fingerprints add to the cost of that stage, so the number of tracks is limited.
 """
 
 from typing import Final
