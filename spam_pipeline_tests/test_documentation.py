@@ -34,7 +34,7 @@ from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, o
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
 """Every page by its path."""
 BELIEVED = datetime(2026, 2, 2, tzinfo=UTC)
@@ -404,15 +404,21 @@ def test_the_picture_of_the_readme_has_every_stage_but_those_beside_the_way() ->
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_every_link_leads_to_a_file(page: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", PAGES[page]) if "://" not in link]
-    named = re.findall(r"`((?:docs|spam_pipeline)/[\w./-]+)`", PAGES[page])
+    named = re.findall(r"`((?:docs|spam_pipeline|spam_pipeline_tests)/[\w./-]*)`", PAGES[page])
     wrong = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
     wrong += [name for name in named if not (ROOT / name).exists()]
     assert wrong == []
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
-    linked = set(re.findall(r"\]\(([^)#\s]+)", PAGES["README.md"]))
-    assert set(PAGES) - {"README.md"} <= linked
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, coming = set[str](), ["README.md"]
+    while coming:
+        page = coming.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([^)#\s]+\.md)", PAGES[page])
+        leads_to = {os.path.normpath(Path(page).parent / link) for link in links if "://" not in link}
+        coming += (leads_to & set(PAGES)) - reached
+    assert reached == set(PAGES)
 
 
 def test_every_word_of_the_protocol_is_a_word_of_its_code() -> None:

@@ -195,7 +195,7 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
 ) -> None:
     """Accept a quarantined version or reject a published one; what follows from it converges by itself."""
     if all_matching and action is not DecisionKind.ACCEPT:
-        raise typer.BadParameter(ONLY_ACCEPTED_TOGETHER, param_hint="--alike")
+        raise typer.BadParameter(ONLY_ACCEPTED_TOGETHER, param_hint="--all-matching")
     decided = Pipeline().decide(action, version, by=by, reason=reason, all_matching=all_matching)
     if as_json:
         print_json([_decision(item) for item in decided] if all_matching else _decision(decided[0]))

@@ -24,7 +24,7 @@ _ASKED = {
     "version": dg.Field(str, description="the version's recipe or the first 16 digits of it, as its checks show it"),
     "by": dg.Field(str, description="who decides: a name that others know"),
     "reason": dg.Field(str, description="why, in words for whoever asks later; kept in the ledger for ever"),
-    "alike": dg.Field(
+    "all_matching": dg.Field(
         bool, default_value=False, description="accept as well what the same code made and is quarantined for the same"
     ),
 }
@@ -46,7 +46,7 @@ def decide_about_version(context: dg.OpExecutionContext) -> None:
     asked: dict[str, Any] = context.op_config
     try:
         words = (asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
-        decided, *others = decide_all_matching(engine, *words) if asked["alike"] else [decide(engine, *words)]
+        decided, *others = decide_all_matching(engine, *words) if asked["all_matching"] else [decide(engine, *words)]
     except PipelineError as problem:
         raise dg.Failure(str(problem), allow_retries=False) from problem
     _report(context.instance, engine, decided)

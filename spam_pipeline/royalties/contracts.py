@@ -237,7 +237,7 @@ class StatementBasis(Contract):
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
         """Number of rows by ground."""
-        return {"grounds": Spread(pl.col("ground"), drift=None)}
+        return {"basis": Spread(pl.col("ground"), drift=None)}
 
 
 class IssuedStatements(_Lines):

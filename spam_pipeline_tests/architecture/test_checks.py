@@ -23,11 +23,3 @@ TOOLS = Path(sys.executable).parent
 def test_the_tree_passes(command: tuple[str, ...]) -> None:
     done = subprocess.run([TOOLS / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_continuous_integration_runs_the_test_command_of_the_readme() -> None:
-    commands = [
-        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("python3.11 ")
-    ]
-    assert len(commands) == 2, "README has exactly two commands that set everything up"
-    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

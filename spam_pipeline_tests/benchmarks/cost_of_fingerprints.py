@@ -63,7 +63,7 @@ def costs(pipeline: Pipeline) -> dict[str, Cost]:
         graph=pipeline.graph,
         ledger=engine.ledger,
         reader=engine.reader,
-        store=engine.store,
+        store=engine.stores[0],
         private_store=Store(settings.rejected, settings.cache / "rejected"),
         landing=pipeline.landing_zone,
     )

@@ -135,10 +135,12 @@ class PlainDagster:
 
 
 def _dependencies(hand: Hand, stage: AnyStage) -> Iterator[dg.AssetDep]:
-    for name, selection in stage.selections.items():
+    for name, reads in stage.inputs.items():
         for upstream in (name,) if name in hand.graph.sources else hand.graph.upstreams_of(stage, name):
             partitions = (hand.graph.sources.get(upstream) or hand.graph.stages[upstream]).partitions
-            yield dg.AssetDep(upstream, partition_mapping=partition_mapping(selection, partitions, stage.partitions))
+            yield dg.AssetDep(
+                upstream, partition_mapping=partition_mapping(reads.partitions, partitions, stage.partitions)
+            )
 
 
 def _grid(stage: AnyStage, hand: Hand) -> dg.PartitionsDefinition[str] | None:

@@ -83,11 +83,11 @@ class Hand:
 
     def _read(self, stage: AnyStage, partition: str, values: Mapping[Place, Value]) -> Read:
         found: dict[str, list[tuple[str, Key]]] = {}
-        for parameter, selection in stage.selections.items():
+        for parameter, reads in stage.inputs.items():
             found[parameter] = []
             for upstream in self.graph.upstreams_of(stage, parameter):
-                offered = _offered(self.graph.stages[upstream], selection.side_part, values)
-                found[parameter] += [(upstream, key) for key in selection.keys(partition, offered)]
+                offered = _offered(self.graph.stages[upstream], reads.partitions.side_part, values)
+                found[parameter] += [(upstream, key) for key in reads.partitions.keys(partition, offered)]
         return found
 
     def _provenance(self, stage: AnyStage, partition: str, read: Read, values: Mapping[Place, Value]) -> str:
@@ -108,7 +108,7 @@ class Hand:
         for name in stage.parameters:
             if name == OWN_PARTITION:
                 arguments[name] = partition
-            elif isinstance(stage.selections.get(name), EveryStage):
+            elif name in stage.inputs and isinstance(stage.inputs[name].partitions, EveryStage):
                 arguments[name] = self._catalogue(read[name], values)
             elif name not in arguments:
                 arguments[name] = self._loaded(stage, name, read[name], values)
@@ -128,7 +128,7 @@ class Hand:
     def _loaded(
         self, stage: AnyStage, name: str, keys: Sequence[tuple[str, Key]], values: Mapping[Place, Value]
     ) -> Any:
-        upstream, side_part = self.graph.stages[name], stage.selections[name].side_part
+        upstream, side_part = self.graph.stages[name], stage.inputs[name].partitions.side_part
         found = [data for _, (partition, part) in keys for data in values[name, partition][part]]
         if isinstance(upstream.contract, ArtifactContract):
             return found[0]

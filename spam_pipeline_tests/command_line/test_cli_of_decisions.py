@@ -84,7 +84,7 @@ def test_a_decision_without_all_it_needs_is_wrong_usage(
 
 
 def test_only_what_is_accepted_is_accepted_alike(spam_pipeline: CommandLine, converged_home: Path) -> None:
-    ended = spam_pipeline("decide", "reject", recipe(converged_home), *WHO, "--alike", home=converged_home)
+    ended = spam_pipeline("decide", "reject", recipe(converged_home), *WHO, "--all-matching", home=converged_home)
     assert "alike goes with accept: reject one version at a time" in wrong_usage(ended)
 
 

@@ -4,7 +4,7 @@ import polars as pl
 
 from spam_pipeline.ingestion.assets import STAGES, plays, received_plays, rejected, rejected_reference, tracks
 from spam_pipeline.ingestion.contracts import Plays, Rejected
-from spam_pipeline.protocol import code_version
+from spam_pipeline.protocol import code_version_of
 from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns
 from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, START, landed
 
@@ -13,7 +13,7 @@ def test_stages_belong_to_ingestion_and_say_what_they_are() -> None:
     for stage in STAGES:
         assert (stage.context, stage.owner) == ("ingestion", "team:ingestion")
         assert stage.description
-        assert code_version(stage.function, libraries=stage.libraries).digest
+        assert code_version_of(stage.function, libraries=stage.libraries).digest
 
 
 def test_a_file_that_was_delivered_twice_gives_each_play_once(tmp_path: Path) -> None:

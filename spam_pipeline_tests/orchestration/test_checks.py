@@ -53,11 +53,11 @@ def outcomes(result: dg.ExecuteInProcessResult) -> set[tuple[str, str | None, bo
 
 def recorded(engine: Engine, home: Path) -> tuple[int, ...]:
     """How many rows the ledger has of what computing, auditing and publishing leave."""
-    engine = sa.create_engine(f"sqlite:///{home / 'ledger.db'}")
-    with engine.connect() as connection:
+    database = sa.create_engine(f"sqlite:///{home / 'ledger.db'}")
+    with database.connect() as connection:
         tables = ("versions", "attempts", "audits", "publications", "fingerprints")
         counts = [connection.scalar(sa.text(f"select count(*) from {name}")) for name in tables]  # noqa: S608 - our own names
-    engine.dispose()
+    database.dispose()
     assert engine.environment
     return tuple(int(count or 0) for count in counts)
 

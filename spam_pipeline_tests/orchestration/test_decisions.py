@@ -61,7 +61,13 @@ def test_what_is_quarantined_for_the_same_is_accepted_together_when_that_is_aske
     land(home, DAY, "late", f"{DAY} 6000")
     engine.observe()
     converge(engine)
-    entered = {"action": "accept", "version": newest(engine, HUGE), "by": "anna", "reason": REASON, "alike": True}
+    entered = {
+        "action": "accept",
+        "version": newest(engine, HUGE),
+        "by": "anna",
+        "reason": REASON,
+        "all_matching": True,
+    }
     job = toy_location(engine).resolve_job_def("decide")
     assert job.execute_in_process(run_config=entered, instance=instance).success
     published = engine.ledger.published(PRODUCTION, ["numbers"])["numbers"]
@@ -69,7 +75,7 @@ def test_what_is_quarantined_for_the_same_is_accepted_together_when_that_is_aske
 
 
 def test_nothing_is_rejected_alike(engine: Engine, instance: dg.DagsterInstance) -> None:
-    entered = {"action": "reject", "version": newest(engine, DAY), "by": "anna", "reason": REASON, "alike": True}
+    entered = {"action": "reject", "version": newest(engine, DAY), "by": "anna", "reason": REASON, "all_matching": True}
     job = toy_location(engine).resolve_job_def("decide")
     result = job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False)
     assert "alike goes with accept" in failure(result)

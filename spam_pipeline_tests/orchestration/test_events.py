@@ -11,7 +11,7 @@ import pytest
 from spam_pipeline.orchestration import events
 from spam_pipeline.orchestration.evaluations import expected_of
 from spam_pipeline.orchestration.events import EventReporter
-from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge, run_partition
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, start_run, told
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 
@@ -123,7 +123,7 @@ def test_what_a_run_published_before_it_was_killed_is_told_in_that_run(
     instance: dg.DagsterInstance, landed: Engine
 ) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
-    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
+    run_partition(landed, "received_numbers", "2026-01-01", run.run_id)
     instance.report_run_failed(run)
     assert report(instance, landed) == 1
     assert runs_that_told(instance, "received_numbers", "2026-01-01") == [run.run_id]
@@ -132,8 +132,8 @@ def test_what_a_run_published_before_it_was_killed_is_told_in_that_run(
 
 def test_a_run_that_is_about_to_tell_is_waited_for(instance: dg.DagsterInstance, landed: Engine) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
-    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
-    landed.run_partition("numbers", "2026-01-01")
+    run_partition(landed, "received_numbers", "2026-01-01", run.run_id)
+    run_partition(landed, "numbers", "2026-01-01")
     assert report(instance, landed) == 0, "nor is what comes after it, so that nothing is passed over"
     instance.report_run_failed(run)
     assert report(instance, landed) == 2
@@ -143,7 +143,7 @@ def test_a_run_that_hangs_is_not_waited_for_for_ever(
     instance: dg.DagsterInstance, landed: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start_run(landed, instance, "received_numbers", "2026-01-01")
-    landed.run_partition("received_numbers", "2026-01-01", run.run_id)
+    run_partition(landed, "received_numbers", "2026-01-01", run.run_id)
     monkeypatch.setattr(events, "_OWN_EVENT_SECONDS", 0)
     assert report(instance, landed) == 1
 

@@ -70,7 +70,11 @@ def watched(*, broken: bool = False) -> tuple[AnyStage, ...]:
     found: dict[str, AnyStage] = {
         "numbers": replace(lucky, contract=WatchedNumbers, **({"function": broken_numbers} if broken else {})),
         "two_day_total": replace(
-            total_stage, inputs={"numbers": Reads(TrailingDays(2), expectations=(Limit("total", at_least=ENOUGH),))}
+            total_stage,
+            inputs={
+                **total_stage.inputs,
+                "numbers": Reads(TrailingDays(2), expectations=(Limit("total", at_least=ENOUGH),)),
+            },
         ),
     }
     return tuple(found.get(stage.name, stage) for stage in STAGES)

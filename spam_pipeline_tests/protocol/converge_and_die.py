@@ -13,6 +13,7 @@ from typing import Any
 
 from spam_pipeline.protocol.execution.convergence import converge
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline_tests.protocol.toy_pipeline import toy_engine
 
@@ -34,7 +35,7 @@ def dying(effect: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-for owner, names in ((Store, ["put"]), (Ledger, ["record", "record_observations", "record_shard", "publish"])):
+for owner, names in ((Store, ["put"]), (Ledger, ["record", "publish"]), (ObservationLog, ["record", "record_shard"])):
     for name in names:
         setattr(owner, name, dying(getattr(owner, name)))
 

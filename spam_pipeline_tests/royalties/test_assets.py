@@ -19,7 +19,7 @@ from spam_pipeline.royalties.assets import (
     statement_basis,
 )
 from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays
-from spam_pipeline_tests.contract_helpers import as_declared, needless_columns, numbers_of
+from spam_pipeline_tests.contract_helpers import as_declared, needless_columns, numbers_of, with_columns_declared
 from spam_pipeline_tests.royalties.books import Books
 from spam_pipeline_tests.royalties.months import Heard, Right, month
 
@@ -100,7 +100,7 @@ def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any) ->
 def test_money_is_made_of_declared_columns_alone() -> None:
     whole = {"royalty_usage", "statement_basis", "issued_payments", "issued_basis"}
     for stage in COMPUTED:
-        assert stage.selections.keys() - whole <= stage.reads.keys()
+        assert stage.inputs.keys() - whole <= with_columns_declared(stage)
 
 
 def test_what_was_issued_is_read_from_its_document_alone() -> None:
@@ -119,7 +119,7 @@ def test_what_was_issued_is_read_from_its_document_alone() -> None:
     ids=["no plays", "an ordinary day", "doubt about one large account", "doubt about many plays", "no opinion at all"],
 )
 def test_royalties_wait_while_the_verdicts_leave_much_of_a_day_open(classes: dict[str, int], *, is_held: bool) -> None:
-    (limit,) = royalty_usage.expectations["classified_plays"]
+    (limit,) = royalty_usage.inputs["classified_plays"].expectations
     assert limit.at_most == MOST_UNKNOWN
     assert bool(breaches([limit], numbers_of(ClassifiedPlays, classified(classes)))) is is_held
 

@@ -12,7 +12,6 @@ from spam_pipeline.protocol import (
     PartsUpToMonth,
     SamePartition,
     TrailingDays,
-    code_version,
 )
 from spam_pipeline.trust_and_safety.assets import (
     STAGES,
@@ -23,7 +22,13 @@ from spam_pipeline.trust_and_safety.assets import (
     spam_model,
 )
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK
-from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns
+from spam_pipeline_tests.contract_helpers import (
+    as_declared,
+    findings_about,
+    needless_columns,
+    partitions_read,
+    with_columns_declared,
+)
 from spam_pipeline_tests.trust_and_safety.play_generator import FACTS, bot_farm, day, farm_incident, organic, together
 
 FRAMES = tuple(stage for stage in STAGES if stage is not spam_model)
@@ -69,7 +74,7 @@ def test_the_stages_run_after_one_another_as_plain_functions(known: dict[str, An
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, known: dict[str, Any]) -> None:
     inputs = given_to(stage, known)
     references = {"plays", "incidents", "tracks", "accounts", "revenue"}
-    assert references & inputs.keys() == references & stage.reads.keys()
+    assert references & inputs.keys() == references & with_columns_declared(stage)
     assert_frame_equal(stage(**as_declared(stage, inputs)).collect(), known[stage.name].collect(), check_exact=True)
     assert needless_columns(stage, inputs) == []
 
@@ -83,7 +88,7 @@ def test_the_same_inputs_give_the_same_rows(known: dict[str, Any]) -> None:
 
 
 def test_the_stages_read_what_their_consumers_were_told() -> None:
-    read = {stage.name: dict(stage.selections) for stage in STAGES}
+    read = {stage.name: partitions_read(stage) for stage in STAGES}
     same, alike, week = SamePartition(), PartForPartition(), TrailingDays(7)
     assert read == {
         "entity_facts": {"plays": same, "tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
@@ -100,7 +105,7 @@ def test_the_stages_read_what_their_consumers_were_told() -> None:
 
 
 def test_verdicts_are_stale_when_the_policy_a_signals_scale_or_the_way_of_scoring_changes() -> None:
-    reached = code_version(classified_plays.function).definitions
+    reached = code_version_of(classified_plays.function).definitions
     package = "spam_pipeline.trust_and_safety"
     assert {
         f"{package}.attack_types.SIGNATURES",
@@ -113,9 +118,9 @@ def test_verdicts_are_stale_when_the_policy_a_signals_scale_or_the_way_of_scorin
 
 def test_another_way_of_learning_makes_the_model_stale_and_no_signals_or_examples() -> None:
     learns = {"spam_pipeline.trust_and_safety.model.fitted", "spam_pipeline.trust_and_safety.training.learned"}
-    assert learns <= code_version(spam_model.function).definitions.keys()
+    assert learns <= code_version_of(spam_model.function).definitions.keys()
     for stage in (entity_facts, play_signals, labelled_examples, classified_plays):
-        assert not learns & code_version(stage.function).definitions.keys()
+        assert not learns & code_version_of(stage.function).definitions.keys()
 
 
 def test_every_stage_is_owned_by_trust_and_safety_and_says_what_it_is() -> None:

@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Accounts, Tracks
-from spam_pipeline.protocol import code_version, column_types
+from spam_pipeline.protocol import code_version_of, column_types
 from spam_pipeline.trust_and_safety.assets import entity_facts
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, USER_AGENT, EntityFacts
 from spam_pipeline.trust_and_safety.facts import facts_of_day, most_played_user_agents
-from spam_pipeline_tests.contract_helpers import as_declared, findings_about, needless_columns, numbers_of
+from spam_pipeline_tests.contract_helpers import (
+    as_declared,
+    findings_about,
+    needless_columns,
+    numbers_of,
+    with_columns_declared,
+)
 from spam_pipeline_tests.trust_and_safety.play_generator import moment, plays_of
 
 Row = dict[str, Any]
@@ -131,13 +137,13 @@ def test_the_order_of_the_inputs_does_not_matter(
 
 def test_the_stage_reads_the_columns_that_it_declares_and_no_others() -> None:
     inputs = {"plays": plays((1, 1, 1)), "tracks": tracks(1), "accounts": accounts(1)}
-    assert entity_facts.reads.keys() == inputs.keys()
+    assert with_columns_declared(entity_facts) == inputs.keys()
     given_columns = entity_facts(**as_declared(entity_facts, inputs))
     assert_frame_equal(given_columns.collect(), entity_facts(**inputs).collect(), check_exact=True)
     assert needless_columns(entity_facts, inputs) == []
 
 
 def test_facts_are_stale_when_the_rules_about_user_agents_change() -> None:
-    version = code_version(entity_facts.function, libraries=entity_facts.libraries)
+    version = code_version_of(entity_facts.function, libraries=entity_facts.libraries)
     assert "spam_pipeline.trust_and_safety.user_agents.described" in version.definitions
     assert {"crawler-user-agents", "ua-parser", "ua-parser-builtins"} <= version.libraries.keys()

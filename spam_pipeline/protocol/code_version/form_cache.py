@@ -29,21 +29,21 @@ def kept_module(name: str, path: Path, source: str) -> Module:
     also why several processes may write the same file at once.
     """
     place = Path(cache_from_source(path)).with_suffix(".forms")
-    made_from = digest((sys.version, _rules(), name, str(path), source))
+    source_digest = digest((sys.version, _rules(), name, str(path), source))
     with suppress(OSError, ValueError):
         seal, _, text = place.read_text(encoding="utf-8").partition("\n")
-        if seal == _seal(made_from, text):
+        if seal == _seal(source_digest, text):
             return _MODULE.validate_json(text)
     module = read_module(name, path, source)
     text = _MODULE.dump_json(module).decode()
     with suppress(OSError):
         place.parent.mkdir(exist_ok=True)
-        place.write_text(f"{_seal(made_from, text)}\n{text}", encoding="utf-8")
+        place.write_text(f"{_seal(source_digest, text)}\n{text}", encoding="utf-8")
     return module
 
 
-def _seal(made_from: str, text: str) -> str:
-    return hashlib.sha256(f"{made_from}\n{text}".encode()).hexdigest()
+def _seal(source_digest: str, text: str) -> str:
+    return hashlib.sha256(f"{source_digest}\n{text}".encode()).hexdigest()
 
 
 @cache

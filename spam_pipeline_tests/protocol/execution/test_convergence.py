@@ -20,6 +20,7 @@ from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.outcome import ActionTaken
+from spam_pipeline.protocol.execution.running import run as run_one
 from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
 from spam_pipeline.protocol.ledger.records import PRODUCTION
@@ -207,7 +208,7 @@ def test_what_others_observe_meanwhile_does_not_disturb_a_run(home: Path) -> Non
     (home / "landing/2026-01-01/a.txt").touch()
     toy_engine(home).observe()
     with pytest.raises(LandingChanged):
-        run(engine, report, status)
+        run_one(engine, report, status)
     assert run_partition(engine, "received_numbers", "2026-01-01").action is ActionTaken.COMPUTED
 
 
@@ -248,13 +249,13 @@ def test_whoever_delivers_late_delivers_what_is_read_by_then(home: Path) -> None
     slow = toy_engine(home)
     run(slow)
     (home / "board.txt").unlink()
-    report, status = slow.status("board", "all")
+    report, status = slow.planner.status("board", "all")
     assert status.required_action is RequiredAction.DELIVER
     land(home, "2026-01-02", "late", "2026-01-02 7")
     run(toy_engine(home))
     newest = slow.reader.version("board", "all").recipe
     assert newest != status.recipe
-    assert slow.run(report, status).action is ActionTaken.NOTHING
+    assert run_one(slow, report, status).action is ActionTaken.NOTHING
     assert delivered_recipe(str(home / "board.txt")) == newest
 
 
@@ -365,7 +366,7 @@ def test_a_convergence_killed_at_any_effect_goes_on_where_it_was(home: Path, eff
         version, _ = found
         for part in version.parts:
             for file in part.files:
-                engine.store.verify(file.path)
+                engine.stores[0].verify(file.path)
 
 
 def _converge_in_a_process(home: Path) -> "subprocess.Popen[bytes]":
