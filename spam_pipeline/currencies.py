@@ -1,6 +1,6 @@
-"""Currencies: how many decimals an amount in minor units has when it is written for people and for other companies.
+"""Currencies: amounts in minor units written with the decimals of their currency, for people and other companies.
 
-The pipeline itself computes in whole minor units and never divides them; only text that leaves it does.
+The pipeline computes in whole minor units; decimals exist only in text that leaves it.
 """
 
 import polars as pl
@@ -13,12 +13,17 @@ OTHER_DIGITS = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-"""Currencies that do not have two decimals: list one of ISO 4217 as published on 2026-01-01. The Unicode CLDR, and what is built
-on it, counts the decimals that are used in shops instead, which differ for a dozen currencies."""
+"""Currencies that do not have two decimals: list one of ISO 4217 as published on 2026-01-01. Unicode CLDR, and libraries built
+on it, have the decimals in everyday use instead, which differ for a dozen currencies."""
 
 
 def as_decimal(amount_minor: pl.Expr, currency: pl.Expr) -> pl.Expr:
-    """A whole amount in minor units as text in the units of its currency: -123456 is `-1234.56` EUR, or `-123456` JPY."""
+    """Write a whole amount in minor units in units of its currency.
+
+    >>> amounts = pl.DataFrame({"minor": [-123456, 123456, 5], "currency": ["EUR", "JPY", "KWD"]})
+    >>> amounts.select(as_decimal(pl.col("minor"), pl.col("currency"))).to_series().to_list()
+    ['-1234.56', '123456', '0.005']
+    """
     digits = currency.replace_strict(OTHER_DIGITS, default=USUAL_DIGITS, return_dtype=pl.UInt32)
     unsigned = amount_minor.abs().cast(pl.String).str.zfill(digits + 1)
     whole, minor = unsigned.str.head(unsigned.str.len_chars() - digits), unsigned.str.tail(digits)
@@ -27,7 +32,11 @@ def as_decimal(amount_minor: pl.Expr, currency: pl.Expr) -> pl.Expr:
 
 
 def as_amount(amount_minor: int, currency: str) -> str:
-    """An amount in minor units for people, in the units of its currency with thousands apart: 123456 is `1,234.56` EUR."""
+    """Write an amount in minor units for people, in units of its currency with thousands separators.
+
+    >>> as_amount(123456, "EUR"), as_amount(123456, "JPY"), as_amount(-5, "KWD")
+    ('1,234.56', '123,456', '-0.005')
+    """
     digits = OTHER_DIGITS.get(currency, USUAL_DIGITS)
     whole, minor = divmod(abs(amount_minor), 10**digits)
     decimals = f".{minor:0{digits}d}" if digits else ""

@@ -1,1 +1,1 @@
-"""Ingestion: landed files become plays and reference data. Operational trouble ends here and reaches no other context."""
+"""Ingestion: landed files become plays and reference data. Malformed input stops here and reaches no other context."""

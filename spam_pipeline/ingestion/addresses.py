@@ -1,6 +1,6 @@
-"""Internet addresses: one spelling per address, and the network that an address belongs to.
+"""Internet addresses: one canonical spelling per address, and the network that an address belongs to.
 
-The common spelling of IPv4 is recognised by vectorised expressions; everything else goes through `ipaddress`, once for each
+The common spelling of IPv4 is recognised by vectorised expressions; everything else goes through `ipaddress`, once per
 distinct value. Nothing is hashed here.
 """
 
@@ -15,9 +15,9 @@ _IPV6_NETWORK_BITS = 48
 
 
 def canonical_addresses(values: pl.Series) -> pl.Series:
-    """One spelling per address: IPv4 as dotted quad, IPv6 compressed in lower case, IPv4-mapped IPv6 as its IPv4.
+    """Spell IPv4 as a dotted quad, IPv6 compressed in lower case, and an IPv4-mapped IPv6 address as its IPv4.
 
-    Null stays null, and what is no address becomes null.
+    Null stays null; text that is not an address becomes null.
     """
     text = pl.col("value")
     known = pl.DataFrame({"value": values}).with_columns(is_ipv4=text.str.contains(_IPV4))
@@ -33,7 +33,11 @@ def canonical_addresses(values: pl.Series) -> pl.Series:
 
 
 def networks_of(addresses: pl.Series) -> pl.Series:
-    """The network of each canonical address: /24 for IPv4, /48 for IPv6. Null stays null."""
+    """Return the network of each canonical address: /24 for IPv4, /48 for IPv6. Null stays null.
+
+    >>> networks_of(pl.Series(["198.51.100.7", "2001:db8:1:2::9", None])).to_list()
+    ['198.51.100.0/24', '2001:db8:1::/48', None]
+    """
     text = pl.col("value")
     known = pl.DataFrame({"value": addresses}).with_columns(is_ipv6=text.str.contains(":", literal=True))
     ipv4 = text.str.strip_chars_end("0123456789") + "0/24"

@@ -1,4 +1,4 @@
-"""The stages of ingestion. Thin: what they compute is in the modules beside, what they promise in `contracts`."""
+"""The stages of ingestion. Thin: their computations are in the modules beside this one, their promises in `contracts`."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -23,7 +23,7 @@ _reference_stage = partial(
     owner=_OWNER,
     libraries=("cryptography", "polars", "polars-hash", "pycountry"),
 )
-"""Declares a stage of one reference file; its rows that break a rule go to a part of their own."""
+"""Declares a stage over one reference file, with a side part for rejected rows."""
 
 
 @stage(
@@ -38,10 +38,10 @@ _reference_stage = partial(
 def received_plays(
     landed_plays: LandedFile, identifier_key: str, start_date: date
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Every play event that arrived on a day and keeps the event's rules, repeated deliveries included.
+    """Valid play events by day of arrival, repeated deliveries included.
 
-    JSON and protobuf are decoded alike, identifiers become keyed hashes, and each event goes to the part of the day on
-    which it happened. A record that breaks a rule costs nobody but itself: it goes to `rejected`.
+    JSON and protobuf are decoded to the same columns, identifiers become keyed hashes, and each event goes to the part of
+    the day on which it happened. A record that breaks a rule goes to `rejected`; the rest of its file is kept.
     """
     return received_batches(landed_plays, identifier_key, start_date)
 
@@ -53,9 +53,9 @@ def received_plays(
     libraries=("polars",),
 )
 def rejected(received_plays: _RejectedRows) -> pl.LazyFrame:
-    """The records of a day's arrivals that were rejected: file, line, field and reason, for whoever runs the sending side.
+    """Rejected records by day of arrival, with file, line, field and reason, for whoever runs the sending side.
 
-    Their bytes are kept apart, because they can name people.
+    Their bytes are kept in a private part, because they can contain personal data.
     """
     return received_plays.sort("file", "line")
 
@@ -69,46 +69,46 @@ def rejected(received_plays: _RejectedRows) -> pl.LazyFrame:
 def plays(
     received_plays: Annotated[pl.LazyFrame, Reads(PartForPartition(), columns=tuple(column_types(contracts.Plays)))],
 ) -> pl.LazyFrame:
-    """The plays of a day, one row each, however often and however late they were delivered: what everybody builds on.
+    """Plays by event day, deduplicated across deliveries: one row per play, the basis of everything downstream.
 
-    Of several deliveries of one event the earliest arrival hour counts.
+    Where an event was delivered several times, the earliest arrival hour counts.
     """
     return distinct_plays(received_plays)
 
 
 @_reference_stage(contract=contracts.Tracks, side_parts=_SIDE_PARTS)
 def tracks(tracks_file: LandedFile, identifier_key: str) -> reference.Parts:
-    """The catalogue of tracks with artist, duration and day of upload, by month of upload."""
+    """Track catalogue with artist, duration and day of upload, by month of upload."""
     return reference.tracks_by_month(tracks_file, identifier_key)
 
 
 @_reference_stage(contract=contracts.Rights, side_parts=_SIDE_PARTS)
 def rights(rights_file: LandedFile) -> reference.Parts:
-    """Who is paid for a track, from when until when, and with which share in parts per million."""
+    """Rights: the payees of each track, their share in parts per million, and the days on which it is valid."""
     return reference.all_rights(rights_file)
 
 
 @_reference_stage(contract=contracts.Agreements, side_parts=_SIDE_PARTS)
 def agreements(agreements_file: LandedFile) -> reference.Parts:
-    """By which rule a payee agreed to be paid, pro-rata or user-centric, and from when, by the month in which that is."""
+    """Payout rule of each payee, pro-rata or user-centric, by the month in which the agreement begins."""
     return reference.agreements_by_month(agreements_file)
 
 
 @_reference_stage(contract=contracts.Accounts, side_parts=_SIDE_PARTS)
 def accounts(accounts_file: LandedFile, identifier_key: str) -> reference.Parts:
-    """Listeners' accounts with country and tier, by month of creation."""
+    """Listener accounts with country and tier, by month of creation."""
     return reference.accounts_by_month(accounts_file, identifier_key)
 
 
 @_reference_stage(contract=contracts.Revenue, side_parts=_SIDE_PARTS)
 def revenue(revenue_file: LandedFile) -> reference.Parts:
-    """Net revenue in minor units of its currency, by month, country and tier: the pools that royalties share out."""
+    """Net revenue in minor units of its currency, by month, country and tier: the royalty pools before the payout share."""
     return reference.revenue_by_month(revenue_file)
 
 
 @_reference_stage(contract=contracts.Incidents, side_parts=_SIDE_PARTS)
 def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Parts:
-    """What experts declared about spam: entities, a window, an attack type and a status, in every event day it touches."""
+    """Incidents declared by experts, by event day: entities, time window, attack type and status."""
     return reference.incidents_by_day(incidents_file, identifier_key)
 
 
@@ -126,7 +126,7 @@ def rejected_reference(  # noqa: PLR0913, PLR0917 - one parameter for every file
     revenue: _RejectedRows,
     incidents: _RejectedRows,
 ) -> pl.LazyFrame:
-    """The rows of the reference files that were rejected: file, line, column and reason, for whoever keeps those files."""
+    """Rejected rows of the reference files, with file, line, column and reason, for whoever maintains those files."""
     return pl.concat([tracks, rights, agreements, accounts, revenue, incidents]).sort("file", "line")
 
 

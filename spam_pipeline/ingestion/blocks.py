@@ -1,6 +1,6 @@
-"""Blocks: a stream of bytes cut at the ends of records, so that each block can be decoded on its own and in parallel.
+"""Blocks: a stream of bytes cut at record boundaries, so that blocks can be decoded independently and in parallel.
 
-Memory is bounded whatever the stream holds. What a record means, and whether it is any good, is not known here.
+Memory is bounded whatever the stream holds. Decoding and validation are elsewhere.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Data = TypeVar("Data", bytes, list[bytes])
 
 @dataclass(frozen=True)
 class Block(Generic[Data]):
-    """Whole records and the 1-based number of the first: lines as their bytes, messages as a list. `size` is in bytes."""
+    """Whole records and the 1-based number of the first: lines as bytes, messages as a list. `size` is in bytes."""
 
     first: int
     data: Data
@@ -31,7 +31,7 @@ class Block(Generic[Data]):
 
 @dataclass(frozen=True)
 class UnreadableTail:
-    """What follows the last readable record of a file, as one record: its number, how it begins, and why it is lost."""
+    """The remainder of a file behind its last readable record, as one record: its number, first bytes, and the reason."""
 
     line: int
     raw: bytes
@@ -39,9 +39,9 @@ class UnreadableTail:
 
 
 def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | UnreadableTail]:
-    """Cut a stream at line ends. A byte order mark at its start is dropped.
+    """Cut a stream at line ends. A leading byte order mark is dropped.
 
-    A line that is longer than `LONGEST_RECORD_BYTES` may come shortened, but still longer than that.
+    A line longer than `LONGEST_RECORD_BYTES` may be truncated, but stays longer than the limit, so that it is rejected.
     """
     waiting, line = bytearray(), 1
     for is_last, damage in _filled(waiting, pieces, block_bytes):
@@ -61,9 +61,9 @@ def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> 
 def blocks_of_messages(
     pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Block[list[bytes]] | UnreadableTail]:
-    """Cut a stream of messages, each after its length as a varint. Numbers count messages.
+    """Cut a stream of length-delimited messages, each preceded by its length as a varint. Numbers count messages.
 
-    A length that is no varint or beyond `LONGEST_RECORD_BYTES` ends the file, because nothing after it can be found.
+    A length that is no varint or exceeds `LONGEST_RECORD_BYTES` ends the file: no later message boundary can be found.
     """
     waiting, first = bytearray(), 1
     for is_last, damage in _filled(waiting, pieces, block_bytes):
@@ -79,7 +79,7 @@ def blocks_of_messages(
 
 
 def _filled(waiting: bytearray, pieces: Iterator[bytes], block_bytes: int) -> Iterator[tuple[bool, str | None]]:
-    """Append to `waiting` until it holds a block; say whether that was all, and what damage ended it."""
+    """Fill `waiting` to the size of a block; yield whether the stream has ended, and the damage that ended it."""
     try:
         for piece in pieces:
             waiting += piece
@@ -92,7 +92,7 @@ def _filled(waiting: bytearray, pieces: Iterator[bytes], block_bytes: int) -> It
 
 
 def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
-    """The whole messages at the start of `data`, where they end, and what is wrong with the length that follows, if anything."""
+    """Return the whole messages at the start of `data`, the end of the last, and the problem with the next length, if any."""
     messages: list[bytes] = []
     position = 0
     while position < len(data):
@@ -109,7 +109,7 @@ def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int | None, int]:
-    """The number at `position` and where it ends; None when it does not end within `data` or its longest form."""
+    """Decode the varint at `position`; return it and its end, or None when it ends neither in `data` nor in ten bytes."""
     value = 0
     stop = min(position + _LONGEST_VARINT_BYTES, len(data))
     for index in range(position, stop):

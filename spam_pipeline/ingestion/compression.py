@@ -1,7 +1,6 @@
-"""Compression: landed bytes as a stream of plain pieces, of bounded size whatever the file claims.
+"""Compression: landed bytes as a stream of decompressed pieces of bounded size, whatever the file claims.
 
-Damage ends a stream, it does not undo it: what came out before the damage has been handed over. Nothing here knows what the
-bytes mean.
+Damage ends a stream but does not undo it: the pieces before it have been handed over. The bytes are not interpreted here.
 """
 
 import gzip
@@ -18,13 +17,13 @@ _ZSTD_STEP_BYTES = 1024
 
 
 class DamagedStream(Exception):
-    """The rest of a compressed stream cannot be read; the message says why and never quotes the data."""
+    """The remainder of a compressed stream cannot be read; the message gives the cause and never quotes the data."""
 
 
 def decompressed(raw: BinaryIO, path: str) -> Iterator[bytes]:
-    """The plain bytes of a file, by the ending of its `path`: .gz, .zst, or plain for any other.
+    """Yield the decompressed bytes of a file, by the suffix of its `path`: .gz, .zst, or plain for any other.
 
-    Pieces hold at most 32 MiB. Raises `DamagedStream` after the last readable piece when the file is truncated or corrupt.
+    Pieces hold at most 32 MiB. Raises `DamagedStream` after the last readable piece of a truncated or corrupt file.
     """
     if path.endswith(".gz"):
         return _gunzipped(raw)
@@ -43,7 +42,7 @@ def _gunzipped(raw: BinaryIO) -> Iterator[bytes]:
 
 
 def _unzstd(raw: BinaryIO) -> Iterator[bytes]:
-    """Frame by frame: only then does the end of the file tell a finished frame from a truncated one."""
+    """Decompress frame by frame: only then does the end of the file tell a finished frame from a truncated one."""
     frame = None
     for step in iter(lambda: raw.read(_ZSTD_STEP_BYTES), b""):
         rest = step

@@ -1,7 +1,7 @@
-"""What ingestion promises: plays and reference data that every other context reads, and the records it had to reject.
+"""The contracts of ingestion: plays and reference data for every other context, and the records that were rejected.
 
 People, devices, networks, tracks and user agents carry 64-bit keyed hashes (`*_key`, see `pseudonyms`), which join across
-all tables of the pipeline; addresses and user ids do not leave ingestion. All times are UTC. No rules of decoding live here.
+all tables of the pipeline; addresses and user ids do not leave ingestion. All times are UTC. Decoding is elsewhere.
 """
 
 import dataframely as dy
@@ -21,19 +21,18 @@ from spam_pipeline.protocol.fingerprint import (
 )
 
 TOLERATED_REJECTED_SHARE = 0.01
-"""Up to one record in a hundred may be broken: clients in the field are never all sound. With more, the sending side is."""
+"""At most one rejected record in a hundred: some clients are always broken, but with more than this the sender is."""
 
 _HOUR_MS = 3_600_000
 
 REFUSED_WHEN_MOST_MOVED = Drift(refuse_above=0.5)
-"""For what no campaign moves so far: when more than half of the rows moved, whoever sends or decodes them made an error."""
+"""For distributions that no campaign shifts by half: beyond that, the sending or the decoding side has made an error."""
 
 
 class Plays(Contract):
-    """One row per play: the earliest arrival of each `event_id`, ordered by `occurred_at`, then `event_id`.
+    """Plays: one row per `event_id`, its earliest arrival; ordered by `occurred_at`, then `event_id`.
 
-    `is_hosting` tells whether the play's network belongs to a company that rents out machines; null: no address, or nobody
-    is known to own it.
+    `is_hosting` is true where the play's network belongs to a hosting company, and null without an address or a known owner.
     """
 
     event_id = dy.String(primary_key=True)
@@ -55,7 +54,7 @@ class Plays(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume, which may vary; and how plays spread over who, what, from where, when and how long, which should not."""
+        """Volume, which may vary; and the distribution over listeners, tracks, places, hours and durations, which should not."""
         return {
             "plays": Count(),
             **_listening(),
@@ -68,9 +67,9 @@ class Plays(Contract):
 
 
 class ReceivedPlays(Contract):
-    """Every accepted record as it arrived, duplicates included; one part per event day, in the order of its file.
+    """Accepted records as they arrived, duplicates included; one part per event day, in file order.
 
-    `unknown_fields` counts the members of the record that this version of the event does not know and that were ignored.
+    `unknown_fields` counts the members of a record that this version of the event does not define; they are ignored.
     """
 
     event_id = dy.String()
@@ -95,7 +94,7 @@ class ReceivedPlays(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume, what clients say and leave out, and how much of it this version of the event ignores.
+        """Volume, the values that clients send or omit, and the share of unknown fields.
 
         A wrong unit or a field that is no longer filled shows here first, and is refused here.
         """
@@ -111,7 +110,7 @@ class ReceivedPlays(Contract):
 
 
 class Rejected(Contract):
-    """One row per record that broke a rule: where it is and why. Its bytes are kept apart, under the same file and line."""
+    """Rejected records: one row each, with location and reason. Their bytes are in a private part, by file and line."""
 
     file = dy.String(primary_key=True)
     line = dy.Int64(primary_key=True)
@@ -120,7 +119,7 @@ class Rejected(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume, and in which ways records are broken. Faults come in bursts, so neither is held against other days."""
+        """Volume, and reasons of rejection. Errors come in bursts, so neither is compared with other days."""
         return {
             "rejected": Count(),
             "reasons": Spread(pl.col("reason"), drift=None),
@@ -129,7 +128,7 @@ class Rejected(Contract):
 
 
 class Tracks(Contract):
-    """The catalogue: one row per track; one part per month of upload."""
+    """The track catalogue: one row per track; one part per month of upload."""
 
     track_id = dy.String(primary_key=True)
     track_key = dy.UInt64()
@@ -143,7 +142,7 @@ class Tracks(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How large the catalogue is, and how long tracks are. It grows, which is no drift."""
+        """Size of the catalogue and duration of tracks. Growth is not drift."""
         return {
             "tracks": Count(),
             "artists": Figure(pl.col("artist_id").n_unique()),
@@ -152,7 +151,7 @@ class Tracks(Contract):
 
 
 class Rights(Contract):
-    """Who is paid for a track: shares in parts per million, valid from a day up to and including another."""
+    """Rights in tracks: shares of payees in parts per million, valid from a day up to and including another."""
 
     track_id = dy.String(primary_key=True)
     payee_id = dy.String(primary_key=True)
@@ -164,7 +163,7 @@ class Rights(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many claims there are, by how many payees and about how many tracks."""
+        """Number of claims, of payees and of tracks."""
         return {
             "claims": Count(),
             "payees": Figure(pl.col("payee_id").n_unique()),
@@ -173,10 +172,9 @@ class Rights(Contract):
 
 
 class Agreements(Contract):
-    """By which rule a payee is paid, `pro_rata` or `user_centric`, from the first month that begins on `valid_from` or later.
+    """Payout rule of a payee, `pro_rata` or `user_centric`, from the first month that begins on or after `valid_from`.
 
-    One row per payee and change; one part per month in which `valid_from` lies. A payee without a row is paid
-    pro-rata.
+    One row per payee and change; one part per month of `valid_from`. A payee without a row is paid pro-rata.
     """
 
     payee_id = dy.String(primary_key=True)
@@ -187,7 +185,7 @@ class Agreements(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many agreements there are, with how many payees and by which rules."""
+        """Number of agreements, of payees and of each rule."""
         return {
             "agreements": Count(),
             "payees": Figure(pl.col("payee_id").n_unique()),
@@ -207,7 +205,7 @@ class Accounts(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many accounts there are, and in which tiers and countries."""
+        """Number of accounts, and their distribution over tiers and countries."""
         return {
             "accounts": Count(),
             "tiers": Spread(pl.col("tier"), drift=None),
@@ -228,7 +226,7 @@ class Revenue(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many pools there are, and exactly how much money is in them, by currency."""
+        """Number of pools, and the exact money in them by currency."""
         return {
             "pools": Count(),
             "net_revenue_minor": Totals(pl.col("net_revenue_minor"), by="currency"),
@@ -236,9 +234,9 @@ class Revenue(Contract):
 
 
 class Incidents(Contract):
-    """What experts declared: one row per incident and entity; one part per event day that its window touches.
+    """Incidents declared by experts: one row per incident and entity; one part per event day that the window touches.
 
-    `entity_key` is the keyed hash of the named user, device, address, track or user agent; who decided and when is empty
+    `entity_key` is the keyed hash of the user, device, address, track or user agent; `decided_by` and `decided_at` are empty
     while an incident is suspected. The expert's note stays in the landing zone, because free text may name people.
     """
 
@@ -256,7 +254,7 @@ class Incidents(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much is declared (one row per incident, entity and day), and how it was decided."""
+        """Number of declarations (one row per incident, entity and day) by status and attack type."""
         return {
             "declarations": Count(),
             "incidents": Figure(pl.col("incident_id").n_unique()),
@@ -266,9 +264,9 @@ class Incidents(Contract):
 
 
 def _listening() -> dict[str, Measure]:
-    """How people listen, the same for records as they came and for plays.
+    """Listening behaviour, measured identically on received records and on plays.
 
-    No release and no attack changes how long most plays are, or makes most listeners log in or out: such a move is refused.
+    No release and no attack changes how long most plays are, or logs most listeners in or out: such a shift is refused.
     """
     return {
         "ms_played": Quantiles(pl.col("ms_played"), drift=REFUSED_WHEN_MOST_MOVED),

@@ -1,7 +1,7 @@
-"""CSV files of reference data as typed tables: every row is accepted or rejected with its place and the reason.
+"""CSV reference files as typed tables: every row is accepted, or rejected with its location and the reason.
 
-A table is described by its columns; the tables themselves are in `reference`. Files are small beside plays, so they are read
-whole, and nothing here is about plays.
+A table is described by its columns; the tables themselves are in `reference`. Files are small compared with plays, so they
+are read whole.
 """
 
 import csv
@@ -21,7 +21,7 @@ _HEADER_LINE = 1
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a CSV file: how its text becomes a value (null: it does not), what is expected, and if it may be empty."""
+    """A column of a CSV file: conversion of its text (null: invalid), expected form for messages, and whether it may be empty."""
 
     value: pl.Expr
     expected: str
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """What a CSV file must hold. `rules` look at the values of a row: when one is broken, which column, and the problem."""
+    """The layout of a CSV file. A rule is a violation over the values of a row, the column it is reported for, and the problem."""
 
     columns: Mapping[str, Column]
     key: Sequence[str]
@@ -39,17 +39,17 @@ class Table:
 
 @dataclass(frozen=True)
 class TableRead:
-    """The accepted rows with the table's columns, in the order of the file; and the `Rejected` rows."""
+    """Accepted rows with the table's columns, in file order; and the `Rejected` rows."""
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
 
 
 def read_table(content: bytes, path: str, table: Table) -> TableRead:
-    """Read a CSV file with a header. Other columns than the table's are ignored, lines without any value are nothing.
+    """Read a CSV file with a header. Columns that are not the table's are ignored, as are lines without any value.
 
-    Of rows with the same key the first stays. `line` is where a row begins, line breaks within quotes counted. A file without
-    one of the columns is rejected as a whole, at line 1; a file without even a header has no rows.
+    Of rows with the same key the first is kept. `line` is where a row begins, counting line breaks within quotes. A file that
+    lacks a column is rejected as a whole, at line 1; a file without a header has no rows.
     """
     cells = _cells(content)
     missing = next((name for name in table.columns if name not in cells.columns), None)
@@ -65,14 +65,14 @@ def read_table(content: bytes, path: str, table: Table) -> TableRead:
 
 
 def _cells(content: bytes) -> pl.DataFrame:
-    """All cells as text, bytes that are not UTF-8 replaced; without any column when the file is empty."""
-    if content.count(b'"') % 2:  # a quote is never closed and would swallow every row behind it
+    """Read all cells as text, invalid UTF-8 replaced; no columns for an empty file."""
+    if content.count(b'"') % 2:  # an unclosed quote would swallow every row behind it
         return _frame(_line_by_line(content))
     try:
         return pl.read_csv(
             content, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", raise_if_empty=False
         )
-    except pl.exceptions.ComputeError:  # a quote in the wrong place, for which the fast parser refuses the whole file
+    except pl.exceptions.ComputeError:  # a misplaced quote, for which the fast parser refuses the whole file
         return _frame(csv.reader(io.StringIO(_text(content), newline="")))
 
 
@@ -81,7 +81,7 @@ def _text(content: bytes) -> str:
 
 
 def _line_by_line(content: bytes) -> Iterator[list[str]]:
-    """A row for every line, as if no value went on in the next one; a line with an open quote is unreadable."""
+    """Parse each line as a row, as if no value continued on the next; a line with an open quote is unreadable."""
     for line in _text(content).splitlines():
         yield [_UNREADABLE] * (line.count(",") + 1) if line.count('"') % 2 else next(csv.reader([line]), [])
 
@@ -99,7 +99,7 @@ def _frame(reader: Iterator[list[str]]) -> pl.DataFrame:
 
 
 def _until_unreadable(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    """The rows; where a quote was never closed and swallows too much, one unreadable row stands for the rest."""
+    """Yield rows until an unclosed quote exceeds the parser's limit; one unreadable row stands for the remainder."""
     try:
         yield from reader
     except csv.Error:
@@ -107,7 +107,7 @@ def _until_unreadable(reader: Iterator[list[str]], width: int) -> Iterator[list[
 
 
 def _located(cells: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The table's cells, empty ones null, and the `line` of each row that has any value."""
+    """Select the table's cells, empty ones as null, and the `line` of each row that has a value."""
     breaks = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0)).cast(pl.Int64)
     first = _HEADER_LINE + 1
     places = cells.select(
@@ -119,7 +119,7 @@ def _located(cells: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 def _validated(text: pl.DataFrame, path: str, table: Table) -> TableRead:
-    """Turn text into values, and rows apart that break a rule: first each column's own, then the table's, then the key."""
+    """Convert text to values and separate rejected rows, by the first violation: columns, then rules, then the key."""
     of_columns = [problem for name, column in table.columns.items() for problem in _problems(name, column)]
     of_table = [(broken, rejection_of(name, problem)) for broken, name, problem in table.rules]
     validated = (
@@ -145,7 +145,7 @@ def _problems(name: str, column: Column) -> Iterator[tuple[pl.Expr, Rejection]]:
 
 
 def _first_broken(problems: Sequence[tuple[pl.Expr, Rejection]], offset: int = 0) -> pl.Expr:
-    """The number of the first problem that a row has, null when it has none."""
+    """Return the number of the first violation of a row, or null."""
     numbered = [
         pl.when(broken).then(pl.lit(number, dtype=pl.Int64))
         for number, (broken, _) in enumerate(problems, start=offset)

@@ -1,7 +1,8 @@
-"""Decoding JSON lines into records, whatever is in them: a bad line costs itself and nothing else.
+"""Decoding JSON lines into records; a malformed line costs no other line.
 
-Lines whose syntax and types a regular expression can vouch for go through Polars' parser in one call; the others, few in
-practice, through Python's, one by one. Both take the first of repeated names. Values are judged in `event_rules`.
+Polars and DuckDB fail a whole read on one bad line, and the lenient modes of both lose its text. So lines whose syntax and
+types are proved by a regular expression go through Polars' parser in one call; the others, few in practice, through Python's,
+one by one. Both keep the first of repeated names. Values are validated in `event_rules`.
 """
 
 import json
@@ -36,9 +37,9 @@ _Lost = tuple[int, Rejection, bytes]
 
 
 def decode_lines(block: Block[bytes]) -> Decoded:
-    """Decode the lines of a block. Lines of white space alone are nothing; numbers are those of physical lines.
+    """Decode the lines of a block. Blank lines are skipped; numbers are those of physical lines.
 
-    Unknown fields are counted for each record and otherwise ignored.
+    Unknown fields are counted per record and otherwise ignored.
     """
     lines, unreadable = _lines(block)
     text = pl.col("text")
@@ -51,7 +52,7 @@ def decode_lines(block: Block[bytes]) -> Decoded:
 
 
 def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
-    """Lines that are not blank, as `line` and `text`; and those that are not UTF-8."""
+    """Split a block into `line` and `text` of its non-blank lines, and the lines that are not UTF-8."""
     readable: list[bytes | memoryview] = []
     view, done = memoryview(block.data), 0
     unreadable: list[_Lost] = []
@@ -67,7 +68,7 @@ def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
 
 
 def _lines_not_utf8(block: Block[bytes]) -> Iterator[tuple[int, int, int]]:
-    """The lines that are not UTF-8: number, start and end within the block. The others are only run through."""
+    """Yield number, start and end of each line that is not UTF-8. Valid stretches are only scanned."""
     data, view = block.data, memoryview(block.data)
     line, counted, start = block.first, 0, 0
     while start < len(data):
@@ -92,7 +93,7 @@ def _in_order_of_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _parsed(lines: pl.DataFrame, unknown_fields: pl.Expr) -> pl.DataFrame:
-    """The records of lines that the grammar vouches for."""
+    """Parse lines that match the grammar."""
     if lines.is_empty():
         return pl.DataFrame(schema=RECORD_TYPES)
     fields = pl.read_ndjson(lines["text"].str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
@@ -103,7 +104,7 @@ def _parsed(lines: pl.DataFrame, unknown_fields: pl.Expr) -> pl.DataFrame:
 
 
 def _unknown_fields() -> pl.Expr:
-    """Members of a flat object (one more than its commas outside strings) less those of a known name."""
+    """Count the members of a flat object (one more than its commas outside strings) less those with known names."""
     text = pl.col("text")
     strings = text.str.count_matches(string_token())
     commas = text.str.count_matches(f"{string_token()}|,").cast(pl.Int64) - strings.cast(pl.Int64)
@@ -111,7 +112,7 @@ def _unknown_fields() -> pl.Expr:
 
 
 def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
-    """Records and faults of lines that need a closer look."""
+    """Parse lines beyond the grammar one by one, into records and rejections."""
     rows: list[tuple[Any, ...]] = []
     rejections: list[_Lost] = []
     for line, text in lines.select("line", "text").iter_rows():
@@ -126,7 +127,7 @@ def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
 
 
 def _read(text: str) -> Rejection | Sequence[str | int | None]:
-    """The values of a line in the order of the fields, then the number of its unknown fields; or what is wrong with it."""
+    """Return the values of a line in field order and its number of unknown fields, or the reason to reject it."""
     try:
         members = json.loads(text, object_pairs_hook=tuple, parse_constant=_refuse_constant)
     except ValueError:  # also what Python raises for an integer of thousands of digits
@@ -155,7 +156,7 @@ def _values(members: _Members) -> Rejection | Sequence[str | int | None]:
 
 
 def _problem(name: str, value: Any) -> str | None:
-    """What is wrong with the type of a value, if anything."""
+    """Return the problem with the type of a value, if any."""
     if name == "occurred_at":
         is_text = isinstance(value, str) and not value.lstrip("-").isdecimal() and _is_unicode(value)
         return None if is_text or type(value) is int else "expected RFC 3339 with offset, or integer milliseconds"
@@ -167,7 +168,7 @@ def _problem(name: str, value: Any) -> str | None:
 
 
 def _is_unicode(value: str) -> bool:
-    """Whether a string is free of lone surrogates, which have no encoding."""
+    """Return true unless a string holds lone surrogates, which have no encoding."""
     try:
         value.encode()
     except UnicodeEncodeError:

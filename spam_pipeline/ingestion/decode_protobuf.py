@@ -1,8 +1,8 @@
-"""Decoding protobuf messages into records: a message that cannot be read costs itself and nothing else.
+"""Decoding protobuf messages into records; an unreadable message costs no other message.
 
-`play_event.proto` is for those who send; the same message is described here for the runtime, and a test holds the two against
-each other. Messages are decoded one by one: the columnar decoders that exist turn down a whole batch for one broken message
-and need Arrow's own Python package. Values are judged in `event_rules`.
+`play_event.proto` is for senders; the same message is described here for the runtime, and a test compares the two.
+Messages are decoded one by one, because the columnar decoders that exist reject a whole batch for one broken message and
+need Arrow's own Python package. Values are validated in `event_rules`.
 """
 
 from functools import cache
@@ -37,13 +37,13 @@ _OPTIONAL = "optional "
 
 @cache
 def play_event() -> type[Message]:
-    """The class of the message `spam_pipeline.PlayEvent`."""
+    """Return the class of the message `spam_pipeline.PlayEvent`."""
     file = descriptor_pb2.FileDescriptorProto(name="play_event.proto", package="spam_pipeline", syntax="proto3")
     described = file.message_type.add(name="PlayEvent")
     for number, (name, kind) in enumerate(_FIELDS.items(), start=1):
         field = described.field.add(name=name, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL)
         field.type = descriptor_pb2.FieldDescriptorProto.Type.Value(f"TYPE_{kind.removeprefix(_OPTIONAL).upper()}")
-        if kind.startswith(_OPTIONAL):  # presence is told apart by a one-of with a single member
+        if kind.startswith(_OPTIONAL):  # presence is encoded as a one-of with a single member
             field.proto3_optional, field.oneof_index = True, len(described.oneof_decl)
             described.oneof_decl.add(name=f"_{name}")
     pool = descriptor_pool.DescriptorPool()
@@ -54,7 +54,7 @@ def play_event() -> type[Message]:
 def decode_messages(block: Block[list[bytes]]) -> Decoded:
     """Decode the messages of a block; `line` is the 1-based number of a message within its file.
 
-    Fields that were never set are null, where the encoding can tell; of a repeated field the last one counts.
+    Unset fields are null where the encoding records presence; of a repeated field the last value counts.
     """
     message_class = play_event()
     messages: list[Message] = []
@@ -71,7 +71,7 @@ def decode_messages(block: Block[list[bytes]]) -> Decoded:
 
 
 def _records(messages: list[Message], located: list[tuple[int, bytes]]) -> pl.DataFrame:
-    """The messages column by column, which is several times faster than row by row."""
+    """Convert messages column by column, which is several times faster than row by row."""
     columns: dict[str, pl.Series] = {
         "line": pl.Series([line for line, _ in located], dtype=pl.Int64),
         "raw": pl.Series([raw for _, raw in located], dtype=pl.Binary),

@@ -1,7 +1,7 @@
-"""The rules of a play event: which values are accepted, and the reason when one is not. The same for every encoding.
+"""Validation rules of a play event and the reasons for rejection, the same for every encoding.
 
-Records come with the right types (`records`); accepted values leave in the types of the contract, identifiers still in the
-clear. A record that breaks several rules is rejected for the first one in the order of the event's table.
+Records come in with the right types (`records`); accepted values leave in the types of the contract, identifiers not yet
+hashed. A record that breaks several rules is rejected for the first one in the order of the event's table.
 """
 
 from collections.abc import Iterator
@@ -27,22 +27,22 @@ _MILLISECONDS = r"^-?[0-9]+$"
 
 @dataclass(frozen=True)
 class Bounds:
-    """When plays of one file may have happened: from `earliest` to `latest`, both included."""
+    """The acceptable event times of a file: from `earliest` to `latest`, both included."""
 
     earliest: datetime
     latest: datetime
 
 
 def bounds_of(arrival_hour: datetime, start_date: date) -> Bounds:
-    """From the start date to ten minutes after the arrival hour's end, because the clocks of clients differ."""
+    """Accept from the start date to ten minutes past the arrival hour, because client clocks drift."""
     start = datetime(start_date.year, start_date.month, start_date.day, tzinfo=UTC)
     return Bounds(start, arrival_hour + timedelta(hours=1) + _CLOCK_SKEW)
 
 
 def apply_rules(decoded: Decoded, bounds: Bounds) -> Decoded:
-    """Move the records that break a rule to the faults, and give the others their final values.
+    """Move records that break a rule to the rejections, and convert the others to their final values.
 
-    `occurred_at` becomes a time, `ip` its canonical spelling, unknown or absent clients and sources `other`.
+    `occurred_at` becomes a time, `ip` its canonical spelling, an unknown or absent client or source `other`.
     """
     records = decoded.records.with_columns(
         occurred_ms=_occurred_ms(pl.col("occurred_at")),
@@ -65,7 +65,7 @@ def _occurred_ms(text: pl.Expr) -> pl.Expr:
 
 
 def _rules(bounds: Bounds) -> Iterator[tuple[pl.Expr, Rejection]]:
-    """When a record breaks a rule, and the fault that this is, in the order of the event's table."""
+    """Yield each violation with its rejection, in the order of the event's table."""
     occurred = pl.col("occurred_ms")
     yield pl.col("schema_version") != _SCHEMA_VERSION, rejection_of("schema_version", f"expected {_SCHEMA_VERSION}")
     yield _is_missing("event_id"), rejection_of("event_id", "required")

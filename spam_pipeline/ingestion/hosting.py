@@ -1,8 +1,8 @@
-"""Which networks belong to hosting companies: machines are rented there, and few people listen from there.
+"""Networks of hosting companies: machines are rented there, and few people listen from there.
 
 The owner of every network comes from the data file that the distribution geoip2fast ships (GeoLite2 data created by MaxMind,
-available from https://www.maxmind.com); a stated list of names and words decides which owners are hosting companies. What
-follows from it for a play is for others to judge: people behind some VPNs are seen at a hosting company too.
+available from https://www.maxmind.com); a fixed list of names and words classifies owners as hosting companies. What that
+means for a play is not decided here: users of some VPNs appear at a hosting company too.
 """
 
 import base64
@@ -21,9 +21,9 @@ from spam_pipeline.protocol import PipelineError
 
 _DISTRIBUTION = "geoip2fast"
 _DATA_FILE = "geoip2fast-asn-ipv6.dat.gz"
-_NOBODY = ("<unknown>", "IANA.ORG")  # the second one keeps what nobody may use: private and reserved networks
+_NOBODY = ("<unknown>", "IANA.ORG")  # the second owns the private and reserved networks
 
-# Each begins a word of the owner's name. Those whose name says what they are ("... Hosting") are found by `_TRADES`.
+# Each matches the start of a word of the owner's name. Generic names ("... Hosting") are matched by `_TRADES`.
 _COMPANIES = (
     "24shells",
     "aeza",
@@ -101,8 +101,8 @@ _TRADES = (
     r"\bcolocation",
     r"\bidc\b",  # Internet data centre, in the names of Asian networks
 )
-# Called like a hosting company, but people listen through them: access providers, and the private relays of phones. For
-# those, the delivery networks of Akamai and Fastly are no hosting companies here either.
+# Named like a hosting company, but carrying listeners: access providers, and the private relays of phones. Because of
+# those relays, the delivery networks of Akamai and Fastly are not listed as hosting companies either.
 _PEOPLE = ("afrihost", "cloudflare", "cloudwifi", "fiberhost", "google-fiber", "the cloud networks")
 
 _NAMES_HOSTING = rf"(?i)\b(?:{'|'.join(_COMPANIES)})|{'|'.join(_TRADES)}"
@@ -113,21 +113,21 @@ _IPV4_ADDRESSES, _IPV4_NETWORKS = 2**32, 2**24
 
 
 class ChangedOwners(PipelineError):
-    """The file of owners is not the one of the installed release, so no recipe would say what a result rests on."""
+    """The data file is not the one of the installed release, so a recipe would record the wrong data."""
 
 
 class HostingNetworks(NamedTuple):
-    """Whether networks are a hosting company's: from each number in `starts` on, up to the next, the same `answers`.
+    """Hosting status of networks as a step function: `answers` holds from a number in `starts` up to the next.
 
     The number of an IPv4 network is its upper 24 bits, that of an IPv6 network its upper 48. `starts` is ascending, of Int64;
-    `answers` is Boolean, null where nobody is known to own the network.
+    `answers` is Boolean, null where the owner of a network is unknown.
     """
 
     starts: pl.Series
     answers: pl.Series
 
     def among(self, networks: pl.Series) -> pl.Series:
-        """Whether each network, in the spelling of `addresses.networks_of`, is a hosting company's; null: not known.
+        """Return true for networks (spelled as by `addresses.networks_of`) of hosting companies; null where unknown.
 
         The owner of a network's first address counts as the owner of the network.
         """
@@ -137,7 +137,7 @@ class HostingNetworks(NamedTuple):
 
 @cache
 def hosting_networks() -> HostingNetworks:
-    """All networks as the installed release of geoip2fast knows them; read once per process.
+    """Load all networks of the installed release of geoip2fast, once per process.
 
     Raises `ChangedOwners` when the release's data file was replaced in place.
     """
@@ -147,7 +147,7 @@ def hosting_networks() -> HostingNetworks:
 
 
 def _are_hosting(owners: pl.Series) -> pl.Series:
-    """Whether each owner is a hosting company by its name; null for the names that stand for nobody."""
+    """Classify owners by name; null for the names that stand for nobody."""
     name = pl.col("value")
     by_name = name.str.contains(_NAMES_HOSTING) & ~name.str.contains(_NAMES_PEOPLE)
     known = pl.when(~name.is_in(_NOBODY)).then(by_name)
@@ -155,7 +155,7 @@ def _are_hosting(owners: pl.Series) -> pl.Series:
 
 
 def _steps(ranges: pl.DataFrame) -> HostingNetworks:
-    """Ranges that don't overlap, with `first`, `size` and `is_hosting`, as steps; nobody owns what is between them."""
+    """Convert disjoint ranges of `first`, `size` and `is_hosting` to steps; nobody owns the gaps."""
     begins = ranges.select("first", "is_hosting", is_end=pl.lit(0))
     ends = ranges.select(pl.col("first") + pl.col("size"), pl.lit(None, pl.Boolean).alias("is_hosting"), is_end=1)
     nobody = pl.DataFrame({"first": _NOBODYS, "is_hosting": None, "is_end": 1}, schema=begins.schema)
@@ -166,13 +166,13 @@ def _steps(ranges: pl.DataFrame) -> HostingNetworks:
 
 
 def _numbers(networks: pl.Series) -> pl.Series:
-    """The number of each network; null stays null."""
+    """Return the number of each network; null stays null."""
     text = pl.col("value")
     octets = text.str.split_exact(".", 3)
     ipv4 = _joined([octets.struct[index].str.to_integer(strict=False) for index in range(3)], 2**8)
     groups = text.str.split_exact("::", 1).struct[0].str.split_exact(":", 2)
     parts = [groups.struct[index].str.to_integer(base=16, strict=False).fill_null(0) for index in range(3)]
-    # What is below belongs to nobody in IPv6 and would be taken for IPv4.
+    # Smaller numbers are unassigned in IPv6 and would be mistaken for IPv4.
     ipv6 = pl.max_horizontal(_joined(parts, 2**16), pl.lit(_IPV4_NETWORKS))
     number = pl.when(text.str.contains(":", literal=True)).then(ipv6).otherwise(ipv4)
     return pl.DataFrame({"value": networks}).select(number).to_series()
@@ -184,14 +184,14 @@ def _joined(parts: list[pl.Expr], base: int) -> pl.Expr:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads lists, numbers and text, and refuses everything that could run code."""
+    """Unpickle lists, numbers and text, and refuse everything that could run code."""
 
     def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
         raise pickle.UnpicklingError(f"{_DATA_FILE} asks for {module_name}.{global_name}: expected plain data")
 
 
 def _shipped() -> tuple[pl.DataFrame, pl.Series]:
-    """The ranges of networks in the data file, by `first` number, `size` and `owner`, and the owners' names."""
+    """Read the ranges of the data file as `first` number, `size` and `owner`, and the owners' names."""
     _, _, _, tables = _PlainUnpickler(io.BytesIO(gzip.decompress(_data_file()))).load()
     _, _, _, names, _, first, _, owner, _, length = tables  # each but the names is cut into chunks
     prefixes = pl.DataFrame(
@@ -206,9 +206,9 @@ def _whole(chunks: list[list[int]]) -> list[int]:
 
 
 def _ranges(prefixes: pl.DataFrame) -> pl.DataFrame:
-    """Prefixes (`first` address, `length`, `owner`) as ranges of networks.
+    """Convert prefixes (`first` address, `length`, `owner`) to ranges of networks.
 
-    A prefix that holds no network's first address is left out; one that is longer than a network's counts as the network.
+    A prefix that holds no network's first address is dropped; one longer than a network's counts as the network.
     """
     is_ipv4 = pl.col("first") < _IPV4_ADDRESSES
     addresses = pl.when(is_ipv4).then(pl.lit(2**8, pl.UInt128)).otherwise(pl.lit(2**80, pl.UInt128))
@@ -222,9 +222,9 @@ def _ranges(prefixes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _data_file() -> bytes:
-    """The data file of the installed release.
+    """Read the data file of the installed release.
 
-    Its package isn't imported: that would change the environment of every process started later, and its own reader runs
+    Its package isn't imported: that would change the environment of every process started later, and its reader runs
     a command and keeps its tables in globals. Its command line can replace the file in place, which is an error here.
     """
     (entry,) = (file for file in distribution(_DISTRIBUTION).files or () if file.name == _DATA_FILE)
@@ -237,5 +237,5 @@ def _data_file() -> bytes:
 
 
 def _as_recorded(digest: bytes) -> str:
-    """The spelling of a digest in the records of what is installed: base64 for URLs, without padding."""
+    """Spell a digest as in the records of installed distributions: URL-safe base64 without padding."""
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

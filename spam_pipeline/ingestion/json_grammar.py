@@ -1,7 +1,7 @@
-"""The grammar of plain event lines: flat JSON objects whose known fields have the right types, as regular expressions.
+"""A grammar of plain event lines, as regular expressions: flat JSON objects whose known fields have the right types.
 
-A line that matches can be handed to a lenient, fast parser, because nothing is left about which it could be lenient. Lines
-that do not match need not be wrong: nested values, rare escapes and very large numbers are for a slower parser to judge.
+A line that matches is safe for a fast, lenient parser, because it leaves nothing to be lenient about. Lines that do not match
+may still be valid: nested values, rare escapes and very large numbers are left to a slower parser.
 """
 
 from collections.abc import Collection
@@ -21,28 +21,28 @@ _TIME_FIELDS = ("occurred_at",)
 
 
 def known_fields_only() -> str:
-    """Matches a line whose members are fields of a play event, each of its type or null."""
+    """Match a line whose members are all fields of a play event, each of its type or null."""
     return _object_of(_known_member())
 
 
 def with_unknown_fields() -> str:
-    """Matches the same lines and those that have other members as well, whose values are neither objects nor arrays."""
+    """Match such lines with other members as well, whose values are neither objects nor arrays."""
     other = rf'"{other_name(FIELD_TYPES)}"{_GAP}:{_GAP}(?:{_STRING}|{_NUMBER}|true|false|null)'
     return _object_of(f"{_known_member()}|{other}")
 
 
 def known_name() -> str:
-    """Matches where a member of a known name begins, in a line that matched."""
+    """Match the start of a member with a known name, in a line that matched."""
     return rf'"(?:{"|".join(FIELD_TYPES)})"{_GAP}:'
 
 
 def string_token() -> str:
-    """Matches each string, name or value, of a line that matched."""
+    """Match each string, name or value, of a line that matched."""
     return r'"(?:[^"\\]|\\.)*"'
 
 
 def other_name(names: Collection[str]) -> str:
-    """Matches every text without escapes that is none of `names`, which the engine's lack of look-ahead makes this long."""
+    """Match any text without escapes except `names`; this long because the engine has no look-ahead."""
     heads = sorted({name[0] for name in names if name})
     branches = [rf'[^"\\\x00-\x1f{"".join(heads)}]{_PLAIN}*']
     branches += [head + other_name({name[1:] for name in names if name.startswith(head)}) for head in heads]

@@ -1,7 +1,7 @@
-"""One row per play: of everything that was received for an event day, the earliest arrival of each event.
+"""Deduplication of plays: of everything received for an event day, the earliest arrival of each event.
 
-Delivery is at-least-once, so the same event may come in several files, hours or days. Records are told apart by their whole
-`event_id`; a 64-bit hash only narrows down where to look. What makes a record valid is decided before.
+Delivery is at-least-once, so an event may come in several files, hours or days. Records are identified by their whole
+`event_id`; a 64-bit hash only narrows the search. Validation happens before.
 """
 
 import polars as pl
@@ -12,11 +12,12 @@ from spam_pipeline.protocol import column_types
 
 
 def distinct_plays(received: pl.LazyFrame) -> pl.LazyFrame:
-    """`Plays` from any number of `ReceivedPlays`: the earliest arrival hour of each event, ordered by time and id.
+    """Deduplicate `ReceivedPlays` to `Plays`: the earliest arrival hour of each event, ordered by time and id.
 
-    Among copies with one arrival hour the smallest in the order of the contract's columns stays, nulls first, so that the
-    result does not depend on the order of the input. Only events that may be repeated are sorted for this.
+    Among copies with the same arrival hour the smallest in the order of the contract's columns is kept, nulls first, so that the
+    result does not depend on the order of the input.
     """
+    # Only possible duplicates are sorted: 7.8 s and 2.1 GB over 10 million rows, where `unique` took 20 s and 11 GB at least.
     columns = list(column_types(Plays))
     plays = received.select(*columns, suspect=plh.col("event_id").nchash.xxh3_64())
     repeated = plays.group_by("suspect").len().filter(pl.col("len") > 1).select("suspect")

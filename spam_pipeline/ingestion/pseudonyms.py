@@ -1,9 +1,9 @@
-"""Pseudonyms: 64-bit keyed hashes that stand for people, devices, addresses, tracks and user agents past ingestion.
+"""Pseudonyms: 64-bit keyed hashes in the place of people, devices, addresses, tracks and user agents.
 
-A hash that is only seeded can be reversed by whoever guesses values, and there are only four billion IPv4 addresses. So
-the 128-bit xxh3 of a value, which never leaves memory, is encrypted with AES under a key derived from the pipeline's secret
-and the kind of identifier: without the secret nobody can compute, check or invert a pseudonym, and equal values of two kinds
-do not join. Spelling identifiers alike before hashing is the callers' matter.
+A hash with a mere seed is reversed by guessing: there are only four billion IPv4 addresses. So the 128-bit xxh3 of a value,
+which never leaves memory, is encrypted with AES under a key derived from the pipeline's secret and the kind of identifier:
+without the secret nobody can compute, check or invert a pseudonym, and equal values of different kinds do not join. Callers
+bring identifiers in canonical spelling.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ _SEEDS = (1, 2)
 
 
 def keyed_hash(values: pl.Series, kind: str, identifier_key: str) -> pl.Series:
-    """The pseudonyms (UInt64) of `values` (String) as identifiers of a `kind`, under the secret `identifier_key`.
+    """Hash `values` (String) to pseudonyms (UInt64) of a `kind`, under the secret `identifier_key`.
 
-    Null stays null. The kinds are `user`, `device`, `ip`, `network`, `track` and `user_agent`; addresses come in their
+    Null stays null. The kinds are `user`, `device`, `ip`, `network`, `track` and `user_agent`; addresses are expected in
     canonical spelling.
     """
     text = plh.col("value")
@@ -33,7 +33,7 @@ def keyed_hash(values: pl.Series, kind: str, identifier_key: str) -> pl.Series:
 
 
 def _encrypt(blocks: bytes, kind: str, identifier_key: str) -> bytes:
-    """AES-128 of each 16-byte block on its own, so that equal blocks stay equal: a keyed permutation, no message."""
+    """Encrypt each 16-byte block on its own with AES-128, so that equal blocks stay equal: a keyed permutation, no message."""
     key = hashlib.sha256(f"{kind}\0{identifier_key}".encode()).digest()[:_AES_KEY_BYTES]
     cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - every block is a value of its own that must join
     return cipher.encryptor().update(blocks)

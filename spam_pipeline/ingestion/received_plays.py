@@ -1,7 +1,7 @@
 """From a landed file to accepted plays and rejected records, in batches of bounded size.
 
-Ties decompression, cutting, decoding, rules and pseudonyms together; each of them is a module of its own. Duplicates are kept:
-they are told apart per event day, in `plays`.
+Combines decompression, blocks, decoding, rules and pseudonyms, each of which has a module of its own. Duplicates are kept;
+`plays` removes them per event day.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ from spam_pipeline.protocol import LandedFile, column_types
 REJECTED = "rejected"
 REJECTED_BYTES = "rejected_bytes"
 
-# On two cores a third worker is worth a tenth: whoever holds the interpreter's lock does not keep a core busy alone.
+# Measured on two cores: a third worker adds a tenth, because one that holds the interpreter's lock leaves a core partly idle.
 _WORKERS = 3
 _BLOCKS_AHEAD = _WORKERS + 1
 _BATCH_BYTES = 96 * 1024 * 1024
@@ -39,7 +39,7 @@ AnyBlock = Block[bytes] | Block[list[bytes]] | UnreadableTail
 
 @dataclass(frozen=True)
 class _Rules:
-    """What every block of a file is received by."""
+    """The parameters that every block of a file is processed with."""
 
     hour: datetime
     bounds: Bounds
@@ -49,7 +49,7 @@ class _Rules:
 
 @dataclass(frozen=True)
 class _Received:
-    """What one block gave: `plays` of the contract, `rejections` as the rules left them, and the bytes that were read for it."""
+    """The result of one block: `plays` of the contract, `rejections` of the rules, and the number of bytes read."""
 
     plays: pl.DataFrame
     rejections: pl.DataFrame
@@ -57,10 +57,10 @@ class _Received:
 
 
 def received_batches(file: LandedFile, identifier_key: str, start_date: date) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The plays of a file by event day, its rejected records, and their bytes.
+    """Yield the plays of a file by event day, its rejected records, and their bytes.
 
-    Yields `(day, ReceivedPlays)` in the order of the file, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
-    `file`, `line` and `raw` (at most 64 KiB a record). Every record that is not blank is in exactly one of the first two.
+    The items are `(day, ReceivedPlays)` in file order, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
+    `file`, `line` and `raw` (at most 64 KiB a record). Every non-blank record is in exactly one of the first two.
     Raises `LandingChanged` when the file is no longer the one that was observed.
     """
     hour = arrival_hour(file.path)
@@ -77,7 +77,7 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
 def _in_parallel(
     workers: ThreadPoolExecutor, receive: Callable[[AnyBlock], _Received], blocks: Iterable[AnyBlock]
 ) -> Iterator[_Received]:
-    """The blocks' results in order; only a few blocks are in memory at a time."""
+    """Process blocks in parallel and yield results in order; only a few blocks are in memory at a time."""
     ahead: deque[Future[_Received]] = deque()
     for block in blocks:
         ahead.append(workers.submit(receive, block))
@@ -88,7 +88,7 @@ def _in_parallel(
 
 
 def _batches(received: Iterable[_Received]) -> Iterator[list[_Received]]:
-    """Group results, because a file holds plays of several days and each day's share of one block is small."""
+    """Group results, because a file holds plays of several days and one block has few of each."""
     batch: list[_Received] = []
     for item in received:
         batch.append(item)
@@ -112,7 +112,7 @@ def _receive(block: AnyBlock, *, rules: _Rules) -> _Received:
 
 
 def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:
-    """Accepted records as the contract has them: keys in the place of identifiers, and what only an address tells."""
+    """Replace identifiers by keys, and addresses by their network and hosting status, as the contract has them."""
     networks = networks_of(records["ip"])
     identifiers = {
         "track": records["track_id"],

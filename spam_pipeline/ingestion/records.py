@@ -1,7 +1,7 @@
-"""Decoded records: the shape in which every encoding hands play events to the rules, and in which records are turned down.
+"""Decoded records: the common shape of play events of every encoding, and of rejections.
 
-Types are right here, values may still be wrong. How bytes become records is said in `decode_json` and `decode_protobuf`,
-which values are accepted in `event_rules`.
+Types are right here, values not yet validated. Decoding is in `decode_json` and `decode_protobuf`, validation in
+`event_rules`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 KEPT_BYTES = 64 * 1024
-"""How much of a rejected record's bytes is kept."""
+"""The most bytes of a rejected record that are kept."""
 
 FIELD_TYPES: dict[str, pl.DataType] = {
     "schema_version": pl.Int64(),
@@ -45,7 +45,7 @@ REJECTION_TYPES: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a record is rejected. `reason` never quotes the record; `field` is None when no single field is to blame."""
+    """The reason to reject a record. `reason` never quotes the record; `field` is None when no single field is at fault."""
 
     reason: str
     field: str | None = None
@@ -53,18 +53,18 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding gave: `records` of `RECORD_TYPES`, and `rejections` of `REJECTION_TYPES` for what is no record at all."""
+    """The result of decoding: `records` of `RECORD_TYPES`, and `rejections` of `REJECTION_TYPES` for undecodable input."""
 
     records: pl.DataFrame
     rejections: pl.DataFrame
 
 
 def rejection_of(field: str, problem: str) -> Rejection:
-    """A fault of one field."""
+    """Reject a record for one of its fields."""
     return Rejection(f"{field}: {problem}", field)
 
 
 def rejections_frame(rows: Sequence[tuple[int, Rejection, bytes]]) -> pl.DataFrame:
-    """Faults by line, with the bytes of their records, as a frame."""
+    """Build a frame of rejections by line, with the bytes of their records."""
     cells = [(line, rejection.field, rejection.reason, raw[:KEPT_BYTES]) for line, rejection, raw in rows]
     return pl.DataFrame(cells, schema=REJECTION_TYPES, orient="row")

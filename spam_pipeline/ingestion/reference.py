@@ -1,7 +1,7 @@
-"""The reference tables: what each CSV file must hold, and the typed, pseudonymous frames that come of it, in parts.
+"""The reference tables: the layout of each CSV file, and its typed, pseudonymous frames, in parts.
 
-How CSV is read and rows are turned down is in `csv_tables`. Who a track earns for, or what an incident means for a play, is
-for other contexts to say.
+CSV is read, and rows are rejected, in `csv_tables`. Who earns from a track, and what an incident means for a play, is
+decided by other contexts.
 """
 
 from collections.abc import Collection
@@ -17,12 +17,12 @@ from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
 from spam_pipeline.protocol import WHOLE, Contract, LandedFile, column_types
 
 Parts = dict[str, pl.LazyFrame]
-"""Frames by the name of their part, and the rejected rows as the part `rejected`."""
+"""Frames by the name of their part; `rejected` holds the rejected rows."""
 
 REJECTED = "rejected"
 TIERS = ("free", "premium")
 LARGEST_REVENUE_MINOR = 10**15
-"""More than any audience pays in a month, in any currency, and little enough that thousands of such pools can be added."""
+"""More than any audience pays in a month in any currency, and small enough to add up thousands of such pools."""
 
 PAYOUT_RULES = ("pro_rata", "user_centric")
 STATUSES = ("suspected", "confirmed", "cleared")
@@ -34,7 +34,7 @@ _MONTH = "%Y-%m"
 
 
 def tracks_by_month(file: LandedFile, identifier_key: str) -> Parts:
-    """`Tracks` by month of upload."""
+    """Read `Tracks`, by month of upload."""
     table = Table(
         {
             "track_id": _text("track_id"),
@@ -54,7 +54,7 @@ def tracks_by_month(file: LandedFile, identifier_key: str) -> Parts:
 
 
 def all_rights(file: LandedFile) -> Parts:
-    """`Rights` as one part."""
+    """Read `Rights` as one part."""
     table = Table(
         {
             "track_id": _text("track_id"),
@@ -73,7 +73,7 @@ def all_rights(file: LandedFile) -> Parts:
 
 
 def agreements_by_month(file: LandedFile) -> Parts:
-    """`Agreements` by the month in which they begin."""
+    """Read `Agreements`, by the month in which they begin."""
     table = Table(
         {
             "payee_id": _text("payee_id"),
@@ -87,7 +87,7 @@ def agreements_by_month(file: LandedFile) -> Parts:
 
 
 def accounts_by_month(file: LandedFile, identifier_key: str) -> Parts:
-    """`Accounts` by month of creation."""
+    """Read `Accounts`, by month of creation."""
     table = Table(
         {
             "user_id": _text("user_id"),
@@ -103,7 +103,7 @@ def accounts_by_month(file: LandedFile, identifier_key: str) -> Parts:
 
 
 def revenue_by_month(file: LandedFile) -> Parts:
-    """`Revenue` by its month."""
+    """Read `Revenue`, by month."""
     month = pl.when(iso_date(pl.col("month") + "-01").is_not_null()).then("month")
     table = Table(
         {
@@ -120,7 +120,7 @@ def revenue_by_month(file: LandedFile) -> Parts:
 
 
 def incidents_by_day(file: LandedFile, identifier_key: str) -> Parts:
-    """`Incidents` by event day, an incident in every day that its window [starts_at, ends_at) touches."""
+    """Read `Incidents`, by event day; an incident is in every day that its window [starts_at, ends_at) touches."""
     address = pl.col("entity_id").map_batches(canonical_addresses, return_dtype=pl.String)
     entity = pl.when(pl.col("entity_type") == "ip").then(address).otherwise("entity_id")
     is_decided = pl.col("status") != "suspected"
@@ -157,7 +157,7 @@ def _read(file: LandedFile, table: Table) -> TableRead:
 
 
 def _in_parts(rows: pl.DataFrame, contract: type[Contract], part: pl.Expr, rejected: pl.DataFrame) -> Parts:
-    """The rows as the contract has them, ordered by its key, by the part that each belongs to."""
+    """Split rows into parts, with the contract's columns and ordered by its key."""
     order = contract.primary_key()
     named = rows.with_columns(part=part).sort("part", *order)
     columns = [pl.col(name).cast(dtype) for name, dtype in column_types(contract).items()]
@@ -167,7 +167,7 @@ def _in_parts(rows: pl.DataFrame, contract: type[Contract], part: pl.Expr, rejec
 
 
 def _entity_keys(incidents: pl.DataFrame, identifier_key: str) -> pl.Series:
-    """The keys under which the named entities appear in plays."""
+    """Hash the named entities to the keys that plays carry."""
     keys = {kind: keyed_hash(incidents["entity_id"], kind, identifier_key).alias(kind) for kind in ENTITY_TYPES}
     is_kind = pl.col("entity_type")
     choice = pl.coalesce(pl.when(is_kind == kind).then(kind) for kind in ENTITY_TYPES)
@@ -183,7 +183,7 @@ def _one_of(name: str, known: Collection[str], expected: str | None = None) -> C
 
 
 def _integer(name: str, largest: int | None = None) -> Column:
-    """A whole number from 0, of at most 18 digits."""
+    """A non-negative integer of at most 18 digits."""
     number = pl.when(pl.col(name).str.contains(r"^[0-9]{1,18}$")).then(pl.col(name).cast(pl.Int64, strict=False))
     if largest is None:
         return Column(number, "a whole number from 0")
@@ -195,7 +195,7 @@ def _date(name: str, *, is_optional: bool = False) -> Column:
 
 
 def _moment(name: str, *, is_optional: bool = False) -> Column:
-    """A time; a date stands for its beginning, UTC."""
+    """A time; a date stands for its midnight, UTC."""
     return Column(_moment_of(pl.col(name)), "RFC 3339 with offset, or a date as YYYY-MM-DD", is_optional)
 
 

@@ -1,6 +1,6 @@
-"""The sources of ingestion: which landed files there are, and where in the landing zone they lie.
+"""The sources of ingestion: the landed files it reads, and their paths in the landing zone.
 
-Paths come from whoever can write to the landing zone, so only what matches exactly belongs to a source. Nothing here opens a file.
+Anybody with write access to the landing zone chooses paths, so only exact matches belong to a source. Nothing here opens a file.
 """
 
 import re
@@ -35,7 +35,7 @@ _SINGLE_FILES = {
 }
 
 # A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
-# and a surrogate stands for bytes that are no UTF-8 and fit into no ledger. The year 9999 has no day after its last.
+# and a surrogate stands for bytes that are not UTF-8 and fit into no ledger. The year 9999 has no day after its last.
 _NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
 _PLAYS = re.compile(rf"plays/((?!9999)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/([01][0-9]|2[0-3])/{_NAME}")
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -43,7 +43,7 @@ _PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
 
 
 def classify(path: str) -> tuple[Source, str] | None:
-    """The source and the partition of a POSIX `path` below the landing zone's root; None where it has none."""
+    """Return the source and the partition of a POSIX `path` below the landing zone's root, or None."""
     single = _SINGLE_FILES.get(path)
     if single is not None:
         return single, WHOLE
@@ -57,7 +57,7 @@ def classify(path: str) -> tuple[Source, str] | None:
 
 
 def arrival_hour(path: str) -> datetime:
-    """The hour (its start, UTC) in which a file of plays arrived. Raises `ValueError` for any other path."""
+    """Return the arrival hour (its start, UTC) of a file of plays. Raises `ValueError` for any other path."""
     matched = _PLAYS.fullmatch(path)
     if matched is None:
         raise ValueError(f"{path!r} is no file of plays: expected plays/YYYY-MM-DD/HH/name")
@@ -65,5 +65,5 @@ def arrival_hour(path: str) -> datetime:
 
 
 def holds_json(path: str) -> bool:
-    """Whether a file of plays holds JSON lines; otherwise it holds length-delimited protobuf."""
+    """Return true for a file of plays in JSON lines; the others are length-delimited protobuf."""
     return path.endswith(_JSON_ENDINGS)

@@ -1,4 +1,4 @@
-"""Reporting: counts of plays, with spam and without, and their way to widgets, analysts and ad-hoc queries.
+"""Reporting: counts of plays, with and without spam, delivered to widgets, analysts and ad-hoc queries.
 
-Others import `contracts` only. Which play is spam is decided by trust & safety; reporting chooses how much of it to tolerate.
+Other contexts import `contracts` only. Trust & safety classifies plays; reporting chooses how much spam to tolerate.
 """

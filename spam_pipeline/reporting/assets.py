@@ -1,7 +1,7 @@
-"""Reporting's stages: counts in two truths, and what is carried to the stores that widgets and analysts read.
+"""The stages of reporting: counts with and without spam, and deliveries to the stores that widgets and analysts read.
 
-Reporting expects nothing of the verdicts that it counts by: a count takes anything timely, and is corrected when something
-better is published.
+Reporting sets no expectations on verdicts: counts use whatever is current, and are corrected when something better is
+published.
 """
 
 from typing import Annotated
@@ -50,9 +50,9 @@ def daily_plays(
         Reads(columns=("occurred_at", "country", "user_key", "device_key", "ms_played", "spam_probability"), schema=2),
     ],
 ) -> pl.LazyFrame:
-    """Plays, listeners and playing time by country, for everybody who asks how a day went.
+    """Plays, listeners and playing time by country and day.
 
-    Each number stands there twice: raw, and without spam, which drops a play from a spam probability of 0.8 on. A listener is
+    Each number is there twice: raw, and without spam, which drops plays from a spam probability of 0.8 on. A listener is
     a user, or a device while logged out. `ZZ` is the unknown country.
     """
     return plays_by_country(classified_plays)
@@ -67,9 +67,9 @@ def daily_plays(
 def top_countries(
     classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
 ) -> pl.LazyFrame:
-    """The ten countries with the most plays, once with spam and once without: two different truths.
+    """Top ten countries by plays of a day, ranked once with spam and once without.
 
-    Equal counts rank by country code; plays of unknown country are in no ranking.
+    Equal counts rank by country code; plays of unknown country are not ranked.
     """
     return ranked_countries(classified_plays)
 
@@ -83,7 +83,7 @@ def top_countries(
 def plays_by_spam_probability(
     classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
 ) -> pl.LazyFrame:
-    """Plays by country and spam probability in whole percents, for everybody who tolerates more spam than a report, or less.
+    """Plays by country and spam probability in whole percents, for counting at any tolerance.
 
     In SQL, `reporting.top_countries_at(day, tolerance)` ranks countries by it. `ZZ` is the unknown country.
     """
@@ -101,7 +101,7 @@ def spam_by_type(
         pl.LazyFrame, Reads(columns=("occurred_at", "country", "attack_type", "spam_probability"), schema=2)
     ],
 ) -> pl.LazyFrame:
-    """The plays that reports drop, from a spam probability of 0.8 on, by country and type of attack.
+    """Plays dropped by reports, from a spam probability of 0.8 on, by country and attack type.
 
     The type is the declared one, or the one whose signature fits; it is empty where none does. `ZZ` is the unknown country.
     """
@@ -119,7 +119,7 @@ def track_play_counts(
         pl.LazyFrame, Reads(columns=("occurred_at", "track_key", "track_id", "spam_probability"), schema=2)
     ],
 ) -> pl.LazyFrame:
-    """Plays per track of one day, raw and without spam (a spam probability below 0.8); `widget_counts` adds them up."""
+    """Plays per track of one day, raw and without spam (a spam probability below 0.8); the daily input of `widget_counts`."""
     return plays_by_track(classified_plays)
 
 
@@ -133,9 +133,9 @@ def track_play_counts(
 def widget_counts(
     track_play_counts: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("track_id", "plays_without_spam"))],
 ) -> pl.LazyFrame:
-    """The play count that the widget of a track shows: the sum over all days, without spam.
+    """Play counts for embedded widgets: plays per track over all days, without spam.
 
-    Delivered to the keyed store, where it replaces all earlier counts as one step.
+    Delivered to the keyed store, where it replaces all earlier counts atomically.
     """
     return plays_so_far(track_play_counts)
 
@@ -151,7 +151,7 @@ def incident_plays(
         pl.LazyFrame, Reads(columns=("occurred_at", "country", "track_id", "incident_id", "spam_probability"), schema=2)
     ],
 ) -> pl.LazyFrame:
-    """The plays of a day that belong to incidents, by country and track, raw and without spam (a spam probability below 0.8)."""
+    """Plays of a day that belong to incidents, by country and track, raw and without spam (a spam probability below 0.8)."""
     return plays_by_incident(classified_plays)
 
 
@@ -181,10 +181,10 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     royalty_adjustments: Annotated[pl.LazyFrame, Reads(columns=("currency", "reason", "amount_minor"))],
     partition: str,
 ) -> pl.LazyFrame:
-    """The pages of a month for people: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
+    """Report pages of a month: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
 
-    A page is HTML that loads nothing. It is a function of what it shows; what has changed about it, and why, is said where it
-    is delivered.
+    A page is self-contained HTML. It depends only on the data it shows; what has changed since an earlier page, and why, is
+    added on delivery.
     """
     usage = statement_basis.filter(pl.col("ground") == USAGE).rename({"value": "plays"})
     return pages_of(
@@ -209,9 +209,9 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     delivery=report_delivery,
 )
 def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("month", "about"))]) -> pl.LazyFrame:
-    """Where the pages of all months lie, delivered as a folder of HTML files beside the warehouse that any browser opens.
+    """Index of the pages of all months, delivered as a folder of HTML files for any browser, beside the warehouse.
 
-    A page that differs from the one before says at its top which numbers have changed since, and what that began with.
+    A page that differs from the delivered one begins with the numbers that have changed since, and the root causes.
     """
     return places_of(reports)
 
@@ -224,7 +224,7 @@ def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), column
     delivery=warehouse_delivery,
 )
 def warehouse(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
-    """The catalogue of every published file, delivered as one DuckDB file with a relation `<context>.<stage>` for each stage.
+    """Catalogue of every published file, delivered as one DuckDB file with a relation `<context>.<stage>` for each stage.
 
     For questions over many days, such as plays yesterday against the same day last year.
     """

@@ -1,7 +1,7 @@
-"""What people ask of reports so often that it has a name in SQL: a day against others, and rankings at any tolerance.
+"""Common questions as SQL relations: a day compared with earlier ones, and rankings at any tolerance.
 
-Shared by the warehouse file and by ad-hoc queries, whose relations of reporting's stages these build on. What the stages
-count is in their own modules.
+Shared by the warehouse file and by ad-hoc queries; they build on the relations of reporting's stages. Counting is in the
+modules of the stages.
 """
 
 import duckdb
@@ -9,10 +9,10 @@ import duckdb
 from spam_pipeline.reporting.contracts import TOP_COUNTRIES, UNKNOWN_COUNTRY
 
 _ALL_COUNTRIES = "all"
-"""The country of a line that counts the plays of all countries, the unknown one among them."""
+"""The country of rows over all countries, the unknown one included."""
 
 _WEEK_DAYS, _YEAR_DAYS = 7, 364
-"""How far back a day is compared: by whole weeks, because a Friday is no Saturday. A year has 52 of them."""
+"""Days are compared at a distance of whole weeks, because a Friday is no Saturday. A year has 52 of them."""
 
 _COMPARED_DAYS = f"""
     WITH days AS (SELECT DISTINCT event_day FROM reporting.daily_plays),
@@ -43,9 +43,9 @@ _COMPARED_DAYS = f"""
     LEFT JOIN days AS year ON year.event_day = shown.event_day - {_YEAR_DAYS}
     LEFT JOIN counts AS year_ago ON year_ago.event_day = year.event_day AND year_ago.country = shown.country
 """  # noqa: S608 - constants of this package
-"""Every day by country and for `all`, beside the same weekday a week and 52 weeks before, in both truths.
+"""Every day by country and for `all`, beside the same weekday one week and 52 weeks before, with and without spam.
 
-A day that was not published is null; a country without plays on one that was has 0.
+A day that was not published is null; a country without plays on a published day has 0.
 """
 
 _TOP_COUNTRIES_AT = f"""
@@ -60,14 +60,14 @@ _TOP_COUNTRIES_AT = f"""
 """  # noqa: S608 - constants of this package
 """The countries with the most plays of a day, without plays whose spam probability is at least the tolerance.
 
-Tolerances are whole percents, others are rounded; from 1.01 on every play counts.
+Tolerances are rounded to whole percents; from 1.01 on every play counts.
 """
 
 
 def create_comparisons(database: duckdb.DuckDBPyConnection) -> None:
     """Create the view `reporting.compared_days` and the macro `reporting.top_countries_at(day, tolerance)`.
 
-    Each is there if the stage is that it asks.
+    Each is created only where its stage is there.
     """
     if _is_there(database, "daily_plays"):
         database.execute(f"CREATE VIEW reporting.compared_days AS {_COMPARED_DAYS}")

@@ -1,7 +1,7 @@
-"""What reporting promises: counts of plays in two truths, with spam and without, and what is delivered to other stores.
+"""The contracts of reporting: counts of plays with and without spam, and what is delivered to other stores.
 
 Without spam means at reporting's tolerance (`REPORTING_TOLERANCE`), which keeps every play that is not clearly spam. Counts
-of plays add up over days; counts of listeners do not. How anything is counted does not belong here.
+of plays add up over days; counts of listeners do not. Counting is in the modules of the stages.
 """
 
 import dataframely as dy
@@ -25,22 +25,22 @@ from spam_pipeline.protocol.fingerprint import (
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
 
 UNKNOWN_COUNTRY = "ZZ"
-"""The country of plays whose country nobody knows: the code that ISO 3166-1 leaves to its users."""
+"""The country of plays of unknown country: a code that ISO 3166-1 leaves to its users."""
 
 WITH_SPAM, WITHOUT_SPAM = "with_spam", "without_spam"
-"""The two truths of a ranking."""
+"""The two variants of a ranking."""
 
 NO_TYPE = ""
-"""The type of spam that fits no type of attack; a key holds no null."""
+"""The type of spam that fits no attack type; a key holds no null."""
 
 TOP_COUNTRIES = 10
-"""How many countries a ranking has at the most."""
+"""The most countries in a ranking."""
 
 
 class DailyPlays(Contract):
-    """One row per day and country, ordered by both; `ZZ` is the unknown country. `listened_ms` is playing time.
+    """Plays, listeners and playing time (`listened_ms`): one row per day and country, ordered by both; `ZZ` is unknown.
 
-    A listener is a user, or the device of somebody who is logged out, and counts once in each country.
+    A listener is a user, or the device of a logged-out play, and counts once in each country.
     """
 
     event_day = dy.Date(primary_key=True)
@@ -54,14 +54,14 @@ class DailyPlays(Contract):
 
     @dy.rule()
     def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
-        """What is left without spam is part of what there was."""
+        """Counts without spam are at most the raw counts."""
         return _never_more("plays") & _never_more("listeners") & _never_more("listened_ms")
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume in both truths, the spread over countries, which an attack from few places narrows, and how long plays are.
+        """Volume with and without spam, the spread over countries, which an attack from few places narrows, and mean durations.
 
-        The latter is one number for each country: no campaign changes most of them, and a wrong unit changes all.
+        The last is one number for each country: no campaign changes most of them, and a wrong unit changes all.
         """
         plays, country = pl.col("plays"), pl.col("country")
         return {
@@ -78,9 +78,9 @@ class DailyPlays(Contract):
 
 
 class TopCountries(Contract):
-    """The countries with the most plays of a day, once `with_spam` and once `without_spam`; rank 1 has the most.
+    """Top countries by plays of a day, once `with_spam` and once `without_spam`; rank 1 has the most.
 
-    Equal counts rank by country code. The unknown country and countries without a play are in no ranking. Ordered by key.
+    Equal counts rank by country code. The unknown country and countries without a play are not ranked. Ordered by key.
     """
 
     event_day = dy.Date(primary_key=True)
@@ -91,9 +91,10 @@ class TopCountries(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume of the ranking in both truths, how it spreads, and countries that rank only because of spam.
+        """Volume of both rankings, their spread, and countries that rank only because of spam.
 
-        No drift: a country that leaves a ranking takes all its plays along, and on the last ranks that happens on quiet days.
+        No drift is judged: a country that leaves a ranking takes all its plays along. On the last ranks that happens on quiet
+        days, and once warned of one in 98 of them.
         """
         plays, with_spam = pl.col("plays"), pl.col("measure") == WITH_SPAM
         kept = pl.col("country").filter(~with_spam).n_unique()
@@ -106,10 +107,10 @@ class TopCountries(Contract):
 
 
 class PlaysBySpamProbability(Contract):
-    """One row per day, country and spam probability in whole percents that has a play, ordered by all three.
+    """Plays by spam probability: one row per day, country and whole percent with a play, ordered by all three.
 
-    A play stands at the last percent that its probability reaches, so that the plays below a tolerance of whole percents are
-    those of the rows below it. `ZZ` is the unknown country.
+    Probabilities are rounded down to whole percents, so the plays below such a tolerance are those of the smaller percents.
+    `ZZ` is the unknown country.
     """
 
     event_day = dy.Date(primary_key=True)
@@ -119,14 +120,14 @@ class PlaysBySpamProbability(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume, and how much of it reports drop as spam. How probabilities spread is watched where they are made."""
+        """Volume, and the share that reports drop as spam. The distribution of probabilities is audited where they are made."""
         plays = pl.col("plays")
         dropped = plays * (pl.col("spam_percent") >= round(REPORTING_TOLERANCE * 100))
         return {"plays": Total(plays), "spam_share": Share(dropped, whole=plays)}
 
 
 class SpamByType(Contract):
-    """The plays that reports drop: one row per day, country and type of attack that has one, ordered by all three.
+    """Plays dropped by reports: one row per day, country and attack type with a play, ordered by all three.
 
     The type is the empty string where none fits, and `ZZ` is the unknown country.
     """
@@ -138,7 +139,7 @@ class SpamByType(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume, and how it spreads over types and countries. Attacks come and go, which is no drift."""
+        """Volume, and its spread over types and countries. Attacks come and go, which is not drift."""
         plays, country, attack_type = pl.col("plays"), pl.col("country"), pl.col("attack_type")
         return {
             "spam_plays": Total(plays),
@@ -149,9 +150,9 @@ class SpamByType(Contract):
 
 
 class IncidentPlays(Contract):
-    """The plays that belong to incidents: one row per day, incident, country and track that has one, ordered by all four.
+    """Plays of incidents: one row per day, incident, country and track with a play, ordered by all four.
 
-    A play belongs to one incident, the most decided of those that it fits. `ZZ` is the unknown country.
+    A play belongs to one incident, the most decided of those that match it. `ZZ` is the unknown country.
     """
 
     event_day = dy.Date(primary_key=True)
@@ -163,12 +164,12 @@ class IncidentPlays(Contract):
 
     @dy.rule()
     def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
-        """What is left without spam is part of what there was."""
+        """Counts without spam are at most the raw counts."""
         return _never_more("plays")
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume in both truths, and how it spreads over incidents. These come and go, which is no drift."""
+        """Volume with and without spam, and its spread over incidents. These come and go, which is not drift."""
         plays = pl.col("plays")
         return {
             "incident_plays": Total(plays),
@@ -178,7 +179,7 @@ class IncidentPlays(Contract):
 
 
 class TrackPlayCounts(Contract):
-    """One row per day and track that was played, ordered by both."""
+    """Plays per track: one row per day and track that was played, ordered by both."""
 
     event_day = dy.Date(primary_key=True)
     track_id = dy.String(primary_key=True)
@@ -187,12 +188,12 @@ class TrackPlayCounts(Contract):
 
     @dy.rule()
     def without_spam_is_never_more(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
-        """What is left without spam is part of what there was."""
+        """Counts without spam are at most the raw counts."""
         return _never_more("plays")
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Volume in both truths, and the spread over tracks: an attack on few tracks narrows it."""
+        """Volume with and without spam, and the spread over tracks: an attack on few tracks narrows it."""
         return {
             "plays": Total(pl.col("plays")),
             "plays_without_spam": Total(pl.col("plays_without_spam")),
@@ -203,14 +204,14 @@ class TrackPlayCounts(Contract):
 
 
 class WidgetCounts(Contract):
-    """What a widget shows: all plays of a track so far, without spam; one row per track ever played, ordered by track."""
+    """Play counts for widgets: all plays of a track so far, without spam; one row per track ever played, ordered by track."""
 
     track_id = dy.String(primary_key=True)
     plays = dy.Int64(min=0)
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """What all widgets show together, and how it spreads over tracks. It grows with every day, which is no drift."""
+        """Total of all widgets, and its spread over tracks. It grows every day, which is not drift."""
         return {
             "widgets": Count(),
             "plays": Total(pl.col("plays")),
@@ -220,10 +221,10 @@ class WidgetCounts(Contract):
 
 
 class Reports(Contract):
-    """The pages of a month: one row for the month, whose `about` is empty, and one for each of its incidents; ordered by key.
+    """Report pages of a month: one row for the month, whose `about` is empty, and one for each of its incidents; ordered by key.
 
-    `page` is an HTML page that loads nothing; it has places for what its delivery adds. `figures` are its headline numbers,
-    written out. `preview` is Markdown and tells the month in short; that of an incident is empty.
+    `page` is self-contained HTML with placeholders for its delivery. `figures` are its headline numbers as text. `preview` is
+    a Markdown summary of the month; that of an incident is empty.
     """
 
     month = dy.String(primary_key=True)
@@ -234,7 +235,7 @@ class Reports(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much there is to read, and the month in short, for people who look at the version."""
+        """Number of pages, and a summary of the month for people who look at the version."""
         return {
             "incident_pages": Count(pl.col("about") != ""),
             "characters": Total(pl.col("page").str.len_chars()),
@@ -244,7 +245,7 @@ class Reports(Contract):
 
 
 class ReportPages(Contract):
-    """Where each page of `reports` is delivered, a path below the folder of reports; ordered by key."""
+    """Paths of the pages of `reports` below the folder of reports; ordered by key."""
 
     month = dy.String(primary_key=True)
     about = dy.String(primary_key=True)
@@ -252,12 +253,12 @@ class ReportPages(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many pages there are."""
+        """Number of pages."""
         return {"months": Count(pl.col("about") == ""), "pages": Count()}
 
 
 class Catalogue(Contract):
-    """Everything that is published in frames: one row per file of every part, ordered by all columns.
+    """Catalogue of all published frames: one row per file of every part, ordered by all columns.
 
     `file` is a path below the store's root and `content` the digest of the part. A part that holds the same file twice has
     two rows, because its rows count twice.
@@ -273,7 +274,7 @@ class Catalogue(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much is published."""
+        """Number of stages, partitions and files that are published."""
         return {
             "stages": Figure(pl.struct("context", "stage").n_unique()),
             "partitions": Figure(pl.struct("context", "stage", "partition").n_unique()),
@@ -295,12 +296,12 @@ def _never_more(count: str) -> pl.Expr:
 
 
 def _spam_share() -> Share:
-    """The part of all plays that reporting's tolerance drops."""
+    """The share of plays that reporting's tolerance drops."""
     plays = pl.col("plays")
     return Share(plays - pl.col("plays_without_spam"), whole=plays)
 
 
 def _tracks_by(plays: str, drift: Drift | None) -> Keys:
-    """How plays spread over tracks. Reporting counts by the public id, whose hash does here what a keyed one does elsewhere."""
+    """The spread of plays over tracks. Reporting has public ids, whose hash serves here as a keyed one does elsewhere."""
     key = plh.col("track_id").nchash.xxh3_64()
     return Keys(key, name=pl.col("track_id"), weight=pl.col(plays), drift=drift)

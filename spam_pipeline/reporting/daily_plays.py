@@ -1,4 +1,4 @@
-"""Plays, listeners and playing time of a day, by country and in both truths. Rankings are in `top_countries`."""
+"""Plays, listeners and playing time of a day, by country, with and without spam. Rankings are in `top_countries`."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from spam_pipeline.reporting.measures import event_day, listened_ms, listener, w
 
 
 def plays_by_country(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
-    """`DailyPlays` of the days in `classified_plays`."""
+    """Compute the `DailyPlays` of the days in `classified_plays`."""
     counts = classified_plays.group_by(event_day(), pl.col("country").fill_null(UNKNOWN_COUNTRY)).agg(
         plays=pl.len(),
         plays_without_spam=without_spam().sum(),

@@ -1,4 +1,4 @@
-"""The plays of a day that belong to incidents, in both truths. What an incident is belongs to trust & safety."""
+"""Plays of a day that belong to incidents, with and without spam. Trust & safety matches plays to incidents."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from spam_pipeline.reporting.measures import event_day, without_spam
 
 
 def plays_by_incident(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
-    """`IncidentPlays` of the days in `classified_plays`."""
+    """Compute the `IncidentPlays` of the days in `classified_plays`."""
     key = (event_day(), "incident_id", pl.col("country").fill_null(UNKNOWN_COUNTRY), "track_id")
     counts = (
         classified_plays.filter(pl.col("incident_id").is_not_null())

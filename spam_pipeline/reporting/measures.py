@@ -1,6 +1,6 @@
-"""What reporting counts by: the day and the country of a play, who listened, and whether it counts without spam.
+"""The measures of reporting: day and country of a play, its listener, and whether it counts without spam.
 
-Expressions over `ClassifiedPlays`, so that every report means the same by them. The reports themselves do not belong here.
+Expressions over `ClassifiedPlays`, so that all reports agree on them. The reports themselves do not belong here.
 """
 
 import polars as pl
@@ -14,16 +14,16 @@ def event_day() -> pl.Expr:
 
 
 def listener() -> pl.Expr:
-    """Who listened: the user, or the device while logged out."""
-    # The complement keeps a device apart from a user, even where clients send one identifier for both.
+    """The listener: the user, or the device while logged out."""
+    # The complement keeps devices apart from users, even where clients send one identifier for both.
     return pl.coalesce("user_key", ~pl.col("device_key"))
 
 
 def listened_ms() -> pl.Expr:
-    """How long the play was listened to, a day at most."""
+    """The playing time, a day at most."""
     return pl.col("ms_played").clip(upper_bound=LONGEST_PLAY_MS)
 
 
 def without_spam() -> pl.Expr:
-    """True for plays that reporting counts when it leaves out spam."""
+    """True for plays that count without spam."""
     return pl.col("spam_probability") < REPORTING_TOLERANCE

@@ -1,4 +1,4 @@
-"""Ad-hoc SQL over what is published: a DuckDB in memory that can read the published files and nothing else."""
+"""Ad-hoc SQL over published data: an in-memory DuckDB that can read the published files and nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from spam_pipeline.reporting.stage_views import (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query returned, as plain values."""
+    """The result of a query, as plain values."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -30,11 +30,10 @@ class Answer:
 def connect(
     catalogue: pl.DataFrame, empty: Mapping[StageName, pl.LazyFrame] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A database in memory with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
+    """Open an in-memory database with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
-    Stages that have published nothing get an empty relation with the columns that `empty` knows of. What is asked for so often
-    that it has a name is there too, see `comparisons`. Times show in UTC. The caller closes the connection. Run the SQL of users
-    through `ask`, which also keeps it from writing.
+    Stages without published files get an empty relation with the columns in `empty`. The relations of `comparisons` are there
+    too. Times show in UTC. The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing.
     """
     database = duckdb.connect(config=CONNECTION)
     store_catalogue(database, catalogue)
@@ -48,9 +47,9 @@ def connect(
 
 
 def ask(database: duckdb.DuckDBPyConnection, sql: str) -> Answer:
-    """Answer one SELECT. Raises `QueryRefused` for any other statement, and for what DuckDB cannot answer.
+    """Answer one SELECT. Raises `QueryRefused` for any other statement, and for errors of DuckDB.
 
-    Only a SELECT runs, because the files that may be read could be overwritten by a COPY too, also by one that EXPLAIN runs.
+    Only a SELECT runs, because a COPY could overwrite the files that may be read, also one run by EXPLAIN.
     """
     try:
         kinds = [statement.type for statement in database.extract_statements(sql)]

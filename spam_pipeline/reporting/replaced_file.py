@@ -1,4 +1,4 @@
-"""Replacing a file as one step: build beside it, flush, rename. What is in the file does not belong here."""
+"""Atomic replacement of a file: build beside it, flush, rename. The content of the file is the caller's."""
 
 import glob
 import shutil
@@ -15,11 +15,11 @@ _LEFT_SECONDS = 86_400
 
 @contextmanager
 def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
-    """Yield a path to build a new file at; on leaving without an error, it takes the place of `path` for good.
+    """Yield a path to build a new file at; on leaving without an error, it durably replaces `path`.
 
     Until then readers see the old file, and those that have it open keep it. Each caller builds in a folder of its own, so
-    of several at once the last to finish wins. `leftovers` are suffixes of journals that belong to the old file only, and
-    would be replayed into the new one.
+    the last of several to finish wins. `leftovers` are suffixes of journals that belong to the old file only, and would be
+    replayed into the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
@@ -37,7 +37,7 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what processes that were killed a day ago or earlier have left beside a file."""
+    """Remove what processes killed a day ago or earlier have left beside a file."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _LEFT_SECONDS:

@@ -1,8 +1,8 @@
 """The folder of reports: `index.html`, a page for each month, and below its month a page for each incident.
 
-Each page is replaced as one step, and only if something on it differs; then it says what has changed since the version that it
-was made of, and why. What the folder holds is written down last, so that a delivery which was cut off is made again. Files that
-this pipeline did not write are never replaced or removed.
+Each page is replaced atomically, and only if its content differs; then it lists the changes since the version it was made
+from, and their causes. The state file is written last, so that an interrupted delivery is repeated. Files that this pipeline
+did not write are never replaced or removed.
 """
 
 import json
@@ -27,14 +27,15 @@ from spam_pipeline.reporting.targets import reaching
 
 _STATE = "delivered.json"
 _UNFINISHED = ""
-"""What stands for the recipe while pages are replaced, so that a delivery which was cut off never passes for the one before."""
+"""The recipe in the state file while pages are replaced. Without it a delivery that was killed passed for the one before, and
+after a revert its pages stayed for ever."""
 
 _REPORTS = "reports"
 _PLACE = re.compile(r"index\.html|\d{4}-\d{2}\.html|\d{4}-\d{2}/[A-Za-z0-9-]+-[0-9a-f]{16}\.html")
 
 
 class _Page(NamedTuple):
-    """A page of a version, still bare."""
+    """A page of a version, before changes are added."""
 
     month: str
     place: str
@@ -43,9 +44,9 @@ class _Page(NamedTuple):
 
 
 def delivered(target: str) -> str | None:
-    """The recipe that the folder at `target` holds; None when there is no folder, or not all of what it was given.
+    """Return the recipe of the folder at `target`; None when there is no folder, or its delivery is incomplete.
 
-    Raises `ForeignTarget` for a folder of somebody else, or a file.
+    Raises `ForeignTarget` for somebody else's folder, or a file.
     """
     folder = Path(target).absolute()
     if not folder.exists():
@@ -62,7 +63,7 @@ def delivered(target: str) -> str | None:
 
 
 def deliver(target: str, version: Version, reader: Publications) -> None:
-    """Let the folder at `target` hold the pages that a version of `report_pages` names.
+    """Write the pages that a version of `report_pages` names to the folder at `target`.
 
     Raises `ForeignTarget` where somebody else's file lies in the place of a page.
     """
@@ -79,7 +80,7 @@ def deliver(target: str, version: Version, reader: Publications) -> None:
 
 @dataclass
 class _Edition:
-    """A version of `report_pages`, what stands on its pages, and how it came about; what is looked up is kept."""
+    """A version of `report_pages` with its pages and root causes; look-ups are cached."""
 
     version: Version
     reader: Publications
@@ -99,7 +100,7 @@ class _Edition:
         return self._pages_of(self.rows)
 
     def before(self, page: str | None) -> "_Edition | None":
-        """The edition that a delivered page was made of; without one that is known, what readers saw before this one."""
+        """Return the edition that a delivered page was made from; if unknown, the one that readers saw before this."""
         recipe = (recipe_of(page) if page else None) or ""
         if recipe not in self._others:
             found = self.reader.version_of_recipe(recipe) or self.reader.seen_before(self.version)
@@ -107,14 +108,14 @@ class _Edition:
         return self._others[recipe]
 
     def page(self, month: str, place: str) -> _Page | None:
-        """One page, of which only the month is read."""
+        """Return one page, reading only its month."""
         if month not in self._months:
             read = [item for item in self.version.inputs if item.partition == month]
             self._months = {month: self._pages_of(self.reader.load(_REPORTS, read).collect())}
         return self._months[month].get(place)
 
     def root_causes(self, month: str, before: "_Edition") -> list[str]:
-        """What the change of a month's pages since an earlier edition began with."""
+        """Return the root causes of changes to a month's pages since an earlier edition."""
         old, new = (_version_read(edition.version, month) for edition in (before, self))
         if (old, new) not in self._root_causes:
             self._root_causes[old, new] = self.reader.root_causes(_REPORTS, old, new)
@@ -130,7 +131,7 @@ class _Edition:
 
 
 def _version_read(version: Version, month: str) -> int:
-    """The version of `reports` that the pages of a month are from."""
+    """Return the version of `reports` that the pages of a month are from."""
     return next(item.record for item in version.inputs if item.partition == month)
 
 
@@ -142,7 +143,7 @@ def _put(place: Path, edition: _Edition, page: _Page) -> None:
 
 
 def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
-    """What has changed about a page since an earlier edition; nothing to tell where that has no such page, or the same."""
+    """Describe the changes of a page since an earlier edition; empty where that has no such page, or the same."""
     old = before.page(page.month, page.place) if before else None
     since = edition.reader.published_at(before.version) if before else None
     if before is None or old is None or since is None or old.page == page.page:
@@ -163,9 +164,9 @@ def _write(place: Path, page: str) -> None:
 
 
 def _ours(place: Path) -> str | None:
-    """The page that lies at a place; None where there is nothing, or a file that is empty.
+    """Read the page at a place; None where there is nothing, or an empty file.
 
-    Raises `ForeignTarget` for what is no page of ours.
+    Raises `ForeignTarget` for anything that is not a page of ours.
     """
     if not place.exists() or (place.is_file() and place.stat().st_size == 0):
         return None
@@ -176,7 +177,7 @@ def _ours(place: Path) -> str | None:
 
 
 def _read(place: Path) -> str | None:
-    """A page of ours; None for anything else."""
+    """Read a page of ours; None for anything else."""
     if not place.is_file():
         return None
     page = place.read_bytes().decode(errors="replace")
@@ -184,7 +185,7 @@ def _read(place: Path) -> str | None:
 
 
 def _remove_all_but(places: set[str], folder: Path) -> None:
-    """Remove the pages of nobody any more, and the folders that are empty without them."""
+    """Remove pages that are no longer delivered, and folders left empty."""
     for file in _pages_in(folder):
         if file.relative_to(folder).as_posix() not in places and _read(file) is not None:
             file.unlink(missing_ok=True)
@@ -194,19 +195,19 @@ def _remove_all_but(places: set[str], folder: Path) -> None:
 
 
 def _pages_in(folder: Path) -> list[Path]:
-    """What is named as pages are; a copy that somebody made of one is not."""
+    """List files named as pages are; a copy that somebody made of one is not."""
     return [file for file in folder.rglob("*.html") if _PLACE.fullmatch(file.relative_to(folder).as_posix())]
 
 
 def _check_is_ours(folder: Path) -> None:
-    """Raise `ForeignTarget` if a folder that says nothing about itself holds files, and no page of ours among them."""
+    """Raise `ForeignTarget` if a folder without a state file holds files, and no page of ours among them."""
     visible = [item for item in folder.iterdir() if not item.name.startswith(".")]
     if visible and not any(_read(page) is not None for page in _pages_in(folder)):
         raise ForeignTarget(f"{folder} holds {visible[0].name} and no report: name another folder")
 
 
 def _state(folder: Path) -> tuple[str, dict[str, int]] | None:
-    """The recipe of what a folder was given, and the sizes of its pages; None where it does not say so."""
+    """Read the recipe of a folder, and the sizes of its pages; None without a valid state file."""
     try:
         kept = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         return str(kept["recipe"]), {str(place): int(size) for place, size in kept["sizes"].items()}
@@ -231,4 +232,4 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
 
 
 report_delivery = Delivery(target="reports_folder", delivered=_delivered, deliver=_deliver)
-"""How `report_pages` reaches the folder that the configuration entry `reports_folder` names."""
+"""The delivery of `report_pages` to the folder that the configuration entry `reports_folder` names."""

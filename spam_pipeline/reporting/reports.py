@@ -1,4 +1,4 @@
-"""The rows of `reports`: every page of a month, with its headline numbers. What stands on a page is in `page_contents`."""
+"""The rows of `reports`: every page of a month, with its headline numbers. The contents of pages are in `page_contents`."""
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from spam_pipeline.reporting.page_contents.preview import preview
 
 
 def pages_of(month: Month) -> pl.LazyFrame:
-    """`Reports` of a month."""
+    """Build the `Reports` of a month."""
     incidents = list(month.incidents_in_it())
     page = month_page(contents_of_month(month, incidents))
     own = (month.name, "", page, _structs(month.figures()), preview(month, incidents))
@@ -25,7 +25,7 @@ def pages_of(month: Month) -> pl.LazyFrame:
 
 
 def places_of(reports: pl.LazyFrame) -> pl.LazyFrame:
-    """`ReportPages` of the `month` and `about` of any pages."""
+    """Build `ReportPages` from the `month` and `about` of any pages."""
     rows = [
         (month, about, place_of(month, about)) for month, about in reports.select("month", "about").collect().rows()
     ]

@@ -1,9 +1,8 @@
 """Published stages as DuckDB relations: one `<context>.<stage>` over the stage's immutable Parquet files.
 
 Shared by the warehouse file and by ad-hoc queries. A catalogue here is a `Catalogue` frame with one more column, `location`:
-the absolute path of each file; a history has all of that and the span of time in which readers saw the file. Each relation has
-the columns of its stage after `partition_key`, the key of the partition that a row comes from. Paths and names are hostile
-until quoted.
+the absolute path of each file; a history also has the span of time in which readers saw the file. Each relation has the
+columns of its stage after `partition_key`, the key of a row's partition. Paths and names are hostile until quoted.
 """
 
 import json
@@ -16,7 +15,7 @@ import duckdb
 import polars as pl
 
 CONNECTION: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
-"""How to open DuckDB: by default a name that is no relation may stand for a variable of the Python that calls."""
+"""Options for opening DuckDB: by default an unknown relation is looked up among the Python variables of the caller."""
 
 _CATALOGUE_TYPES = {
     "context": "VARCHAR",
@@ -61,21 +60,21 @@ def literal(value: str) -> str:
 
 
 def published_stages(catalogue: pl.DataFrame) -> Iterator[PublishedStage]:
-    """The stages of a catalogue, in its order."""
+    """Yield the stages of a catalogue, in its order."""
     for (context, name), files in catalogue.group_by("context", "stage", maintain_order=True):
         locations = files["location"].unique(maintain_order=True).to_list()
         yield PublishedStage(str(context), str(name), int(files["rows"].sum()), tuple(locations))
 
 
 def store_catalogue(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:
-    """Create the schema of every context, and `_pipeline.catalogue`, which the relations look partitions up in."""
+    """Create the schema of every context, and `_pipeline.catalogue`, in which the relations look up partitions."""
     _store(database, "_pipeline.catalogue", _CATALOGUE_TYPES, catalogue)
 
 
 def create_empty(
     database: duckdb.DuckDBPyConnection, published: Iterable[PublishedStage], empty: Mapping[StageName, pl.LazyFrame]
 ) -> None:
-    """A table without rows for every stage of `empty` that has published none, so that what asks for it never fails."""
+    """Create an empty table for every stage of `empty` without published files, so that queries of it never fail."""
     missing = empty.keys() - {(stage.context, stage.name) for stage in published}
     with tempfile.TemporaryDirectory() as folder:
         for context, name in sorted(missing):
@@ -87,12 +86,12 @@ def create_empty(
 
 
 def store_history(database: duckdb.DuckDBPyConnection, history: pl.DataFrame) -> None:
-    """Create `_pipeline.history`, and for each stage the macro `<context>.<stage>_as_of(moment)`: its rows as they were read then.
+    """Create `_pipeline.history`, and for each stage the macro `<context>.<stage>_as_of(moment)`: its rows as of that time.
 
-    The macro takes a date, which means its end in UTC as it does elsewhere, or a time. Files that were written before a column
-    was there have nulls in it.
+    The macro takes a time, or a date, which means its end in UTC. Files older than a column have nulls in it.
     """
     _store(database, "_pipeline.history", _HISTORY_TYPES, history)
+    # A macro binds every past file of its stage when it is created: 7.7 s per delivery with 100,000 of them.
     for stage in published_stages(history):
         macro = f"{identifier(stage.context)}.{identifier(f'{stage.name}_as_of')}"
         database.execute(f"CREATE MACRO {macro}(moment) AS TABLE {_rows_as_of(stage)}")
@@ -108,7 +107,7 @@ def _store(database: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, 
 
 
 def rows_of(database: duckdb.DuckDBPyConnection, stage: PublishedStage) -> str:
-    """The SELECT over all files of a stage. `store_catalogue` comes first."""
+    """Build the SELECT over all files of a stage. `store_catalogue` comes first."""
     by_name = "false" if _have_same_columns(database, stage) else "true"
     return _rows_listed_in("_pipeline.catalogue", stage, by_name)
 
@@ -120,7 +119,7 @@ _MOMENT = """
 
 
 def _rows_as_of(stage: PublishedStage) -> str:
-    """The SELECT over the files of a stage that were read at `moment`; DuckDB opens every file and reads the rows of those."""
+    """Build the SELECT over the files of a stage as of `moment`; DuckDB opens every file and reads the rows of those."""
     return f"""
         {_rows_listed_in("_pipeline.history", stage, "true")}
          AND published.published_at <= {_MOMENT}
@@ -144,10 +143,10 @@ def _file_list(stage: PublishedStage) -> str:
 
 
 def _have_same_columns(database: duckdb.DuckDBPyConnection, stage: PublishedStage) -> bool:
-    """Whether all files of a stage have the same columns.
+    """Return true if all files of a stage have the same columns.
 
-    A contract that gained a column leaves older files without it until they are recomputed. DuckDB copes with that when told
-    to, but then opens every file for every query, so it is told only where needed.
+    Files older than a contract's new column lack it until they are recomputed. DuckDB handles that on request, but then opens
+    every file for every query, so it is requested only where needed.
     """
     differing = f"""
         SELECT count(*) FROM (

@@ -1,4 +1,4 @@
-"""Targets in a file system: what goes wrong with one concerns its own delivery, and keeps nothing else from being done."""
+"""Targets in a file system: a failure of one concerns its own delivery only; a broken target once stopped all convergence."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from spam_pipeline.reporting.errors import TargetUnreachable
 
 @contextmanager
 def reaching(target: str) -> Iterator[None]:
-    """Raise `TargetUnreachable` for whatever the file system or a database says against reading or writing a target."""
+    """Raise `TargetUnreachable` for errors of the file system or a database while reading or writing a target."""
     try:
         yield
     except (OSError, sqlite3.Error, duckdb.Error) as error:

@@ -1,4 +1,4 @@
-"""Rankings of countries by plays: with spam and without are two different truths, and each has its own ranking."""
+"""Rankings of countries by plays, one with spam and one without."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from spam_pipeline.reporting.measures import event_day, without_spam
 
 
 def ranked_countries(classified_plays: pl.LazyFrame) -> pl.LazyFrame:
-    """`TopCountries` of the days in `classified_plays`; equal counts rank by country code."""
+    """Compute the `TopCountries` of the days in `classified_plays`; equal counts rank by country code."""
     counts = (
         classified_plays.filter(pl.col("country").is_not_null())
         .group_by(event_day(), "country")

@@ -1,8 +1,8 @@
-"""The warehouse: one DuckDB file over everything published, for the questions that scan many days.
+"""The warehouse: one DuckDB file over everything published, for questions that scan many days.
 
-Small results of reporting and royalties are tables, so that a copy of the file answers elsewhere too; everything else is a
-view over the store's files, and so is what was published earlier. The file is built beside its place and renamed, so it is
-never open for writing where readers look for it. What the relations look like is in `stage_views` and `comparisons`.
+Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
+earlier publications included, is a view over the store's files. The file is built beside its place and renamed, so it is
+never open for writing where readers find it. Its relations are defined in `stage_views` and `comparisons`.
 """
 
 import logging
@@ -41,11 +41,11 @@ _UNREADABLE = (
     "Corrupt database file",
     "with version number",
 )
-"""How DuckDB says that a file is damaged, or of a release with another format: its exceptions don't tell."""
+"""Messages of DuckDB for a file that is damaged or of another release's format: its exceptions don't distinguish them."""
 
 
 def delivered(target: str) -> str | None:
-    """The recipe that the file at `target` holds; None when there is no file, or it is damaged or of another format.
+    """Return the recipe of the file at `target`; None when there is no file, or it is damaged or of another format.
 
     Raises `ForeignTarget` for a sound database that this pipeline did not build.
     """
@@ -73,8 +73,8 @@ def deliver(
 ) -> None:
     """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
 
-    `history` has the files that were ever published up to now, which may be more recent than the catalogue. Stages in `empty`
-    have a table without rows while nothing of them is published, or nothing but partitions without rows.
+    `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
+    empty table while nothing of them is published, or only partitions without rows.
     """
     files = catalogue.collect()
     place = Path(target).absolute()
@@ -93,7 +93,7 @@ def deliver(
 
 
 def _still_there(history: pl.DataFrame) -> pl.DataFrame:
-    """The history without files that the store has lost: what was read once keeps nobody from reading what is read now."""
+    """Drop files that the store has lost: a missing file of the past must not stop queries of the present."""
     lost = [location for location in history["location"].unique() if not Path(location).exists()]
     if lost:
         _logger.warning(
@@ -127,4 +127,4 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
 
 
 warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)
-"""How `warehouse` reaches the file that the configuration entry `warehouse_file` names."""
+"""The delivery of `warehouse` to the file that the configuration entry `warehouse_file` names."""

@@ -1,8 +1,8 @@
 """Widget counts in Redis or Valkey: the keyed store for many readers on many machines.
 
 Keys: `plays:<generation>` is a hash from track to count, one per delivery. `plays:current` and `plays:previous` are hashes
-that say which generation is served and which was before: its name, its recipe, its number of tracks. The previous one stays,
-so that going back to it costs nothing; older ones are removed.
+with the name, recipe and number of tracks of the generation that is served and of the one before. The previous one is kept,
+so that switching back to it copies nothing; older ones are removed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from spam_pipeline.reporting.errors import DeliveryCut, TargetUnreachable
 _CURRENT, _PREVIOUS, _SWAP = "plays:current", "plays:previous", "plays:swap"
 _BATCH_TRACKS = 10_000
 _UNFINISHED_SECONDS = 3600
-"""How long a generation lives whose delivery stopped half-way; every batch begins it anew."""
+"""The lifetime of a generation whose delivery was interrupted; every batch restarts it."""
 
 _PLAY_COUNTS = """
 local generation = redis.call('HGET', KEYS[1], 'generation')
@@ -50,21 +50,21 @@ def redis_widget_store(target: str) -> Iterator["RedisWidgetStore"]:
 
 
 class RedisWidgetStore:
-    """Play counts by track behind `client`, which decodes responses."""
+    """Play counts by track behind `client`, which has to decode responses."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
         self._play_counts = client.register_script(_PLAY_COUNTS)
 
     def delivered(self) -> str | None:
-        """The recipe that is served; None when there is none, or its counts are not all there."""
+        """Return the recipe that is served; None when there is none, or some of its counts are lost."""
         current = self.client.hgetall(_CURRENT)
         if not current or self.client.hlen(_key(current["generation"])) != int(current["tracks"]):
             return None
         return str(current["recipe"])
 
     def deliver(self, recipe: str, counts: pl.LazyFrame) -> None:
-        """Write `counts` (`WidgetCounts`) beside what is served, then serve them instead, as one step.
+        """Write `counts` (`WidgetCounts`) beside what is served, then switch to them atomically.
 
         Raises `DeliveryCut` when the server lost some of them meanwhile.
         """
@@ -81,7 +81,7 @@ class RedisWidgetStore:
         self.client.transaction(lambda pipe: _switch(pipe, new), _CURRENT, _PREVIOUS, _key(new.name))
 
     def play_counts(self, track_ids: Iterable[str]) -> dict[str, int]:
-        """The counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
+        """Return the counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
         asked = list(track_ids)
         found = self._play_counts(keys=[_CURRENT], args=asked)
         return {track_id: int(plays) for track_id, plays in zip(asked, found, strict=True) if plays is not None}
@@ -92,7 +92,7 @@ def _key(generation: object) -> str:
 
 
 def _switch(pipe: Pipeline, new: _Generation) -> None:
-    """Serve a complete new generation; what was served becomes the previous one, and what was previous goes."""
+    """Serve a complete new generation; the served one becomes the previous one, and the previous one is removed."""
     tracks = pipe.hlen(_key(new.name))
     if tracks != new.tracks:
         raise DeliveryCut(f"widget counts: expected {new.tracks} tracks on the server, found {tracks}; deliver again")

@@ -1,7 +1,7 @@
 """Widget counts in a SQLite file: the embedded keyed store. A delivery builds a new file and renames it into place.
 
-The file that was there before stays beside it, with `.previous` behind its name, so that going back to it is a renaming too.
-Both are hard links while they change places.
+The file from before is kept beside it with the suffix `.previous`, so that switching back to it is a rename too. Both are hard
+links while they change places.
 """
 
 import os
@@ -23,7 +23,7 @@ _PLAYS = "SELECT plays FROM play_counts WHERE track_id = ?"
 
 
 class _Identity(NamedTuple):
-    """What tells a file from the one that takes its place: no other has the number while it is open, whatever the time."""
+    """The identity of a file, which no replacement shares while it is open, whatever the time stamps: its inode."""
 
     device: int
     number: int
@@ -44,16 +44,16 @@ class SqliteWidgetStore:
         self._opened: _Opened | None = None
 
     def delivered(self) -> str | None:
-        """The recipe the file holds; None when there is no file, or it is damaged.
+        """Return the recipe of the file; None when there is no file, or it is damaged.
 
         Raises `ForeignTarget` for a sound database that this pipeline did not build.
         """
         return _recipe_of(self.path)
 
     def deliver(self, recipe: str, counts: pl.LazyFrame) -> None:
-        """Replace the file with `counts` (`WidgetCounts`); by the previous file, if that holds them.
+        """Replace the file with `counts` (`WidgetCounts`), or with the previous file if that holds them.
 
-        Raises `ForeignTarget` when it is somebody else's database that lies where the previous file does.
+        Raises `ForeignTarget` when somebody else's database lies in the place of the previous file.
         """
         with replaced(self.path, _JOURNALS) as building:
             if not self._take_previous(recipe, building):
@@ -63,7 +63,7 @@ class SqliteWidgetStore:
             self._keep(building.with_name("kept"))
 
     def play_counts(self, track_ids: Iterable[str]) -> dict[str, int]:
-        """The counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
+        """Return the counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
         database = self._current()
         if database is None:
             return {}
@@ -71,17 +71,17 @@ class SqliteWidgetStore:
         return {track_id: row[0] for track_id, row in found if row}
 
     def close(self) -> None:
-        """Give up the file that is open."""
+        """Close the open file."""
         if self._opened:
             self._opened.database.close()
             self._opened = None
 
     def _current(self) -> sqlite3.Connection | None:
-        """The file that lies at the path now: the one that is open, unless another has taken its place."""
+        """Return the file at the path: the open one, unless it was replaced."""
         while (identity := self._identity()) is not None:
             if self._opened is not None and self._opened.identity == identity:
                 return self._opened.database
-            # What is opened may have taken the place of what was just seen; then it is looked at again.
+            # The file may have been replaced between looking and opening; then both are repeated.
             self.close()
             self._opened = _Opened(identity, _open(self.path))
             if self._identity() != identity:
@@ -96,7 +96,7 @@ class SqliteWidgetStore:
         return _Identity(seen.st_dev, seen.st_ino, seen.st_mtime_ns)
 
     def _take_previous(self, recipe: str, building: Path) -> bool:
-        """Let the previous file be the one that takes the place, if it holds a recipe; return whether it does."""
+        """Move the previous file into place if it holds a recipe; return true if it does."""
         if not self.previous.exists():
             return False
         os.link(self.previous, building)  # from here on it is the same file, even if somebody else delivers meanwhile
@@ -106,7 +106,7 @@ class SqliteWidgetStore:
         return False
 
     def _keep(self, name: Path) -> None:
-        """Let the file that is about to be replaced be the previous one."""
+        """Keep the file that is about to be replaced as the previous one."""
         if self.path.exists():
             os.link(self.path, name)
             name.replace(self.previous)

@@ -1,7 +1,7 @@
-"""The keyed store behind every embedded widget: the play count of a track, and how `widget_counts` gets there.
+"""The keyed store behind every embedded widget: play counts of tracks, delivered from `widget_counts`.
 
-A target is `redis://...` (also `rediss://`, `unix://`), `sqlite:///<path>`, or a path, which is a SQLite file. How each keeps
-its counts is in `widget_redis` and `widget_sqlite`; both keep the delivery before, so that going back to it costs nothing.
+A target is `redis://...` (also `rediss://`, `unix://`), `sqlite:///<path>`, or a path, which is a SQLite file. The stores are in
+`widget_redis` and `widget_sqlite`; both keep the delivery before, so that switching back to it copies nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,23 +20,23 @@ _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
 class WidgetStore(Protocol):
-    """A keyed store of play counts that is replaced as one step."""
+    """A keyed store of play counts that is replaced atomically."""
 
     def delivered(self) -> str | None:
-        """The recipe that the store holds, or None."""
+        """Return the recipe of the stored counts, or None."""
 
     def deliver(self, recipe: str, counts: pl.LazyFrame) -> None:
         """Replace everything in the store by `counts` (`WidgetCounts`)."""
 
     def play_counts(self, track_ids: Iterable[str]) -> dict[str, int]:
-        """The counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
+        """Return the counts of those of `track_ids` that have one, all from the same delivery; none before the first."""
 
 
 @contextmanager
 def widget_store(target: str) -> Iterator[WidgetStore]:
-    """Open the store at `target`, for one thread. Raises `UnknownTarget` for a kind of store there is none of, `TargetUnreachable`.
+    """Open the store at `target`, for one thread. Raises `UnknownTarget` for an unsupported kind, or `TargetUnreachable`.
 
-    Whoever looks up often keeps it open: it sees each delivery as soon as that is made.
+    Keep it open for frequent look-ups: it sees each delivery at once.
     """
     scheme, separator, rest = target.partition("://")
     if separator and scheme in _REDIS_SCHEMES:
@@ -53,13 +53,13 @@ def widget_store(target: str) -> Iterator[WidgetStore]:
 
 
 def play_count(target: str, track_id: str) -> int | None:
-    """What the widget of one track shows; None for a track that was never played."""
+    """Look up the play count of one track; None for a track that was never played."""
     with widget_store(target) as store:
         return store.play_counts([track_id]).get(track_id)
 
 
 def delivered(target: str) -> str | None:
-    """The recipe that the store at `target` holds, or None. Raises like `widget_store`, and `ForeignTarget`."""
+    """Return the recipe of the store at `target`, or None. Raises like `widget_store`, and `ForeignTarget`."""
     with widget_store(target) as store:
         return store.delivered()
 
@@ -81,4 +81,4 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
 
 
 widget_delivery = Delivery(target="widget_store", delivered=_delivered, deliver=_deliver)
-"""How `widget_counts` reaches the store that the configuration entry `widget_store` names."""
+"""The delivery of `widget_counts` to the store that the configuration entry `widget_store` names."""

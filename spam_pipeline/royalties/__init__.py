@@ -1,1 +1,1 @@
-"""Royalties: what plays earn, and who is paid for them."""
+"""Royalties: the earnings of plays, statements of who is paid, and their adjustments."""

@@ -1,6 +1,7 @@
-"""Adjustments: what an issued month has changed by, line by line, since it was issued and since that was last settled.
+"""Adjustments: changes of an issued month, line by line, since it was issued and last settled.
 
-Statement as issued + what later statements settled + adjustments = the statement over everything known now. Why is in `reasons`.
+Statement as issued + what later statements settled + adjustments = the statement over everything known now. Their reasons
+are found in `reasons`.
 """
 
 from typing import NamedTuple
@@ -13,14 +14,14 @@ from spam_pipeline.royalties.reasons import reasons
 
 
 class Side(NamedTuple):
-    """A month as one side of a comparison: its lines, and the grounds they rest on."""
+    """A month as one side of a comparison: its lines and their statement basis."""
 
     lines: pl.LazyFrame
     basis: pl.LazyFrame
 
 
 def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str) -> pl.LazyFrame:
-    """A month's `RoyaltyAdjustments` since the last statement that says something of it; none while the month is not issued.
+    """Compute a month's `RoyaltyAdjustments` since the last statement about it; none while the month is not issued.
 
     `now` has its `RoyaltyStatements`, of the content `statement_now`, and its `StatementBasis`; `issued` all `IssuedStatements`
     and `IssuedBasis` about it; `usage` is its `RoyaltyUsage`.
@@ -44,14 +45,14 @@ def adjustments(now: Side, issued: Side, usage: pl.LazyFrame, statement_now: str
 
 
 def _difference(current: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
-    """The lines that are not worth now what was issued and settled of them, with the difference."""
+    """Select the lines whose amount now differs from what was issued and settled, with the difference."""
     taken_back = agreed.select(*LINE, -pl.col("amount_minor"))
     both = pl.concat([current.select(*LINE, "amount_minor"), taken_back])
     return both.group_by(LINE).agg(pl.col("amount_minor").sum()).filter(pl.col("amount_minor") != 0)
 
 
 def _changes_of_pools(current: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
-    """By how much each pool has changed; every line tells the money of its pool, or the change that it settled."""
+    """Compute the change of each pool; every line carries the money of its pool, or the change of it that it settled."""
     minor = pl.col("pool_minor")
     money = [
         current.select(*POOL, minor).unique(),

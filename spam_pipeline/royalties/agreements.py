@@ -1,4 +1,4 @@
-"""Agreements: which payees are paid by what each listener heard. Everybody else is paid pro-rata. How is in `payout`."""
+"""Agreements: the payees who are paid user-centric. Everybody else is paid pro-rata. Pools are divided in `payout`."""
 
 from datetime import date
 
@@ -8,9 +8,9 @@ from spam_pipeline.royalties.contracts import USER_CENTRIC
 
 
 def user_centric_payees(month: str, agreements: pl.LazyFrame) -> pl.LazyFrame:
-    """The `payee_id` of every payee whose user-centric agreement counts for a month; in no particular order.
+    """Return the `payee_id` of every payee with a user-centric agreement for a month, in no particular order.
 
-    An agreement counts from the first month that begins on `valid_from` or later, until a later one does: a month is
+    An agreement counts from the first month that begins on or after `valid_from`, until a later one does: a month is
     divided by one rule for each payee.
     """
     begins = pl.lit(date.fromisoformat(f"{month}-01"))

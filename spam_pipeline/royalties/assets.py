@@ -1,4 +1,4 @@
-"""The stages of royalties: what each reads, and which domain function answers. No rule lives here."""
+"""The stages of royalties: the inputs of each, and the domain function that computes it. No rule lives here."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -38,12 +38,12 @@ from spam_pipeline.royalties.usage import usage_of
 OWNER = "team:royalties"
 
 MOST_UNKNOWN = 0.25
-"""Royalties wait while the verdict on more than this share of a day's plays is `unknown`: then the model has no opinion on the
-day, and what is paid would be a guess. On ordinary days it is below 4 %, with and without labels; and doubt about a single
-account, which can have 18 % of all plays, must not keep back the money of all others."""
+"""Royalties wait while more than this share of a day's plays is classified `unknown`: then the model has no opinion on the day,
+and payouts would be a guess. On ordinary days it is below 4 %, with and without labels; and doubt about a single account,
+which can have 18 % of all plays, must not hold back everybody's money."""
 
 _STATED_OR_ISSUED = ("royalty_statements", "issued_statements")
-"""What is issued stays in the books, even if nothing is left that a statement could be made from."""
+"""An issued month stays in the books, even when its plays are taken back and no statement is left."""
 
 _Usage = Annotated[pl.LazyFrame, Reads(DaysOfMonth())]
 _Revenue = Annotated[
@@ -75,9 +75,9 @@ def royalty_usage(
     ],
     accounts: _Accounts,
 ) -> pl.LazyFrame:
-    """How often each listener heard each track on a settled day, by what it is worth: earning, withheld, spam or short.
+    """Usage for royalties by settled day: plays per listener and track, as earning, withheld, spam or short.
 
-    A play earns from 30 seconds on, if its probability of spam is below the royalty tolerance and no incident is suspected.
+    A play earns from 30 seconds on, if its spam probability is below the royalty tolerance and no incident is suspected.
     All plays are counted, so the day reconciles to its classified plays.
     """
     return usage_of(classified_plays, accounts)
@@ -97,7 +97,7 @@ def royalty_statements(  # noqa: PLR0913, PLR0917 - one parameter for everything
     agreements: _Agreements,
     partition: str,
 ) -> pl.LazyFrame:
-    """Who gets what of a month's pools, by country, tier and currency: as agreed, and all pro-rata or all user-centric.
+    """Royalty statement of a month by country, tier and currency: as agreed, and all pro-rata or all user-centric.
 
     Pool = net revenue x payout share. Payouts, withheld, escrow and unclaimed money sum to the pool, to the last minor unit.
     All plays known now take part: issuing the month is what freezes it.
@@ -119,9 +119,9 @@ def statement_basis(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     agreements: _Agreements,
     partition: str,
 ) -> pl.LazyFrame:
-    """What a month's statement rests on: money, plays by status and incident, rights, agreements, accounts and code, as numbers.
+    """Basis of a month's statement: money, plays by status and incident, rights, agreements, accounts and code, as numbers.
 
-    It is issued with the statement, so that a later change can be given its reasons.
+    It is issued with the statement, so that reasons can be given for a later change.
     """
     return basis_of(partition, royalty_usage, Terms(revenue, rights, accounts, agreements))
 
@@ -135,9 +135,9 @@ def statement_basis(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     retain_when_source_removed=True,
 )
 def issued_statements(issued_documents: LandedFile) -> Batches:
-    """The statement that was issued for a month, line by line as it was, and the adjustments that it settled; it never changes.
+    """Issued statement of a month, line by line and immutable, with the adjustments that it settled.
 
-    The adjustments are of earlier months, each of which is a part of its own.
+    The adjustments are about earlier months, each of which is a part of its own.
     """
     return lines_in(issued_documents)
 
@@ -151,7 +151,7 @@ def issued_statements(issued_documents: LandedFile) -> Batches:
     retain_when_source_removed=True,
 )
 def issued_payments(issued_documents: LandedFile) -> Batches:
-    """What each payee was paid with an issued statement, and what was carried to the next month."""
+    """Payments of an issued statement: the amount paid to each payee, and the balance carried to the next month."""
     return payments_in(issued_documents)
 
 
@@ -164,7 +164,7 @@ def issued_payments(issued_documents: LandedFile) -> Batches:
     retain_when_source_removed=True,
 )
 def issued_basis(issued_documents: LandedFile) -> Batches:
-    """What an issued statement rested on, and each earlier month whose adjustments it settled."""
+    """Basis of an issued statement, and of each earlier month whose adjustments it settled."""
     return basis_in(issued_documents)
 
 
@@ -190,7 +190,7 @@ def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everythin
     contents_read: Mapping[tuple[str, str], str],
     partition: str,
 ) -> pl.LazyFrame:
-    """What has changed about an issued month, line by line and with the reasons, that no later statement has settled yet.
+    """Changes of an issued month that no later statement has settled yet, line by line and with their reasons.
 
     Empty while the month is not issued. Issued + settled + adjustments = the statement over everything known now.
     """
@@ -221,10 +221,10 @@ def royalty_payments(
     issued_statements: Annotated[pl.LazyFrame, Reads(PartitionsUpTo(), columns=("issued_in",))],
     partition: str,
 ) -> pl.LazyFrame:
-    """What each payee is paid for a month: opening balance, payout and adjustments, what is paid of it, what is carried.
+    """Payments of a month by payee: opening balance, payout, adjustments, the amount paid, and the balance carried forward.
 
-    Issued months keep what they were issued with. Open months are taken in order; the first one settles what has changed about
-    the issued months before it.
+    Issued months keep the payments they were issued with. Open months are computed in order; the first one settles the
+    adjustments of the issued months before it.
     """
     account = Account(royalty_statements, royalty_adjustments, issued_payments, issued_statements)
     return payments(partition, account)

@@ -1,4 +1,4 @@
-"""What royalties promises: the usage that money is shared by, statements, what is paid, what is issued, what changes afterwards.
+"""The contracts of royalties: usage, statements, payments, issued documents, and adjustments.
 
 Money is whole minor units of the currency beside it. A key never holds a null: where a line has no payee, track or incident,
 the column holds the empty string. No rule of division lives here.
@@ -11,45 +11,45 @@ from spam_pipeline.protocol import Contract, Limit
 from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Measure, Share, Spread, Total, Totals
 
 EARNING, WITHHELD, SPAM, SHORT = "earning", "withheld", "spam", "short"
-"""What a play is worth: paid now, paid if the suspicion falls, never paid because of what it is, never paid for its length."""
+"""The status of a play: paid now, paid if the suspicion is cleared, never paid as spam, never paid because it was too short."""
 
 ELIGIBLE = (EARNING, WITHHELD)
-"""What plays have to be worth to take part in the division of a pool."""
+"""The statuses of plays that take part in the division of a pool."""
 
 PLAY_STATUSES = (*ELIGIBLE, SPAM, SHORT)
-"""Everything that plays can be worth, in the order in which it is told."""
+"""All statuses of plays, in display order."""
 
 SETTLED_AFTER_DAYS = 2
-"""Royalties wait until the landing zone has moved this far past a day: they would rather be right than early."""
+"""Royalties wait until arrivals have reached so many days past a day: they prefer being right to being early."""
 
 AGREED, PRO_RATA, USER_CENTRIC = "agreed", "pro_rata", "user_centric"
-"""The rules by which a pool is divided: by all plays together; each account's contribution by what that account heard; or, and
-that is what is paid, for each payee by the one of these two that the payee agreed to."""
+"""The rules by which a pool is divided: by all plays together; by dividing each account's contribution over what that account
+heard; or, for payment, by the rule of these two that each payee agreed to."""
 
 RULES = (AGREED, PRO_RATA, USER_CENTRIC)
 
 PAYOUT, ESCROW, UNCLAIMED = "payout", "escrow", "unclaimed"
-"""Where a pool's money goes that is not `withheld`: to a payee, to wait for valid rights, or to nobody."""
+"""The destinations of a pool's money that is not `withheld`: a payee, escrow until rights are valid, or nobody."""
 
 USAGE = "usage"
-"""The ground of a statement that is its plays; see `StatementBasis`."""
+"""The ground of a statement basis that counts plays; see `StatementBasis`."""
 
 NO_CURRENCY = "XXX"
-"""ISO 4217 for "no currency": the pool of an audience that was heard, but whose revenue has not landed."""
+"""ISO 4217 for "no currency": the pool of an audience with plays whose revenue has not landed."""
 
 POOL = ("country", "tier", "currency")
-"""What names a pool within its month."""
+"""The columns that identify a pool within its month."""
 
 LINE = ("month", *POOL, "rule", "line", "payee_id", "track_id", "incident_id")
-"""What names a line of a statement, and the adjustment of that line."""
+"""The columns that identify a line of a statement, and the adjustment of that line."""
 
 
 class RoyaltyUsage(Contract):
-    """How often each listener heard each track on one event day, by what it is worth; sorted by its key.
+    """Plays per listener and track on one event day, by status; sorted by its key.
 
     `plays` sums to the classified plays of the day, whatever their status. Country and tier are the account's. Where
-    `is_account` is false, the listener is a logged-out device or a user that the accounts don't know: it counts in the
-    country of the play ("ZZ" if unknown) and in the free tier. `incident_id` is empty where no incident is declared.
+    `is_account` is false, the listener is a logged-out device or an unknown user, and counts in the country of the
+    play ("ZZ" if unknown) and in the free tier. `incident_id` is empty where no incident is declared.
     """
 
     country = dy.String(primary_key=True)
@@ -66,9 +66,9 @@ class RoyaltyUsage(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Plays of the day by what they are worth, and how many are of known accounts.
+        """Plays of the day by status, and the share of known accounts.
 
-        No campaign takes most plays from what is paid or from accounts: only a wrong unit, verdict or table does.
+        No campaign takes most plays from earning or from accounts: only a wrong unit, verdict or table does.
         """
         plays, status = pl.col("plays"), pl.col("status")
         return {
@@ -80,7 +80,7 @@ class RoyaltyUsage(Contract):
 
 
 class _Lines(Contract):
-    """What names a line."""
+    """The columns that identify a line."""
 
     month = dy.String(primary_key=True)
     country = dy.String(primary_key=True)
@@ -96,8 +96,8 @@ class _Lines(Contract):
 class RoyaltyStatements(_Lines):
     """Every line of a month's statement, under each rule; sorted by its key. Lines of a pool and rule sum to `pool_minor`.
 
-    `plays` and `ms_played` are the usage behind a line; a track with two payees stands behind both of their lines. Where a
-    line weighs by listening, as all do under `user_centric`, they count accounts only. `payee_id` is set on `payout` lines,
+    `plays` and `ms_played` are the usage behind a line; the usage of a track with two payees is in both of their lines. Lines
+    weighted by listening, as all are under `user_centric`, count accounts only. `payee_id` is set on `payout` lines,
     `track_id` on `escrow` lines. `withheld` lines have the one or the other, whoever would get the money, and `incident_id`
     where an incident is declared.
     """
@@ -109,14 +109,14 @@ class RoyaltyStatements(_Lines):
 
     @dy.rule()
     def lines_sum_to_their_pool(cls) -> pl.Expr:  # noqa: N805 (dataframely calls rules with the class)
-        """Money is conserved: what stands on the lines of a pool is the pool, under each rule."""
+        """Money is conserved: the lines of a pool sum to the pool, under each rule."""
         return _line_is_balanced()
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Pools, what stands on their lines, and exactly how much, by rule, line and currency, such as `pro_rata_payout`.
+        """Number of pools and lines, and exact amounts by rule, line and currency, such as `pro_rata_payout`.
 
-        A month's money follows from its revenue, so that no other month says what it should be.
+        A month's money follows from its revenue, so it is not compared with other months.
         """
         pool, line = pl.struct(POOL), pl.col("line")
         return {
@@ -140,7 +140,7 @@ class RoyaltyStatements(_Lines):
 
 
 class RoyaltyAdjustments(_Lines):
-    """What has changed about an issued month since, line by line, as agreed; sorted by its key, empty before it is issued.
+    """Changes of an issued month, line by line, as agreed; sorted by its key, empty before the month is issued.
 
     `amount_minor` is the line as it stands now, less what was issued of it and what later statements have settled; never
     zero. The adjustments of a pool sum to `pool_change_minor`. `reason` names every cause that applies to the pool: `late
@@ -156,7 +156,7 @@ class RoyaltyAdjustments(_Lines):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much of the statement changes and why, and exactly how much money lines gain and lose, by currency."""
+        """Number of changes and reasons, and the exact amounts that lines gain and lose, by currency."""
         raised, change = pl.col("amount_minor") > 0, pl.col("amount_minor").sum().over("month", *POOL)
         return {
             "adjusted_lines": Count(),
@@ -170,16 +170,16 @@ class RoyaltyAdjustments(_Lines):
 
     @classmethod
     def limits(cls) -> tuple[Limit, ...]:
-        """What one line of a pool gains, another loses, unless the pool itself has changed."""
+        """Require a pool's gains and losses to sum to its change."""
         return (Limit("unbalanced_pools", at_most=0),)
 
 
 class RoyaltyPayments(Contract):
-    """What each payee has earned and is paid for a month, by currency; sorted by its key.
+    """Payments of a month by payee and currency; sorted by its key.
 
-    `opening_minor` is what earlier months have left over or owe, `adjustments_minor` what issued months have changed by and
-    this month settles. Their sum with `payout_minor` is `balance_minor`: paid if it reaches the minimum, else carried to the
-    next month, and a negative one as well.
+    `opening_minor` is the balance carried from earlier months, `adjustments_minor` the changes of issued months that this
+    month settles. Their sum with `payout_minor` is `balance_minor`: paid if it reaches the minimum, otherwise carried to the
+    next month, as is a negative one.
     """
 
     month = dy.String(primary_key=True)
@@ -194,7 +194,7 @@ class RoyaltyPayments(Contract):
 
     @dy.rule()
     def what_is_owed_is_paid_or_carried(cls) -> pl.Expr:  # noqa: N805 (dataframely calls rules with the class)
-        """Money is conserved for each payee."""
+        """Money is conserved for each payee: the balance is paid or carried."""
         earned = pl.sum_horizontal("opening_minor", "payout_minor", "adjustments_minor")
         return (earned == pl.col("balance_minor")) & (
             pl.col("balance_minor") == pl.col("paid_minor") + pl.col("carried_minor")
@@ -202,7 +202,7 @@ class RoyaltyPayments(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many are paid, how many wait or owe, and exactly how much, by currency."""
+        """Number of payees who are paid, wait or owe, and the exact amounts, by currency."""
         carried = pl.col("carried_minor")
         return {
             "payees_paid": Count(pl.col("paid_minor") > 0),
@@ -216,12 +216,12 @@ class RoyaltyPayments(Contract):
 
 
 class StatementBasis(Contract):
-    """What a month's statement rests on, in numbers that can be compared: what differs between two of them has changed.
+    """Basis of a month's statement in comparable numbers: a ground that differs between two bases has changed.
 
-    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of what a
-    country and tier heard, by `arrival_day`; and `usage` the plays, also by `status` and `incident_id`. `rights`: a digest
-    of what is claimed in the month of a track (`about`) that has eligible plays. `agreement`: 1 for a payee (`about`) who is
-    paid user-centric. `division`: a digest of the code that divides. Columns that say nothing about a ground are empty.
+    `pool`: the money of a pool. `accounts`: a digest of the accounts of a country and tier. `heard`: a digest of the listening of
+    a country and tier, by `arrival_day`; and `usage` the plays, also by `status` and `incident_id`. `rights`: a digest
+    of the claims in the month on a track (`about`) that has eligible plays. `agreement`: 1 for a payee (`about`) who is
+    paid user-centric. `division`: a digest of the code that divides. Columns that do not apply to a ground are empty.
     """
 
     ground = dy.String(primary_key=True)
@@ -236,7 +236,7 @@ class StatementBasis(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much there is to compare, by ground."""
+        """Number of rows by ground."""
         return {"basis": Spread(pl.col("ground"), drift=None)}
 
 
@@ -244,8 +244,8 @@ class IssuedStatements(_Lines):
     """The lines of a statement as it was issued, and the adjustments that it settled of earlier months; sorted by its key.
 
     One part per month that the lines are about. `issued_in` is the month of the statement; a line of an earlier `month` is an
-    adjustment, with its `reason`, without usage, and with the change of the pool in `pool_minor`. `statement_content` is the content of
-    the version of `royalty_statements` that the line is true to.
+    adjustment, with its `reason`, without usage, and with the change of the pool in `pool_minor`. `statement_content` is the
+    content of the version of `royalty_statements` that the line was made from.
     """
 
     issued_in = dy.String(primary_key=True)
@@ -260,7 +260,7 @@ class IssuedStatements(_Lines):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many lines were issued and settled, and exactly how much money that was, by currency."""
+        """Number of lines issued and settled, and their exact amounts, by currency."""
         settled, paid = pl.col("issued_in") != pl.col("month"), pl.col("rule") == AGREED
         return {
             "issued_lines": Count(~settled),
@@ -271,11 +271,11 @@ class IssuedStatements(_Lines):
 
 
 class IssuedPayments(RoyaltyPayments):
-    """What was paid and carried with each issued statement."""
+    """Payments of each issued statement."""
 
 
 class IssuedBasis(StatementBasis):
-    """What an issued statement, and each earlier month that it settled, rested on; one part per `month`."""
+    """Basis of an issued statement, and of each earlier month that it settled; one part per `month`."""
 
     issued_in = dy.String(primary_key=True)
     month = dy.String(primary_key=True)

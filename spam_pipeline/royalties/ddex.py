@@ -1,15 +1,15 @@
-"""The usage of a month as a DDEX sales report: what was heard, in which pool, and for what of it royalties are due.
+"""The usage of a month as a DDEX sales report: plays by pool and track, and which of them royalties are due for.
 
-The Basic Audio Profile gives a licensor what it needs to compute royalties, not the royalties: net revenue per pool, and plays
-per track and pool. So there is no price per play in it; who was paid what is in the files for payees. What is chosen here:
+The Basic Audio Profile gives a licensor the means to compute royalties, not the royalties: net revenue per pool, and plays
+per track and pool. So it has no price per play; payments are in the files for payees. Choices made here:
 
-* A summary record for each pool. An audience with pools in several currencies is heard once: its usage stands under the pool
-  that comes first by currency, the others carry revenue only. An audience without revenue has a pool of nothing in `XXX`.
-* A block for each track, of a resource record and a usage record for each summary and status. The catalogue knows no releases
+* A summary record for each pool. An audience with pools in several currencies is counted once: its usage is under the pool
+  that comes first by currency, the others carry revenue only. An audience without revenue has an empty pool in `XXX`.
+* A block for each track, of a resource record and a usage record for each summary and status. The catalogue has no releases
   and no musical works, and artists by their ids only.
-* `IsRoyaltyBearing` is true where plays earn. What is withheld, spam or short stands on usage records of its own, so that the
+* `IsRoyaltyBearing` is true where plays earn. Withheld, spam and short plays are on usage records of their own, so that the
   streams of the file are the plays of the month; `SalesTransactionId` ends in the status.
-* A track that the statement names, because its rights don't add up, is subject to an ownership conflict; it was last checked
+* A track in escrow, because its rights don't sum to 100 %, is subject to an ownership conflict; it was last checked
   on the last day of the month.
 
 How records are written is in `ddex_records`.
@@ -44,27 +44,27 @@ from spam_pipeline.royalties.usage import FREE_TIER, UNKNOWN_COUNTRY
 
 PREMIUM_TIER = "premium"
 SERVICE = f"{FREE_TIER}-{PREMIUM_TIER}"
-"""The service tiers that are reported on, in the form that the standard wants."""
+"""The service tiers of the report, in the form of the standard."""
 
 WORLDWIDE = "Worldwide"
-"""DDEX's territory of all territories: that of a report on several, and where a play came from nobody knows where."""
+"""DDEX's territory of all territories: of a report on several, and of plays of unknown country."""
 
 ROWS_AT_ONCE, COMPRESSION = 50_000, 6
 
 
 class Sender(NamedTuple):
-    """Who sends a report: its DDEX Party Identifier, which DDEX allots to each licensee, and its name."""
+    """The sender of a report: its DDEX Party Identifier, which DDEX allots to each licensee, and its name."""
 
     party_id: str
     name: str
 
 
 UNREGISTERED = Sender("PADPIDA0000000000Q", "spam-pipeline")
-"""Who sends as long as nobody says so: an identifier in the right form that DDEX has allotted to nobody."""
+"""The default sender: an identifier in valid form that DDEX has allotted to nobody."""
 
 
 def is_party_id(text: str) -> bool:
-    """Whether this is a DDEX Party Identifier without dashes: `PADPIDA`, ten characters, a check character (ISO 7064, mod 37,36)."""
+    """Return true for a DDEX Party Identifier without dashes: `PADPIDA`, ten characters, a check character (ISO 7064, mod 37,36)."""
     if not re.fullmatch(r"PADPIDA[0-9A-Z]{11}", text):
         return False
     check = 36
@@ -75,7 +75,7 @@ def is_party_id(text: str) -> bool:
 
 
 class Message(NamedTuple):
-    """What a report is called. `message_id` is never used again for another content; `created_at` is in UTC."""
+    """The identity of a report. `message_id` is never reused for another content; `created_at` is in UTC."""
 
     month: str
     message_id: str
@@ -84,13 +84,13 @@ class Message(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The name that the standard prescribes for the file; the recipient is left out where there are several."""
+        """The file name that the standard prescribes; the recipient is left out where there are several."""
         created = self.created_at.strftime("%Y%m%dT%H%M%S")
         return f"DSR__{self.sender.party_id}_{SERVICE}_{self.month}_{WORLDWIDE}_1of1_{created}.tsv.gz"
 
 
 class Heard(NamedTuple):
-    """What a report is made of: `RoyaltyUsage`, `RoyaltyStatements` and `Revenue` of the month, `Accounts` and `Tracks`."""
+    """The input of a report: `RoyaltyUsage`, `RoyaltyStatements` and `Revenue` of the month, `Accounts` and `Tracks`."""
 
     usage: pl.LazyFrame
     statement: pl.LazyFrame
@@ -100,7 +100,7 @@ class Heard(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a report came to."""
+    """The totals of a written report."""
 
     lines: int
     summaries: int
@@ -108,10 +108,10 @@ class Written(NamedTuple):
 
 
 def write_sales_report(file: Path, message: Message, heard: Heard) -> Written:
-    """Write the report as one file in gzip, the same bytes for the same message and data.
+    """Write the report as one gzip file, the same bytes for the same message and data.
 
-    The usage is never in memory: what is counted of it lies sorted beside `file` for as long as this takes. Above 4 GB before
-    compression, which is some 80 million records, sender and recipient have to agree that the report is one file (Part 1, 6.6.13).
+    The usage is never in memory: its counts are sorted in a file beside `file` meanwhile. Above 4 GB before compression, which
+    is some 80 million records, sender and recipient have to agree that the report is one file (Part 1, 6.6.13).
     """
     counted = file.with_name(file.name + ".counted.parquet")
     try:
@@ -124,7 +124,7 @@ def write_sales_report(file: Path, message: Message, heard: Heard) -> Written:
 
 
 def summaries_of(month: str, heard: Heard) -> pl.DataFrame:
-    """A row for each summary record, numbered by `summary`; at least one, as the standard wants.
+    """Build a row for each summary record, numbered by `summary`; at least one, as the standard requires.
 
     Columns: `summary`, `country`, `tier`, `currency`, `net_revenue_minor`, `plays`, `subscribers`.
     """
@@ -149,7 +149,7 @@ def summaries_of(month: str, heard: Heard) -> pl.DataFrame:
 
 
 def blocks_of(month: str, heard: Heard) -> pl.DataFrame:
-    """A row for each track that was heard, numbered by `block` in the order of `track_id`, with the line of its `resource`."""
+    """Build a row for each track with plays, numbered by `block` in the order of `track_id`, with its `resource` record."""
     tracks = heard.usage.select("track_id").unique().collect(engine="streaming").sort("track_id")
     in_conflict = heard.statement.filter(pl.col("track_id") != "").select("track_id", in_conflict=pl.lit(value=True))
     catalogue = heard.tracks.select("track_id", "title", "artist_id", "isrc", "duration_ms")
@@ -160,7 +160,7 @@ def blocks_of(month: str, heard: Heard) -> pl.DataFrame:
 
 
 def counted_usage(usage: pl.LazyFrame, summaries: pl.DataFrame, blocks: pl.DataFrame) -> pl.LazyFrame:
-    """Plays per block, summary and status, in that order, what earns first."""
+    """Count plays per block, summary and status, in that order, earning plays first."""
     audience = ["country", "tier"]
     under = summaries.lazy().group_by(audience).agg(pl.col("summary").min())
     key = ("block", "summary", "status")
@@ -175,7 +175,7 @@ def counted_usage(usage: pl.LazyFrame, summaries: pl.DataFrame, blocks: pl.DataF
 
 
 def _in_batches(counted: Path, blocks: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Counted plays, some at a time; `resource` says where a block begins, and is null in its other rows."""
+    """Yield counted plays in batches; `resource` is set on the first row of a block, null on its others."""
     resources = blocks.lazy().select("block", "resource")
     rows = pl.scan_parquet(counted).join(resources, on="block", how="left", maintain_order="left")
     last = 0
@@ -188,7 +188,7 @@ def _in_batches(counted: Path, blocks: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _write_records(
     out: gzip.GzipFile, message: Message, summaries: pl.DataFrame, usage: Iterable[pl.DataFrame]
 ) -> Written:
-    """Write all records and count them on the way, because the last one says how many there are."""
+    """Write all records and count them on the way, because the last one holds their number."""
     out.write(_lines(pl.select(_head(message))) + _lines(summaries.select(_summary())))
     lines, blocks = 1 + summaries.height, 0
     for batch in usage:
@@ -223,7 +223,7 @@ def _summary() -> pl.Expr:
     is_premium = pl.col("tier") == PREMIUM_TIER
     model = pl.when(is_premium).then(pl.lit("SubscriptionModel")).otherwise(pl.lit("AdvertisementSupportedModel"))
     subscribers = pl.when(is_premium).then(pl.col("subscribers").fill_null(0).cast(pl.String)).otherwise(pl.lit(""))
-    # The standard writes a decimal that is nothing as 0, never as 0.00.
+    # The standard writes a decimal of zero as 0, never as 0.00.
     decimal = pl.when(revenue == 0).then(pl.lit("0")).otherwise(as_decimal(revenue, pl.col("currency")))
     cells = {
         "SummaryRecordId": pl.col("summary").cast(pl.String),
@@ -240,7 +240,7 @@ def _summary() -> pl.Expr:
 
 
 def _usage() -> pl.Expr:
-    """The usage record of a row, behind the resource record of its track where a block begins."""
+    """Build the usage record of a row, behind the resource record of its track where a block begins."""
     block, summary = pl.col("block").cast(pl.String), pl.col("summary").cast(pl.String)
     cells = {
         "BlockId": block,
@@ -254,7 +254,7 @@ def _usage() -> pl.Expr:
 
 
 def _resource(month: str) -> pl.Expr:
-    """What the catalogue says of a track; one that it does not know, or that has no title, is called by its id."""
+    """Build the resource record of a track from the catalogue; an unknown or untitled track has its id as title."""
     track_id, title = as_cell(pl.col("track_id")), as_cell(pl.col("title").fill_null(""))
     in_conflict = pl.col("in_conflict").fill_null(value=False)
     cells = {
@@ -273,14 +273,14 @@ def _resource(month: str) -> pl.Expr:
 
 
 def _isrc() -> pl.Expr:
-    """The ISRC without the dashes that it is often printed with; nothing where it is none (ISO 3901)."""
+    """Normalise an ISRC by removing the dashes of its printed form; null where invalid (ISO 3901)."""
     code = pl.col("isrc").str.to_uppercase().str.replace_all(r"[-\s]", "")
     is_valid = code.str.contains(r"^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$").fill_null(value=False)
     return pl.when(is_valid).then(code).otherwise(pl.lit(""))
 
 
 def _duration() -> pl.Expr:
-    """The length of a track as an ISO 8601 duration, such as `PT182.5S`."""
+    """Write the duration of a track as in ISO 8601, such as `PT182.5S`."""
     duration = pl.col("duration_ms")
     fraction = (duration % 1000).cast(pl.String).str.zfill(3).str.strip_chars_end("0")
     seconds = pl.concat_str(duration // 1000, pl.when(fraction != "").then("." + fraction).otherwise(pl.lit("")))
@@ -300,12 +300,12 @@ def _foot(written: Written) -> pl.Expr:
 
 
 def _lines(records: pl.DataFrame) -> bytes:
-    """Each record on a line of its own. They hold no line break but the one behind a resource record."""
+    """Write one record per line. They hold no line break but the one behind a resource record."""
     return records.write_csv(include_header=False, quote_style="never").encode()
 
 
 @contextmanager
 def _compressed(file: Path) -> Iterator[gzip.GzipFile]:
-    """The file to write into, as gzip that says neither when it was written nor under which name."""
+    """Open a file for gzip without time stamp or name, so that equal reports are equal bytes."""
     with file.open("wb") as raw, gzip.GzipFile("", "wb", COMPRESSION, raw, mtime=0) as compressed:
         yield compressed

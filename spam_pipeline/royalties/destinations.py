@@ -1,8 +1,8 @@
-"""Destinations: where the money of a play goes, by its track, its day, its status and its incident.
+"""Destinations of a play's money, by its track, its day, its status and its incident.
 
 A play of a track in one period of constant rights goes to the recipients of that period: its payees, or the track itself in escrow
-where rights don't add up. What is withheld goes to the same recipients, under the number of its incident. How much that is, is in
-`payout`.
+where rights don't sum to 100 %. Withheld money goes to the same recipients, under the number of its incident. Amounts are
+computed in `payout`.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from spam_pipeline.royalties.pools import MILLION
 LINE_NAME = ("line", "payee_id", "track_id", "incident_id")
 
 NOT_SUSPECTED = 0
-"""The suspicion of usage that is not withheld."""
+"""The suspicion number of usage that is not withheld."""
 
 
 @dataclass(frozen=True)
 class Destinations:
     """The destinations of one month's usage.
 
-    `periods` says for each `track_id` and span of days (`starts_on` to `ends_on`, both included) its `period`. `shares` says
-    which `recipient` gets which `share_ppm` of a period; they sum to a million. `recipients` says who that is, with either a
+    `periods` has for each `track_id` and span of days (`starts_on` to `ends_on`, both included) its `period`. `shares` has
+    the `share_ppm` of each `recipient` of a period; they sum to a million. `recipients` identifies them, by either a
     `payee_id` or a `track_id`; tracks come first, by id, then payees. `suspicions` numbers each `incident_id` that money is
     withheld for, from 1.
     """
@@ -36,7 +36,7 @@ class Destinations:
     suspicions: pl.DataFrame
 
     def route(self, eligible: pl.LazyFrame) -> pl.LazyFrame:
-        """Give each row of eligible usage its `period` and its `suspicion`; no row is lost and none is doubled."""
+        """Give each row of eligible usage its `period` and its `suspicion`; no row is lost or duplicated."""
         within = pl.col("event_day").is_between("starts_on", "ends_on")
         suspicion = pl.when(pl.col("status") == WITHHELD).then("suspicion").otherwise(NOT_SUSPECTED)
         return (
@@ -47,10 +47,10 @@ class Destinations:
         )
 
     def named(self, lines: pl.LazyFrame) -> pl.LazyFrame:
-        """Give lines by `recipient` (null: nobody) and `suspicion` their line name; what a name does not have is empty.
+        """Give lines by `recipient` (null: nobody) and `suspicion` their identifying columns; those that do not apply are empty.
 
-        Lines stay in order. Ordered by whether they are withheld, by recipient (null last) and by suspicion, they are in the order of
-        their names.
+        Lines stay in order. Lines ordered by whether they are withheld, by recipient (null last) and by suspicion are also
+        ordered by those columns.
         """
         line = (
             pl.when(pl.col("recipient").is_null())
@@ -69,7 +69,7 @@ class Destinations:
 
 
 def destinations_of(month: str, eligible: pl.LazyFrame, rights: pl.LazyFrame) -> Destinations:
-    """Number everything that the month's eligible usage can pay to.
+    """Number every recipient, period and suspicion of the month's eligible usage.
 
     Rights are read as of the event day. On days on which the shares of a track don't sum to a million, or one is negative, or
     there are none, its money goes to the track itself.
@@ -81,7 +81,7 @@ def destinations_of(month: str, eligible: pl.LazyFrame, rights: pl.LazyFrame) ->
 
 
 def _heard_tracks_and_incidents(eligible: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Every `track_id` that was heard, and every `incident_id` that withholds something, with its `suspicion`."""
+    """Return every `track_id` that was heard, and every `incident_id` that withholds money, with its `suspicion`."""
     withheld_for = pl.when(pl.col("status") == WITHHELD).then("incident_id")
     heard = eligible.select("track_id", withheld_for.alias("incident_id")).unique().collect(engine="streaming")
     incidents = heard.select("incident_id").drop_nulls().unique().sort("incident_id")
@@ -89,7 +89,7 @@ def _heard_tracks_and_incidents(eligible: pl.LazyFrame) -> tuple[pl.DataFrame, p
 
 
 def claims_in_month(month: str, rights: pl.LazyFrame) -> pl.DataFrame:
-    """What each payee claims of a track within the month: `claimed_from` to `claimed_to`, both included."""
+    """Select the claims of payees on tracks within the month, from `claimed_from` to `claimed_to`, both included."""
     first, last = _first_and_last_day(month)
     claims = rights.select(
         "track_id",
@@ -102,7 +102,7 @@ def claims_in_month(month: str, rights: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _periods_of_constant_rights(month: str, tracks: pl.DataFrame, claims: pl.DataFrame) -> pl.DataFrame:
-    """Cut the month, for each track, wherever a claim begins or ends; `period` numbers the pieces."""
+    """Split the month, for each track, wherever a claim begins or ends; `period` numbers the pieces."""
     first, last = _first_and_last_day(month)
     cuts = pl.concat(
         [
@@ -120,7 +120,7 @@ def _periods_of_constant_rights(month: str, tracks: pl.DataFrame, claims: pl.Dat
 
 
 def _shares_of_recipients(periods: pl.DataFrame, claims: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The payees of each period whose rights add up, the track itself for each other period; and who they all are."""
+    """Return shares and recipients: the payees of each period whose rights sum to 100 %, otherwise the track itself."""
     claimed = periods.join(claims, on="track_id").filter(
         pl.col("claimed_from") <= pl.col("starts_on"), pl.col("claimed_to") >= pl.col("ends_on")
     )

@@ -1,9 +1,9 @@
-"""The document of an issued statement: one Parquet file in the landing zone, which says all that was issued and never changes.
+"""The document of an issued statement: one immutable Parquet file in the landing zone with everything that was issued.
 
-It lies at `issued/<YYYY-MM>/<SHA-256 of its bytes>.parquet`. Every row says who issued which month and when, and is one `record`:
-a version that is pinned, a line, a payment or a ground; the columns of other records are null. So what was issued is a fact
-that landed, and everything that follows from it can be computed again from the landing zone alone. When a month may be issued
-is decided in `issuing`; `operations` lands it.
+It lies at `issued/<YYYY-MM>/<SHA-256 of its bytes>.parquet`. Every row names who issued which month and when, and is one `record`:
+a version that is pinned, a line, a payment or a ground; the columns of other records are null. So an issued statement is a
+landed fact, and everything that follows from it can be recomputed from the landing zone alone. When a month may be issued
+is decided in `issuing`; `operations` lands the document.
 """
 
 import re
@@ -26,7 +26,7 @@ issued_documents = Source(
 SOURCES = (issued_documents,)
 
 FORMAT = 1
-"""The layout of the document. A release reads every layout that was ever written."""
+"""The layout of the document. A release reads every layout ever written."""
 
 VERSION_TYPES = {
     "stage": pl.String(),
@@ -56,11 +56,11 @@ Batches = Iterator[tuple[str, pl.DataFrame]]
 
 
 class WrongDocument(PipelineError):
-    """A file that lies where issued statements do and is none."""
+    """A file in the place of an issued statement that is not one."""
 
 
 class Document(NamedTuple):
-    """What is issued: lines as in `IssuedStatements`, payments and grounds likewise, and the `versions` it was made from.
+    """The content of a document: lines as in `IssuedStatements`, payments and grounds likewise, and the pinned `versions`.
 
     Each is in the order of its contract.
     """
@@ -75,7 +75,7 @@ class Document(NamedTuple):
 
 
 def classify(path: str) -> tuple[Source, str] | None:
-    """The source and the month of a POSIX `path` below the landing zone's root; None where it is no document's."""
+    """Return the source and the month of a POSIX `path` below the landing zone's root, or None if it is no document's."""
     matched = _PATH.fullmatch(path)
     if matched is None:
         return None
@@ -86,7 +86,7 @@ def classify(path: str) -> tuple[Source, str] | None:
 
 
 def lines_of(statement: pl.LazyFrame, content: str, adjustments: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
-    """The lines of a document: those of a statement of this `content`, and the adjustments that it settles."""
+    """Combine the lines of a statement of this `content` with the adjustments that it settles."""
     own = statement.with_columns(reason=pl.lit(""), statement_content=pl.lit(content))
     settled = [
         lines.rename({"pool_change_minor": "pool_minor", "statement_now": "statement_content"}) for lines in adjustments
@@ -96,42 +96,42 @@ def lines_of(statement: pl.LazyFrame, content: str, adjustments: Iterable[pl.Laz
 
 
 def issued_lines(file: LandedFile) -> pl.LazyFrame:
-    """The `IssuedStatements` in a document. Raises `WrongDocument`."""
+    """Read the `IssuedStatements` of a document. Raises `WrongDocument`."""
     return _table(file, LINE, IssuedStatements)
 
 
 def issued_payments(file: LandedFile) -> pl.LazyFrame:
-    """The `IssuedPayments` in a document. Raises `WrongDocument`."""
+    """Read the `IssuedPayments` of a document. Raises `WrongDocument`."""
     return _table(file, PAYMENT, IssuedPayments)
 
 
 def lines_in(file: LandedFile) -> Batches:
-    """The `IssuedStatements` in a document, in parts by the month that they are about."""
+    """Read the `IssuedStatements` of a document, in parts by the month that they are about."""
     return _by_month(issued_lines(file))
 
 
 def payments_in(file: LandedFile) -> Batches:
-    """The `IssuedPayments` in a document, as one part."""
+    """Read the `IssuedPayments` of a document, as one part."""
     yield WHOLE, issued_payments(file).collect()
 
 
 def basis_in(file: LandedFile) -> Batches:
-    """The `IssuedBasis` in a document, in parts by the month that they are about."""
+    """Read the `IssuedBasis` of a document, in parts by the month that they are about."""
     return _by_month(_table(file, GROUND, IssuedBasis))
 
 
 def versions_in(file: LandedFile) -> pl.DataFrame:
-    """The versions that a document pins. Raises `WrongDocument`."""
+    """Read the versions that a document pins. Raises `WrongDocument`."""
     return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
 
 
 def folder_of(month: str) -> str:
-    """Where the document of a month lies below the landing zone's root."""
+    """Return the folder of a month's document below the landing zone's root."""
     return f"issued/{month}"
 
 
 def records_of(document: Document) -> pl.LazyFrame:
-    """Every record of a document, in the columns of its file."""
+    """Combine all records of a document, in the columns of its file."""
     tables = {
         VERSION: document.versions.lazy(),
         LINE: document.lines,
@@ -155,7 +155,7 @@ def _by_month(rows: pl.LazyFrame) -> Batches:
 
 
 def _table(file: LandedFile, record: str, contract: type[Contract]) -> pl.LazyFrame:
-    """The records of one kind, in the columns of their contract."""
+    """Read the records of one kind, in the columns of their contract."""
     return _records(file, record).select(*column_types(contract))
 
 

@@ -1,7 +1,7 @@
-"""Explaining a number: from what a payee is paid for a month to pools, plays, what is excluded and why, and the versions behind it.
+"""Explanation of a payment: from a payee's month down to pools, plays, exclusions with reasons, and the versions behind it.
 
-Every number is added up again from the data that it was made of, and one that does not add up is an error. Nothing is read here
-but what is given; which versions those are is decided in `explaining`.
+Every number is recomputed from its data, and one that does not add up is an error. Only the given frames are read; their
+versions are chosen in `operations.explaining`.
 """
 
 from typing import Any, NamedTuple
@@ -21,14 +21,14 @@ _HEARD = ("country", "tier", "track_id", "share_ppm", "in_escrow", "status", "in
 
 
 class DoesNotAddUp(PipelineError):
-    """A published number that is not the sum of what it was made of."""
+    """A published number that is not the sum of its parts."""
 
 
 class Evidence(NamedTuple):
-    """The frames that a month's payments rest on, as the versions that were read had them.
+    """The frames behind a month's payments, in the versions that were read.
 
-    `account` is what the payments were made of, and `settled` the adjustments of earlier months among that. `issued` has the
-    lines about the month that were issued and settled later, and `adjustments` what is open.
+    `account` is the input of the payments, and `settled` the adjustments of earlier months among that. `issued` has the
+    lines about the month that were issued and settled later, and `adjustments` the open ones.
     """
 
     payments: pl.LazyFrame
@@ -44,13 +44,14 @@ class Evidence(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What a payee's payment for a month is made of; amounts are in minor units.
+    """The breakdown of a payee's payment for a month; amounts are in minor units.
 
-    `rule` is the one that the payee is paid by, of an issued month the one that it was paid by. `balances`: by currency, from the opening balance to what is paid and carried. `pools`: the payee's lines as they stand now,
-    with the pool's money, and of an issued month what of each was issued, settled later and is open. `tracks`: plays of what the payee has a share
-    in, by status and incident, so that what is excluded stands beside what earns; `in_escrow` are those for which the shares of
-    the track don't add up, so that nobody is paid. `settled`: the adjustments of earlier months
-    that the month pays, and `changes` those of the month itself that are open, with their reasons.
+    `rule`: the payee's payout rule, of an issued month the one of that time. `balances`: by currency, from the opening balance
+    to what is paid and carried. `pools`: the payee's lines as they stand now, with the pool's money, and of an issued month
+    what of each was issued, settled later and is open. `tracks`: plays of the payee's tracks, by status and incident, so that
+    excluded plays stand beside earning ones. `in_escrow`: those of tracks whose shares don't sum to 100 %, so that nobody is
+    paid. `settled`: the adjustments of earlier months that the month pays. `changes`: the open adjustments of the month itself,
+    with their reasons.
     """
 
     payee_id: str
@@ -64,16 +65,16 @@ class Explanation(NamedTuple):
     changes: pl.DataFrame
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """The tables by name, in the order in which one reads them."""
+        """Return the tables by name, in reading order."""
         return {name: value for name, value in self._asdict().items() if isinstance(value, pl.DataFrame)}
 
     def as_record(self) -> dict[str, Any]:
-        """The same in plain values."""
+        """Return the explanation as plain values."""
         return {**self._asdict(), **{name: table.rows(named=True) for name, table in self.tables().items()}}
 
 
 def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
-    """Explain what a payee is paid for a month. Raises `DoesNotAddUp`, and `NotPublished` for a payee that nobody knows."""
+    """Explain a payee's payment for a month. Raises `DoesNotAddUp`, and `NotPublished` for an unknown payee."""
     of_payee = (pl.col("payee_id") == payee_id) & (pl.col("rule") == AGREED)
     is_user_centric = _has_agreement(payee_id, evidence.basis)
     statement = evidence.statement.filter(of_payee).collect()
@@ -96,7 +97,7 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
         changes=changes,
     )
     if found.pools.is_empty() and found.balances.is_empty() and found.tracks.is_empty():
-        raise NotPublished(f"nothing was heard or is owed of a payee {payee_id!r} in {month}")
+        raise NotPublished(f"payee {payee_id!r} has no plays and no balance in {month}")
     _check_pools(statement, evidence.statement)
     _check_usage(statement, found.tracks, is_user_centric=is_user_centric)
     _check_lines(found)
@@ -105,7 +106,7 @@ def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:
 
 
 def _has_agreement(payee_id: str, basis: pl.LazyFrame) -> bool:
-    """Whether grounds say that a payee is user-centric."""
+    """Return true if the basis records a user-centric agreement of a payee."""
     agreement = (pl.col("ground") == AGREEMENT) & (pl.col("about") == payee_id)
     return not basis.filter(agreement).head(1).collect().is_empty()
 
@@ -116,7 +117,7 @@ def _of_payee(payee_id: str, payments: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _tracks(payee_id: str, month: str, evidence: Evidence) -> pl.DataFrame:
-    """Plays, by status, of what the payee has a share in on the day of the play, or of a claimed track in escrow then.
+    """Count plays, by status, of tracks that the payee has a share in on the day of the play, or a claim on while in escrow.
 
     `account_*` are those of accounts.
     """
@@ -140,7 +141,7 @@ def _lines(statement: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pools(month: str, statement: pl.DataFrame, issued: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
-    """The payee's lines: as they stand now, and what of them was issued, settled later, and is open."""
+    """Combine the payee's lines as they stand now with what of them was issued, settled later, and is open."""
     amount, is_own = pl.col("amount_minor").sum(), pl.col("issued_in") == month
     sums = [
         _lines(statement),
@@ -152,7 +153,7 @@ def _pools(month: str, statement: pl.DataFrame, issued: pl.DataFrame, changes: p
 
 
 def _check_pools(statement: pl.DataFrame, every_line: pl.LazyFrame) -> None:
-    """All lines of a pool that the payee has a line in are the pool."""
+    """Check that all lines of each of the payee's pools sum to the pool."""
     pools = every_line.filter(pl.col("rule") == AGREED).group_by(POOL)
     summed = pools.agg(pl.col("pool_minor").first(), pl.col("amount_minor").sum())
     own = summed.join(statement.lazy().select(POOL).unique(), on=POOL, how="semi").collect()
@@ -160,7 +161,7 @@ def _check_pools(statement: pl.DataFrame, every_line: pl.LazyFrame) -> None:
 
 
 def _check_usage(statement: pl.DataFrame, tracks: pl.DataFrame, *, is_user_centric: bool) -> None:
-    """The plays and the listening time behind a line are those of the payee's tracks."""
+    """Check that the plays and the listening time behind a line are those of the payee's tracks."""
     counted = [pl.col(f"account_{name}" if is_user_centric else name).sum().alias(name) for name in _LISTENED]
     of_tracks = tracks.filter(~pl.col("in_escrow"), pl.col("status").is_in(ELIGIBLE)).with_columns(
         line=pl.col("status").replace_strict({EARNING: PAYOUT, WITHHELD: WITHHELD}, return_dtype=pl.String),
@@ -174,17 +175,17 @@ def _check_usage(statement: pl.DataFrame, tracks: pl.DataFrame, *, is_user_centr
 
 
 def _check_lines(found: Explanation) -> None:
-    """What was issued, settled and is open of each line is what it is worth now."""
+    """Check that what was issued, settled and is open of each line sums to its amount now."""
     if found.is_issued:
         known = pl.sum_horizontal("issued_minor", "settled_minor", "open_minor")
         _require_equal("issued, settled and open amounts", found.pools, known, pl.col("amount_minor"))
 
 
 def _check_balances(found: Explanation, again: pl.DataFrame) -> None:
-    """Payments are those that follow from what they were made of, the payout is the payee's lines, and so are adjustments."""
+    """Check payments against their inputs, and payout and adjustments against the payee's lines."""
     if not found.balances.equals(again):
         raise DoesNotAddUp(
-            f"payments: published are {found.balances.rows()}, what they were made of gives {again.rows()}"
+            f"payments: published as {found.balances.rows()}, recomputed from their inputs as {again.rows()}"
         )
     to_payee, amount = pl.col("line") == PAYOUT, "issued_minor" if found.is_issued else "amount_minor"
     lines = found.pools.filter(to_payee).group_by("currency").agg(payouts=pl.col(amount).sum())

@@ -1,7 +1,7 @@
-"""Issuing: when a month's statement may be declared final, and what was issued. What is issued lands as a document; see `document`.
+"""Issuing: the conditions under which a month's statement may become final. The issued `document` is landed by `operations`.
 
-A pure function of facts; whoever issues gathers them from what is published, and lands the document. An issued month is never
-issued again: what changes about it is in `adjustments`. A month without a line has nothing to issue, and nobody waits for it.
+The decision is a pure function of facts, which `operations` gathers from what is published. An issued month is never issued
+again: its changes are in `adjustments`. A month without a line has nothing to issue, and no later month waits for it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,11 +16,11 @@ _MOST_NAMED = 3
 
 
 class NotIssued(PipelineError):
-    """A month that cannot be issued now, or not any more."""
+    """A month that cannot be issued now, or not again."""
 
 
 class Issued(NamedTuple):
-    """What was issued: where the document lies, the recipe of its statement, and what it pays and settles.
+    """An issued statement: the path of its document, the recipe of the statement, payments and settled months.
 
     `paid` is in minor units by currency, `settled_months` are the earlier months whose adjustments it contains.
     """
@@ -35,7 +35,7 @@ class Issued(NamedTuple):
     settled_months: tuple[str, ...]
 
     def as_text(self) -> dict[str, str]:
-        """The same in words, for people."""
+        """Return the values as text for people."""
         amounts = ", ".join(
             f"{as_amount(minor, currency)} {currency}" for currency, minor in self.paid.items() if minor
         )
@@ -51,11 +51,11 @@ class Issued(NamedTuple):
 
 
 class IssuingFacts(NamedTuple):
-    """What decides whether a month may be issued.
+    """The facts that decide whether a month may be issued.
 
     `stated` are the months with a published statement that has lines, `issued` those whose issued statement is published,
-    `documents` the paths of landed documents by month. `landed_until` is the latest day of arrival. `unsettled` names what the
-    month rests on and is stale or held. `has_pool` says whether revenue has landed for the month.
+    `documents` the paths of landed documents by month. `landed_until` is the latest day of arrival. `unsettled` names the stale
+    or held partitions upstream of the month. `has_pool`: revenue has landed for the month.
     """
 
     stated: Collection[str]
@@ -71,14 +71,14 @@ def require_may_issue(month: str, facts: IssuingFacts) -> None:
     _require_turn(month, facts)
     if days_before(facts.landed_until, SETTLED_AFTER_DAYS) < last_day_of(month):
         raise NotIssued(
-            f"{month} is not over: what has landed reaches to {facts.landed_until}, "
-            f"and has to reach {SETTLED_AFTER_DAYS} days past its last day"
+            f"{month} is not over: plays have landed up to {facts.landed_until}, "
+            f"and are expected up to {SETTLED_AFTER_DAYS} days past its last day"
         )
     if facts.unsettled:
         more = len(facts.unsettled) - _MOST_NAMED
         named = ", ".join(facts.unsettled[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        raise NotIssued(f"{month} is not settled: {named}; converge, and decide about what is held")
-    if not facts.has_pool:  # nothing would be paid, and all money of the month would come as adjustments
+        raise NotIssued(f"{month} is not settled: {named}; converge, and decide about held partitions")
+    if not facts.has_pool:  # nothing would be paid, and the month's money would later come as adjustments
         raise NotIssued(f"{month} has no pool: no revenue has landed for it")
 
 
@@ -87,8 +87,8 @@ def _require_turn(month: str, facts: IssuingFacts) -> None:
     if documents or month in facts.issued:
         lies = f"as {documents[0]}" if documents else "and its document is gone: restore it"
         raise NotIssued(
-            f"{month} is issued already, {lies}; what changes about it afterwards is in royalty_adjustments, and the next month "
-            "that is issued settles it"
+            f"{month} is issued already, {lies}; later changes are in royalty_adjustments and are settled by the next month "
+            "that is issued"
         )
     if month not in facts.stated:
         raise NotIssued(f"{month} has no statement that is published: there is nothing to issue")
@@ -96,4 +96,4 @@ def _require_turn(month: str, facts: IssuingFacts) -> None:
         if not facts.documents.get(earlier):
             raise NotIssued(f"{earlier} comes first: it has a statement, and is not issued")
         if earlier not in facts.issued:
-            raise NotIssued(f"{earlier} was issued, and what follows from that is not published yet: converge first")
+            raise NotIssued(f"{earlier} was issued, but its issued statement is not published yet: converge first")

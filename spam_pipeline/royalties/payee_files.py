@@ -1,13 +1,13 @@
-"""A statement for each payee as CSV: the lines of a month's statement that name the payee, then what that comes to.
+"""Statements of payees as CSV: each payee's lines of a month's statement, then the balance.
 
     payees.csv                       payee_id, file: where each payee's statement is
     payees/3f/label-nord-3f9a...csv  a plain file for each payee, because that is what people open
 
-There can be 100,000 payees, so the files lie in up to 256 folders, by the first digits of a digest of the payee's id. The name
-of a file begins with what of the id can stand in a file name on any system, and ends in the digest, which tells ids apart.
+There can be 100,000 payees, so the files lie in up to 256 folders, by the first digits of a digest of the payee's id. A file
+name begins with the portable characters of the id, and ends in the digest, which distinguishes ids.
 
-CSV is as RFC 4180 has it. Amounts are in units of the currency with its decimals, listening in seconds. A spreadsheet would
-run text that begins like a formula: it stands behind an apostrophe. Who gets what is decided elsewhere.
+CSV is as in RFC 4180. Amounts are in units of the currency with its decimals, listening in seconds. A spreadsheet would
+run text that begins like a formula: it is written behind an apostrophe. Amounts are computed elsewhere.
 """
 
 from collections.abc import Iterable
@@ -24,10 +24,10 @@ COLUMNS = (
     *("plays", "listening_seconds", "pool", "amount"),
 )
 """The columns of a payee's file. `month` is the one that a line is about. Where it is earlier than `statement`, the line adjusts
-that month: it says no usage, and as `pool` what the pool has changed by."""
+that month: it has no usage, and as `pool` the change of the pool."""
 
 BALANCE_LINES = ("opening", "balance", "paid", "carried")
-"""What a statement comes to, by currency. Opening and all `payout` lines sum to the balance, which is paid or carried."""
+"""The balance of a statement, by currency. Opening and all `payout` lines sum to the balance, which is paid or carried."""
 
 INDEX_COLUMNS = ("payee_id", "file")
 
@@ -35,17 +35,17 @@ LINE_COLUMNS = (
     *("month", *POOL, "line", "payee_id", "incident_id"),
     *("plays", "ms_played", "amount_minor", "pool_minor", "reason"),
 )
-"""What is written of a line of a statement."""
+"""The columns of a statement's line that are written."""
 
 _TEXT = ("country", "tier", "currency", "line", "incident_id", "reason")
 _FORMULA = r"^([=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"
-"""What a cell begins with that a spreadsheet takes for a formula, as OWASP lists it; the last four are the full-width forms."""
+"""Beginnings of a cell that a spreadsheet takes for a formula, as OWASP lists them; the last four are full-width forms."""
 
 _ROWS_AT_ONCE = 100_000
 
 
 def lines_not_issued(statement: pl.LazyFrame, adjustments: pl.LazyFrame) -> pl.LazyFrame:
-    """Lines in `LINE_COLUMNS` of `RoyaltyStatements` of a month that is not issued, and of `RoyaltyAdjustments` that it settles."""
+    """Select `LINE_COLUMNS` of the `RoyaltyStatements` of a month that is not issued, and of `RoyaltyAdjustments` it settles."""
     none = pl.lit(0, dtype=pl.Int64)
     own = statement.filter(pl.col("rule") == AGREED).with_columns(reason=pl.lit(""))
     settled = adjustments.with_columns(plays=none, ms_played=none, pool_minor="pool_change_minor")
@@ -53,9 +53,9 @@ def lines_not_issued(statement: pl.LazyFrame, adjustments: pl.LazyFrame) -> pl.L
 
 
 def payee_rows(month: str, lines: pl.LazyFrame, payments: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of all files, in the order in which they are written: `payee`, whose they are, and `COLUMNS`, as they are written.
+    """Build the rows of all files in the order of writing: `payee`, whose they are, and `COLUMNS`, as text.
 
-    `lines` have `LINE_COLUMNS`; those without a payee are nobody's. `payments` are the month's `RoyaltyPayments`.
+    `lines` have `LINE_COLUMNS`; those without a payee are left out. `payments` are the month's `RoyaltyPayments`.
     """
     named = lines.filter(pl.col("payee_id") != "").with_columns(place=pl.lit(0))
     rows = pl.concat([named, *_balance(payments)], how="diagonal").with_columns(is_earlier=pl.col("month") != month)
@@ -77,7 +77,7 @@ def payee_rows(month: str, lines: pl.LazyFrame, payments: pl.LazyFrame) -> pl.La
 
 
 def write_payee_files(folder: Path, rows: Iterable[pl.DataFrame]) -> int:
-    """Write the files of all payees and their index into `folder`; return how many there are. `rows` are of `payee_rows`."""
+    """Write the files of all payees and their index into `folder`; return their number. `rows` are of `payee_rows`."""
     places: dict[str, str] = {}
     for batch in rows:
         for (payee,), own in batch.group_by("payee", maintain_order=True):
@@ -89,18 +89,18 @@ def write_payee_files(folder: Path, rows: Iterable[pl.DataFrame]) -> int:
 
 
 def in_batches(rows: pl.LazyFrame) -> Iterable[pl.DataFrame]:
-    """The rows of all files, some at a time."""
+    """Yield the rows of all files in batches."""
     return rows.collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True)
 
 
 def place_of(payee_id: str) -> str:
-    """Where the file of a payee lies below the folder of the month."""
+    """Return the path of a payee's file below the folder of the month."""
     name = named_after(payee_id, otherwise="payee")
     return f"payees/{name.rpartition('-')[2][:2]}/{name}.csv"
 
 
 def _balance(payments: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """A line for each number of a payee's balance, behind all others."""
+    """Build a line for each number of a payee's balance, behind all others."""
     named = ("month", "payee_id", "currency")
     return [
         payments.select(*named, pl.lit(name).alias("line"), pl.lit(place).alias("place"), amount_minor=f"{name}_minor")

@@ -1,7 +1,7 @@
-"""Payments: what each payee is paid for a month, and what is carried to the next one.
+"""Payments: the amount paid to each payee for a month, and the balance carried to the next one.
 
-What is issued stays as it was issued. The months that are open are taken in order, as if each were issued as it stands. A month
-whose statement has no line is neither: there is nothing to issue, so it pays nothing and settles nothing.
+Issued months keep their payments. Open months are computed in order, as if each were issued as it stands. A month whose
+statement has no line is neither: there is nothing to issue, so it pays nothing and settles nothing.
 """
 
 from typing import NamedTuple
@@ -12,10 +12,10 @@ from spam_pipeline.protocol import column_types
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RoyaltyPayments
 
 MINIMUM_PAYOUT_MINOR = 1000
-"""What a balance has to reach to be paid, in minor units of any currency: 10.00 EUR, 1,000 JPY, 1.000 KWD."""
+"""The smallest balance that is paid, in minor units of any currency: 10.00 EUR, 1,000 JPY, 1.000 KWD."""
 
 PAID_FROM = ("royalty_statements", "royalty_adjustments", "issued_payments", "issued_statements")
-"""The stages that an `Account` is of, in its order."""
+"""The stages behind the frames of an `Account`, in its order."""
 
 _PAYEE = ("payee_id", "currency")
 _EARNED = ("opening_minor", "payout_minor", "adjustments_minor")
@@ -23,9 +23,9 @@ _NOTHING = RoyaltyPayments.empty().select(*_PAYEE, *_EARNED).collect()
 
 
 class Account(NamedTuple):
-    """What payments rest on, up to a month: `RoyaltyStatements`, `RoyaltyAdjustments`, and what was issued.
+    """The input of payments up to a month: `RoyaltyStatements`, `RoyaltyAdjustments`, and issued payments.
 
-    `issued_months` says in `issued_in` which months are issued.
+    `issued_months` lists issued months in `issued_in`.
     """
 
     statements: pl.LazyFrame
@@ -35,11 +35,11 @@ class Account(NamedTuple):
 
 
 def payments(month: str, account: Account) -> pl.LazyFrame:
-    """The month's `RoyaltyPayments`.
+    """Compute the month's `RoyaltyPayments`.
 
-    An issued month has those it was issued with. An open one opens with what issued months and open months before it have left
-    over, and the first one after all that are issued settles their adjustments. A month that has come to be open before an
-    issued one stands on its own, because that one has taken along what was there.
+    An issued month has those it was issued with. An open one opens with the balances that issued and open months before it
+    carried forward, and the first one after all issued ones settles their adjustments. A month that became open before an
+    issued one stands on its own: the issued month has already taken the balances.
     """
     issued, columns = _months(account.issued_months, "issued_in"), tuple(column_types(RoyaltyPayments))
     if month in issued:
@@ -64,13 +64,13 @@ def payments(month: str, account: Account) -> pl.LazyFrame:
 
 
 def settled_by(month: str, account: Account) -> list[str]:
-    """The issued months whose adjustments an open month settles."""
+    """Return the issued months whose adjustments an open month settles."""
     issued = _months(account.issued_months, "issued_in")
     return _settled_by(month, _months(account.statements, "month") - issued, issued)
 
 
 def on_its_own(payments: pl.DataFrame) -> pl.DataFrame:
-    """The payments of a month that is issued after a later one, which has taken along what was left over before both.
+    """Compute the payments of a month that is issued after a later one, which has taken the balances from before both.
 
     So it opens with nothing and settles nothing.
     """
@@ -80,7 +80,7 @@ def on_its_own(payments: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_payee(lines: pl.LazyFrame, name: str) -> pl.DataFrame:
-    """What goes to payees, by month."""
+    """Sum the amounts of payees, by month."""
     to_payees = lines.filter(pl.col("line") == PAYOUT)
     return (
         to_payees.group_by("month", *_PAYEE).agg(pl.col("amount_minor").sum().alias(name)).collect(engine="streaming")
@@ -88,7 +88,7 @@ def _by_payee(lines: pl.LazyFrame, name: str) -> pl.DataFrame:
 
 
 def _left_over(issued: pl.LazyFrame) -> pl.DataFrame:
-    """What all issued months together have earned and not paid."""
+    """Sum what all issued months together have earned and not paid."""
     left_over = pl.col("payout_minor") + pl.col("adjustments_minor") - pl.col("paid_minor")
     return issued.group_by(_PAYEE).agg(opening_minor=left_over.sum()).collect()
 
@@ -103,13 +103,18 @@ def _months(frame: pl.LazyFrame, column: str) -> set[str]:
 
 
 def _paid(*earned: pl.DataFrame) -> pl.DataFrame:
-    """What becomes of each payee's balance, given what it is the sum of."""
+    """Sum each payee's earnings, and pay or carry the balance."""
     every = pl.concat([_NOTHING, *earned], how="diagonal").group_by(_PAYEE)
     return _balanced(every.agg(pl.col(_EARNED).sum()))
 
 
 def _balanced(payments: pl.DataFrame) -> pl.DataFrame:
-    """What is paid of what was earned, and what is carried; a payee with nothing in any column is left out."""
+    """Pay balances from the minimum payout on, and carry the others; payees with only zeros are left out.
+
+    >>> earned = pl.DataFrame({"opening_minor": [400, -200], "payout_minor": [700, 500], "adjustments_minor": [0, 0]})
+    >>> _balanced(earned).select("balance_minor", "paid_minor", "carried_minor").rows()
+    [(1100, 1100, 0), (300, 0, 300)]
+    """
     is_paid = pl.col("balance_minor") >= MINIMUM_PAYOUT_MINOR
     return (
         payments.filter(pl.any_horizontal(pl.col(_EARNED) != 0))

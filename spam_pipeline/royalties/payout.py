@@ -1,24 +1,25 @@
 """The division of pools between the lines of a statement, by every rule, in integers, to the last minor unit.
 
-A line is what one payee, or one track in escrow, has in a pool: paid, or withheld for one incident. It weighs in one of two ways:
+A line is the claim of one payee, or of one track in escrow, on a pool: paid, or withheld for one incident. It is weighted in one
+of two ways:
 
-* by plays: it has its eligible plays, out of those of all lines that weigh by plays;
+* by plays: its eligible plays, out of those of all lines weighted by plays;
 * by listening: every account of the country and tier contributes the same amount, which is divided over what the account heard,
-  by listening time, and the line has its parts of all contributions. Whoever is no account contributes nothing.
+  by listening time; the line gets its parts of all contributions. Listeners without an account contribute nothing.
 
-Under `pro_rata` all lines weigh by plays, and under `user_centric` all by listening, so that the contribution of an account
-without an eligible play is `unclaimed`. Under `agreed` the lines of payees with a user-centric agreement weigh by listening, and
-what they leave of the pool, idle contributions included, is divided among all other lines by plays. So what such a payee has
-does not depend on what others agreed to, and without any agreement `agreed` is `pro_rata`. Where nobody weighs by plays, what
-is left is `unclaimed`, as is a whole pool that nobody has a claim on. Each line is rounded once. Where remainders are equal,
+Under `pro_rata` all lines are weighted by plays, and under `user_centric` all by listening, so that the contribution of an
+account without an eligible play is `unclaimed`. Under `agreed` the lines of payees with a user-centric agreement are weighted by
+listening, and the remainder of the pool, idle contributions included, is divided among all other lines by plays. So such a payee's
+amount does not depend on other agreements, and without any agreement `agreed` equals `pro_rata`. Where no line is weighted by
+plays, the remainder is `unclaimed`, as is a whole pool without claims. Each line is rounded once. Where remainders are equal,
 lines come in the order of the statement: escrow by track, payees by id, unclaimed, withheld.
 
-A contribution divided by listening time has no common denominator over millions of accounts. So the part that a row of usage has
-in one contribution is kept to 36 digits, rounded down, in two columns of 18, and summed in 128-bit integers, which cannot overflow
-below 10^14 rows. Of an amount before rounding, that takes less than pool x (rows of usage of an account, on average) / 10^36 from
-a line that weighs by listening, and adds as little to all others together. Remainders are compared in steps of 1 / (2^61 - 1)
-minor unit, far coarser than that while the pool is below 10^11 minor units and the average below 10^5: what is equal is seen as
-equal. Pro-rata has no such error, and compares remainders exactly below 10^11 plays.
+A contribution divided by listening time has no common denominator over millions of accounts. So a usage row's part of one
+contribution is kept to 36 digits, rounded down, in two columns of 18, and summed in 128-bit integers, which cannot overflow
+below 10^14 rows. The error of an amount before rounding is less than pool x (rows of usage of an account, on average) / 10^36,
+taken from lines weighted by listening and added to the others. Remainders are compared in steps of 1 / (2^61 - 1) minor unit,
+far coarser than that while the pool is below 10^11 minor units and the average below 10^5: equal remainders compare as equal.
+Pro-rata has no such error, and compares remainders exactly below 10^11 plays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,17 +34,17 @@ from spam_pipeline.royalties.pools import MILLION
 DIGITS_18 = 10**18
 
 CONTRIBUTION = MILLION * DIGITS_18**2
-"""What all lines together weigh that share in one account's contribution."""
+"""The total weight of all lines in one account's contribution."""
 
 REMAINDER_STEPS = 2**61 - 1
 """The steps in which remainders are compared. A prime, so that no remainder with a smaller denominator lies on the edge of a
-step, where the error of rounding could part amounts that are equal."""
+step, where rounding errors could separate equal amounts."""
 
 LISTENED = ("plays", "ms_played")
 LISTENED_BY_ACCOUNTS = ("account_plays", "account_ms_played")
 
 WEIGHT = ("high", "low", "shared_plays")
-"""What a line weighs by listening, as high x 10^18 + low, in parts of a contribution; and by plays, in millionths of a play."""
+"""The weight of a line by listening, as high x 10^18 + low, in parts of a contribution; and by plays, in millionths of a play."""
 
 
 def largest_remainder(pool_minor: int, weights: Sequence[int], total: int) -> list[int]:
@@ -51,6 +52,14 @@ def largest_remainder(pool_minor: int, weights: Sequence[int], total: int) -> li
 
     Every amount is rounded down, and the units left over go to the largest remainders, the earlier position first where
     they are equal. `weights` sum to `total`, or fall short of it by a rounding error far below one unit.
+
+    Three fans pay 1000 each and hear: A 100 plays of X; B 50 of Z; C 50 each of X, Y and Z. Pro-rata counts X 150, Y 50, Z 100
+    plays; user-centric splits each fan's money, so X has A's and a third of C's:
+
+    >>> largest_remainder(3000, [150, 50, 100], 300)
+    [1500, 500, 1000]
+    >>> largest_remainder(3000, [3 + 1, 1, 3 + 1], 9)
+    [1334, 333, 1333]
     """
     parts = [divmod(pool_minor * weight, total) for weight in weights]
     amounts = [whole for whole, _ in parts]
@@ -72,16 +81,16 @@ _NO_LINES = pl.DataFrame(
 
 
 class Weighed(NamedTuple):
-    """What weighs how much in a pool, by position, out of `total`."""
+    """Weights in a pool, by position, out of `total`."""
 
     weights: list[int]
     total: int
 
 
 def weigh(by_listening: Sequence[int], by_plays: Sequence[int], accounts: int) -> Weighed:
-    """Bring lines to one denominator: those by listening have their parts of `accounts` contributions, the others the rest.
+    """Bring lines to one denominator: those by listening have parts of `accounts` contributions, the others share the remainder.
 
-    A line has one of the two weights, the other is 0. Without accounts, all there is goes by plays.
+    A line has one of the two weights, the other is 0. Without accounts, the whole pool goes by plays.
     """
     contributed, plays = accounts * CONTRIBUTION or 1, sum(by_plays) or 1
     rest = contributed - sum(by_listening)
@@ -96,10 +105,10 @@ def divide(
     accounts: pl.LazyFrame,
     user_centric_payees: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    """The lines of all pools under every rule: pool, `pool_minor`, `rule`, line name, `plays`, `ms_played`, `amount_minor`.
+    """Divide all pools by every rule into lines: pool, `pool_minor`, `rule`, identity, `plays`, `ms_played`, `amount_minor`.
 
     `pools` has at least one pool for every country and tier of the eligible usage. `user_centric_payees` has the `payee_id` of
-    every payee with such an agreement. Lines come in the order of the pool, the rule and the name of the line.
+    every payee with such an agreement. Lines are ordered by pool, rule and identity.
     """
     audiences = pools.select("country", "tier").unique().sort("country", "tier").with_row_index("audience")
     contributions = _contributions(_by_audience(eligible, audiences))
@@ -119,13 +128,13 @@ def divide(
 
 
 def _by_audience(usage: pl.LazyFrame, audiences: pl.DataFrame) -> pl.LazyFrame:
-    """Give usage its `audience` and its `account`; all who are no account are one listener, null."""
+    """Add `audience` and `account` to usage; all listeners without an account are one, null."""
     account = pl.when("is_account").then("listener_key").alias("account")
     return usage.join(audiences.lazy(), on=["country", "tier"]).with_columns(account)
 
 
 def _contributions(usage: pl.LazyFrame) -> pl.DataFrame:
-    """Every `account` that was heard in an audience, and the listening time that its contribution is divided by."""
+    """Sum the listening time that the contribution of every `account` of an audience is divided by."""
     grouped = usage.drop_nulls("account").group_by("audience", "account")
     return grouped.agg(contribution_ms=pl.col("ms_played").sum()).collect(engine="streaming")
 
@@ -152,7 +161,7 @@ def _claims(heard: pl.LazyFrame, contributions: pl.DataFrame, shares: pl.DataFra
 
 
 def _parts_of_a_contribution() -> list[pl.Expr]:
-    """What accounts heard, and its part in the account's contribution: 36 digits in two columns, zero for everybody else."""
+    """Compute the listening of accounts, and its part of the contribution: 36 digits in two columns, zero for everybody else."""
     scaled, whole = pl.col("ms_played").cast(pl.Int128) * DIGITS_18, pl.col("contribution_ms")
     parts = {
         "account_plays": pl.col("plays"),
@@ -166,7 +175,7 @@ def _parts_of_a_contribution() -> list[pl.Expr]:
 
 
 def _contributors(contributions: pl.DataFrame, accounts: pl.LazyFrame) -> pl.DataFrame:
-    """Per audience: how many `accounts` contribute, and how many of them are `idle`, without an eligible play."""
+    """Count per audience the `accounts` that contribute, and the `idle` ones among them, without an eligible play."""
     heard = contributions.lazy().select("audience", "account", idle=pl.lit(0))
     known = accounts.select("audience", account="user_key").join(heard, on=["audience", "account"], how="anti")
     everybody = pl.concat([heard, known.with_columns(idle=pl.lit(1))])
@@ -174,14 +183,14 @@ def _contributors(contributions: pl.DataFrame, accounts: pl.LazyFrame) -> pl.Dat
 
 
 class _Audience(NamedTuple):
-    """The claims of one country and tier, how many accounts contribute there, and how many of those are idle."""
+    """The claims of one country and tier, the number of contributing accounts, and of idle ones among them."""
 
     claims: pl.DataFrame
     accounts: int
     idle: int
 
     def under(self, by_listening: pl.Expr) -> pl.DataFrame:
-        """The claims under one rule, those chosen by listening and the others by plays, in the order of the statement."""
+        """Weight the claims by one rule, the chosen ones by listening and the others by plays, in the order of the statement."""
         listens = by_listening & (pl.col("account_plays") > 0)
         heard = {name: pl.col(by_accounts) for name, by_accounts in zip(LISTENED, LISTENED_BY_ACCOUNTS, strict=True)}
         listening = self.claims.filter(listens).with_columns(**heard, shared_plays=_NOTHING)
@@ -192,13 +201,13 @@ class _Audience(NamedTuple):
         return lines.sort(pl.col("suspicion") != NOT_SUSPECTED, *_LINE, nulls_last=True)
 
     def _unclaimed(self, columns: pl.Schema) -> pl.DataFrame:
-        """The claim of nobody on the contributions of idle accounts, or on everything where no account contributes."""
+        """Claim, for nobody, the contributions of idle accounts, or everything where no account contributes."""
         high, low = (self.idle * MILLION * DIGITS_18, 0) if self.accounts else (0, 1)
         return pl.DataFrame([(None, NOT_SUSPECTED, 0, 0, high, low, 0)], schema=columns, orient="row")
 
 
 def _audiences(count: int, claims: pl.DataFrame, contributors: pl.DataFrame) -> list[_Audience]:
-    """All audiences, by their number."""
+    """Build all audiences, by their number."""
     by_number = claims.partition_by("audience", as_dict=True)
     counts = {audience: (accounts, idle) for audience, accounts, idle in contributors.iter_rows()}
     return [
@@ -210,7 +219,7 @@ def _audiences(count: int, claims: pl.DataFrame, contributors: pl.DataFrame) -> 
 def _divided(
     divisions: pl.DataFrame, audiences: Sequence[_Audience], by_listening: Mapping[str, pl.Expr]
 ) -> pl.DataFrame:
-    """Every division's lines: `division`, recipient and suspicion, listening, and `amount_minor`."""
+    """Divide into lines: `division`, recipient and suspicion, listening, and `amount_minor`."""
     columns = ("division", "audience", "rule", "pool_minor")
     return pl.concat(
         [

@@ -1,19 +1,19 @@
-"""Pools: the money of a month that is there to be divided, per country, tier and currency. Who gets it is in `payout`."""
+"""Pools: the money of a month to divide, per country, tier and currency. It is divided in `payout`."""
 
 import polars as pl
 
 from spam_pipeline.royalties.contracts import NO_CURRENCY, POOL
 
 PAYOUT_SHARE_PPM = 700_000
-"""The part of net revenue that belongs to payees, in parts per million: 70 %."""
+"""The share of net revenue that belongs to payees, in parts per million: 70 %."""
 
 MILLION = 1_000_000
 
 
 def pools_of(month: str, revenue: pl.LazyFrame) -> pl.LazyFrame:
-    """The month's pools: `country`, `tier`, `currency`, `pool_minor`; pool = net revenue x payout share, rounded down.
+    """Compute the month's pools: `country`, `tier`, `currency`, `pool_minor`; net revenue x payout share, rounded down.
 
-    Revenue below zero makes an empty pool: payees owe nothing.
+    Negative revenue makes an empty pool: payees owe nothing.
     """
     net = pl.col("net_revenue_minor").clip(lower_bound=0).cast(pl.Int128)
     pool = (net * PAYOUT_SHARE_PPM // MILLION).cast(pl.Int64).alias("pool_minor")
@@ -21,7 +21,7 @@ def pools_of(month: str, revenue: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def with_unfunded_audiences(pools: pl.LazyFrame, audiences: pl.LazyFrame) -> pl.LazyFrame:
-    """The pools, and a pool of nothing for every heard `country` and `tier` that has none, so that its plays still show."""
+    """Add an empty pool for every heard `country` and `tier` without one, so that its plays still show."""
     unfunded = audiences.select("country", "tier").unique().join(pools, on=["country", "tier"], how="anti")
     empty = unfunded.with_columns(currency=pl.lit(NO_CURRENCY), pool_minor=pl.lit(0, dtype=pl.Int64))
     return pl.concat([pools, empty]).sort(POOL)

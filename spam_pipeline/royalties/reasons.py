@@ -1,4 +1,4 @@
-"""Reasons: why a pool is divided differently now, found by comparing the grounds of then and of now. How it differs is in `adjustments`."""
+"""Reasons of adjustments, found by comparing the statement basis of then and of now. Amounts are in `adjustments`."""
 
 import polars as pl
 
@@ -6,8 +6,8 @@ from spam_pipeline.royalties.contracts import ELIGIBLE, POOL, USAGE
 from spam_pipeline.royalties.statement_basis import ACCOUNTS, AGREEMENT, DIVISION, HEARD, POOL_MONEY, RIGHTS
 
 LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION = "late data", "incident", "reference data", "definition"
-"""Plays landed, were replaced or were taken back; what people declared about plays changed; revenue, rights, agreements or accounts did; or
-the software judges plays or divides money differently."""
+"""Plays landed, were replaced or were taken back; incidents were declared or decided; revenue, rights, agreements or accounts changed;
+or the software classifies plays or divides money differently."""
 
 _REASONS = (LATE_DATA, INCIDENT, REFERENCE_DATA, DEFINITION)
 _AUDIENCE = ("country", "tier")
@@ -15,13 +15,13 @@ _KEY = ("ground", *POOL, "arrival_day", "status", "incident_id", "about")
 
 
 def reasons(lines: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame, usage: pl.LazyFrame) -> pl.DataFrame:
-    """Every reason that applies to each pool that has some of the changed `lines`: `POOL` and `reason`, joined by ", ".
+    """Find every reason for each pool with changed `lines`: `POOL` and `reason`, joined by ", ".
 
-    `then` and `now` are grounds of one month. Late data shows in days of arrival on which something else is known over all pools;
-    what else has changed about the plays of such a day is not told apart. On all other days the plays are the same: where those
-    of an incident changed, it was declared, decided or taken back. Plays that no incident covers can move from one status to
-    another only by definition. Rights count where the month's eligible `usage` has a track whose claims changed, and agreements
-    where the payee has a line.
+    `then` and `now` are statement bases of one month. Late data shows in arrival days whose listening changed over all pools;
+    other changes to the plays of such a day are not distinguished. On all other days the plays are the same: where those
+    of an incident changed, it was declared, decided or taken back. Plays without an incident change their status only by
+    definition. Rights count where the month's eligible `usage` has a track whose claims changed, and agreements where the
+    payee has a line.
     """
     changed = _changed(then, now)
     by_ground = changed.partition_by("ground", as_dict=True)
@@ -48,10 +48,10 @@ def reasons(lines: pl.DataFrame, then: pl.DataFrame, now: pl.DataFrame, usage: p
 
 
 def _changed(then: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
-    """The grounds that are not the same on both sides, with `change`, what sums have grown by.
+    """Select the grounds that differ, with `change`, the growth of sums.
 
-    Rights are told apart only for tracks on both sides: a track that nobody paid for then was claimed all the same. So is the
-    code: a month that nothing is left of is divided by none.
+    Rights are compared only for tracks on both sides: a track without plays then may have had the same claims. So is the
+    code: a month of which nothing is left is divided by none.
     """
     both = now.select(*_KEY, "value").join(
         then.select(*_KEY, before="value"), on=_KEY, how="full", coalesce=True, nulls_equal=True
@@ -64,15 +64,15 @@ def _changed(then: pl.DataFrame, now: pl.DataFrame) -> pl.DataFrame:
 
 
 def _declared_differently(plays: pl.DataFrame) -> pl.DataFrame:
-    """Changes of the plays of incidents; not where an account has taken them along to another audience."""
+    """Select changes to the plays of incidents, except those that an account took along to another audience."""
     change = pl.col("change").sum().over("arrival_day", "status", "incident_id")
     return plays.filter((pl.col("incident_id") != "") & (change != 0))
 
 
 def _classified_differently(plays: pl.DataFrame) -> pl.DataFrame:
-    """Audiences in which plays without an incident have left one status and come to another.
+    """Select audiences in which plays without an incident moved from one status to another.
 
-    An incident that is declared only takes plays away from what is undeclared, and one that is taken back only adds some.
+    Declaring an incident only takes plays away from the undeclared ones, and taking one back only adds some.
     """
     undeclared = plays.filter(pl.col("incident_id") == "").group_by(*_AUDIENCE, "status").agg(pl.col("change").sum())
     change = pl.col("change")
@@ -80,19 +80,19 @@ def _classified_differently(plays: pl.DataFrame) -> pl.DataFrame:
 
 
 def _heard_in(usage: pl.LazyFrame, rights: pl.DataFrame) -> pl.DataFrame:
-    """The audiences with eligible plays of a track whose claims changed."""
+    """Select the audiences with eligible plays of a track whose claims changed."""
     eligible = usage.filter(pl.col("status").is_in(ELIGIBLE))
     tracks = rights.lazy().select(track_id="about")
     return eligible.join(tracks, on="track_id", how="semi").select(_AUDIENCE).unique().collect(engine="streaming")
 
 
 def _paid_in(lines: pl.DataFrame, agreements: pl.DataFrame) -> pl.DataFrame:
-    """The pools in which a payee whose agreement changed has a line that did."""
+    """Select the pools with a changed line of a payee whose agreement changed."""
     return lines.join(agreements.select(payee_id="about"), on="payee_id", how="semi")
 
 
 def _by_pool(pools: pl.DataFrame, causes: pl.DataFrame) -> pl.DataFrame:
-    """The causes of each pool as one text; what none of them explains, a release of a library say, is a definition."""
+    """Join the causes of each pool to one text; a change without any, such as by a library's release, is a definition."""
     order = pl.col("cause").cast(pl.Enum(_REASONS))
     joined = causes.unique().sort(order).group_by(POOL, maintain_order=True).agg(pl.col("cause").str.join(", "))
     return pools.join(joined, on=POOL, how="left").select(*POOL, reason=pl.col("cause").fill_null(DEFINITION))

@@ -1,6 +1,6 @@
-"""The basis of a statement: what a month's statement rests on, in numbers that outlive the data, so that a change can be given its reasons.
+"""The basis of a statement: its inputs as numbers that outlive the data, so that reasons can be given for a later change.
 
-What is compared, and which reason follows, is in `reasons`.
+The comparison, and the reasons that follow, are in `reasons`.
 """
 
 import polars as pl
@@ -24,12 +24,12 @@ POOL_MONEY, ACCOUNTS, HEARD, RIGHTS, AGREEMENT, DIVISION = (
 
 _DIGITS_OF_63_BITS = 15
 _MIXER = 2**61 - 1
-"""What listening time is multiplied by, so that a play less is not made up for by some milliseconds more."""
+"""The factor of listening time, so that one play less cannot cancel out against some milliseconds more."""
 _ARRIVAL_DAY = pl.col("arrival_day").dt.to_string("%Y-%m-%d")
 
 
 def basis_of(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
-    """The month's `StatementBasis`."""
+    """Compute the month's `StatementBasis`."""
     found = [
         pools_of(month, terms.revenue).select(*POOL, value="pool_minor", ground=pl.lit(POOL_MONEY)),
         _accounts(terms.accounts),
@@ -58,9 +58,9 @@ def _accounts(accounts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _heard(usage: pl.LazyFrame) -> pl.LazyFrame:
-    """A digest of who heard which track, how often and how long, by day of arrival; whatever those plays are worth.
+    """Digest who heard which track, how often and how long, by arrival day, whatever those plays are worth.
 
-    It is a sum over plays, modulo 2^64, so that it adds up over audiences, and judging or declaring plays leaves it as it is.
+    It is a sum over plays, modulo 2^64, so that it adds up over audiences; classifying or declaring plays does not change it.
     """
     who_heard_what = pl.col("listener_key") * plh.col("track_id").nchash.xxh3_64()
     how_much = (pl.col("plays") + pl.col("ms_played") * _MIXER).reinterpret(signed=False)
@@ -75,7 +75,7 @@ def _plays(usage: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _rights(month: str, usage: pl.LazyFrame, rights: pl.LazyFrame) -> pl.LazyFrame:
-    """A digest of what is claimed of each track that can be paid for; of one that nobody claims, of nothing."""
+    """Digest the claims on each track with eligible plays; an empty digest for a track without claims."""
     tracks = usage.filter(pl.col("status").is_in(ELIGIBLE)).select("track_id").unique()
     claim = pl.concat_str("payee_id", "share_ppm", "claimed_from", "claimed_to", separator="\n")
     claims = claims_in_month(month, rights.join(tracks, on="track_id", how="semi")).lazy()

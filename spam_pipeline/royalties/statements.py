@@ -1,6 +1,6 @@
-"""Statements: what a month pays to whom, by everything known now. How a pool is divided is in `payout`.
+"""Statements: the payouts of a month by everything known now. Pools are divided in `payout`.
 
-What was issued, and what has changed about it since, is in `document` and `adjustments`.
+Issued statements and their later changes are in `document` and `adjustments`.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from spam_pipeline.royalties.pools import pools_of, with_unfunded_audiences
 
 
 class Terms(NamedTuple):
-    """What a month's usage is divided by: the frames of `Revenue`, `Rights`, `Accounts` and `Agreements`."""
+    """The terms by which usage is divided: the frames of `Revenue`, `Rights`, `Accounts` and `Agreements`."""
 
     revenue: pl.LazyFrame
     rights: pl.LazyFrame
@@ -25,7 +25,7 @@ class Terms(NamedTuple):
 
 
 def statement(month: str, usage: pl.LazyFrame, terms: Terms) -> pl.LazyFrame:
-    """The month's `RoyaltyStatements` over all of `usage`. Plays that are spam or too short take no part."""
+    """Compute the month's `RoyaltyStatements` over all of `usage`. Spam and short plays take no part."""
     eligible = usage.filter(pl.col("status").is_in(ELIGIBLE))
     pools = with_unfunded_audiences(pools_of(month, terms.revenue), eligible).collect()
     payees = user_centric_payees(month, terms.agreements)

@@ -1,7 +1,7 @@
-"""Usage: what each play is worth to royalties, and how often each listener heard each track.
+"""Usage: the royalty status of each play, and plays per listener and track.
 
-Nothing is dropped here: plays that earn nothing are counted beside those that earn, so that usage reconciles to the plays it
-comes from. How usage turns into money is in `payout`.
+Nothing is dropped here: plays that earn nothing are counted beside those that earn, so that usage reconciles to its plays.
+Usage is turned into money in `payout`.
 """
 
 import polars as pl
@@ -12,16 +12,16 @@ from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, ROYALTY_TO
 from spam_pipeline.trust_and_safety.contracts import SPAM as CLASSIFIED_AS_SPAM
 
 EARNS_FROM_MS = 30_000
-"""A play earns from 30 seconds on: the rule of the field."""
+"""A play earns from 30 seconds on, as is the custom of the industry."""
 
 UNKNOWN_COUNTRY, FREE_TIER = "ZZ", "free"
-"""Where plays without an account count: ISO 3166 reserves ZZ for users, and nobody pays for being logged out."""
+"""Country and tier of plays without an account: ISO 3166 reserves ZZ for users, and nobody pays for being logged out."""
 
 CONFIRMED, SUSPECTED, CLEARED = "confirmed", "suspected", "cleared"
 
 
 def usage_of(classified_plays: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
-    """Classified plays of any days, counted per listener, track, day, arrival day and status, as `RoyaltyUsage`.
+    """Count classified plays of any days per listener, track, day, arrival day and status, as `RoyaltyUsage`.
 
     The sum of `plays` is the number of classified plays.
     """
@@ -49,11 +49,16 @@ def usage_of(classified_plays: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyF
 
 
 def status_of_play() -> pl.Expr:
-    """What a classified play is worth. A person's word outweighs the software's, and both outweigh the length.
+    """Decide the status of a classified play: decisions of people outrank the model, and only spam outranks the length.
 
-    In this order: a confirmed incident is `spam`; so is the class spam while nobody has declared an incident; less than
-    30 seconds is `short`; a suspected incident is `withheld`; a cleared one is `earning`; a probability of spam that is not
-    below the tolerance is `withheld`; the rest is `earning`.
+    In this order: a confirmed incident is `spam`; so is the class spam without a declared incident; less than 30 seconds is
+    `short`; a suspected incident is `withheld`; a cleared one is `earning`; a spam probability that is not below the
+    tolerance is `withheld`; the rest is `earning`.
+
+    >>> columns = ["incident_status", "class", "spam_probability", "ms_played"]
+    >>> plays = [("cleared", "spam", 0.9, 31_000), (None, "spam", 0.9, 9_000), ("suspected", "spam", 0.9, 9_000)]
+    >>> pl.DataFrame(plays, schema=columns, orient="row").select(status_of_play()).to_series().to_list()
+    ['earning', 'spam', 'short']
     """
     incident = pl.col("incident_status").fill_null("")
     undeclared = ~incident.is_in([CONFIRMED, SUSPECTED, CLEARED])

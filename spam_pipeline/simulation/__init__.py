@@ -1,6 +1,6 @@
-"""A music platform in miniature: listeners, attacks, honest behaviour that looks like one, and imperfect deliveries.
+"""A music platform in miniature: listeners, attacks, honest behaviour that resembles them, and imperfect deliveries.
 
-It knows nothing of the pipeline but the documented format of the landing zone.
+It shares nothing with the pipeline but the documented format of the landing zone.
 """
 
 from spam_pipeline.simulation.simulate import SCENARIOS, Simulated, simulate

@@ -1,6 +1,6 @@
-"""Attacks: who fakes plays, of what, and how it looks in the events. The signatures come from published cases.
+"""Attacks: the identities, tracks and event patterns of fake plays, modelled on published cases.
 
-Each attack is two functions: its cast (the identities it uses on all its days) and its listening on one day.
+Each attack is two functions: its cast (the identities of all its days) and its listening on one day.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""The catalogue: artists, tracks with a long tail of popularity, whom each track pays, and by which rule.
+"""The catalogue: artists, tracks with a long tail of popularity, the payees of each track, and payout rules.
 
-Tracks that a campaign brings along are planted after the platform's own and have no popularity among organic listeners,
-so that organic listening stays the same whatever scenarios are chosen. Who listens is in `listeners`.
+Tracks of a campaign are planted after the platform's own and have no popularity among organic listeners, so that organic
+listening is the same whatever scenarios are chosen. Listeners are in `listeners`.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _SECOND_WORDS: Final = pl.Series(
 
 @dataclass(frozen=True)
 class Planting:
-    """Tracks that one campaign brings along; the last of them appears on the day it begins. Days count from the start."""
+    """Tracks of one campaign; the last of them appears on the day it begins. Days count from the start."""
 
     first_day: int
     tracks: int
@@ -55,7 +55,7 @@ class Planting:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Tracks by position. `cumulative_popularity` is what organic listeners draw from; `planted` gives positions per campaign."""
+    """Tracks by position. Organic listeners draw from `cumulative_popularity`; `planted` has positions per campaign."""
 
     track_id: pl.Series
     artist: Indices
@@ -66,22 +66,22 @@ class Catalogue:
     planted: tuple[Indices, ...]
 
     def popular(self, rng: np.random.Generator, count: int) -> Indices:
-        """`count` tracks in proportion to their popularity."""
+        """Draw `count` tracks in proportion to their popularity."""
         return draw_cumulative(rng, self.cumulative_popularity, count)
 
     def by_artist(self, rng: np.random.Generator, artist: Indices) -> Indices:
-        """One of the platform's own tracks by each of these artists."""
+        """Draw one of the platform's own tracks for each of these artists."""
         first, tracks = self.tracks_of_artist
         return first[artist] + (rng.random(len(artist)) * tracks[artist]).astype(np.int64)
 
     @property
     def organic_tracks(self) -> int:
-        """How many tracks the platform has without those that campaigns bring along."""
+        """The number of the platform's own tracks, without planted ones."""
         return len(self.cumulative_popularity)
 
 
 def catalogue(rng: np.random.Generator, tracks: int, plantings: Sequence[Planting]) -> Catalogue:
-    """A catalogue of `tracks` tracks, and after them those that are planted, in the order of `plantings`."""
+    """Generate `tracks` tracks, followed by the planted ones in the order of `plantings`."""
     sizes = _tracks_per_artist(rng, tracks)
     first = np.cumsum(sizes) - sizes
     artist = np.repeat(np.arange(len(sizes)), sizes)
@@ -128,7 +128,7 @@ def _planted(
 
 
 def tracks_table(known: Catalogue, rng: np.random.Generator, start_ms: int) -> pl.DataFrame:
-    """`tracks.csv`. One track in five hundred of the platform's own is missing, as the catalogue's export always lags."""
+    """Build `tracks.csv`. One in five hundred of the platform's own tracks is missing, as exports always lag."""
     count = len(known.artist)
     numbers = pl.Series("number", np.arange(count))
     is_exported = rng.random(count) >= np.where(np.arange(count) < known.organic_tracks, 0.002, 0.0)
@@ -151,9 +151,9 @@ def tracks_table(known: Catalogue, rng: np.random.Generator, start_ms: int) -> p
 
 
 def rights_table(known: Catalogue, rng: np.random.Generator, start: date, days: int) -> pl.DataFrame:
-    """`rights.csv`: one to three payees a track, some sold on during the simulated days, two that don't sum to 100 %.
+    """Build `rights.csv`: one to three payees a track, some shares sold during the simulated days, two tracks off 100 %.
 
-    The two wrong ones, of 95 % and of 110 %, belong to popular tracks, so that there is money to put in escrow.
+    These two, with 95 % and 110 %, are popular, so that there is money to put in escrow.
     """
     count = len(known.artist)
     wrong_by_track = _wrongly_shared(known)
@@ -176,7 +176,7 @@ def rights_table(known: Catalogue, rng: np.random.Generator, start: date, days: 
 
 
 def agreements_table(rights: pl.DataFrame, rng: np.random.Generator, start: date) -> pl.DataFrame:
-    """`agreements.csv`: about a third of the payees are user-centric, some pro-rata in writing, and most agreed to nothing.
+    """Build `agreements.csv`: about a third of the payees user-centric, some explicitly pro-rata, and most without an agreement.
 
     Agreements were made in the two years before the first day; one in twenty begins in the month after it.
     """

@@ -1,8 +1,8 @@
-"""How plays reach the platform: mostly within minutes, some hours or days late, some several times.
+"""Delivery of plays to the platform: mostly within minutes, some hours or days late, some several times.
 
-Delivery is at least once: a client that gets no answer sends the same `event_id` again. Nothing arrives before it happened,
-and nothing lands after the last simulated day: what would, arrives at once (first copies) or with the first copy (retries).
-How arrivals become files is in `landing_zone`.
+Delivery is at least once: a client without an answer sends the same `event_id` again. Nothing arrives before it happened,
+or lands after the last simulated day: such first copies arrive at once, such retries with the first copy. Arrivals are
+written to files in `landing_zone`.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ _DAY_H: Final = 24
 
 
 def with_event_ids(plays: pl.DataFrame, rng: np.random.Generator, day: int) -> pl.DataFrame:
-    """Plays of one day in the order in which they happened, with ids that are unique over all days."""
+    """Order plays of one day by time, with ids that are unique over all days."""
     ordered = plays.sort("occurred_ms", maintain_order=True)
     count = ordered.height
     noise = pl.Series("noise", rng.integers(0, 2**63, count))
@@ -32,7 +32,7 @@ def with_event_ids(plays: pl.DataFrame, rng: np.random.Generator, day: int) -> p
 
 
 def arrivals(plays: pl.DataFrame, rng: np.random.Generator, end_ms: int) -> tuple[pl.DataFrame, int]:
-    """The day's plays with `arrival_ms`, every retry as a row of its own after them; and how many rows are retries."""
+    """Add `arrival_ms`, with every retry as a row of its own at the end; also return the number of retries."""
     count = plays.height
     occurred = plays["occurred_ms"].to_numpy()
     usual = occurred + plays["ms_played"].to_numpy() + _seconds(rng, count)
@@ -50,7 +50,7 @@ def arrivals(plays: pl.DataFrame, rng: np.random.Generator, end_ms: int) -> tupl
 
 
 def late_plays(first_copies: pl.DataFrame) -> int:
-    """How many plays land two hour folders or more after the hour in which they happened."""
+    """Count plays that land two or more hour folders after the hour in which they happened."""
     arrived, occurred = (pl.col(name) // HOUR_MS for name in ("arrival_ms", "occurred_ms"))
     return int(first_copies.select((arrived - occurred >= _LATE_FROM_H).sum()).item())
 

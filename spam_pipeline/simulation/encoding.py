@@ -1,7 +1,7 @@
-"""Plays as bytes: JSON lines in the dialects of several collectors, length-delimited protobuf, and lines that are broken.
+"""Plays as bytes: JSON lines in the dialects of several collectors, length-delimited protobuf, and broken lines.
 
-The format is the documented one of the landing zone; ingestion's own code is not used, so that it is tested against the
-documentation and not against itself. Field numbers of the message: `_TEXT_FIELDS` and the comments beside the numbers.
+It follows the documented format of the landing zone and does not use ingestion's code, so that ingestion is tested against
+the documentation and not against itself. Field numbers of the message: `_TEXT_FIELDS` and the comments beside the numbers.
 """
 
 import json
@@ -65,11 +65,11 @@ _DIALECTS: Final[tuple[list[pl.Expr], ...]] = (
         (pl.col("ms_played") > 0).alias("is_foreground"),
     ],
 )
-"""What collectors of different ages write: time stamps in three forms, fields in another order, no schema version, unknown fields."""
+"""Collectors of different ages: time stamps in three forms, fields in another order, no schema version, unknown fields."""
 
 
 def json_lines(plays: pl.DataFrame, dialect: int, inserted: Sequence[tuple[int, bytes]]) -> bytes:
-    """One line per play, and the `inserted` lines, each before the play at its position (ascending)."""
+    """Write one line per play, and the `inserted` lines, each before the play at its position (ascending)."""
     rows = plays.select(*_DIALECTS[dialect % len(_DIALECTS)])
     lines = BytesIO()
     begin = 0
@@ -82,7 +82,7 @@ def json_lines(plays: pl.DataFrame, dialect: int, inserted: Sequence[tuple[int, 
 
 
 def length_delimited(plays: pl.DataFrame) -> bytes:
-    """One protobuf message per play, each after its length as a varint. Written by hand: the wire format is a page long."""
+    """Write one protobuf message per play, each after its length as a varint. By hand: the wire format is a page long."""
     occurred = [_OCCURRED_AT_MS + _varint(value) for value in plays["occurred_ms"].to_list()]
     played = [_MS_PLAYED + _varint(value) for value in plays["ms_played"].to_list()]
     texts = [_text_field(number, plays[name].to_list()) for name, number in _TEXT_FIELDS.items()]
@@ -133,11 +133,11 @@ _BREAKAGES: Final[tuple[Callable[[dict[str, Any]], bytes], ...]] = (
     *map(_without, ("event_id", "occurred_at", "track_id", "device_id", "ms_played")),
 )
 BREAKAGES: Final = len(_BREAKAGES)
-"""In how many ways a line can be broken."""
+"""The number of ways to break a line."""
 
 
 def broken_lines(plays: pl.DataFrame, positions: Indices, manners: Indices) -> list[tuple[int, bytes]]:
-    """The plays at these positions, each broken in its manner: deliveries that failed, before the one that came through."""
+    """Break the plays at these positions, each in its manner: failed deliveries before the one that succeeded."""
     rows = plays.select(*_DIALECTS[0])[positions].to_dicts()
     return [
         (position, _BREAKAGES[manner](row))
@@ -146,7 +146,7 @@ def broken_lines(plays: pl.DataFrame, positions: Indices, manners: Indices) -> l
 
 
 def blank_lines(rng: np.random.Generator, positions: Indices) -> list[tuple[int, bytes]]:
-    """Nothing, or nothing but spaces, at these positions."""
+    """Make blank lines, empty or of spaces, at these positions."""
     return [
         (position, b"  " if is_wide else b"")
         for position, is_wide in zip(positions.tolist(), chance(rng, 0.3, len(positions)), strict=True)

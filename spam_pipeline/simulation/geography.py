@@ -1,7 +1,7 @@
-"""Countries of the simulated platform: how big they are, what time it is there, what people pay, and when they listen.
+"""Countries of the simulated platform: size, time zone, prices, and hours of listening.
 
-Addresses come from blocks that an access provider has in that country, so that a play's network, its country and its owner
-agree. No people live here.
+Addresses come from blocks of an access provider in the country, so that a play's network, country and owner agree.
+Listeners are in `listeners`.
 """
 
 from dataclasses import dataclass
@@ -66,28 +66,28 @@ _LISTENING_BY_LOCAL_HOUR: Final = np.array(
 
 
 def index_of(code: str) -> int:
-    """Position of a country in `COUNTRIES`."""
+    """Return the position of a country in `COUNTRIES`."""
     return [country.code for country in COUNTRIES].index(code)
 
 
 def countries(rng: np.random.Generator, count: int) -> Indices:
-    """`count` countries in proportion to their size."""
+    """Draw `count` countries in proportion to their size."""
     return draw(rng, _WEIGHTS, count)
 
 
 def listening_times(rng: np.random.Generator, country: Indices) -> Indices:
-    """Milliseconds since midnight UTC at which people of these countries listen, by the hours of their own day."""
+    """Draw milliseconds since midnight UTC at which people of these countries listen, by their local hours."""
     local = draw(rng, _LISTENING_BY_LOCAL_HOUR, len(country)) * HOUR_MS + rng.integers(0, HOUR_MS, len(country))
     return at_local_time(local, country)
 
 
 def at_local_time(local_ms: Indices, country: Indices) -> Indices:
-    """Milliseconds since midnight UTC of a time of day in these countries, folded into one UTC day."""
+    """Convert a local time of day in these countries to milliseconds since midnight UTC, folded into one UTC day."""
     return np.asarray((local_ms - _UTC_OFFSETS_MS[country]) % DAY_MS, dtype=np.int64)
 
 
 def addresses(rng: np.random.Generator, country: Indices, *, ipv6_share: float = 0.0) -> pl.Series:
-    """One address per given country, out of a few blocks that its providers own."""
+    """Draw one address per given country, from a few blocks of its providers."""
     count = len(country)
     second, third = rng.integers(0, 8, count), rng.integers(0, 256, count)
     last, is_ipv6 = rng.integers(1, 255, count), chance(rng, ipv6_share, count)
@@ -97,7 +97,7 @@ def addresses(rng: np.random.Generator, country: Indices, *, ipv6_share: float =
 
 
 def hosting_addresses(rng: np.random.Generator, count: int) -> pl.Series:
-    """`count` addresses of one hosting company, all in one /24, in no country's blocks."""
+    """Draw `count` addresses of one hosting company, all in one /24, outside the blocks of all countries."""
     block = f"{_HOSTING_BLOCKS[rng.integers(len(_HOSTING_BLOCKS))]}.{rng.integers(0, 256)}"
     return pl.Series(
         "ip", [f"{block}.{last}" for last in rng.permutation(np.arange(1, 255))[:count].tolist()], dtype=pl.String

@@ -1,6 +1,6 @@
-"""Honest behaviour that looks like an attack. All of it is known from practice, and none of it is spam.
+"""Honest behaviour that resembles an attack. All of it is known from practice, and none of it is spam.
 
-"Around the clock means bot" and "one track again and again means bot" are wrong, and these scenarios are why.
+"Around the clock means bot" and "one track again and again means bot" are wrong, and these scenarios show it.
 """
 
 from typing import Final
@@ -16,14 +16,14 @@ from spam_pipeline.simulation.randomness import Indices, chance, draw
 from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices
 
 _FADES_BY: Final = 3.0
-"""A release ends at e^-3 of its first interest."""
+"""A release ends at e^-3 of its initial interest."""
 
 _LOOPS: Final = 85
 _SUPER_ACCOUNT_PLAYS: Final = 700
 _SHOP_PLAYS: Final = 200
 _WEEKEND: Final = (5, 6)
 _MONDAY_MS: Final = 4 * DAY_MS
-"""1970-01-05, the first Monday of the clock."""
+"""1970-01-05, the first Monday of the epoch."""
 
 
 def _some_account(casting: Casting, source: str) -> pl.DataFrame:
@@ -223,4 +223,4 @@ HARD_NEGATIVES: Final = (
         tracks=_shop_playlist,
     ),
 )
-"""Every hard negative. A share of 0 means that the behaviour itself says how many plays there are."""
+"""Every hard negative. A share of 0 means that the behaviour itself determines the number of plays."""

@@ -1,4 +1,4 @@
-"""Identifiers that tell nothing: consecutive numbers, scrambled one to one, so that no detector can cheat by their order."""
+"""Identifiers without information: consecutive numbers, scrambled one to one, so that no detector can exploit their order."""
 
 from typing import Final
 
@@ -11,17 +11,17 @@ _LIMIT: Final = 2**44
 _FIRST_OF_CAMPAIGNS: Final = 2**36
 _PER_CAMPAIGN: Final = 2**22
 FIRST_OF_VISITORS: Final = 2**43
-"""Numbers from here to 2^44 belong to devices of visitors who are not logged in."""
+"""Numbers from here to 2^44 belong to devices of logged-out visitors."""
 
 
 def campaign_numbers(campaign: int, numbers: Indices) -> Indices:
-    """Numbers that no listener and no other campaign uses."""
+    """Return numbers that no listener and no other campaign uses."""
     return _FIRST_OF_CAMPAIGNS + campaign * _PER_CAMPAIGN + numbers
 
 
 def identifiers(prefix: str, numbers: Indices) -> pl.Series:
-    """One string per number below 2^44; different numbers give different strings."""
-    # Both factors are below 2^44, so the product wraps in 64 bits; the low 44 bits are right all the same.
+    """Return one string per number below 2^44; different numbers become different strings."""
+    # Both factors are below 2^44, so the product wraps in 64 bits; the low 44 bits are still right.
     scrambled = (numbers.astype("uint64") * _SCRAMBLE) % _LIMIT
     digits = pl.Series("id", scrambled).cast(pl.String).str.zfill(14)
     return (prefix + digits).alias("id")

@@ -1,7 +1,7 @@
-"""What experts declared: incidents about a part of the campaigns, days after they began.
+"""Incidents declared by experts about some of the campaigns, days after they began.
 
 Loop bots, bot farms, bought plays and takeovers are confirmed; device farms are suspected; viral releases were suspected and
-then cleared. Everything else stays undeclared, and a declaration never says more than the experts can know.
+then cleared. Everything else stays undeclared, and a declaration holds only what experts could know.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ _VERDICTS: Final = {
 def incidents_table(
     casts: Sequence[tuple[Campaign, pl.DataFrame]], known: Catalogue, start_ms: int, seed: int
 ) -> pl.DataFrame:
-    """`incidents.csv`: one row per incident and entity. Only the header where no campaign is an attack."""
+    """Build `incidents.csv`: one row per incident and entity. Only the header where no campaign is declared."""
     if not any(campaign.scenario.is_spam for campaign, _ in casts):
         return pl.DataFrame(schema=_SCHEMA)
     declared = [(campaign, cast) for campaign, cast in casts if campaign.scenario.name in _VERDICTS]

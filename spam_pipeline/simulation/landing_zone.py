@@ -1,6 +1,6 @@
-"""Writes the landing zone: play files by arrival day and hour, and the tables beside them. A landed file appears whole.
+"""Writing the landing zone: play files by arrival day and hour, and reference tables, each file atomically.
 
-What is in the lines is decided in `encoding`, what arrives when in `deliveries`.
+Lines are made in `encoding`, arrival times in `deliveries`.
 """
 
 import gzip
@@ -32,12 +32,12 @@ _FORMATS: Final = (
     "jsonl",
     "jsonl.zst",
 )
-"""Taken in turn. Eleven and three dialects have no common divisor with each other, so every pair comes up."""
+"""Taken in turn. Eleven formats and three dialects have no common divisor, so every pair occurs."""
 
 
 @dataclass(frozen=True)
 class Landed:
-    """What was written: files, and lines (or messages) that are no plays."""
+    """Totals of what was written: files, and lines (or messages) that are not plays."""
 
     files: int
     broken_lines: int
@@ -59,7 +59,7 @@ def require_empty(landing: Path) -> None:
 
 
 def land(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step."""
+    """Write `content` to `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.tmp")
     unfinished.write_bytes(content)
@@ -67,12 +67,12 @@ def land(path: Path, content: bytes) -> None:
 
 
 def land_table(path: Path, table: pl.DataFrame) -> None:
-    """Put a table at `path` as CSV in one step."""
+    """Write a table to `path` as CSV, atomically."""
     land(path, table.write_csv().encode())
 
 
 def land_day(landing: Path, arrived: pl.DataFrame, day_ms: int, seed: int) -> Landed:
-    """Write everything that arrived on one day, hour by hour, in the order of arrival."""
+    """Write everything that arrived on one day, hour by hour, in order of arrival."""
     hours = arrived.select((pl.col("arrival_ms") - day_ms) // HOUR_MS).to_series()
     landed = Landed(0, 0, 0)
     for hour in range(DAY_MS // HOUR_MS):

@@ -1,6 +1,6 @@
-"""Listeners: accounts with a home, devices, favourites and very unequal appetites, and what their subscriptions bring in.
+"""Listeners: accounts with a home, devices, favourites and very unequal activity, and the revenue of their subscriptions.
 
-What they play on a day is in `organic`; attackers are in `attacks`.
+Their plays of a day are in `organic`; attackers are in `attacks`.
 """
 
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class Listeners:
     device_user_agent: pl.Series
 
     def active(self, rng: np.random.Generator, count: int) -> Indices:
-        """`count` accounts in proportion to their activity, some of them several times."""
+        """Draw `count` accounts in proportion to their activity, some of them several times."""
         return draw_cumulative(rng, self.cumulative_activity, count)
 
     def at_home(self, account: Indices, source: str) -> pl.DataFrame:
-        """These accounts as identities, on their first device at home, and `time_zone`: the position of their country."""
+        """Build identities of these accounts, on their first device at home, and `time_zone`: the position of their country."""
         device = account * DEVICES
         return pl.DataFrame(
             {
@@ -60,7 +60,7 @@ class Listeners:
 
 
 def listeners(rng: np.random.Generator, accounts: int, known: Catalogue) -> Listeners:
-    """A population whose activity follows a power law, and whose homes are shared by 1.6 accounts on average."""
+    """Generate a population whose activity follows a power law, with 1.6 accounts per home on average."""
     country = geography.countries(rng, accounts)
     homes = max(1, int(accounts / 1.6))
     by_country = np.argsort(country, kind="stable")
@@ -88,7 +88,7 @@ def listeners(rng: np.random.Generator, accounts: int, known: Catalogue) -> List
 
 
 def accounts_table(people: Listeners, rng: np.random.Generator, start_ms: int) -> pl.DataFrame:
-    """`accounts.csv` of the organic listeners. One in five hundred is missing, because the export lags."""
+    """Build `accounts.csv` of the organic listeners. One in five hundred is missing, because the export lags."""
     created = pl.from_epoch(pl.Series("created_on", people.created_ms + start_ms), time_unit="ms").cast(pl.Date)
     table = pl.DataFrame(
         {
@@ -102,14 +102,14 @@ def accounts_table(people: Listeners, rng: np.random.Generator, start_ms: int) -
 
 
 def opened_accounts_table(cast: pl.DataFrame, start_ms: int) -> pl.DataFrame:
-    """`accounts.csv` of the accounts that a campaign opened for itself."""
+    """Build `accounts.csv` of the accounts that a campaign opened."""
     created = pl.from_epoch(pl.col("created_ms") + start_ms, time_unit="ms").cast(pl.Date)
     opened = cast.select("user_id", "country", "tier", created.alias("created_on"))
     return opened.unique("user_id", keep="first", maintain_order=True)
 
 
 def revenue_table(accounts: pl.DataFrame, months: list[str]) -> pl.DataFrame:
-    """`revenue.csv`: what the accounts of each country and tier bring in a month, after tax, in minor units."""
+    """Build `revenue.csv`: the revenue of each country and tier in a month, after tax, in minor units."""
     paid = pl.DataFrame(
         [
             (country.code, tier, country.currency, income)

@@ -1,6 +1,6 @@
-"""What a group of identities listens to on a day, and how that becomes rows of plays.
+"""The listening of a group of identities on a day, and its conversion to rows of plays.
 
-Organic listeners and every scenario end here, so that nothing but behaviour tells them apart.
+Organic listeners and all scenarios end here, so that they differ in behaviour only.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ IDENTITY: Final = {
     "client": pl.String,
     "source": pl.String,
 }
-"""Columns of a table of identities: who plays, on what, from where, and how they come to the track."""
+"""The columns of a table of identities: account, device, place, client, and source of a play."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Listening:
     ms_played: Indices
 
     def first(self, count: int) -> "Listening":
-        """The first `count` plays of it."""
+        """Return the first `count` plays of it."""
         return Listening(
             self.identities, self.who[:count], self.occurred_ms[:count], self.track[:count], self.ms_played[:count]
         )
 
 
 def as_plays(listening: Listening, known: Catalogue) -> pl.DataFrame:
-    """One row per play: the columns of `IDENTITY`, and `occurred_ms`, `track_id`, `ms_played`."""
+    """Build one row per play: the columns of `IDENTITY`, and `occurred_ms`, `track_id`, `ms_played`."""
     return listening.identities.select(*IDENTITY)[listening.who].with_columns(
         pl.Series("occurred_ms", listening.occurred_ms, dtype=pl.Int64),
         known.track_id.gather(listening.track).alias("track_id"),
@@ -51,7 +51,7 @@ def as_plays(listening: Listening, known: Catalogue) -> pl.DataFrame:
 
 
 def played_naturally(rng: np.random.Generator, duration_ms: Indices) -> Indices:
-    """How long people listen: most to the end, a quarter skip within half a minute, some stop on the way."""
+    """Draw playing times: most plays run to the end, a quarter skip within half a minute, some stop on the way."""
     count = len(duration_ms)
     skipped = np.minimum(rng.lognormal(np.log(9000), 0.7, count), 29_900)
     stopped = 30_000 + rng.random(count) * np.maximum(duration_ms - 30_000, 1)
@@ -62,6 +62,6 @@ def played_naturally(rng: np.random.Generator, duration_ms: Indices) -> Indices:
 
 
 def one_after_another(rng: np.random.Generator, heard_ms: Indices, longest_pause_ms: int) -> Indices:
-    """Offsets of plays that follow each other, with a pause of up to `longest_pause_ms` between them; the first is 0."""
+    """Draw offsets of consecutive plays, with a pause of up to `longest_pause_ms` between them; the first is 0."""
     steps = heard_ms + rng.integers(200, longest_pause_ms, len(heard_ms))
     return np.asarray(np.cumsum(steps) - steps, dtype=np.int64)

@@ -1,6 +1,6 @@
-"""What people play on an ordinary day: sessions of accounts, and visitors of embedded widgets who are not logged in.
+"""Organic plays of an ordinary day: sessions of accounts, and visitors of embedded widgets who are not logged in.
 
-A day is drawn from its own random generator, so days don't depend on each other.
+Each day has its own random generator, so days don't depend on each other.
 """
 
 from datetime import date
@@ -29,14 +29,14 @@ _WEB: Final = 0
 
 
 def organic_volume(plays_per_day: int, day: date) -> int:
-    """Organic plays of a day: a little more at weekends, `plays_per_day` on average over a week."""
+    """Return the number of organic plays of a day: a little more at weekends, `plays_per_day` on average over a week."""
     return round(plays_per_day * (0.96, 0.96, 0.97, 0.99, 1.04, 1.07, 1.01)[day.weekday()])
 
 
 def organic_day(
     rng: np.random.Generator, people: Listeners, known: Catalogue, count: int, day_ms: int
 ) -> tuple[Listening, Listening]:
-    """`count` plays that begin within the day: those of accounts, and those of visitors of embedded widgets."""
+    """Generate `count` plays that begin within the day: those of accounts, and those of visitors of embedded widgets."""
     logged_out = round(count * _LOGGED_OUT_SHARE)
     return _sessions(rng, people, known, count - logged_out, day_ms), visits(
         rng, people, known.popular(rng, logged_out), known, day_ms
@@ -92,7 +92,7 @@ def _session_identities(
 
 
 def _with_gaps(rng: np.random.Generator, identities: pl.DataFrame) -> pl.DataFrame:
-    """Some clients do not know their address, country or user agent."""
+    """Blank some values: not every client sends its address, country or user agent."""
     gaps = {"ip": 0.002, "country": 0.004, "user_agent": 0.002}
     return identities.with_columns(
         pl.when(pl.Series(rng.random(identities.height) >= share)).then(name).alias(name)
@@ -121,7 +121,7 @@ def _offsets(rng: np.random.Generator, heard: Indices, is_first: npt.NDArray[np.
 
 
 def visits(rng: np.random.Generator, people: Listeners, track: Indices, known: Catalogue, day_ms: int) -> Listening:
-    """Logged-out plays of these tracks in widgets on other sites: each visitor has a device that never comes back."""
+    """Generate logged-out plays of these tracks in widgets on other sites: each visitor's device occurs only once."""
     visitors = max(1, int(len(track) / 1.6))
     who = np.concatenate(
         [np.arange(min(visitors, len(track))), rng.integers(0, visitors, max(0, len(track) - visitors))]
@@ -132,7 +132,7 @@ def visits(rng: np.random.Generator, people: Listeners, track: Indices, known: C
 
 
 def visitors_of_widgets(rng: np.random.Generator, people: Listeners, count: int) -> tuple[pl.DataFrame, Indices]:
-    """`count` logged-out identities with browsers in real homes, and the positions of their countries."""
+    """Generate `count` logged-out identities with browsers in real homes, and the positions of their countries."""
     account = rng.integers(0, len(people.country), count)
     identities = pl.DataFrame(
         {

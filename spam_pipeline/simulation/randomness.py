@@ -1,6 +1,6 @@
 """Random generators by purpose, and draws from them.
 
-Every part of the simulation has a generator of its own, so that no part changes another.
+Every part of the simulation has a generator of its own, so that no part affects another.
 """
 
 import zlib
@@ -13,21 +13,21 @@ Indices = npt.NDArray[np.int64]
 
 
 def generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
-    """The generator of a purpose and of the campaign, day or hour that `numbers` (not negative) name."""
+    """Create the generator of a purpose and of the campaign, day or hour with these `numbers` (not negative)."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])
 
 
 def draw(rng: np.random.Generator, weights: npt.NDArray[np.float64], count: int) -> Indices:
-    """`count` positions, each in proportion to its weight."""
+    """Draw `count` positions, each in proportion to its weight."""
     return draw_cumulative(rng, np.cumsum(weights), count)
 
 
 def draw_cumulative(rng: np.random.Generator, cumulative: npt.NDArray[np.float64], count: int) -> Indices:
-    """`count` positions by weights that are added up already."""
+    """Draw `count` positions by cumulative weights."""
     found: Indices = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
     return np.minimum(found, len(cumulative) - 1)
 
 
 def chance(rng: np.random.Generator, share: float, count: int) -> npt.NDArray[np.bool_]:
-    """`count` times whether something happens that has this probability."""
+    """Draw `count` booleans that are true with this probability."""
     return rng.random(count) < share

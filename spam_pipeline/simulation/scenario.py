@@ -1,4 +1,4 @@
-"""What a scenario is, and when its campaigns run. The scenarios themselves are in `attacks` and `hard_negatives`.
+"""Scenarios, and the schedule of their campaigns. The scenarios themselves are in `attacks` and `hard_negatives`.
 
 Campaigns repeat with other people, devices and tracks every `PERIOD_DAYS`, so that months of plays hold several of each;
 a shorter simulation squeezes one period into its days.
@@ -24,7 +24,7 @@ PERIOD_DAYS: Final = 15
 
 @dataclass(frozen=True)
 class World:
-    """What campaigns find when they begin: the catalogue and the listeners."""
+    """The environment of campaigns: the catalogue and the listeners."""
 
     known: Catalogue
     people: Listeners
@@ -46,17 +46,17 @@ class Campaign:
 
     @property
     def plays_per_day(self) -> int:
-        """How many plays it has on a whole day, at least one."""
+        """The plays of a whole day, at least one."""
         return max(1, self.plays * DAY_MS // (self.ends_ms - self.begins_ms))
 
     def overlap_ms(self, day: int) -> tuple[int, int]:
-        """The part of a day in which it runs; empty (end not after begin) where it doesn't."""
+        """Return the part of a day in which it runs; empty (end not after begin) where it doesn't."""
         return max(self.begins_ms, day * DAY_MS), min(self.ends_ms, (day + 1) * DAY_MS)
 
 
 @dataclass(frozen=True)
 class Casting:
-    """What a campaign draws its identities and tracks from, once for all its days."""
+    """The input from which a campaign draws its identities and tracks, once for all its days."""
 
     world: World
     campaign: Campaign
@@ -88,29 +88,29 @@ class Scene:
 
 
 def own_uploads(casting: Casting) -> Indices:
-    """The tracks that the campaign brought along."""
+    """Return the campaign's own tracks."""
     return casting.world.known.planted[casting.campaign.serial]
 
 
 def by_daylight(scene: Scene, time_zone: Indices) -> Indices:
-    """Times of the scene by the rhythm of these countries; what falls outside the scene moves to any time in it."""
+    """Draw times of the scene by the daily rhythm of these countries; times outside the scene move to any time in it."""
     times = scene.day_ms + geography.listening_times(scene.rng, time_zone)
     elsewhere = scene.rng.integers(scene.begins_ms, scene.ends_ms, len(times))
     return np.where((times >= scene.begins_ms) & (times < scene.ends_ms), times, elsewhere)
 
 
 def new_devices(casting: Casting, count: int) -> pl.Series:
-    """Identifiers of `count` devices that only this campaign has."""
+    """Create `count` device identifiers that only this campaign has."""
     return identifiers("d", campaign_numbers(casting.campaign.serial, np.arange(count)))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A behaviour that the pipeline has to judge.
+    """A behaviour that the pipeline has to classify.
 
-    `plays_share` is its share of the organic plays of a period; `begins` and `lasts` are shares of the period. `cast` gives
+    `plays_share` is its share of the organic plays of a period; `begins` and `lasts` are shares of the period. `cast` draws
     its identities (the columns of `listening.IDENTITY`; `tier` and `created_ms` too where it opens the accounts itself),
-    `tracks` what it plays, `listen` its plays of a day. `uploads` is how many tracks it brings along for so many plays.
+    `tracks` the tracks it plays, `listen` its plays of a day. `uploads` is how many tracks it brings along for so many plays.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Scenario:
 
 
 def campaigns(scenarios: Sequence[Scenario], days: int, plays_per_day: int, seed: int) -> list[Campaign]:
-    """Every campaign that begins within the simulated days, in the order of `scenarios`."""
+    """Schedule every campaign that begins within the simulated days, in the order of `scenarios`."""
     period = min(days, PERIOD_DAYS)
     found: list[Campaign] = []
     for scenario in scenarios:
@@ -144,7 +144,7 @@ def campaigns(scenarios: Sequence[Scenario], days: int, plays_per_day: int, seed
 
 
 def planting(campaign: Campaign) -> Planting:
-    """The tracks that a campaign brings along."""
+    """Return the tracks that a campaign plants."""
     scenario = campaign.scenario
     return Planting(
         first_day=campaign.begins_ms // DAY_MS,

@@ -1,6 +1,6 @@
-"""`simulate`: a platform's plays of some days as a landing zone, and the truth about every scenario beside it.
+"""`simulate`: a platform's plays of some days as a landing zone, and the ground truth of every scenario beside it.
 
-The order of work only; what happens is in the modules it calls. The same arguments give the same bytes.
+Only the order of steps is here; each step is in the module it calls. The same arguments make the same bytes.
 """
 
 from collections import Counter
@@ -33,14 +33,14 @@ _SCENARIOS: Final = {scenario.name: scenario for scenario in (*ATTACKS, *HARD_NE
 _ATTACK_NAMES: Final = [attack.name for attack in ATTACKS]
 
 SCENARIOS: Final[Mapping[str, str]] = MappingProxyType({name: known.description for name, known in _SCENARIOS.items()})
-"""Every scenario and what it is, in one sentence: attacks first, then honest behaviour that looks like one."""
+"""The description of every scenario: attacks first, then honest behaviour that resembles one."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """What was simulated. `plays` are distinct; every line is a play, a duplicate of one, broken or blank.
+    """The totals of a simulation. `plays` are distinct; every line is a play, a duplicate of one, broken or blank.
 
-    `late_plays` first land two hour folders or more after their own hour. `spam_plays` has every attack, 0 where it did not run.
+    `late_plays` first land two or more hour folders after their own hour. `spam_plays` has every attack, 0 where it did not run.
     """
 
     days: int
@@ -55,7 +55,7 @@ class Simulated:
 
 @dataclass(frozen=True)
 class _Production:
-    """A campaign, its identities, and what they play."""
+    """A campaign, its identities, and their tracks."""
 
     campaign: Campaign
     cast: pl.DataFrame
@@ -74,13 +74,13 @@ class _Plan:
     productions: tuple[_Production, ...]
 
     def day_ms(self, day: int) -> int:
-        """Midnight UTC at which a day begins, in milliseconds since 1970."""
+        """Return the midnight UTC at which a day begins, in milliseconds since 1970."""
         midnight = datetime.combine(self.start, datetime.min.time(), UTC)
         return round(midnight.timestamp() * 1000) + day * DAY_MS
 
 
 def _no_progress(_day: str, _plays: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def simulate(  # noqa: PLR0913 - the options of the command, each with a default
@@ -95,8 +95,8 @@ def simulate(  # noqa: PLR0913 - the options of the command, each with a default
 ) -> Simulated:
     """Write `landing/` and `truth.parquet` into `home`; by default with every scenario.
 
-    `plays_per_day` is the mean organic volume; scenarios come on top. Occurrences lie in `days` UTC days from `start`, and nothing
-    arrives after them. `on_day` is told each finished day and how many plays happened on it. Memory grows with one day's plays.
+    `plays_per_day` is the mean organic volume; scenarios come on top. Plays happen in `days` UTC days from `start`, and nothing
+    arrives after them. `on_day` is called with each finished day and its number of plays. Memory grows with one day's plays.
 
     Raises `FileExistsError` if something has landed in `home` before, `ValueError` for an unknown scenario or a negative or
     zero number.
@@ -177,7 +177,7 @@ def _spam_plays(plays: pl.DataFrame) -> dict[str, int]:
 
 
 def _plays_of(plan: _Plan, day: int) -> pl.DataFrame:
-    """Everything that happens on a day, with the `scenario` it belongs to (null: organic)."""
+    """Generate all plays of a day, with the `scenario` of each (null: organic)."""
     count = organic_volume(plan.plays_per_day, plan.start + timedelta(days=day))
     known, people = plan.world.known, plan.world.people
     organic = organic_day(generator(plan.seed, "organic", day), people, known, count, plan.day_ms(day))

@@ -1,4 +1,4 @@
-"""The truth of every play of a scenario, day by day on disk until it is put together: it never fills the memory."""
+"""The ground truth of scenario plays, kept on disk day by day until it is combined, so that memory stays bounded."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ _ROWS_PER_GROUP: Final = 131_072
 
 
 def truth_of(plays: pl.DataFrame, attacks: list[str]) -> pl.DataFrame:
-    """The plays of scenarios, with `is_spam`, `attack_type` (null for hard negatives) and `scenario`. The rest is organic."""
+    """Label the plays of scenarios with `is_spam`, `attack_type` (null for hard negatives) and `scenario`; drop organic ones."""
     occurred_at = pl.col("occurred_ms").cast(pl.Datetime("ms", "UTC"))
     is_spam = pl.col("scenario").is_in(attacks)
     return (
@@ -41,7 +41,7 @@ def keep_day(home: Path, day: int, truth: pl.DataFrame) -> None:
 
 
 def put_together(home: Path) -> None:
-    """Make `truth.parquet` of the days that were kept, in the order of time."""
+    """Combine the days that were kept into `truth.parquet`, in the order of time."""
     folder = home / ".truth"
     unfinished = folder / "truth.tmp"
     days = pl.scan_parquet(sorted(folder.glob("*.parquet")))

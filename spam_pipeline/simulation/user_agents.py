@@ -72,19 +72,19 @@ _STRINGS: Final = {client: pl.Series("user_agent", [name for name, _ in known]) 
 _WEIGHTS: Final = {client: np.array([weight for _, weight in known]) for client, known in _BY_CLIENT.items()}
 
 OFFICE_BROWSER: Final = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME.format(v=138)} Edg/138.0.0.0"
-"""What a company's administrators rolled out on every desk."""
+"""The browser that a company's administrators deployed on every desk."""
 
 FARM_BUILD: Final = "Music/9.1.2 (Linux; Android 12; 2312DRA50G)"
-"""An old build on a cheap phone: what hundreds of devices on a shelf run."""
+"""An old build on a cheap phone, as on hundreds of devices on a shelf."""
 
 
 def browsers(rng: np.random.Generator, count: int) -> pl.Series:
-    """User agents of `count` web browsers."""
+    """Draw user agents of `count` web browsers."""
     return _STRINGS["web"].gather(draw(rng, _WEIGHTS["web"], count))
 
 
 def user_agents(rng: np.random.Generator, client: Indices) -> pl.Series:
-    """One user agent per device, by its client: a position in `CLIENTS`."""
+    """Draw one user agent per device, by its client: a position in `CLIENTS`."""
     drawn = {name: _STRINGS[name].gather(draw(rng, _WEIGHTS[name], len(client))) for name in CLIENTS}
     position = pl.Series("position", client)
     choice = pl.when(position == 0).then("web").when(position == 1).then("ios").otherwise("android")

@@ -1,1 +1,1 @@
-"""Trust & safety decides which plays are spam, how sure it is, and why; what others do with that is theirs to say."""
+"""Trust & safety: the spam probability and class of every play, with reasons. Consumers choose how much spam to tolerate."""

@@ -1,4 +1,4 @@
-"""The stages of trust & safety: thin, because the rules live in the modules beside this one."""
+"""The stages of trust & safety. Thin: the rules are in the modules beside this one."""
 
 from typing import Annotated
 
@@ -26,10 +26,10 @@ from spam_pipeline.trust_and_safety.training import train
 OWNER = "team:trust-and-safety"
 
 WINDOW_DAYS = 7
-"""Signals look at the day and the six days before it: a week, so that every weekday is in it once."""
+"""Signals cover the day and the six days before it: a week, so that every weekday is in it once."""
 
 _ENTITIES = ("user_key", "device_key", "ip_key", "network_key", "track_key")
-"""What plays name that carries signals."""
+"""Columns of plays that name entities with signals."""
 
 _PLAY_COLUMNS = (*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played")
 
@@ -50,10 +50,10 @@ def entity_facts(
     ],
     accounts: Annotated[pl.LazyFrame, Reads(PartsUpToMonth(), columns=("user_key", "country", "tier", "created_on"))],
 ) -> pl.LazyFrame:
-    """What is known of the day's accounts, tracks and user agents: age, country, tier, artist, duration, platform, automation.
+    """Reference facts of the day's accounts, tracks and user agents: age, country, tier, artist, duration, platform, automation.
 
-    Accounts and tracks that are new in the reference files change nothing about days on which they have no play, and
-    nothing that is computed from these facts.
+    Only entities with a play on the day are in it, so accounts and tracks that are new in the reference files make no other
+    day stale.
     """
     return facts_of_day(plays, tracks, accounts)
 
@@ -80,9 +80,9 @@ def play_signals(
     ],
     partition: str,
 ) -> pl.LazyFrame:
-    """How actors, devices, addresses, networks, tracks and uploaders behaved, for the spam model and for people who investigate.
+    """Behavioural signals of the day's actors, devices, addresses, networks, tracks and uploaders, for the spam model and investigators.
 
-    One row per entity with a play on the day. Habits, spikes and new countries take in the six days before; nothing after the day is
+    One row per entity with a play on the day. Habits, spikes and new countries include the six days before; no later day is
     read. `docs/signals.md` has the formula of each signal, why it matters and what evades it.
     """
     return signals_of_day(plays, entity_facts, partition)
@@ -100,10 +100,10 @@ def labelled_examples(
     entity_facts: Annotated[pl.LazyFrame, Reads(columns=("entity_kind", "entity_key", "country", "tier"))],
     incidents: _Incidents,
 ) -> pl.LazyFrame:
-    """What experts' decided incidents say about the day's plays, as examples for the spam model.
+    """Training examples for the spam model from the day's plays, labelled by the incidents that experts decided.
 
-    Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays joins them with the labels of
-    the weak-label policy, because unlabelled means unknown. Empty on days that no decided incident touches.
+    Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays is added with labels of the
+    weak-label policy, because unlabelled means unknown, not legitimate. Empty on days that no decided incident touches.
     """
     return examples_of_day(plays, play_signals, entity_facts, incidents)
 
@@ -115,10 +115,10 @@ def labelled_examples(
     libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops"],
 )
 def spam_model(labelled_examples: _AllExamples) -> SpamModel:
-    """What all labelled examples teach about spam: a logistic regression, calibrated at a prior of 3 % spam.
+    """Spam model trained on all labelled examples: a logistic regression, calibrated at a prior of 3 % spam.
 
-    As long as too little is labelled it is the weak-label policy, which says so. Its fingerprint is its quality on days and
-    campaigns that it did not learn from; one that is worse there than the published model is quarantined.
+    While too little is labelled it is the weak-label policy, and says so. Its fingerprint holds its quality on held-out days and
+    campaigns; a model that is worse there than the published one is quarantined.
     """
     return train(labelled_examples)
 
@@ -136,7 +136,7 @@ def model_evaluation(
         pl.LazyFrame, Reads(EveryPartition(), columns=("month", "country", "tier", "currency", "net_revenue_minor"))
     ],
 ) -> pl.LazyFrame:
-    """How the spam model does on campaigns and days it has not seen, slice by slice, and what its errors cost.
+    """Quality of the spam model on held-out campaigns and days, by slice, and the cost of its errors.
 
     Precision, recall and calibration by attack type, country, tier, new tracks, super-fans and shared networks, at 1, 3 and
     8 % spam; the artists who lose most; money wrongly withheld and wrongly paid, as far as revenue is known.
@@ -162,7 +162,7 @@ def classified_plays(
     """Every play with its class, spam probability and reasons: the one spam record that all consumers read.
 
     Declared incidents overrule the model: confirmed is spam, cleared is legitimate. Otherwise a play is spam from a
-    probability of 0.8 on, legitimate below 0.2, and unknown between; consumers choose their own tolerance.
+    probability of 0.8 on, legitimate below 0.2, and unknown in between; consumers choose their own tolerance.
     """
     return classify(plays, play_signals, spam_model, incidents)
 

@@ -1,7 +1,7 @@
-"""Attack types: how each kind of attack shows, stated as signatures over the signals.
+"""Attack types, as signatures over the signals.
 
-The table is the weak-label policy: where experts have labelled nothing it says what is suspicious, and it votes on what they left
-unlabelled. It also names the attack type of a verdict. What a model learns is in `model`.
+The table is the weak-label policy: it classifies while experts have labelled nothing, and votes on plays that they left
+unlabelled. It also names the attack type of a verdict. Learned coefficients are in `model`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ import numpy as np
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
 
 NAMED_FROM: Final = 0.5
-"""A signature that fits at least so well names the attack type, and is the policy's vote for spam."""
+"""From this fit on, a signature names the attack type, and the policy votes for spam."""
 
 UNSUSPICIOUS_BELOW: Final = 0.1
-"""A play that no signature fits as well as this is the policy's vote for legitimate; between the two it does not vote."""
+"""Below this best fit the policy votes for legitimate; between the two limits it abstains."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One sign: not met at `begins`, wholly met at `ends` and beyond, growing in between. A signal that is unknown is usual."""
+    """One trait: not met at `begins`, fully met at `ends` and beyond, linear in between. An unknown signal counts as usual."""
 
     signal: str
     begins: float
@@ -70,7 +70,7 @@ SIGNATURES: Final[Mapping[str, tuple[Condition, ...]]] = {
         Condition("actor_age_days", 180, 90),
     ),
 }
-"""The signature of each attack type: all of its conditions have to be met. Of several that fit alike the first one names it.
+"""The signature of each attack type: all of its conditions have to be met. Of equal fits the first one names the type.
 
 Playing around the clock, looping a track, and sharing an address are things that people do: none of them is a condition without
 the plays being cut off as soon as they are paid.
@@ -80,7 +80,7 @@ ATTACK_TYPES: Final = tuple(SIGNATURES)
 
 
 def fits(matrix: Matrix, names: Sequence[str] = NAMES) -> Matrix:
-    """How well each signature fits each row, from 0 to 1: a column per attack type, the least met of its conditions.
+    """Return the fit of each row to each signature, from 0 to 1, a column per attack type: the least met of its conditions.
 
     `matrix` has the standardised signals `names`; conditions on other signals are left out, so that a play's fit is the least of
     the fits of its entities.

@@ -1,7 +1,7 @@
-"""Champion and challenger: whether a newly trained model may take the place of the published one.
+"""Champion and challenger: the comparison of a newly trained model with the published one.
 
-Both are judged on what each of them had not learned from: campaigns that were held out, and the last days. Only what both were
-measured on counts, so that a new and difficult incident speaks against nobody. Everything here reads fingerprints and no data.
+Both are compared on data that was held out from each: campaigns, and the last days. Only what both were measured on counts, so
+that a new and difficult incident counts against neither. Everything here reads fingerprints and no data.
 """
 
 import math
@@ -16,28 +16,28 @@ from spam_pipeline.protocol.fingerprint import Fingerprint, Recorded, numbers
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 
 LEAST_WORSE: Final = 0.02
-"""A mean squared error on held-out campaigns that is larger by less than this is no worse in practice."""
+"""The smallest increase of the mean squared error on held-out campaigns that matters in practice."""
 
 LEAST_WORSE_OF_LEGITIMATE: Final = 0.002
-"""The same for what is legitimate, of which there is so much more."""
+"""The same for legitimate plays, of which there are so many more."""
 
 SURENESS: Final = 0.975
-"""How sure it has to be, by a t test of the paired differences, that the challenger is worse at all."""
+"""The confidence, by a t test of the paired differences, at which the challenger counts as worse."""
 
 LEAST_WORSE_OF_ONE: Final = 0.1
-"""What counts as worse where the two have a single campaign in common, whose chance nobody knows."""
+"""The smallest increase that counts where both models have a single campaign in common, whose variance is unknown."""
 
 MOST_WORSE_OF_ANY: Final = 0.4
-"""A single campaign whose error grows by more than this is an attack that the challenger no longer sees, whatever the mean says."""
+"""A single campaign whose error grows by more than this is an attack that the challenger misses, whatever the mean."""
 
 CHAMPION: Final = "champion"
-"""The rule by which a challenger is refused."""
+"""The name of the rule that refuses a challenger."""
 
 _Campaign = Mapping[str, Any]
 
 
 def findings_against_champion(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterator[Finding]:
-    """What a challenger's fingerprint says against it beside that of the published model, if there is one, and how verdicts flip."""
+    """Compare a challenger's fingerprint with that of the published model, if there is one: errors, and flipped verdicts."""
     for past in history:
         yield from _on_campaigns(fingerprint, past.fingerprint)
         yield from _on_each_campaign(fingerprint, past.fingerprint)
@@ -79,7 +79,7 @@ def _is_worse(differences: Sequence[float], least: float) -> bool:
 
 
 def _on_time(challenger: Fingerprint, champion: Fingerprint) -> Iterator[Finding]:
-    """The last days, as long as both were held out the same ones."""
+    """Compare the errors on the last days, if both models held out the same ones."""
     examples, error = "held_out_time_examples", "held_out_time_brier"
     new, old = numbers(challenger), numbers(champion)
     is_comparable = error in new and error in old and new[examples] == old[examples]
@@ -99,7 +99,7 @@ def _refused(about: str, seen: float, known: float, count: int) -> Finding:
 
 
 def _flips(challenger: Fingerprint, champion: Fingerprint) -> Iterator[Finding]:
-    """How many of the probes that both models have would get another class."""
+    """Count the common probes whose class would change."""
     new, old = _probes(challenger), _probes(champion)
     common = new.keys() & old.keys()
     flipped = sum(_class(new[key]) != _class(old[key]) for key in common)
@@ -124,6 +124,6 @@ def _probes(fingerprint: Fingerprint) -> dict[int, int]:
 
 
 def _rows(fingerprint: Fingerprint, name: str) -> Sequence[Mapping[str, Any]]:
-    """The rows that a fingerprint records under a name; none where it was measured by an earlier contract."""
+    """Return the rows that a fingerprint records under a name; none where an earlier contract measured it."""
     recorded = fingerprint.get(name)
     return recorded.rows if isinstance(recorded, Recorded) else ()

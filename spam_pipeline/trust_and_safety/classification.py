@@ -1,6 +1,6 @@
-"""The verdict on every play: the model's probability, overruled where experts declared an incident.
+"""Classification of plays: the model's probability, overruled where experts declared an incident.
 
-How a probability comes about is in `scoring`, what speaks for it in `reasons`. The order of the plays is kept.
+Probabilities are computed in `scoring`, reasons in `reasons`. The order of the plays is kept.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
 
 DIGITS: Final = 2
-"""Decimals of a probability. More means nothing to anyone, and would make every verdict another one whenever a model is trained."""
+"""Decimals of a probability. More mean nothing to anybody, and would change every verdict whenever a model is trained."""
 
 _REASONS: Final = column_types(ClassifiedPlays)["reasons"]
 
@@ -34,7 +34,7 @@ _REASONS: Final = column_types(ClassifiedPlays)["reasons"]
 def classify(
     plays: pl.LazyFrame, play_signals: pl.LazyFrame, model: SpamModel, incidents: pl.LazyFrame
 ) -> pl.LazyFrame:
-    """Every play with its verdict, as `ClassifiedPlays`, in the order of `plays`.
+    """Classify every play, as `ClassifiedPlays`, in the order of `plays`.
 
     A confirmed incident makes a play spam with probability 1, a cleared one legitimate with probability 0; a suspected
     one is named and leaves the probability to the model.
@@ -48,7 +48,7 @@ def classify(
 
 
 def _scored(plays: pl.DataFrame, play_signals: pl.LazyFrame, model: SpamModel) -> pl.DataFrame:
-    """`spam_probability`, `reasons` and `attack_type` of each play, by the model alone."""
+    """Add `spam_probability`, `reasons` and `attack_type` of each play, by the model alone."""
     scored = entities_of(plays, play_signals)
     probability = spam_probability(model, scored).round(DIGITS)
     found = explained(model, scored, np.flatnonzero(probability >= ROYALTY_TOLERANCE))

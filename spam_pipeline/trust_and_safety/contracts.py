@@ -1,7 +1,7 @@
-"""What trust & safety promises: the verdict on every play, and the tolerances under which others may read it.
+"""The contracts of trust & safety: the verdict on every play, and the tolerances at which other contexts read it.
 
-A consumer chooses a tolerance and filters by it; nobody outside this context interprets signals. How signals are computed
-is in `signals`, how they become a probability in `model`.
+A consumer chooses a tolerance and filters by it; nobody outside this context interprets signals. Signals are computed
+in `signals`, probabilities in `model`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,10 +28,10 @@ from spam_pipeline.trust_and_safety.spikes import spike_findings
 from spam_pipeline.trust_and_safety.spikes.evidence import evidence_of_tracks
 
 LEGITIMATE, SPAM, UNKNOWN = "legitimate", "spam", "unknown"
-"""The classes of a play. `unknown` says that the evidence decides nothing."""
+"""The classes of a play. `unknown`: the evidence supports neither of the others."""
 
 LONGEST_PLAY_MS = 86_400_000
-"""Whoever adds up listening counts a play as a day at most: a client can claim any number, and sums must not overflow."""
+"""Sums of listening time cap a play at one day: a client can claim any number, and sums must not overflow."""
 
 ROYALTY_TOLERANCE = 0.2
 """Royalties pay a play only while its spam probability is below this: they tolerate almost no spam, and wait."""
@@ -40,25 +40,25 @@ REPORTING_TOLERANCE = 0.8
 """Reports drop a play only when its spam probability is at least this: they tolerate spam and want every listener."""
 
 MOST_SPAM = 0.8
-"""An attack can outnumber the listeners, but verdicts that call more of a day spam are kept back until a person has looked."""
+"""An attack can outnumber the listeners, but a day with a larger share of spam is held back until somebody has reviewed it."""
 
 POLICY, DECLARED = "weak_label_policy", "declared"
-"""Reasons that are no signals: no label stands behind the verdict, only a stated policy; or experts decided it."""
+"""Reasons that are not signals: no label supports the verdict, only the stated policy; or experts decided it."""
 
 ACTOR, DEVICE, ADDRESS, NETWORK, TRACK, UPLOADER = "actor", "device", "address", "network", "track", "uploader"
-"""The kinds of entities that carry signals. An actor is an account, or the device of a play that is logged out; an uploader is
-the artist of a track."""
+"""The kinds of entities with signals. An actor is an account, or the device of a logged-out play; an uploader is the artist of
+a track."""
 
 ACCOUNT, USER_AGENT = "account", "user_agent"
-"""The kinds of entities, beside tracks, that facts are known of. Only accounts have an age and a tier, so they are no actors."""
+"""The kinds of entities, beside tracks, with facts. Only accounts have an age and a tier, so they are not actors."""
 
 
 class EntityFacts(Contract):
-    """What is known of the accounts, tracks and user agents with a play on the day: one row each, ordered by kind and key.
+    """Reference facts of the accounts, tracks and user agents with a play on the day: one row each, ordered by kind and key.
 
     `since` is when an account was created or a track uploaded; `country` and `tier` are the account's; `artist_key`, a hash
     of the public artist id, and `duration_ms` are the track's; `platform` and `is_automated` are what a user agent claims.
-    All are null for the other kinds. An entity of which nothing is known has no row.
+    All are null for the other kinds. An unknown entity has no row.
     """
 
     entity_kind = dy.String(primary_key=True)
@@ -73,7 +73,7 @@ class EntityFacts(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many entities of each kind are known, and what the day's user agents claim to be."""
+        """Number of known entities of each kind, and the claims of the day's user agents."""
         return {
             "accounts": Count(pl.col("entity_kind") == ACCOUNT),
             "tracks": Count(pl.col("entity_kind") == TRACK),
@@ -84,10 +84,10 @@ class EntityFacts(Contract):
 
 
 class PlaySignals(Contract):
-    """Behaviour of one day: one row per actor, device, address, network, track and uploader that has a play, ordered by kind and key.
+    """Behavioural signals of one day: one row per actor, device, address, network, track and uploader, ordered by kind and key.
 
-    A signal is null where it makes no sense for the kind, or where nothing is known to compute it from. Shares lie between 0 and 1;
-    `docs/signals.md` has every formula. `uploader_key` names the uploader of a track.
+    A signal is null where it does not apply to the kind or cannot be computed. Shares lie between 0 and 1; `docs/signals.md`
+    has every formula. `uploader_key` names the uploader of a track.
     """
 
     schema_version: ClassVar[int] = 2
@@ -126,7 +126,7 @@ class PlaySignals(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How many entities of each kind, and how plays spread over them: chaos is organic, structure is not."""
+        """Number of entities of each kind, and the spread of plays over them: organic plays spread, attacks concentrate."""
         return {
             "actors": _entities(ACTOR),
             "devices": _entities(DEVICE),
@@ -138,13 +138,13 @@ class PlaySignals(Contract):
 
 
 class LabelledExamples(Contract):
-    """What experts' incidents say about a day: combinations of actor, device, address, network and track with their signals.
+    """Labelled examples of a day: combinations of actor, device, address, network and track with their signals.
 
-    `is_spam` comes from confirmed (true) and cleared (false) incidents. Suspicion is no label. Rows with `is_weak` are a sample of
-    plays that nobody declared, labelled by the weak-label policy: what it has no opinion on is left out. `plays` counts the
-    day's plays of the combination, `earning_plays` those from 30 s on, `pool_plays` all such plays of the day in its country and
-    tier. `country` and `tier` are the account's; those of a logged-out listener are the play's and `free`. Signals are named
-    `<entity kind>_<signal>`.
+    `is_spam` comes from confirmed (true) and cleared (false) incidents; suspicion is no label. Rows with `is_weak` are a sample of
+    undeclared plays labelled by the weak-label policy, without those on which it abstains. `plays` counts the day's plays of
+    the combination, `earning_plays` those of 30 s or more, `pool_plays` all such plays of the day in its country and tier.
+    `country` and `tier` are the account's; a logged-out listener has the country of the play and the tier `free`. Signals are
+    named `<entity kind>_<signal>`.
     """
 
     schema_version: ClassVar[int] = 2
@@ -215,7 +215,7 @@ class LabelledExamples(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """How much is labelled, by how many incidents, and which way. What experts look into is no drift."""
+        """Number of examples and incidents, and the mix of labels. Experts choose what to investigate, so no drift is judged."""
         return {
             "examples": Count(),
             "incidents": Figure(pl.col("incident_id").drop_nulls().n_unique()),
@@ -227,13 +227,12 @@ class LabelledExamples(Contract):
 
 
 class ClassifiedPlays(Contract):
-    """Every play, augmented: class, calibrated spam probability, the reasons, and the declared incident it belongs to.
+    """Classified plays: class, calibrated spam probability, reasons, and the declared incident of every play.
 
-    Ordered like `Plays`. `reasons` are the signals that moved the play towards spam, strongest first, each with its value and
-    what is usual, empty where nothing points to spam. A verdict without labels behind it says so with the last reason
-    `weak_label_policy`, one that experts decided has the one reason `declared`. `attack_type` is the declared one, or the one whose
-    signature fits a play that is not legitimate. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident
-    is declared.
+    Ordered like `Plays`. `reasons` are the signals that raised the probability, strongest first, each with its value and the
+    usual value; empty where none did. A verdict without any labels ends in the reason `weak_label_policy`, one by experts has
+    the only reason `declared`. `attack_type` is the declared one, or the one whose signature fits a play that is not
+    legitimate. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident is declared.
     """
 
     schema_version: ClassVar[int] = 2
@@ -262,10 +261,10 @@ class ClassifiedPlays(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """What the verdicts are and why, how much experts declared, and evidence about the most played tracks.
+        """The mix of verdicts and reasons, the share that experts declared, and evidence about the most played tracks.
 
-        An attack, or a better model, moves the mix of classes; only an error moves the class of most plays. How plays
-        spread over tracks and countries is held against other days where they come from, in `Plays`.
+        An attack, or a better model, shifts the mix of classes; only an error changes the class of most plays. The spread of
+        plays over tracks and countries is compared with other days in `Plays`.
         """
         return {
             "plays": Count(),
@@ -281,22 +280,22 @@ class ClassifiedPlays(Contract):
 
     @classmethod
     def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
-        """Schema 1 had the names of the signals alone as reasons, and no attack type."""
+        """Schema 1 had the names of signals as reasons, and no attack type."""
         return {1: with_named_reasons}
 
     @classmethod
     def limits(cls) -> tuple[Limit, ...]:
-        """A day is not nearly all spam."""
+        """Limit the share of spam in a day."""
         return (Limit("spam_share", at_most=MOST_SPAM),)
 
     @classmethod
     def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
-        """Tracks that are suddenly played far more than before, and whether that looks like a release or an attack."""
+        """Report tracks with a sudden spike, and whether the evidence suggests a release or an attack."""
         return spike_findings(fingerprint, history)
 
 
 def with_named_reasons(classified: pl.LazyFrame) -> pl.LazyFrame:
-    """Classified plays in the columns of schema 1."""
+    """Convert classified plays to the columns of schema 1."""
     names = pl.col("reasons").list.eval(pl.element().struct.field("signal"))
     return classified.drop("attack_type").with_columns(reasons=names)
 
@@ -310,8 +309,8 @@ def _of_kind(kind: str, column: str) -> pl.Expr:
 
 
 def _probability_in_10000() -> pl.Expr:
-    """The spam probability in whole steps of 1/10,000, which is how finely it is given; summed, it is exact.
+    """The spam probability in whole steps of 1/10,000, its own precision, so that sums are exact.
 
-    Its mean is the number of spam plays to expect among ten thousand.
+    Its mean is the expected number of spam plays among ten thousand.
     """
     return (pl.col("spam_probability") * 10_000).round().cast(pl.Int64, strict=False)

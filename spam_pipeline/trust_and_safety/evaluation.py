@@ -1,9 +1,9 @@
-"""The evaluation of a model version: how it does on what it has not seen, slice by slice, and what its errors cost.
+"""The evaluation of a model version on held-out examples, slice by slice, and the cost of its errors.
 
 It repeats the fits of `training`, which are deterministic, on examples that are held out by campaign and by time, never by
-random row. It is a stage apart from the model, because money comes into it: revenue that lands must not change a model.
-Legitimate are plays of cleared incidents, and a sample of undeclared plays that no signature fits. Among the latter may be attacks
-that nobody has found, so false positives are an upper bound. What is evaluated by the policy is labelled by experts alone.
+random row. It is a stage apart from the model because it reads revenue, and revenue that lands must not change a model.
+Legitimate are plays of cleared incidents, and a sample of undeclared plays that no signature fits. The latter may hold
+undetected attacks, so false positives are an upper bound. The policy is evaluated on experts' labels alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,22 +38,22 @@ from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
 from spam_pipeline.trust_and_safety.training import held_out_by_campaign, held_out_by_time, weights_by_play
 
 NEW_TRACK_DAYS: Final = 30
-"""A track is new until so many days after its upload."""
+"""A track counts as new until so many days after its upload."""
 
 SUPER_FAN_PLAYS: Final = 50
-"""So many plays of one listener on one day make a super-fan: three hours of music."""
+"""The plays on one day, three hours of music, from which a listener counts as a super-fan."""
 
 SHARED_BY: Final = 10
-"""So many listeners on one day share a network, as in an office or a school, rather than a household."""
+"""From so many listeners on one day, a network counts as shared: an office or a school rather than a household."""
 
 WORST_ARTISTS: Final = 20
 MIN_ARTIST_PLAYS: Final = 20
-"""So many artists are listed; a share of fewer plays than this is chance."""
+"""The fewest plays of an artist in the table; a share of fewer is chance."""
 
 UNKNOWN, UNDECLARED = "unknown", "undeclared"
 
 PER_MINOR: Final = 1_000_000_000
-"""Value adds up in billionths of a minor unit, rounded down for each pool and day, and is rounded to minor units once."""
+"""Value is summed in billionths of a minor unit, rounded down for each pool and day, and rounded to minor units once."""
 
 _NEEDS_BOTH_LABELS: Final = ("called_precision", "withheld_precision", "calibration_error")
 
@@ -61,10 +61,10 @@ _Row = dict[str, Any]
 
 
 def evaluation_of(examples: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
-    """The evaluation of the model that `examples` lead to, as `ModelEvaluation`; empty without examples.
+    """Evaluate the model that `examples` lead to, as `ModelEvaluation`; empty without examples.
 
-    A published `model` that learned from other examples, or otherwise, is one that a refused challenger has not replaced:
-    then this is the evaluation of the challenger, and says so.
+    If the published `model` has other examples or fits, a challenger was refused: then the challenger is evaluated, with
+    `is_published` false.
     """
     known = examples.collect()
     splits = _held_out(known.sort(known.columns), is_policy=model.estimator is None)
@@ -82,11 +82,11 @@ _READ: Final = (
     *("event_day", "is_spam", "is_weak", "plays", "earning_plays", "pool_plays", "attack_type", "country", "tier"),
     *("uploader_key", "track_age_days", "actor_plays", "network_actors", "spam_probability"),
 )
-"""What is looked at of a held-out example, without the signals."""
+"""The columns of a held-out example that the evaluation reads, without the signals."""
 
 
 def _held_out(examples: pl.DataFrame, *, is_policy: bool) -> dict[str, pl.DataFrame]:
-    """The examples of each split, with their probability by something that has not seen them; the policy has seen nothing."""
+    """Return the examples of each split, scored by a fit that has not seen them; the policy has seen none."""
     if is_policy:
         experts = examples.filter(~pl.col("is_weak"))
         stated = stated_probability(fits(matrix_of_examples(experts)).max(axis=1))
@@ -95,7 +95,7 @@ def _held_out(examples: pl.DataFrame, *, is_policy: bool) -> dict[str, pl.DataFr
 
 
 def _is_published(rows: list[_Row], quality: Mapping[str, Any]) -> bool:
-    """Whether the published model came from the same fits: then the errors of the two are the same number."""
+    """Return true if the published model came from the same fits: then both have exactly the same errors."""
     all_examples = (CAMPAIGNS, ALL, USUAL_PREVALENCE)
     found = [row for row in rows if (row["split"], row["slice_kind"], row["prevalence"]) == all_examples]
     recorded = quality["numbers"].get("held_out_campaigns_brier")
@@ -103,7 +103,7 @@ def _is_published(rows: list[_Row], quality: Mapping[str, Any]) -> bool:
 
 
 def rows_of(split: str, held_out: pl.DataFrame, revenue: pl.LazyFrame) -> Iterator[_Row]:
-    """The rows of a split, with the columns that they have: its `held_out` examples have a `spam_probability`."""
+    """Yield the rows of a split, with their applicable columns; `held_out` examples have a `spam_probability`."""
     if held_out.is_empty():
         return
     for prevalence in PREVALENCES:
@@ -131,7 +131,7 @@ def _plays(part: pl.DataFrame) -> dict[str, int]:
 
 
 def _figures(part: pl.DataFrame, prevalence: float) -> dict[str, float]:
-    """The figures of a slice, weighted as if `prevalence` of its plays were spam; without precision where one label is missing."""
+    """Compute the figures of a slice, weighted to a `prevalence` of spam; without precision where a label is missing."""
     is_spam, probability = _known(part)
     found = figures(is_spam, probability, at_prevalence(is_spam, weights_by_play(part), prevalence))
     has_both = is_spam.any() and not is_spam.all()
@@ -145,7 +145,7 @@ def _bin_figures(part: pl.DataFrame) -> dict[str, float]:
 
 
 def _plain_shares(part: pl.DataFrame) -> dict[str, float]:
-    """Shares of an artist's plays as they are, because an artist loses plays and no weights."""
+    """Compute unweighted shares of an artist's plays, because artists lose plays and not weights."""
     _, probability = _known(part)
     plays = part.get_column("plays").to_numpy()
     return {
@@ -159,20 +159,20 @@ def _known(part: pl.DataFrame) -> tuple[Labels, Matrix]:
 
 
 def _with_weight(held_out: pl.DataFrame) -> pl.DataFrame:
-    """The examples with the weight they have among all of them, which need not be of both labels."""
+    """Add the weight of each example among all of them, which need not be of both labels."""
     is_spam, _ = _known(held_out)
     return held_out.with_columns(weight=pl.Series(at_prevalence(is_spam, weights_by_play(held_out), USUAL_PREVALENCE)))
 
 
 def _cut(examples: pl.DataFrame, label: pl.Expr) -> list[tuple[str, pl.DataFrame]]:
-    """The examples by label, in the order of labels, each in the order in which they came."""
+    """Group examples by label, in the order of labels, keeping their order in each group."""
     named = examples.with_columns(slice=label)
     parts = named.partition_by("slice", as_dict=True, maintain_order=True)
     return sorted((str(name), part) for (name,), part in parts.items())
 
 
 def _bin() -> pl.Expr:
-    """The bin of `quality.reliability` that a probability falls into, as the range of probabilities."""
+    """The bin of `quality.reliability` of a probability, as a range."""
     position = (pl.col("spam_probability") * BINS).cast(pl.Int64).clip(upper_bound=BINS - 1)
     names = [f"{at / BINS:.1f} to {(at + 1) / BINS:.1f}" for at in range(BINS)]
     return position.replace_strict(range(BINS), names, return_dtype=pl.String)
@@ -190,11 +190,11 @@ _LABELS: Final = {
     LISTENER: _either(pl.col("actor_plays") >= SUPER_FAN_PLAYS, "super_fan", "ordinary"),
     NETWORK: _either(pl.col("network_actors") >= SHARED_BY, "shared", "private"),
 }
-"""How the examples are cut, for each kind of slices that holds them all."""
+"""The label of each kind of slices that partitions the examples."""
 
 
 def _worst_artists(held_out: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """The legitimate plays of the artists who would lose the largest share of them, by the artist's key in hexadecimal."""
+    """Return the legitimate plays of the artists who would lose the largest share of them, by artist key in hexadecimal."""
     legitimate = held_out.filter(~pl.col("is_spam"))
     plays = pl.col("plays")
     lost = (plays * (pl.col("spam_probability") >= ROYALTY_TOLERANCE)).sum()
@@ -205,10 +205,10 @@ def _worst_artists(held_out: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
 
 
 def _money(held_out: pl.DataFrame, revenue: pl.LazyFrame) -> pl.DataFrame:
-    """What the examples' earning plays are worth by currency, and what goes wrong with it at the royalty tolerance.
+    """Estimate the value of the examples' earning plays by currency, and the errors at the royalty tolerance.
 
-    A play is worth net revenue / (days of the month x earning plays of its day) in its country and tier, before the payout share:
-    an estimate, because a month's plays are not spread evenly, and one over the examples, which are not all plays. Plays of a pool
+    A play is worth net revenue / (days of the month x earning plays of its day) in its country and tier, before the payout
+    share. It is an estimate, because plays are not spread evenly over a month and examples are not all plays. Plays of a pool
     without revenue are worth nothing.
     """
     pool = ["event_day", "country", "tier", "pool_plays", "is_spam", "is_withheld"]
@@ -242,6 +242,6 @@ def _money(held_out: pl.DataFrame, revenue: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _minor(counted: pl.Expr) -> pl.Expr:
-    """The worth of what is counted in minor units, half a unit rounded up."""
+    """Round the value of the counted plays to minor units, half a unit up."""
     total = pl.col("worth").filter(counted).sum()
     return ((total + PER_MINOR // 2) // PER_MINOR).cast(pl.Int64)

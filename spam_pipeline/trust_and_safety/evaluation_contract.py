@@ -1,6 +1,6 @@
-"""What an evaluation of a model promises, what it is cut into, and the tables of it that people are shown.
+"""The contract of a model's evaluation, its splits and slices, and the tables of it for people.
 
-Nobody outside trust & safety reads it, so it is not among `contracts`. How the figures come about is in `evaluation`.
+Nobody outside trust & safety reads it, so it is not in `contracts`. The figures are computed in `evaluation`.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from spam_pipeline.protocol import Contract, Limit, Severity
 from spam_pipeline.protocol.fingerprint import Figure, Measure, Records
 
 CAMPAIGNS, TIME = "campaigns", "time"
-"""The splits: held out were whole campaigns, or the last days."""
+"""The splits: whole campaigns were held out, or the last days."""
 
 ALL, ATTACK_TYPE, COUNTRY, TIER, TRACK_AGE, LISTENER, NETWORK, ARTIST, RELIABILITY, CURRENCY = (
     *("all", "attack_type", "country", "tier", "track_age", "listener", "network"),
@@ -21,38 +21,38 @@ ALL, ATTACK_TYPE, COUNTRY, TIER, TRACK_AGE, LISTENER, NETWORK, ARTIST, RELIABILI
 """The kinds of slices. Those of each kind up to `network` hold every example of their split exactly once."""
 
 USUAL_PREVALENCE: Final = 0.03
-"""The share of spam that every slice is weighted to, which is also what models are trained to."""
+"""The share of spam that slices are weighted to, the same as in training."""
 
 PREVALENCES: Final = (0.01, USUAL_PREVALENCE, 0.08)
-"""The shares of spam that all examples together are weighted to: what platforms report from the best year to the worst."""
+"""The shares of spam that all examples are weighted to: what platforms report, from the best year to the worst."""
 
 MOST_ROWS: Final = 60
-"""Rows of a table that people are shown."""
+"""The most rows of a table for people."""
 
 FIGURES: Final = (
     *("called_spam_share", "withheld_spam_share", "called_legitimate_share", "withheld_legitimate_share"),
     *("called_precision", "withheld_precision", "pr_auc", "brier", "calibration_error"),
 )
-"""What is measured of a slice; the names of `quality.figures`."""
+"""The figures of a slice, named as by `quality.figures`."""
 
 MONEY: Final = ("legitimate_minor", "spam_minor", "wrongly_withheld_minor", "wrongly_paid_minor")
 
 _PLAYS: Final = ("spam_plays", "legitimate_plays")
 
 MOST_CALIBRATION_ERROR = 0.02
-"""Probabilities on held-out campaigns that are off by more than this on average are no probabilities."""
+"""The largest mean error of probabilities on held-out campaigns that still passes as calibrated."""
 
 
 class ModelEvaluation(Contract):
-    """How the model that all examples lead to does on what it has not seen: one row per split, slice and prevalence.
+    """Evaluation of the model of all examples on held-out data: one row per split, slice and prevalence.
 
-    `split` says what was held out: whole `campaigns`, or the last days (`time`). A slice is weighted as if `prevalence` of its
+    `split`: whole `campaigns` were held out, or the last days (`time`). A slice is weighted as if `prevalence` of its
     plays were spam; shares within one label, counts of plays and money do not depend on that. `called_*` is at the reporting
     tolerance, `withheld_*` at the royalty tolerance; `*_spam_share` is recall, `*_legitimate_share` the false positive rate,
-    an upper bound because undeclared plays may be spam. Of `artist` slices, named by `uploader_key` in hexadecimal, only
-    legitimate plays count. `reliability` slices are bins of probabilities. `currency` slices are of earning plays and money: estimates
-    over the examples, not over all plays, before the payout share. A figure is null where nothing stands behind it. `is_policy`: nothing was learned
-    yet, and the policy is evaluated on experts' labels. `is_published` is false while a refused model is evaluated.
+    an upper bound because undeclared plays may be spam. `artist` slices, named by `uploader_key` in hexadecimal, hold only
+    legitimate plays. `reliability` slices are bins of probabilities. `currency` slices are earning plays and money, estimated
+    over the examples and before the payout share. A figure is null where there is nothing to compute it from. `is_policy`:
+    nothing was learned yet, and the policy is evaluated on experts' labels. `is_published` is false for a refused model.
     """
 
     split = dy.String(primary_key=True)
@@ -81,7 +81,7 @@ class ModelEvaluation(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """The figures over all examples at the usual prevalence, and the tables that people look at."""
+        """The figures over all examples at the usual prevalence, and the tables for people."""
         headline = {
             f"held_out_{split}_{name}": _headline(split, name) for split in (CAMPAIGNS, TIME) for name in FIGURES
         }
@@ -101,23 +101,23 @@ class ModelEvaluation(Contract):
 
     @classmethod
     def limits(cls) -> tuple[Limit, ...]:
-        """Probabilities are calibrated. A warning, because over few campaigns that can be chance, and nobody reads this to decide."""
+        """Require calibration, as a warning: over few campaigns an error can be chance, and no consumer depends on it."""
         return (Limit("held_out_campaigns_calibration_error", at_most=MOST_CALIBRATION_ERROR, severity=Severity.WARN),)
 
 
 def prevalence_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """All examples of each split, at each prevalence."""
+    """Select all examples of each split, at each prevalence."""
     return _of(evaluation, ALL).select("split", "prevalence", *_PLAYS, *FIGURES)
 
 
 def attack_type_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """What experts called the incidents, and how their plays fared while they were held out."""
+    """Select the declared attack types, with the results on their plays while held out."""
     of_campaigns = _of(evaluation, ATTACK_TYPE).filter(pl.col("split") == CAMPAIGNS)
     return of_campaigns.select(pl.col("slice").alias("attack_type"), *_PLAYS, *_shares("called", "withheld"), "brier")
 
 
 def slice_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """Tiers, new and old tracks, super-fans, shared networks, and the countries with the most plays."""
+    """Select tiers, new and old tracks, super-fans, shared networks, and the countries with the most plays."""
     kinds = [TIER, TRACK_AGE, LISTENER, NETWORK, COUNTRY]
     of_campaigns = evaluation.filter(pl.col("slice_kind").is_in(kinds), pl.col("split") == CAMPAIGNS)
     largest_last = pl.sum_horizontal(*_PLAYS)
@@ -127,13 +127,13 @@ def slice_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def reliability_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """The reliability curve: what was said and what was so, for each tenth of probabilities on each split."""
+    """Select the reliability curve: predicted and observed spam, for each tenth of probabilities on each split."""
     named = pl.col("slice").alias("probability")
     return _of(evaluation, RELIABILITY).select("split", named, *_PLAYS, "mean_probability", "spam_share")
 
 
 def artist_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """The artists who would lose the largest share of legitimate plays, the worst first."""
+    """Select the artists who would lose the largest share of legitimate plays, the worst first."""
     of_campaigns = _of(evaluation, ARTIST).filter(pl.col("split") == CAMPAIGNS)
     worst = of_campaigns.sort("withheld_legitimate_share", "legitimate_plays", "slice", descending=[True, True, False])
     named = pl.col("slice").alias("artist_key")
@@ -141,7 +141,7 @@ def artist_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def money_table(evaluation: pl.LazyFrame) -> pl.LazyFrame:
-    """What the examples are worth, and what of it goes wrong at the royalty tolerance."""
+    """Select the value of the examples, and the errors in it at the royalty tolerance."""
     return _of(evaluation, CURRENCY).select("split", pl.col("slice").alias("currency"), *MONEY)
 
 
@@ -158,6 +158,6 @@ def _is_row(split: str, slice_kind: str) -> pl.Expr:
 
 
 def _headline(split: str, name: str) -> Figure:
-    """A figure of all examples of a split at the usual prevalence; their one row."""
+    """The figure of all examples of a split at the usual prevalence, which is one row."""
     is_it = _is_row(split, ALL) & (pl.col("prevalence") == USUAL_PREVALENCE)
     return Figure(pl.col(name).filter(is_it).max())

@@ -1,7 +1,7 @@
-"""Facts: what reference data and user agents say of the accounts, tracks and user agents that have a play on a day.
+"""Facts: reference data and user-agent claims about the accounts, tracks and user agents with a play on a day.
 
-Only the day's entities take part, so reference files that grow every day change nothing about the days they say nothing new
-of, and what is computed from these facts stays fresh. How entities behaved is in `signals`; no verdict is passed here.
+Only the day's entities are in it, so reference files that grow every day leave other days, and everything computed from their
+facts, fresh. Behaviour is in `signals`; nothing is classified here.
 """
 
 import polars as pl
@@ -12,14 +12,14 @@ from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, USER_AGENT,
 from spam_pipeline.trust_and_safety.user_agents import described
 
 MOST_USER_AGENTS = 100_000
-"""How many user agents of a day are looked at, the most played ones. Ordinary days have fewer; a client that sends another one
-with every play must not take hours."""
+"""The most user agents of a day that are parsed, by plays. Ordinary days have fewer; a client that sends a new one with every
+play must not take hours."""
 
 
 def facts_of_day(plays: pl.LazyFrame, tracks: pl.LazyFrame, accounts: pl.LazyFrame) -> pl.LazyFrame:
-    """What is known of each account, track and user agent with a play among `plays`, as `EntityFacts`.
+    """Look up each account, track and user agent with a play among `plays`, as `EntityFacts`.
 
-    What `tracks` and `accounts` don't know has no row, nor has a user agent past the `MOST_USER_AGENTS` most played ones. The
+    Accounts and tracks that are unknown have no row, nor has a user agent beyond the `MOST_USER_AGENTS` most played ones. The
     order of the inputs does not matter.
     """
     kinds = {
@@ -55,9 +55,9 @@ def _user_agent_facts(plays: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def most_played_user_agents(plays: pl.LazyFrame, at_most: int) -> pl.DataFrame:
-    """Each distinct `user_agent_key` with its `user_agent`; of more than `at_most` those with the most plays.
+    """Return each distinct `user_agent_key` with its `user_agent`; of more than `at_most` those with the most plays.
 
-    Equal keys have equal user agents; the least is taken so that nothing is left to chance.
+    Equal keys have equal user agents; the minimum is taken so that the result is deterministic.
     """
     counted = (
         plays.filter(pl.col("user_agent_key").is_not_null())

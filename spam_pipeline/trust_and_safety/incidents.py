@@ -1,6 +1,6 @@
-"""Joining what experts declared onto plays: an incident names entities and a window, and plays belong to it or don't.
+"""Incidents joined onto plays: an incident names entities and a time window.
 
-What a declaration does to a verdict is said in `classification`, what it teaches a model in `labelled_examples`.
+Its effect on a verdict is in `classification`, its use as a label in `labelled_examples`.
 """
 
 import polars as pl
@@ -15,25 +15,28 @@ ENTITY_COLUMNS = {
     "track": "track_key",
     "user_agent": "user_agent_key",
 }
-"""Which column of a play holds the key of an incident's entity type."""
+"""The column of a play with the key of an incident's entity type."""
 
 INCIDENT_COLUMNS = ("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status", "attack_type")
-"""What is read of an incident."""
+"""The columns of an incident that are read."""
 
 
 def precedence(status: str) -> pl.Expr:
-    """The rank of a status column: what is more decided sorts first."""
+    """Rank a status column, the most decided status first.
+
+    >>> statuses = pl.DataFrame({"status": ["suspected", "cleared", "confirmed"]})
+    >>> statuses.sort(precedence("status"))["status"].to_list()
+    ['confirmed', 'cleared', 'suspected']
+    """
     return pl.col(status).replace_strict([CONFIRMED, CLEARED, SUSPECTED], [0, 1, 2], return_dtype=pl.Int8)
 
 
 def declared(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
-    """For each play, in the same order, the incident it belongs to, null where there is none.
+    """Find the incident of each play: `incident_id`, `incident_status` and `incident_attack_type`, in the order of plays.
 
-    Its `incident_id`, `incident_status` and `incident_attack_type`.
-
-    A play belongs to an incident when any of the incident's entities is the play's and the play started within that
-    entity's window: at or after `starts_at`, before `ends_at`. Of several incidents the most decided one counts:
-    confirmed before cleared before suspected, then the smallest `incident_id`, then the first attack type by name.
+    A play belongs to an incident when it has one of the incident's entities and started within that entity's window: at or
+    after `starts_at`, before `ends_at`. Of several incidents the first counts by status (confirmed, cleared, suspected), then
+    `incident_id`, then attack type. All three are null where there is none.
     """
     known = incidents.select(*INCIDENT_COLUMNS).collect()
     numbered = plays.lazy().select(*ENTITY_COLUMNS.values(), "occurred_at").with_row_index("row")

@@ -1,9 +1,9 @@
-"""Turning decided incidents into examples that a model can learn from.
+"""Training examples from decided incidents.
 
-Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, yet a model
-that only ever saw what experts looked into knows nothing of the rest; so on days with a decided incident a fixed number of
-unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`, and those that the policy
-has no opinion on stay out. Training gives them a low weight (`training.WEAK_WEIGHT`).
+Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, but a model
+trained only on what experts investigated knows nothing of ordinary plays. So on days with a decided incident a fixed number of
+unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`; those on which the policy
+abstains are left out. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
 import polars as pl
@@ -17,10 +17,10 @@ from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, PAID_FROM_MS, with_actor
 
 MAX_EXAMPLES_OF_INCIDENT = 2_000
-"""Of one incident and day, so that the largest campaign does not drown all others."""
+"""The most examples of one incident and day, so that the largest campaign does not drown all others."""
 
 WEAK_EXAMPLES = 2_000
-"""Unlabelled combinations taken as weak examples on a day with a decided incident."""
+"""The number of weak examples on a day with a decided incident."""
 
 LOGGED_OUT_TIER = "free"
 
@@ -31,7 +31,7 @@ _POOL = ["country", "tier"]
 def examples_of_day(
     plays: pl.LazyFrame, play_signals: pl.LazyFrame, entity_facts: pl.LazyFrame, incidents: pl.LazyFrame
 ) -> pl.LazyFrame:
-    """The day's examples as `LabelledExamples`, ordered by combination; none when no decided incident meets a play."""
+    """Build the day's `LabelledExamples`, ordered by combination; none when no decided incident matches a play."""
     decided = incidents.filter(pl.col("status").is_in([CONFIRMED, CLEARED]))
     if decided.select(pl.len()).collect().item() == 0:
         return LabelledExamples.empty()
@@ -47,7 +47,7 @@ def examples_of_day(
 
 
 def _of_pools(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.DataFrame:
-    """The plays, each with the country and tier of its account, and how many plays of the day that earn are in that pool."""
+    """Add to each play the country and tier of its account, and the number of the day's earning plays in that pool."""
     accounts = entity_facts.filter(pl.col("entity_kind") == ACCOUNT)
     known = accounts.select(pl.col("entity_key").alias("user_key"), pl.col("tier"), home="country")
     earns = pl.col("ms_played") >= PAID_FROM_MS
@@ -67,7 +67,7 @@ def _of_pools(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
-    """One row per combination of entities, with the most decided incident among its plays."""
+    """Group plays to one row per combination of entities, with the most decided incident among them."""
     strongest = (
         pl.concat([plays.select(_COMBINATION), declared(plays, incidents)], how="horizontal")
         .filter(pl.col("incident_id").is_not_null())
@@ -84,7 +84,7 @@ def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _sample(combinations: pl.DataFrame, size: int) -> pl.DataFrame:
-    """At most `size` combinations per incident, always the same ones: keys are keyed hashes, so their bits are a draw."""
+    """Draw at most `size` combinations per incident, deterministically: keys are keyed hashes, so their bits are random."""
     drawn = combinations.sort(pl.col("actor_key") ^ pl.col("track_key"), *_COMBINATION)
     return drawn.filter(pl.int_range(pl.len()).over("incident_id") < size)
 
@@ -101,7 +101,7 @@ def _with_signals(examples: pl.LazyFrame, play_signals: pl.LazyFrame) -> pl.Lazy
 
 
 def _labelled(examples: pl.DataFrame) -> pl.DataFrame:
-    """The examples with their labels: the experts', or where there is none the policy's, if it has one."""
+    """Label the examples by experts, or else by the policy; drop those on which it abstains."""
     suspicion = pl.Series("suspicion", fits(matrix_of_examples(examples)).max(axis=1))
     is_weak, status = pl.col("incident_status").is_null(), pl.col("incident_status")
     has_label = ~is_weak | (pl.col("suspicion") >= NAMED_FROM) | (pl.col("suspicion") < UNSUSPICIOUS_BELOW)

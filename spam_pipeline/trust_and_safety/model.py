@@ -1,10 +1,10 @@
-"""The spam model: what is learned from examples, and what each signal of an entity then says. The file to replace for another model.
+"""The spam model: fitting to examples, and the evidence of each signal of an entity. Replace this file for another model.
 
-A model here is additive: the log-odds of spam are an intercept plus what each signal of each entity of the play adds. So every verdict
-can be taken apart into its reasons exactly, and scoring works on distinct entities rather than on plays. This one is a logistic
-regression: one optimum, so that rounding its coefficients makes them the same on every machine. Another one keeps the names here;
-which examples it learns from, and how it is measured, is in `training` and does not change with it. scikit-learn is imported
-where it is used, because that takes seconds and most commands of the pipeline train nothing.
+A model here is additive: the log-odds of spam are an intercept plus a term for each signal of each entity of the play. So every
+verdict decomposes exactly into its reasons, and scoring works on distinct entities rather than on plays. This one is a
+logistic regression: it has one optimum, so rounded coefficients are the same on every machine. A replacement keeps these names;
+the choice of examples and the measurements are in `training` and stay. scikit-learn is imported where it is used, because
+that takes seconds and most commands of the pipeline train nothing.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # scikit-learn ships no types
 
 REGULARISATION: Final = 0.1
-"""scikit-learn's `C`. Strong, because attacks change: evidence is spread over all signals that agree, not put on one."""
+"""scikit-learn's `C`. Strong, because attacks change: evidence is spread over all signals that agree, not put on one. A
+weaker one did better on the held-out campaigns of one home; it stays strong for attacks that nobody foresaw."""
 
 _DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
 class SpamModel:
-    """What is known about spam: an estimator over `SIGNALS`, or with none the weak-label policy alone.
+    """A trained spam model: an estimator over `SIGNALS`, or None for the weak-label policy alone.
 
-    `quality` holds what was measured in training (see `training.train`). Scoring is done by functions and not by methods, because a
-    stage's code version follows names: who scores is stale when they change.
+    `quality` holds the measurements of `training.train`. Scoring is done by functions and not by methods, because a stage's
+    code version follows names: an edit of a function makes the stages stale that score with it.
     """
 
     estimator: "LogisticRegression | None" = None
@@ -38,9 +39,9 @@ class SpamModel:
 
 
 def fitted(matrix: Matrix, is_spam: npt.NDArray[np.bool_], weight: Matrix) -> "LogisticRegression":
-    """The estimator that these weighted examples support; columns of `matrix` are `SIGNALS`.
+    """Fit the estimator to weighted examples; columns of `matrix` are `SIGNALS`.
 
-    One thread does the sums, so that their order is the same on every machine; waiting for more takes longer on a busy one.
+    It runs in one thread, so that sums have the same order on every machine; more threads are slower on a busy one.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see the module's docstring
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - it comes with scikit-learn
@@ -54,7 +55,7 @@ def fitted(matrix: Matrix, is_spam: npt.NDArray[np.bool_], weight: Matrix) -> "L
 
 
 def is_spam_model(estimator: Any) -> bool:
-    """Whether what came out of a file is an estimator as `fitted` gives it, with sound numbers."""
+    """Return true for an estimator as `fitted` returns it, with finite numbers of the right shape."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - see the module's docstring
 
     return (
@@ -66,12 +67,12 @@ def is_spam_model(estimator: Any) -> bool:
 
 
 def intercept(estimator: "LogisticRegression") -> float:
-    """The log-odds of spam of a play about which everything is usual."""
+    """Return the log-odds of spam of a play with all signals at their usual values."""
     return float(estimator.intercept_[0])
 
 
 def evidence(estimator: "LogisticRegression", matrix: Matrix, names: tuple[str, ...]) -> Matrix:
-    """What each of the standardised signals `names` of each row adds to the log-odds of spam, against its usual value."""
+    """Return the term of each of the standardised signals `names` of each row in the log-odds of spam."""
     columns = [NAMES.index(name) for name in names]
     added: Matrix = matrix * estimator.coef_[0][columns]
     return added

@@ -1,8 +1,8 @@
 """The spam model as a file: skops, which loads without running code, normalised so that equal models are equal bytes.
 
-skops names every object by its address in memory and stamps each member with the time. Both are taken out again here:
-addresses only tell which objects are shared, and nothing in a model depends on that. skops and scikit-learn are imported
-where they are used, because that takes seconds and most commands of the pipeline touch no model.
+skops names every object by its address in memory and stamps each member with the time. Both are removed here: addresses only
+identify shared objects, and nothing in a model depends on that. skops and scikit-learn are imported where they are used,
+because that takes seconds and most commands of the pipeline touch no model.
 """
 
 import io
@@ -23,7 +23,7 @@ TRUSTED_TYPES: tuple[str, ...] = ()
 """Types that a model file may name beyond those skops knows to be harmless (plain values, arrays, estimators): none."""
 
 SIGNALS_ON_THEIR_SCALE = [f"{signal.name} {signal.usual} {signal.spread} {signal.is_log}" for signal in SIGNALS]
-"""What a model was trained on: it is not read by code that would show it numbers of another meaning."""
+"""The signals and scales of training, so that code with other signals refuses the file instead of misreading numbers."""
 
 _TABLES = ("campaigns", "probes")
 _PLAIN = (str, int, float, bool, type(None))
@@ -39,17 +39,17 @@ _REFUSALS = (
     AttributeError,
     ImportError,
 )
-"""What comes of reading a file that is damaged (the first four), or in which skops finds what it does not expect."""
+"""Errors from reading a damaged file (the first four), or a file with contents that skops does not expect."""
 
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class UntrustedModel(PipelineError):
-    """A file that is no spam model, is damaged, or names types that are not trusted; nothing of it was run."""
+    """A file that is no spam model, is damaged, or names untrusted types; none of it was run."""
 
 
 def write_model(model: SpamModel, path: Path) -> None:
-    """Write `model` into `path`; equal models give equal bytes, in every process."""
+    """Write `model` to `path`; equal models become equal bytes, in every process."""
     from skops import io as skops_io  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
 
     value = {
@@ -73,7 +73,7 @@ def read_model(path: Path) -> SpamModel:
 
 
 def quality_of(model: SpamModel) -> Fingerprint:
-    """What was measured in training, the same for the same examples."""
+    """Return the measurements of training, the same for the same examples."""
     figures = {name: Figured(figure) for name, figure in model.quality["numbers"].items()}
     return {**figures, **{name: Recorded(tuple(model.quality[name])) for name in _TABLES}}
 
@@ -119,7 +119,7 @@ def _normalised(dumped: bytes) -> bytes:
 
 
 def _without_addresses(node: Any, arrays: list[str]) -> Any:
-    """`node` without object ids, its arrays renamed to their positions; their old names are appended to `arrays`."""
+    """Copy `node` without object ids, its arrays renamed to their positions; their old names are appended to `arrays`."""
     if isinstance(node, list):
         return [_without_addresses(item, arrays) for item in node]
     if not isinstance(node, dict):
@@ -136,7 +136,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 BRIER_OF_KNOWING_NOTHING = SPAM_PRIOR * (1 - SPAM_PRIOR)
-"""The Brier score of whoever gives every play the prior: p (1 - p)."""
+"""The Brier score of a constant prediction of the prior: p (1 - p)."""
 
 SPAM_MODEL = ArtifactContract(
     suffix=".skops",
@@ -146,5 +146,5 @@ SPAM_MODEL = ArtifactContract(
     limits=(Limit("held_out_campaigns_brier", at_most=BRIER_OF_KNOWING_NOTHING),),
     findings=findings_against_champion,
 )
-"""The promise of the stage `spam_model`: probabilities that say more than the prior does, wherever that could be measured, and no
-worse than those of the model that is published."""
+"""The contract of `spam_model`: probabilities that beat a constant prediction of the prior, where that could be measured, and are
+no worse than those of the published model."""

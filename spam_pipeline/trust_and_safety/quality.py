@@ -1,7 +1,7 @@
-"""How good probabilities are, against labels: the figures that a model version is judged by.
+"""Quality of probabilities against labels: the figures by which model versions are compared.
 
-Each example has a weight, so that the same examples can stand for any prevalence of spam. What is held out from what is decided in
-`training`; which slices are looked at, in `evaluation`.
+Each example has a weight, so that the same examples can represent any prevalence of spam. Data are held out in `training`,
+and slices chosen in `evaluation`.
 """
 
 from typing import Final
@@ -14,20 +14,25 @@ from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
 
 DIGITS: Final = 6
 BINS: Final = 10
-"""Bins of a reliability curve, equally wide."""
+"""The number of equally wide bins of a reliability curve."""
 
 Labels = npt.NDArray[np.bool_]
 
 
 def at_prevalence(is_spam: Labels, raw: Matrix, prevalence: float) -> Matrix:
-    """Weights in the proportions of `raw`, under which `prevalence` of all is spam; they sum to the number of examples."""
+    """Reweight examples so that `prevalence` of the weight is spam; weights sum to the number of examples.
+
+    >>> is_spam, raw = np.array([True, False, False, False]), np.ones(4)
+    >>> at_prevalence(is_spam, raw, prevalence=0.03).round(4).tolist()
+    [0.12, 1.2933, 1.2933, 1.2933]
+    """
     total = np.where(is_spam, raw[is_spam].sum(), raw[~is_spam].sum())
     weight: Matrix = raw * np.where(is_spam, prevalence, 1 - prevalence) * len(raw) / total
     return weight
 
 
 def figures(is_spam: Labels, probability: Matrix, weight: Matrix) -> dict[str, float]:
-    """Quality at the consumers' tolerances and of the probabilities themselves; a figure that has nothing to stand on is left out.
+    """Measure probabilities, also at the consumers' tolerances; a figure without data behind it is left out.
 
     `called_*` is at the reporting tolerance, `withheld_*` at the royalty tolerance; `*_spam_share` is recall, `*_legitimate_share` the
     false positive rate. `brier` is the mean squared error (Brier 1950), `calibration_error` the expected one over `BINS`
@@ -59,7 +64,7 @@ def _at_tolerance(name: str, is_spam: Labels, is_found: Labels, weight: Matrix) 
 
 
 def reliability(is_spam: Labels, probability: Matrix, weight: Matrix) -> list[tuple[float, float, float]]:
-    """For each bin of probabilities that is not empty: its share of the weight, its mean probability, its share of spam."""
+    """Return the share of the weight, mean probability and share of spam of each bin that is not empty."""
     bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
     sums = [np.bincount(bins, of, BINS) for of in (weight, weight * probability, weight * is_spam)]
     return [

@@ -1,6 +1,6 @@
-"""Reasons: which signals moved a play towards spam, how they are, and what is usual; and the attack type that fits.
+"""Reasons of a verdict: the signals that raised a play's probability, their values and usual values; and the attack type.
 
-Worked out for plays that are not legitimate only: nobody asks why an ordinary play is ordinary.
+Computed only for plays that are not legitimate: nobody asks why an ordinary play is ordinary.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Mat
 MAX_REASONS: Final = 3
 
 CHUNK_ROWS: Final = 100_000
-"""Plays whose reasons are looked for at a time."""
+"""The number of plays explained at a time, to bound memory."""
 
 Positions = npt.NDArray[np.intp]
 
@@ -31,7 +31,7 @@ _SIGNALS_OF_TYPE: Final = np.array(
 
 
 def explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) -> pl.DataFrame:
-    """`reasons` and `attack_type` of the plays at these positions, in their order, beside their `row`."""
+    """Compute `reasons` and `attack_type` of the plays at these positions, in their order, with their `row`."""
     chunks = [which[start : start + CHUNK_ROWS] for start in range(0, len(which), CHUNK_ROWS)]
     types = {"row": pl.UInt32(), "reasons": _REASONS, "attack_type": pl.String()}
     found = [_explained(model, scored, chunk) for chunk in chunks]
@@ -39,7 +39,7 @@ def explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) -> 
 
 
 def only_reason(name: str) -> pl.Expr:
-    """The list with one reason, which is no signal."""
+    """A list with one reason that is not a signal."""
     return pl.concat_list(_no_signal(name)).cast(_REASONS)
 
 
@@ -65,7 +65,7 @@ def _explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) ->
 
 
 def _strongest(model: SpamModel, scored: PlaysWithEntities, which: Positions, best: Positions) -> Positions:
-    """Per play the positions in `NAMES` of the signals that speak most for spam, strongest first; -1 fills up."""
+    """Find the positions in `NAMES` of each play's strongest signals for spam, strongest first, padded with -1."""
     if model.estimator is None:
         return _SIGNALS_OF_TYPE[best]
     added = evidence(model.estimator, scored.matrix(which), NAMES).round(6)
@@ -74,7 +74,7 @@ def _strongest(model: SpamModel, scored: PlaysWithEntities, which: Positions, be
 
 
 def _reasons(positions: Positions, values: Matrix, *, is_policy: bool) -> pl.Series:
-    """One list per play: the signals at these positions, each with its value and what is usual."""
+    """Build one list per play: the signals at these positions, each with its value and the usual value."""
     reasons = [_reason(positions[:, place], values) for place in range(positions.shape[1])]
     named = pl.DataFrame({str(place): reason for place, reason in enumerate(reasons)})
     listed = pl.concat_list([*map(pl.col, named.columns), *([_no_signal(POLICY)] if is_policy else [])])

@@ -1,7 +1,7 @@
-"""Learning a spam model from labelled examples, and measuring it on days and campaigns it has not seen.
+"""Training a spam model on labelled examples, and measuring it on held-out days and campaigns.
 
-What is learned by is in `model`, which can be replaced; here is what it learns from and what it is measured on, for any model.
-Examples are never split by random rows: plays of one campaign, or of one day, are much alike.
+The estimator is in `model`, which can be replaced; the choice of examples and measurements here is for any model. Examples are
+never split by random rows: plays of one campaign, or of one day, are nearly copies, and the figures would flatter.
 """
 
 from typing import Any, Final
@@ -18,36 +18,36 @@ from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, Matrix
 
 MIN_EXAMPLES: Final = 30
-"""With fewer examples of spam that experts confirmed, or of legitimate plays, nothing is learned and the policy stands."""
+"""With fewer confirmed or fewer legitimate examples nothing is learned, and the policy stands."""
 
 SPAM_PRIOR: Final = 0.03
-"""The share of plays taken to be spam before any evidence: platforms report 0.5 to 8 %. Examples are weighted to it."""
+"""The prior share of spam: platforms report 0.5 to 8 %. Examples are weighted to it."""
 
 WEAK_WEIGHT: Final = 0.25
-"""What an example of the policy counts against one of the experts."""
+"""The weight of an example of the policy, where one of the experts has 1."""
 
 DOUBTFUL: Final = 2 * SPAM_PRIOR
 CLEANINGS: Final = 2
-"""More rounds begin to take ordinary plays out as well."""
+"""Rounds of refitting without doubtful examples. More begin to remove ordinary plays as well."""
 
 FOLDS: Final = 5
-"""Campaigns, and days of what belongs to none, are held out in so many groups, each once."""
+"""The number of folds, by campaign, or by day for examples without a campaign."""
 
 MIN_DAYS_TO_HOLD_OUT: Final = 4
-"""With fewer labelled days none of them is held out to see how the model does on later days."""
+"""With fewer labelled days none is held out to measure later days."""
 
 PROBES: Final = 300
-"""So many examples keep their probability with the model, so that the next model can be compared with it play by play."""
+"""The number of examples whose probability is kept with the model, to compare the next model play by play."""
 
 CAMPAIGNS: Final = 100
-"""The figures of so many campaigns are kept with the model, those with the latest examples."""
+"""The number of campaigns whose figures are kept with the model, those with the latest examples."""
 
 
 def train(examples: pl.LazyFrame) -> SpamModel:
-    """The model that `examples` (as `LabelledExamples`) support, whatever their order.
+    """Train the model on `examples` (as `LabelledExamples`), in any order.
 
-    Its quality has `numbers`: `examples`, `spam_examples` and `incidents`; `is_policy`, 1 when too little is labelled; and as far
-    as enough is labelled, the figures of `quality.figures` as `held_out_campaigns_*` and `held_out_time_*`. It has `campaigns`, a
+    Its quality has `numbers`: `examples`, `spam_examples` and `incidents`; `is_policy`, 1 when too little is labelled; and, where
+    enough is labelled, the figures of `quality.figures` as `held_out_campaigns_*` and `held_out_time_*`. It has `campaigns`, a
     row of figures for each held-out campaign, and `probes`, examples with their probability.
     """
     known = examples.collect()
@@ -68,11 +68,11 @@ def train(examples: pl.LazyFrame) -> SpamModel:
 
 
 def learned(examples: pl.DataFrame) -> Any:
-    """The estimator of `model.fitted` for these examples.
+    """Fit the estimator of `model.fitted` to these examples.
 
-    Weak examples that the policy takes for legitimate and a fit gives a probability of at least `DOUBTFUL` are unknown, not
-    legitimate: they are left out and it is fitted again, in `CLEANINGS` rounds, so that an attack that nobody has labelled or
-    foreseen is not learned as something that listeners do.
+    Weak examples that the policy calls legitimate and a fit gives a probability of at least `DOUBTFUL` are unknown, not
+    legitimate: they are removed and it is fitted again, in `CLEANINGS` rounds. Otherwise an attack that nobody has labelled or
+    foreseen would be learned as normal listening.
     """
     matrix, is_spam, weight = matrix_of_examples(examples), _labels(examples), raw_weights(examples)
     is_unsure = examples.get_column("is_weak").to_numpy() & ~is_spam
@@ -84,14 +84,14 @@ def learned(examples: pl.DataFrame) -> Any:
 
 
 def probability_of(estimator: Any, examples: pl.DataFrame) -> Matrix:
-    """The spam probability that an estimator gives each example."""
+    """Return the spam probability of each example."""
     return _probability(estimator, matrix_of_examples(examples))
 
 
 def held_out_by_campaign(examples: pl.DataFrame) -> pl.DataFrame:
-    """Examples with a `spam_probability` by a model that has seen neither their campaign nor, if they are of none, their day.
+    """Score examples by a fit that has seen neither their campaign nor, if they have none, their day.
 
-    Weak examples of spam are left out, because nobody confirmed them; so is what too little is left to learn from.
+    Weak examples of spam are left out, because nobody confirmed them; so are folds that leave too little to learn from.
     """
     fold = (
         pl.coalesce(plh.col("incident_id").nchash.xxh3_64(), pl.col("event_day").to_physical().cast(pl.UInt64)) % FOLDS
@@ -105,7 +105,7 @@ def held_out_by_campaign(examples: pl.DataFrame) -> pl.DataFrame:
 
 
 def held_out_by_time(examples: pl.DataFrame) -> pl.DataFrame:
-    """The same for the last quarter of the labelled days, by a model that has seen only the days before and none of their campaigns."""
+    """Score the last quarter of the labelled days by a fit on the days before, without campaigns that had begun by then."""
     days = examples.get_column("event_day").unique().sort().to_list()
     if len(days) < MIN_DAYS_TO_HOLD_OUT:
         return _scored(examples.clear(), examples.clear())
@@ -117,12 +117,12 @@ def held_out_by_time(examples: pl.DataFrame) -> pl.DataFrame:
 
 
 def raw_weights(examples: pl.DataFrame) -> Matrix:
-    """What an example counts beside others of its label."""
+    """Return the weight of each example relative to others of its label."""
     return np.where(examples.get_column("is_weak").to_numpy(), WEAK_WEIGHT, 1.0)
 
 
 def weights_by_play(examples: pl.DataFrame) -> Matrix:
-    """What the plays of an example count beside those of others of its label."""
+    """Return the weight of each example's plays relative to others of its label."""
     weights: Matrix = raw_weights(examples) * examples.get_column("plays").to_numpy()
     return weights
 
@@ -153,7 +153,7 @@ def _probability(estimator: Any, matrix: Matrix) -> Matrix:
 
 
 def _measured(prefix: str, held_out: pl.DataFrame) -> dict[str, float]:
-    """The figures of held-out examples by play; none when they are not of both kinds."""
+    """Measure held-out examples, weighted by play; no figures unless both labels occur."""
     is_spam = _labels(held_out)
     if is_spam.all() or not is_spam.any():
         return {}
@@ -163,7 +163,7 @@ def _measured(prefix: str, held_out: pl.DataFrame) -> dict[str, float]:
 
 
 def _campaigns(held_out: pl.DataFrame) -> list[dict[str, Any]]:
-    """How each campaign fared while it was held out, as rows; what belongs to none is one campaign without an id."""
+    """Measure each campaign while it was held out; examples without a campaign are one row without an id."""
     probability, plays = pl.col("spam_probability"), pl.col("plays")
     error = (probability - pl.col("is_spam")) ** 2
     by_campaign = held_out.group_by("incident_id", "is_spam").agg(
@@ -179,7 +179,7 @@ def _campaigns(held_out: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _probes(estimator: Any, examples: pl.DataFrame) -> list[dict[str, Any]]:
-    """Some examples, always the same ones, with their probability in whole percent."""
+    """Choose examples deterministically, with their probability in whole percent."""
     mixed = pl.struct("event_day", "actor_key", "device_key", "ip_key", "network_key", "track_key")
     key = pl.concat_str(mixed.struct.unnest(), separator="|", ignore_nulls=True)
     named = examples.with_columns(probe=key).select(plh.col("probe").nchash.xxh3_64().alias("probe"))

@@ -1,8 +1,8 @@
-"""What a user agent says of itself: the platform it runs on, and whether it is software that acts by itself.
+"""Claims of a user agent: its platform, and whether it is automated software.
 
-Looking at one user agent takes some 100 µs, so callers bring each distinct one once, never one per play. Anybody can send any user
-agent: what is said here is a claim, and what it means for a verdict is not decided here. The libraries are imported where
-they are used, because most commands of the pipeline look at no user agent.
+Parsing one takes some 100 µs, so callers pass each distinct one once, never one per play. Anybody can send any user agent:
+the result is a claim, whose weight is not decided here. The libraries are imported where they are used, because most
+commands of the pipeline parse no user agent.
 """
 
 from functools import cache
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ua_parser import Parser
 
 OTHER_PLATFORM = "other"
-"""The platform of what names none, or a rare one."""
+"""The platform of user agents that name none, or a rare one."""
 
 LONGEST_READ = 512
-"""Characters of a user agent that are looked at. Real ones are shorter; the time that a hostile one takes has to end."""
+"""The characters of a user agent that are parsed. Real ones are shorter; hostile ones must not take unbounded time."""
 
 _LINUX = (
     "Arch Linux",
@@ -39,25 +39,25 @@ _PLATFORMS = {
     **dict.fromkeys(("webOS", "Web0S"), "webOS"),
     **dict.fromkeys(("tvOS", "ATV OS X"), "tvOS"),
 }
-"""Platforms by the operating systems that ua-parser tells apart. A closed list, because some of its rules take the name from
-the user agent itself, and a hostile one must not make platforms up."""
+"""Platforms by ua-parser's operating systems. A closed list, because some of its rules copy the name from the user agent, and a
+hostile one must not invent platforms."""
 
 _LIBRARY_OF_AN_APP = r"(\S\s+)okhttp/\S*"
-"""Android apps often name, behind themselves, the library that they make requests with; alone it is no app."""
+"""Android apps often append the library that makes their requests; alone it is no app."""
 
 _SCRIPTS = (
     r"(?i)^(?:dart|faraday|guzzlehttp|insomnia|java|lavf|perl|php|postmanruntime|python|reqwest|restsharp|ruby|undici)\b"
     r"|headless|htmlunit|jsdom|powershell/|slimerjs|webdriver"
 )
-"""Script languages, HTTP libraries and browsers without a screen that crawler-user-agents leaves out: the former where they
-speak for themselves, at the start."""
+"""Script languages, HTTP libraries and headless browsers that crawler-user-agents omits; the former only at the start, where
+they name themselves."""
 
 
 def described(user_agents: pl.Series) -> pl.DataFrame:
-    """What each of some user agents (String) claims, in their order: `platform` (String) and `is_automated` (Boolean).
+    """Parse user agents (String), in order, to `platform` (String) and `is_automated` (Boolean).
 
     `platform` is the family of operating systems by ua-parser, or `other`. `is_automated` is true for crawlers that
-    crawler-user-agents knows, and for scripts, HTTP libraries and browsers without a screen. Null counts as empty.
+    crawler-user-agents knows, and for scripts, HTTP libraries and headless browsers. Null counts as empty.
     """
     read = user_agents.fill_null("").str.head(LONGEST_READ).alias("user_agent")
     claimed = read.str.replace(_LIBRARY_OF_AN_APP, "${1}")
@@ -70,14 +70,14 @@ def described(user_agents: pl.Series) -> pl.DataFrame:
 
 
 def _systems(user_agents: pl.Series) -> pl.Series:
-    """The operating system that ua-parser sees in each; null where it sees none."""
+    """Return the operating system that ua-parser finds in each, or null."""
     found = (_parser().parse_os(user_agent) for user_agent in user_agents)
     return pl.Series("system", [system and system.family for system in found], dtype=pl.String)
 
 
 @cache
 def _parser() -> "Parser":
-    """The parser over the rules that ship with it, in pure Python whatever else is installed: engines differ in details."""
+    """Load the parser with its own rules, in pure Python whatever else is installed: engines differ in details."""
     from ua_parser import BasicResolver, Parser, load_builtins  # noqa: PLC0415 - see the module's docstring
 
     return Parser(BasicResolver(load_builtins()))

@@ -1,4 +1,4 @@
-"""The contents of an incident's page: what was declared, its plays as reports and royalties count them, and the money that waits for it."""
+"""The contents of an incident's page: its declarations, its plays as counted by reports and royalties, and the money withheld."""
 
 import polars as pl
 
@@ -10,11 +10,11 @@ from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.royalties.contracts import PLAY_STATUSES
 
 _MOST_ROWS = 20
-"""Countries and tracks that a page lists; the rest is in the stages."""
+"""The most countries or tracks on a page; the stages have all of them."""
 
 
 def contents_of_incident(incident: IncidentInMonth) -> Contents:
-    """What stands on the page of an incident."""
+    """Build the contents of an incident's page."""
     declared = incident.declared.group_by("entity_type").agg(entities=pl.col("entity_key").n_unique().cast(pl.Int64))
     days = by_day(incident.plays)
     return {

@@ -1,4 +1,4 @@
-"""The contents of the page that leads to the pages of all months and their incidents."""
+"""The contents of the index page, which links to the pages of all months and their incidents."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from spam_pipeline.reporting.month import COUNTS
 from spam_pipeline.reporting.page_contents.places import place_of
 
 _OF_INCIDENT = ("status", "plays", "plays in reports")
-"""The figures of an incident that stand beside its name."""
+"""The figures of an incident shown beside its name."""
 
 
 def indexed_months(pages: pl.DataFrame) -> list[Contents]:
-    """The months of some pages, the last one first; `pages` has `month`, `about` and `figures` of all pages."""
+    """Group pages by month, the last month first; `pages` has `month`, `about` and `figures` of all pages."""
     months = sorted(pages["month"].unique(), reverse=True)
     return [_month(pages.filter(pl.col("month") == month)) for month in months]
 

@@ -1,4 +1,4 @@
-"""The contents of a month's page: plays in both truths, countries, types of spam, incidents, money by every rule, and what changed since it was issued."""
+"""The contents of a month's page: plays with and without spam, countries, attack types, incidents, money by rule, and adjustments."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from spam_pipeline.reporting.page_contents.places import INDEX, place_of
 from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RULES, WITHHELD
 
 _MOST_COUNTRIES, _MOST_PAYEES = 20, 10
-"""Countries or types of spam, and payees of each currency, that a page lists; the rest is in the stages."""
+"""The most countries or types of spam, and payees of each currency, on a page; the stages have all of them."""
 
 
 def contents_of_month(month: Month, incidents: Sequence[IncidentInMonth]) -> Contents:
-    """What stands on the page of a month; `incidents` are those that it leads to."""
+    """Build the contents of a month's page; `incidents` are those that it links to."""
     plays, kept = (int(month.daily_plays[name].sum()) for name in ("plays", "plays_without_spam"))
     spam, dropped = _named(month.spam_by_type), int(month.spam_by_type["plays"].sum())
     withheld = _by_rule(month.pools.filter(pl.col("line") == WITHHELD), ["currency", "incident_id"])
@@ -57,17 +57,17 @@ def contents_of_month(month: Month, incidents: Sequence[IncidentInMonth]) -> Con
 
 
 def plays_of_month(daily_plays: pl.DataFrame) -> Curves:
-    """The plays of each day, in both truths."""
+    """Draw the plays of each day, with and without spam."""
     return curves_of_days(by_day(daily_plays), "without spam")
 
 
 def by_day(plays: pl.DataFrame) -> pl.DataFrame:
-    """The `plays` and `plays_without_spam` of each `event_day`."""
+    """Sum the `plays` and `plays_without_spam` of each `event_day`."""
     return plays.group_by("event_day").agg(pl.col("plays", "plays_without_spam").sum()).sort("event_day")
 
 
 def curves_of_days(days: pl.DataFrame, kept: str) -> Curves:
-    """All plays of each of `by_day`, and those without spam, which are called `kept`."""
+    """Draw all plays of each of `by_day`, and those without spam, labelled `kept`."""
     dates = days["event_day"].dt.to_string("%Y-%m-%d").to_list()
     return Curves(
         [
@@ -79,7 +79,7 @@ def curves_of_days(days: pl.DataFrame, kept: str) -> Curves:
 
 
 def spam_of_month(spam_by_type: pl.DataFrame) -> Bars:
-    """The plays that are dropped as spam by type of attack."""
+    """Draw the plays dropped as spam, by attack type."""
     return _bars(_most_spam(_named(spam_by_type), "attack_type"))
 
 
@@ -101,33 +101,33 @@ def _named(spam: pl.DataFrame) -> pl.DataFrame:
 
 
 def _most_spam(spam: pl.DataFrame, name: str) -> dict[str, int]:
-    """Plays by a column, most first."""
+    """Count plays by a column, most first."""
     totals = spam.group_by(name).agg(pl.col("plays").sum()).sort("plays", name, descending=[True, False])
     return dict(totals.head(_MOST_COUNTRIES).iter_rows())
 
 
 def _spam_by_country(spam: pl.DataFrame) -> Rows:
-    """The types of attack in the countries with the most spam."""
+    """List attack types by country, for the countries with the most spam."""
     most = spam.filter(pl.col("country").is_in(list(_most_spam(spam, "country"))))
     types = most.group_by("country", "attack_type").agg(pl.col("plays").sum())
     return types.sort("country", "plays", "attack_type", descending=[False, True, False]).rows()
 
 
 def _largest_payouts(statements: pl.LazyFrame) -> pl.LazyFrame:
-    """What each rule alone would pay to those who get most of each currency as agreed."""
+    """List payouts under each rule, for the payees with the largest payouts as agreed in each currency."""
     amounts = _by_rule(statements.filter(pl.col("line") == PAYOUT), ["currency", "payee_id"])
     largest = pl.col(AGREED).rank("ordinal", descending=True).over("currency", order_by="payee_id")
     return amounts.filter(largest <= _MOST_PAYEES).sort("currency", AGREED, "payee_id", descending=[False, True, False])
 
 
 def _by_rule(statements: pl.LazyFrame, names: list[str]) -> pl.LazyFrame:
-    """Amounts by some columns, with a column for each rule; ordered by the former."""
+    """Sum amounts by some columns, with a column for each rule; ordered by the former."""
     amounts = [pl.col("amount_minor").filter(pl.col("rule") == rule).sum().alias(rule) for rule in RULES]
     return statements.group_by(names).agg(amounts).sort(names)
 
 
 def _amounts(lines: pl.LazyFrame) -> Rows:
-    """Rows of a currency, a name, and an amount under each rule."""
+    """Format rows of a currency, a name, and an amount under each rule."""
     return [
         [currency, name, *(as_amount(amount, currency) for amount in by_rule)]
         for currency, name, *by_rule in lines.collect(engine="streaming").iter_rows()

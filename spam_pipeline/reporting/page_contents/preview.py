@@ -1,4 +1,4 @@
-"""A month in short as Markdown, for the orchestrator: headline numbers, incidents, and the main drawings, which it holds itself."""
+"""A summary of a month as Markdown, for the orchestrator: headline numbers, incidents, and the main drawings, embedded."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _MOST_INCIDENTS, _LONGEST_NAME = 20, 80
 
 
 def preview(month: Month, incidents: Sequence[IncidentInMonth]) -> str:
-    """A month in at most some 30 KB, because events are kept for ever."""
+    """Summarise a month in at most some 30 KB, because the orchestrator keeps events for ever."""
     rows = [
         [item.incident_id[:_LONGEST_NAME], item.status, f"{item.play_count:,}", f"{item.play_count_in_reports:,}"]
         for item in incidents[:_MOST_INCIDENTS]

@@ -1,8 +1,8 @@
-"""Behavioural signals of accounts, devices, addresses, networks, tracks and uploaders on one day, from that day and the days before it.
+"""Behavioural signals of accounts, devices, addresses, networks, tracks and uploaders on one day, from it and the days before.
 
-All of it is causal: nothing after the day is read. `catalogue` lists the signals, `known_plays` flags the day's plays, `past` has
-what the days before say, `mixtures` what all kinds are measured by, and `listeners`, `places` and `music` compute the signals. What a signal means for a verdict is
-decided in `model`, not here.
+All of it is causal: no later day is read. `catalogue` lists the signals, `known_plays` flags the day's plays, `past` summarises
+the days before, `mixtures` has the measures common to all kinds, and `listeners`, `places` and `music` compute the signals. Their
+weight in a verdict is learned in `model`.
 """
 
 import polars as pl
@@ -17,7 +17,7 @@ from spam_pipeline.trust_and_safety.signals.places import address_signals, netwo
 
 
 def signals_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> pl.LazyFrame:
-    """The signals of every entity with a play on `day`, as `PlaySignals`; `plays` may hold days before `day` too."""
+    """Compute the signals of every entity with a play on `day`, as `PlaySignals`; `plays` may include earlier days."""
     today = known_plays(plays, entity_facts, day)
     past = past_of(today, plays, entity_facts, day)
     by_kind = {

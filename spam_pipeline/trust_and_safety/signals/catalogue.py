@@ -1,8 +1,8 @@
-"""Every signal, what is usual for it, and how far ordinary values lie from that.
+"""Every signal, with its usual value and the spread of ordinary values around it.
 
-The usual value is three things: the baseline of a verdict's reasons, what a share of few plays is drawn towards, and the zero
-of the scale that a model sees. Formulas, units, why a signal matters and what evades it are in `docs/signals.md`; how signals
-are computed is in the modules beside this one.
+The usual value is the baseline in a verdict's reasons, the target to which shares of few plays are shrunk, and the zero of the
+scale that a model sees. Formulas, units, why a signal matters and what evades it are in `docs/signals.md`; signals are
+computed in the modules beside this one.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from spam_pipeline.trust_and_safety.contracts import ACTOR, ADDRESS, DEVICE, NET
 Matrix = npt.NDArray[np.float64]
 
 FARTHEST: Final = 6.0
-"""A signal counts as at most this many spreads away from usual, so that no single one can decide alone."""
+"""Signals are clipped at so many spreads from usual, so that no single one can decide alone."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Signal:
         return f"{self.kind}_{self.column}"
 
     def standardised(self, values: npt.ArrayLike) -> Matrix:
-        """`values` as numbers of spreads away from usual; NaN is usual."""
+        """Return `values` as distances from usual in spreads; NaN counts as usual."""
         seen = np.asarray(values, dtype=np.float64)
         distance = np.log1p(seen) - np.log1p(self.usual) if self.is_log else seen - self.usual
         return np.nan_to_num(np.clip(distance / self.spread, -FARTHEST, FARTHEST), nan=0.0)
@@ -92,7 +92,7 @@ SIGNALS: Final = (
     Signal(UPLOADER, "devoted_share", 0.01, 0.2),
     Signal(UPLOADER, "spike", 1, 0.8, is_log=True),
 )
-"""Every signal that a model may use, in the order of a matrix's columns."""
+"""Every signal that a model may use, in the order of matrix columns."""
 
 NAMES: Final = tuple(signal.name for signal in SIGNALS)
 

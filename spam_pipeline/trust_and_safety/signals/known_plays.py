@@ -1,7 +1,7 @@
-"""The plays of a day, with what is known of their accounts, tracks and user agents beside them.
+"""The plays of a day joined to the facts of their accounts, tracks and user agents.
 
-Everything that a signal counts is a flag here, once per play. No signal is computed here; what the days before the day say is
-in `past`.
+Everything that a signal counts is a flag here, once per play. Signals are computed in the modules beside this one; the days
+before are in `past`.
 """
 
 from datetime import date
@@ -28,58 +28,58 @@ KEY_COLUMNS: Final = {
     TRACK: "track_key",
     UPLOADER: "artist_key",
 }
-"""Which column of a known play names its entity of each kind."""
+"""The column of a known play with the key of its entity of each kind."""
 
 PAID_FROM_MS: Final = 30_000
 JUST_PAID_TO_MS: Final = 36_000
-"""A play that ends between these earned money and little else: a play earns from 30 s on."""
+"""A play that ends between 30 s, from which it is paid, and this was worth money and hardly listened to."""
 
 CUT_OFF_TO_MS: Final = 60_000
-"""Nearly nobody stops a track between 30 s and this; who plays for the money does."""
+"""Hardly any listener stops a track between 30 s and this; those who play for the money do."""
 
 WHOLE: Final = 0.95
-"""A track that was heard so far was heard to its end."""
+"""The share of a track's duration from which a play counts as complete."""
 
 NEW_ACCOUNT_DAYS: Final = 90
 
 _FOREIGN_PLATFORMS: Final = {"ios": ("Android", "Windows", "Linux"), "android": ("iOS", "Mac OS X", "Windows")}
-"""Platforms on which an app does not run, whatever its user agent says."""
+"""Platforms on which the app of a client does not run, whatever its user agent claims."""
 
 
 def with_actor(plays: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `actor_key`: the account, or the device of a play that is logged out."""
+    """Add `actor_key`: the account, or the device of a logged-out play."""
     return plays.with_columns(actor_key=pl.coalesce("user_key", "device_key"))
 
 
 def known_plays(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> pl.DataFrame:
-    """The plays of `day` with `actor_key`, `artist_key`, `hour`, ages in days, and flags (false where nothing is known).
+    """Return the plays of `day` with `actor_key`, `artist_key`, `hour`, ages in days, and flags (false where unknown).
 
-    `is_timed` tells whether the length of the track is known, and `is_complete` means anything. The rows are in no order.
+    `is_complete` is meaningful only where `is_timed`: the duration of the track is known. Rows are in no order.
     """
     today = with_actor(plays).filter(pl.col("occurred_at").dt.date() == date.fromisoformat(day))
     return _flagged(today, entity_facts).collect(engine="streaming")
 
 
 def track_facts(entity_facts: pl.LazyFrame) -> pl.LazyFrame:
-    """`artist_key`, `duration_ms` and `uploaded_on` of each track that anything is known of."""
+    """Return `artist_key`, `duration_ms` and `uploaded_on` of each track with facts."""
     return _facts(entity_facts, TRACK, "track_key", "artist_key", "duration_ms", uploaded_on="since")
 
 
 def new_accounts(entity_facts: pl.LazyFrame, day: str) -> pl.LazyFrame:
-    """The `user_key` of each account that is new on `day`."""
+    """Return the `user_key` of each account that is new on `day`."""
     age = (pl.lit(date.fromisoformat(day)) - pl.col("created_on")).dt.total_days()
     return _facts(entity_facts, ACCOUNT, "user_key", created_on="since").filter(age < NEW_ACCOUNT_DAYS)
 
 
 def _facts(entity_facts: pl.LazyFrame, kind: str, key: str, *columns: str, **renamed: str) -> pl.LazyFrame:
     of_kind = entity_facts.filter(pl.col("entity_kind") == kind)
-    # The days tell the same of an entity; only while a reference is being corrected can the last one know better.
+    # Facts of one entity agree across days, except while reference data are being corrected: then the last day is right.
     known = of_kind.select(pl.col("entity_key").alias(key), *columns, **renamed)
     return known.unique(key, keep="last", maintain_order=True)
 
 
 def how_heard() -> dict[str, pl.Expr]:
-    """Flags about how long a play was heard, from its `ms_played` and the `duration_ms` of its track."""
+    """Flags on the completion of a play, from its `ms_played` and the `duration_ms` of its track."""
     heard, duration = pl.col("ms_played"), pl.col("duration_ms")
     is_complete = (heard >= WHOLE * duration).fill_null(value=False)
     return {
@@ -122,7 +122,7 @@ def _flagged(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _is_disguised() -> pl.Expr:
-    """An app whose user agent names a platform that it does not run on."""
+    """True for an app whose user agent names a platform on which it does not run."""
     return pl.any_horizontal(
         (pl.col("client") == client) & pl.col("platform").is_in(platforms)
         for client, platforms in _FOREIGN_PLATFORMS.items()

@@ -1,7 +1,7 @@
-"""Signals of who listens: accounts and their devices.
+"""Signals of listeners: accounts and their devices.
 
-An account moves between places and devices; how a track is listened to belongs to the device, so that the owner of a stolen
-account is not judged by what the thief does on another device.
+An account moves between places and devices. Listening habits belong to the device, so that the owner of a stolen account is not
+classified by what the thief does on another device.
 """
 
 from typing import Final
@@ -23,13 +23,13 @@ from spam_pipeline.trust_and_safety.signals.mixtures import (
 from spam_pipeline.trust_and_safety.signals.past import HABITS, PriorActivity
 
 SESSION_GAP_MS: Final = 600_000
-"""A longer pause is the end of a session and says nothing about its rhythm."""
+"""A longer pause ends a session and is not part of its rhythm."""
 
 _CIRCUMSTANCES: Final = ("abroad", "automated", "disguised")
 
 
 def actor_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """The signals of each account, or device of a play that is logged out, with a play on the day."""
+    """Compute the signals of each account, or device of a logged-out play, with a play on the day."""
     age = today.lazy().group_by("actor_key").agg(age_days=pl.col("account_age_days").max())
     return joined(
         counted(today, ACTOR).collect(),
@@ -42,7 +42,7 @@ def actor_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
 
 
 def device_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """The signals of each device with a play on the day."""
+    """Compute the signals of each device with a play on the day."""
     tracks, uploaders = (mixture(today, by=DEVICE, of=column) for column in ("track_key", "artist_key"))
     circumstances = counted(today, DEVICE, *_CIRCUMSTANCES).collect()
     return joined(
@@ -57,14 +57,14 @@ def device_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
 
 
 def _habits(today: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Shares over the day and the days before it."""
+    """Compute shares over the day and the days before it."""
     both = pl.concat([counted(today, DEVICE, *HABITS), before.lazy()])
     sums = both.group_by("device_key").agg(pl.col("plays", *flags_of(*HABITS)).sum())
     return sums.select("device_key", **shares(DEVICE, *HABITS)).collect()
 
 
 def _rhythm(today: pl.DataFrame) -> pl.DataFrame:
-    """The coefficient of variation of the gaps between starts within a device's sessions."""
+    """Compute the coefficient of variation of the gaps between starts within a device's sessions."""
     gap = pl.col("occurred_at").diff().dt.total_milliseconds()
     ordered = today.lazy().select("device_key", "occurred_at").sort("device_key", "occurred_at")
     gaps = ordered.select("device_key", gap=pl.when(pl.col("device_key") == pl.col("device_key").shift()).then(gap))
@@ -81,7 +81,7 @@ def _rhythm(today: pl.DataFrame) -> pl.DataFrame:
 
 
 def _new_countries(today: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """The share of an actor's plays from countries it had not been heard from; absent for actors without a past."""
+    """Compute the share of an actor's plays from countries that are new for it; absent for actors without earlier plays."""
     known = before.lazy().with_columns(is_known=pl.lit(value=True))
     plays = today.lazy().filter(pl.col("country").is_not_null()).group_by("actor_key", "country")
     counts = (

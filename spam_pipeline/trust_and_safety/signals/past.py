@@ -1,7 +1,7 @@
-"""What the days before a day say of the entities that have a play on the day.
+"""The activity before a day, of the entities with a play on the day.
 
-The days before are many times as much as the day itself, so each question reads only the columns that it needs, in a pass of its own that
-holds no more than the answer; one pass for all questions holds the plays back for the slowest of them.
+The days before are many times the size of the day, so each question reads only its columns, in a pass of its own that holds no
+more than the answer. A single pass for all questions would hold plays back for the slowest of them.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from spam_pipeline.trust_and_safety.signals.known_plays import how_heard, new_ac
 from spam_pipeline.trust_and_safety.signals.mixtures import counted
 
 HABITS: Final = ("short", "cut_off", "complete")
-"""What is taken of a device over the day and the days before it, because most devices have few plays a day."""
+"""Flags that are counted for a device over the days before too, because most devices have few plays a day."""
 
 
 class PriorActivity(NamedTuple):
-    """The days before a day: how many there are, and what matters of their plays.
+    """The days before a day: their number, and what signals need of their plays.
 
     `habits` has the `counted` plays and `HABITS` of each device that also plays on the day, `countries` the pairs of `actor_key` and
     `country` of each such actor, and `plays` how many plays each track and each uploader had, as `plays_before`, and how many of
     them were cut off, as `cut_off_before`. `newcomers` has the plays of accounts that are new on the day, as `count` by `actor_key`
-    and `artist_key`, which is null where the catalogue does not know the track.
+    and `artist_key`, which is null where the catalogue does not have the track.
     """
 
     days: int
@@ -35,7 +35,7 @@ class PriorActivity(NamedTuple):
 
 
 def past_of(today: pl.DataFrame, plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> PriorActivity:
-    """What those of `plays` that are from before `day` say of the entities of `today`, which are known plays."""
+    """Summarise those of `plays` that are from before `day`, for the entities of `today`, which are known plays."""
     when = pl.col("occurred_at").dt.date()
     before = with_actor(plays).filter(when < date.fromisoformat(day))
     tracks = track_facts(entity_facts).collect(engine="streaming")

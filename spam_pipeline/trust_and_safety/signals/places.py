@@ -1,4 +1,4 @@
-"""Signals of where plays come from: addresses and networks. Many people behind one of them is no sign of spam; sameness is."""
+"""Signals of addresses and networks. Many people behind one of them is no sign of spam; uniform behaviour is."""
 
 import polars as pl
 
@@ -7,7 +7,7 @@ from spam_pipeline.trust_and_safety.signals.mixtures import counted, effective_m
 
 
 def address_signals(today: pl.DataFrame) -> pl.DataFrame:
-    """The signals of each address with a play on the day."""
+    """Compute the signals of each address with a play on the day."""
     counts = counted(today, ADDRESS, "cut_off", "new_account").collect()
     return joined(
         counts.select("ip_key", "plays", **shares(ADDRESS, "cut_off", "new_account")),
@@ -16,7 +16,7 @@ def address_signals(today: pl.DataFrame) -> pl.DataFrame:
 
 
 def network_signals(today: pl.DataFrame) -> pl.DataFrame:
-    """The signals of each network (/24 or /48) with a play on the day."""
+    """Compute the signals of each network (/24 or /48) with a play on the day."""
     counts = counted(today, NETWORK, "cut_off", "new_account", "hosting").collect()
     agents = mixture(today, by=NETWORK, of="user_agent_key")
     return (

@@ -1,7 +1,7 @@
-"""Spam attack, or did somebody release a track? Tracks with far more plays than they ever had, and what speaks for which.
+"""Spikes of tracks with far more plays than ever before, and the evidence for a release or for an attack.
 
-`evidence` gathers what is known of suspects while a day is measured; `clues` weighs it by a stated policy; `findings` says what is a
-spike and words what was found, `groups` does so for tracks that are attacked together. Who acts on a finding is the protocol's matter.
+`evidence` measures suspects while a day is audited; `clues` weighs the evidence by a stated policy; `findings` detects spikes and
+words the findings, `groups` does so for tracks that are attacked together. Acting on a finding is left to the protocol.
 """
 
 from spam_pipeline.trust_and_safety.spikes.evidence import evidence_of_tracks

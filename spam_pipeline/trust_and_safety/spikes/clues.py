@@ -1,7 +1,7 @@
-"""Clues: what speaks for a release and what for an attack when a track has far more plays than usual.
+"""Clues for a release or for an attack, when a track has far more plays than usual.
 
-One table states the policy: each rule with its limits, its points and its reason. The numbers that it reads are
-gathered in `evidence`; whether a track has a spike at all, and what follows, is decided in `spikes`.
+One table states the policy: each rule with its limits, its points and its reason. Its numbers come from `evidence`; spikes
+are detected, and findings made, in `findings`.
 """
 
 import math
@@ -16,17 +16,17 @@ from spam_pipeline.protocol.fingerprint import Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.spikes.evidence import NAMED_NETWORKS
 
 RELEASE, ATTACK, UNDECIDED = "release", "attack", ""
-"""The explanations of a spike, and what clues speak for."""
+"""The explanations of a spike; each clue supports one of them."""
 
 LEAST_SHARE: Final = 0.01
 LEAST_PLAYS: Final = 20
-"""A rise by a smaller share of the day's plays does no damage, and one by fewer plays says nothing about whoever made it."""
+"""A smaller share of the day's plays does no damage, and fewer plays say nothing about who made them."""
 
 LEAST_REPEATED: Final = 2.0
-"""With fewer plays per listener most come once, and how equal they are says nothing."""
+"""With fewer plays per listener most come once, and their variation says nothing."""
 
 NETWORK_DIGITS: Final = 8
-"""A network is named by so many hexadecimal digits of its key."""
+"""The number of hexadecimal digits of its key that name a network."""
 
 NAMED_TRACKS: Final = 5
 
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 class Compared(Enum):
-    """What of a number is held against the limits of a rule."""
+    """The value that a rule compares with its limits."""
 
     SEEN = "what was seen"
     RATIO = "seen / usual"
@@ -43,12 +43,12 @@ class Compared(Enum):
 
 
 class ClueRule(NamedTuple):
-    """How one number of the evidence speaks: for an attack on one side of a limit, for a release on the other, else for nothing.
+    """A rule about one number of the evidence: beyond one limit it supports an attack, beyond the other a release.
 
-    High numbers speak for an attack where `attack` is above `release`, low ones where it is below. What is usual is another
+    High numbers support an attack where `attack` is above `release`, low ones where it is below. The usual value is another
     number of the same row, or the median of the day's other most played tracks where `usual` is empty. An attack counts
-    `points`, a release always one, because an attack can imitate any one trait of a release. A clue for an attack that
-    `is_decisive` is one that honest plays do not give: it decides alone.
+    `points`, a release always one, because an attack can imitate any single trait of a release. A clue for an attack that
+    `is_decisive` is one that honest plays do not produce: it decides alone.
     """
 
     what: str
@@ -90,40 +90,40 @@ RULES: Final = (
     ),
 )  # fmt: skip
 """The policy. Limits were chosen on the simulation's seeds 1 to 20 and hold on others, see `benchmarks.release_or_attack`."""
-
+"""The policy. Limits were chosen on the simulation's seeds 1 to 20 and hold on others, see `benchmarks.release_or_attack`."""
 NEEDED_LEAD: Final = 3
-"""So many points more for an attack than for a release make an attack: two clues at least that nothing contradicts."""
+"""The lead in points that makes an attack: at least two clues that nothing contradicts."""
 
 
 class Spike(NamedTuple):
-    """A track with far more plays than usual: its evidence, and how many plays it usually gets."""
+    """A track with far more plays than usual: its evidence, and its usual number of plays."""
 
     track: Row
     usual_plays: float
 
     @property
     def rise(self) -> float:
-        """Plays beyond the usual ones."""
+        """The plays beyond the usual number."""
         return float(self.track["plays"] - self.usual_plays)
 
     @property
     def is_of_few(self) -> bool:
-        """Whether its few busiest listeners make most of the rise."""
+        """True if its few busiest listeners make most of the rise."""
         return bool(self.track["few_listeners_plays"] > self.rise / 2)
 
 
 class Weighed(NamedTuple):
-    """The clues of a spike, and the explanation that they add up to."""
+    """The clues of a spike, and the explanation that they support together."""
 
     clues: tuple[Clue, ...]
     verdict: str
 
 
 def weighed(spike: Spike, others: Sequence[Row]) -> Weighed:
-    """What speaks for which explanation of a spike, given the day's other most played tracks.
+    """Weigh the clues of a spike, given the day's other most played tracks.
 
-    People do loop one song all day, on one device at one address. So of a spike that a handful of listeners makes, only the
-    decisive rules say anything: it is an attack or nobody's business, never undecided.
+    People do loop one song all day, on one device at one address. So for a spike that a handful of listeners makes, only the
+    decisive rules count: it is an attack or of no interest, never undecided.
     """
     prepared = spike._replace(track=_as_weighed(spike.track))
     weighed = [(rule, clue) for rule in RULES if (clue := _clue(rule, prepared, others)) is not None]
@@ -138,13 +138,13 @@ def weighed(spike: Spike, others: Sequence[Row]) -> Weighed:
 
 
 def decisive_clues(track: Row) -> tuple[Clue, ...]:
-    """What the decisive rules say of all plays of a track, whether it has more of them than usual or not."""
+    """Apply the decisive rules to all plays of a track, with or without a spike."""
     clues = (_clue(rule, Spike(track, 0.0), ()) for rule in RULES if rule.is_decisive)
     return tuple(clue for clue in clues if clue is not None)
 
 
 def _clue(rule: ClueRule, spike: Spike, others: Sequence[Row]) -> Clue | None:
-    """The clue that a rule gives; None where there is nothing to compare."""
+    """Apply one rule; None where there is nothing to compare."""
     seen = spike.track[rule.seen]
     usual = spike.track[rule.usual] if rule.usual else _median([other[rule.seen] for other in others])
     if seen is None or usual is None:
@@ -156,9 +156,9 @@ def _clue(rule: ClueRule, spike: Spike, others: Sequence[Row]) -> Clue | None:
 
 
 def _held(compared: Compared, spike: Spike, seen: float, usual: float) -> float:
-    """The value that is held against the limits.
+    """Return the value to compare with the limits.
 
-    The plays of a track with a spike are a mixture of usual plays and the rise, in known numbers, so that a share among the
+    The plays of a track with a spike are a mixture of usual plays and the rise, in known numbers, so a share among the
     rise alone, less the usual share, is (seen - usual) * plays / rise.
     """
     if compared is Compared.RATIO:
@@ -181,17 +181,17 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _as_weighed(track: Row) -> dict[str, Any]:
-    """The evidence with what the rules need besides: the `rhythm`, and no `listener_variation` where most listeners come once."""
+    """Add to the evidence the `rhythm`, and drop the `listener_variation` where most listeners come once."""
     is_repeated = track["plays_per_listener"] >= LEAST_REPEATED
     variation = track["listener_variation"] if is_repeated else None
     return {**track, "listener_variation": variation, **_rhythm(track)}
 
 
 def _rhythm(track: Row) -> dict[str, float]:
-    """How much better the platform's day explains the hours than a constant rate does, in nats, and what is usual.
+    """Compare the platform's daily curve with a constant rate as models of the track's hours, in nats; and the usual value.
 
-    That is the log-likelihood ratio sum(n_h ln(24 p_h)), where p is the share of other plays by hour; usual is what it is
-    for plays that follow p. Zero where the plays crowd into fewer hours than other plays do: that is neither.
+    That is the log-likelihood ratio sum(n_h ln(24 p_h)), where p is the share of other plays by hour; usual is its value
+    for plays that follow p. Zero where plays crowd into fewer hours than other plays do: that supports neither.
     """
     counts, usual = track["hour_counts"], track["usual_hour_counts"] or [0] * len(track["hour_counts"])
     hours = len(counts)
@@ -204,18 +204,18 @@ def _rhythm(track: Row) -> dict[str, float]:
 
 
 def is_material(rise: float, day_plays: int) -> bool:
-    """Whether so many plays more than usual are worth a finding."""
+    """Return true if a rise is large enough for a finding."""
     return rise >= max(LEAST_PLAYS, LEAST_SHARE * day_plays)
 
 
 def rows_of(fingerprint: Fingerprint) -> Sequence[Row]:
-    """The evidence that a fingerprint records; none where it was measured by an earlier contract."""
+    """Return the evidence that a fingerprint records; none where an earlier contract measured it."""
     suspects = fingerprint.get("suspects")
     return suspects.rows if isinstance(suspects, Recorded) else ()
 
 
 def evidence(name: str, tracks: Sequence[Row], clues: tuple[Clue, ...]) -> Evidence:
-    """What a person sees: the clues, the day of these tracks beside that of other plays, and who is behind it."""
+    """Build the evidence for people: clues, the daily curve of these tracks beside that of other plays, and their networks."""
     curves = (
         _curve(name, [track["hour_counts"] for track in tracks]),
         _curve("other plays", [tracks[0]["usual_hour_counts"]]),
@@ -236,6 +236,6 @@ def evidence(name: str, tracks: Sequence[Row], clues: tuple[Clue, ...]) -> Evide
 
 
 def _curve(name: str, counts_by_hour: Sequence[Sequence[int] | None]) -> Curve:
-    """The share of plays in each hour."""
+    """Compute the share of plays in each hour."""
     counts = [sum(hour) for hour in zip(*(counts for counts in counts_by_hour if counts), strict=True)]
     return Curve(name, tuple(count / sum(counts) for count in counts))

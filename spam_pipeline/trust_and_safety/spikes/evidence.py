@@ -1,7 +1,8 @@
-"""Evidence about the most conspicuous tracks of a day: who listened, from where, when, and how that compares with other plays.
+"""Evidence about the most suspicious tracks of a day: their listeners, places and hours, compared with other plays.
 
-Counts and effective numbers only, one row per track, small enough to be kept with a version. What they mean is decided in
-`spikes`. The contract of classified plays measures this, so nothing of `contracts` can be imported here.
+Counts and effective numbers only, one row per track, small enough to be kept with a version. They are interpreted in
+`clues`. The contract of classified plays measures this, so nothing of `contracts` can be imported here. It is most of the
+fifth that fingerprints add to the cost of that stage, so the number of tracks is limited.
 """
 
 from typing import Final
@@ -9,28 +10,28 @@ from typing import Final
 import polars as pl
 
 MOST_TRACKS: Final = 20
-"""So many tracks are looked at: all that can have 5 % of a day's plays, and nearly always all that have 1 %."""
+"""The number of most played tracks: all that can have 5 % of a day's plays, and nearly always all that have 1 %."""
 
 CUT_OFF_TRACKS: Final = 5
-"""So many more tracks are looked at: those that are most often cut off, because an attack can spread over a few tracks."""
+"""The number of tracks added for being cut off most often, because an attack can spread over a few tracks."""
 
 SAMPLED_PLAYS: Final = 5000
-"""Mixtures are compared at equal numbers of plays, at most so many: more would not change what they say."""
+"""The most plays at which mixtures are compared, always at equal numbers; more would not change the result."""
 
 SAMPLED_LISTENERS: Final = 1000
-"""So many listeners of a track have their other plays counted. Keys are hashes: the smallest are a random sample."""
+"""The most listeners of a track whose other plays are counted. Keys are hashes: the smallest are a random sample."""
 
 NAMED_NETWORKS: Final = 3
 
 FEW_LISTENERS: Final = 3
-"""So many listeners are one household, whose habits say nothing about a crowd."""
+"""The size of a household, whose habits say nothing about a crowd."""
 
 PAID_FROM_MS: Final = 30_000
 JUST_PAID_TO_MS: Final = 36_000
-"""A play that ends between these earned money and little else: a play earns from 30 s on."""
+"""A play that ends between 30 s, from which it is paid, and this was worth money and hardly listened to."""
 
 CUT_OFF_TO_MS: Final = 60_000
-"""Nearly nobody stops listening between 30 s and this; who plays for the money does."""
+"""Hardly any listener stops between 30 s and this; those who play for the money do."""
 
 HOURS: Final = 24
 DIGITS: Final = 6
@@ -42,28 +43,28 @@ MIXTURES: Final = {
     "countries": "country",
     "hours": "hour",
 }
-"""What the plays of a track spread over, and the column that holds it."""
+"""The spreads of a track's plays that are measured, and the column of each."""
 
 MOST_FIRST: Final = ("plays", "track_key")
 _MICRONATS: Final = 1_000_000
 
 
 def is_undecided() -> pl.Expr:
-    """Whether a play counts here: the model does not call it spam, and no expert confirmed or cleared its incident."""
+    """True for plays that the model does not call spam and that belong to no confirmed or cleared incident."""
     is_open = pl.col("incident_status").is_null() | (pl.col("incident_status") == "suspected")
     return (pl.col("class") != "spam") & is_open
 
 
 def evidence_of_tracks(classified: pl.LazyFrame) -> pl.LazyFrame:
-    """One row for each of the tracks with the most undecided plays and those most often cut off, the most played first.
+    """Measure the tracks with the most undecided plays and those most often cut off, one row each, the most played first.
 
     `plays` counts undecided plays of the track, `day_plays` all plays of the frame.
 
     Of all plays of the track: `plays_per_listener` and `listener_variation`, their coefficient of variation;
     `few_listeners_plays`, those of the `FEW_LISTENERS` busiest listeners; `cut_off_share`, the share that stops between 30 and
     60 s and not where the track itself ends; `hour_counts`, by hour of the day (UTC). Of its listeners, or a random
-    `SAMPLED_LISTENERS` of them: `spill_over`, the mean number of plays that they have of tracks outside this list, and
-    `stranger_share`, the share that have none.
+    `SAMPLED_LISTENERS` of them: `spill_over`, their mean number of plays of tracks outside this list, and `stranger_share`, the
+    share that have none.
 
     Of at most `SAMPLED_PLAYS` plays: `effective_*`, effective numbers (2^H, Miller-Madow); `short_share`, the share that ends just
     past 30 s; `top_networks`, the most frequent ones with their shares. `usual_*` are the same of equally many undecided plays of
@@ -107,7 +108,7 @@ def _narrow(plays: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _suspects(classified: pl.LazyFrame) -> pl.DataFrame:
-    """The tracks, and how many of their own and of the other tracks' plays are `compared`."""
+    """Select the tracks, and how many of their own and of the other tracks' plays are `compared`."""
     by_track = classified.filter(is_undecided()).group_by("track_key")
     counts = by_track.agg(plays=pl.len().cast(pl.Int64), cut_off=_is_cut_off().sum())
     counted, day = pl.collect_all([counts, classified.select(pl.len())], engine="streaming")
@@ -129,19 +130,19 @@ def _is_cut_off() -> pl.Expr:
 
 
 def _is_spaced(row: pl.Expr, wanted: pl.Expr, rows: pl.Expr) -> pl.Expr:
-    """Whether a row, counted from 0, is among the `wanted` ones (at most all) that lie evenly among all `rows`."""
+    """True for `wanted` rows (at most all), numbered from 0, that are evenly spaced among `rows`."""
     return row.cast(pl.Int64) * wanted % rows < wanted
 
 
 def _sampled(others: pl.LazyFrame, tracks: pl.DataFrame) -> pl.LazyFrame:
-    """As many plays of other tracks as any of the tracks is compared with."""
+    """Sample as many plays of other tracks as the largest comparison needs."""
     rows, wanted = tracks["others"].max() or 1, tracks["compared"].max() or 0
     numbered = others.drop("track_key", "actor_key", "second", "is_paid").with_row_index("row")
     return numbered.filter(_is_spaced(pl.col("row"), pl.lit(wanted), pl.lit(rows))).drop("row")
 
 
 def _at_equal_numbers(suspects: pl.DataFrame, usual: pl.DataFrame, tracks: pl.DataFrame) -> pl.LazyFrame:
-    """The plays to compare: those of each track, and under the same `track_key` equally many `usual` ones."""
+    """Pair the sampled plays of each track with equally many `usual` ones under the same `track_key`."""
     sizes, columns = (
         tracks.lazy().select("track_key", "plays", "compared"),
         [*MIXTURES.values(), "is_short", "is_cut_off"],
@@ -161,7 +162,7 @@ def _at_equal_numbers(suspects: pl.DataFrame, usual: pl.DataFrame, tracks: pl.Da
 
 
 def _mixtures(compared: pl.LazyFrame) -> pl.DataFrame:
-    """Effective numbers and the short share of each track, and what is usual, side by side."""
+    """Compute the effective numbers and the short share of each track beside the usual ones."""
     group = ["track_key", "is_usual"]
     shares = compared.group_by(group).agg(
         short_share=pl.col("is_short").mean().round(DIGITS), cut_off_share=pl.col("is_cut_off").mean().round(DIGITS)
@@ -176,7 +177,7 @@ def _mixtures(compared: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _effective(compared: pl.LazyFrame, group: list[str], name: str, column: str) -> pl.LazyFrame:
-    """The effective number of values of a column: e^H with H in nats, summed in integers so that no order matters.
+    """Compute the effective number of values of a column, e^H with H in nats, by integer sums that no order changes.
 
     The plug-in entropy of a small sample is too low; Miller and Madow add (values - 1) / (2 plays).
     """
@@ -212,7 +213,7 @@ def _spill_over(pairs: pl.DataFrame, others: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _cut_off(suspects: pl.DataFrame) -> pl.DataFrame:
-    """Where more than half of the plays past 30 s end in one second, that is the end of a short track, and nothing is cut off."""
+    """Compute the cut-off share; where over half of the plays past 30 s end in one second, that is the end of a short track."""
     stopped = suspects.lazy().filter("is_cut_off").group_by("track_key", "second").agg(count=pl.len().cast(pl.Int64))
     totals = suspects.lazy().group_by("track_key").agg(rows=pl.len(), paid=pl.col("is_paid").sum().cast(pl.Int64))
     count, paid = pl.col("count"), pl.col("paid").first()
@@ -227,14 +228,14 @@ def _cut_off(suspects: pl.DataFrame) -> pl.DataFrame:
 
 
 def _hour_counts(plays: pl.DataFrame) -> pl.DataFrame:
-    """`counts` of plays in each of the 24 hours, by track."""
+    """Count plays in each of the 24 hours, by track, as `counts`."""
     by_hour = [pl.col("count").filter(pl.col("hour") == hour).sum().alias(str(hour)) for hour in range(HOURS)]
     counts = _counted(plays, "track_key", "hour").group_by("track_key").agg(by_hour)
     return counts.select("track_key", counts=pl.concat_list(str(hour) for hour in range(HOURS)))
 
 
 def _usual_hour_counts(usual: pl.DataFrame, tracks: pl.DataFrame) -> pl.DataFrame:
-    """The same of the other plays, which every track is compared with."""
+    """Count the plays of other tracks by hour, the same for every track."""
     together = _hour_counts(usual.with_columns(track_key=pl.lit(0, pl.UInt64))).select(usual_hour_counts="counts")
     return tracks.select("track_key").join(together, how="cross")
 
@@ -249,7 +250,7 @@ def _top_networks(compared: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(plays: pl.DataFrame, *by: str) -> pl.DataFrame:
-    """How many plays each combination of values has, as `count`."""
+    """Count the plays of each combination of values, as `count`."""
     return plays.lazy().group_by(by).agg(count=pl.len().cast(pl.Int64)).collect(engine="streaming")
 
 

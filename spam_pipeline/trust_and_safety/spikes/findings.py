@@ -1,8 +1,8 @@
-"""Spikes: a track has far more plays than it ever had, because it was released, or because it is attacked.
+"""Findings about spikes: a track has far more plays than ever before, because it was released, or because it is attacked.
 
-What counts as a spike, how severe it is, and how a finding words it belongs here. The evidence is gathered in
-`evidence` while the day is measured, and weighed in `clues`. All of it is pure. An attack that spreads over a whole
-catalogue makes no spike of any track: the classifier and the drift of the fingerprint look out for those.
+The definition of a spike, the severity, and the wording of a finding are here. Evidence is measured in `evidence`, and weighed
+in `clues`. All of it is pure. An attack that spreads over a whole catalogue makes no spike of any track: the classifier and
+the drift of the fingerprint cover those.
 """
 
 import math
@@ -28,31 +28,31 @@ from spam_pipeline.trust_and_safety.spikes.evidence import MOST_TRACKS
 from spam_pipeline.trust_and_safety.spikes.groups import group_findings
 
 LEAST_PAST_DAYS: Final = 3
-"""With fewer days nobody knows what is usual, and nothing is said."""
+"""With fewer days in the history the usual number is unknown, and no spike is reported."""
 
 LEAST_RISE: Final = 1.25
-"""A track with less than so many times its usual plays had a good day: too little is new to tell what the new plays are like."""
+"""A smaller multiple of the usual plays is a good day: too few plays are new to tell what they are like."""
 
 DEVIATIONS: Final = 3.5
-"""How many standard deviations above its past, on a log scale, a track has a spike: about one in 4000 tracks by chance."""
+"""A spike is so many standard deviations above the track's history, on a log scale: about one in 4000 tracks by chance."""
 
 _SEVERITIES: Final = {ATTACK: Severity.REFUSE, RELEASE: Severity.NOTE, UNDECIDED: Severity.WARN}
 
 
 class _DayOfTracks(NamedTuple):
-    """What a past day tells: its plays, those of its most played tracks, and how many another track had at most."""
+    """A day of the history: its plays, those of its most played tracks, and the most that any other track can have had."""
 
     plays: int
     by_track: dict[int, int]
     unlisted: int
 
     def plays_of(self, track: int) -> int:
-        """The track's plays, or the most that it can have had; at least one, because the logarithm is taken."""
+        """Return the track's plays, or their upper bound; at least one, because the logarithm is taken."""
         return max(self.by_track.get(track, self.unlisted), 1)
 
 
 class _Usual(NamedTuple):
-    """What a track gets on a day as big as the one that is judged, and the most that chance makes of it."""
+    """The usual plays of a track on a day of the same size, and the upper bound of chance."""
 
     plays: float
     most: float
@@ -60,11 +60,11 @@ class _Usual(NamedTuple):
 
 
 def spike_findings(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> list[Finding]:
-    """A finding for each track with a spike among the most played ones, the most played first.
+    """Report each track with a spike among the most played ones, the most played first.
 
-    It refuses what looks like an attack, notes what looks like a release or is made by a handful of listeners, and warns of what
-    it cannot tell. Then one for tracks that are attacked together. Reads `suspects`, the rows of `evidence_of_tracks`, of the day
-    and of its history, and the history's `plays`.
+    A finding refuses an apparent attack, notes an apparent release or the plays of a handful of listeners, and otherwise warns.
+    A last one is for tracks that are attacked together. Reads `suspects`, the rows of `evidence_of_tracks`, of the day and of
+    its history, and the history's `plays`.
     """
     days = [day for past in history if (day := _day_of_tracks(past.fingerprint)) is not None]
     suspects = rows_of(fingerprint)
@@ -88,7 +88,7 @@ def _spikes(suspects: Sequence[Row], days: Sequence[_DayOfTracks]) -> list[tuple
 
 
 def _day_of_tracks(fingerprint: Fingerprint) -> _DayOfTracks | None:
-    """What a past day tells; None where it was measured by an earlier contract, or had no plays."""
+    """Read a day of the history; None where an earlier contract measured it, or without plays."""
     plays, suspects = fingerprint.get("plays"), fingerprint.get("suspects")
     if not (isinstance(plays, Counted) and isinstance(suspects, Recorded) and plays.count):
         return None
@@ -98,9 +98,9 @@ def _day_of_tracks(fingerprint: Fingerprint) -> _DayOfTracks | None:
 
 
 def _overdispersion(days: Sequence[_DayOfTracks]) -> float:
-    """The variance of the logarithm of a track's share from day to day, beyond that of a Poisson count (1 / count).
+    """Estimate the variance of the logarithm of a track's share from day to day, beyond that of a Poisson count (1 / count).
 
-    It is the median over the tracks that every past day lists, so that a release among them does not hide the next one.
+    It is the median over the tracks that every day of the history lists, so that one release does not hide the next.
     """
     tracks = set[int].intersection(*(set(day.by_track) for day in days))
     beyond = [
@@ -112,7 +112,7 @@ def _overdispersion(days: Sequence[_DayOfTracks]) -> float:
 
 
 def _usual(suspect: Row, days: Sequence[_DayOfTracks], overdispersion: float) -> _Usual:
-    """By the median of past shares: one past day with a spike, accepted or not, does not make spikes usual."""
+    """Estimate by the median of past shares: one day with a spike, accepted or not, does not make spikes usual."""
     share = statistics.median(day.plays_of(suspect["track_key"]) / day.plays for day in days)
     plays = share * suspect["day_plays"]
     deviation = math.sqrt((1 / plays + overdispersion) * (1 + 1 / len(days)))

@@ -1,7 +1,7 @@
-"""Tracks that are played for the money together: an attack that spreads over a few tracks, so that none needs to have a spike.
+"""Groups of tracks that are played for the money: an attack spread over a few tracks, none of which needs to have a spike.
 
-A track counts here when a decisive rule of `clues` speaks against it: its plays stop as soon as they are paid. Single tracks
-with a spike are the matter of `findings`.
+A track belongs to the group when a decisive rule of `clues` applies: its plays stop as soon as they are paid. Spikes of single
+tracks are in `findings`.
 """
 
 import statistics
@@ -21,16 +21,16 @@ from spam_pipeline.trust_and_safety.spikes.clues import (
 )
 
 LEAST_RISE: Final = 2.0
-"""So many times the usual plays of such tracks are a spike of them."""
+"""The multiple of the usual plays of such tracks that makes a spike of the group."""
 
 LEAST_TRACK_PLAYS: Final = 5
 """Of fewer plays, several can stop early by chance."""
 
 
 def group_findings(suspects: Sequence[Row], past: Sequence[Sequence[Row]]) -> list[Finding]:
-    """The finding that refuses a day on which such tracks have far more plays than usual, together.
+    """Refuse a day on which such tracks together have far more plays than usual.
 
-    `suspects` are rows of `evidence_of_tracks`, and `past` those of past days, of which the median says what is usual.
+    `suspects` are rows of `evidence_of_tracks`, and `past` those of past days, whose median is the usual number.
     """
     group = [row for row in suspects if _is_played_for_money(row)]
     if not group or not past:
@@ -66,7 +66,7 @@ def _plays(tracks: Sequence[Row]) -> int:
 
 
 def _pooled_clues(tracks: Sequence[Row], others: Sequence[Row]) -> tuple[Clue, ...]:
-    """The clues of some tracks as if they were one, each weighing as much as it has plays."""
+    """Pool the clues of some tracks as if they were one, weighted by plays."""
     by_rule = defaultdict[str, list[tuple[int, Clue]]](list)
     for track in tracks:
         for clue in weighed(Spike(track, 0.0), others).clues:
