@@ -44,7 +44,8 @@ PLANTED = {
 
 @pytest.mark.parametrize(("file", "line", "contract"), PLANTED.values(), ids=PLANTED)
 def test_what_is_planted_against_the_walls_is_found(tmp_path: Path, file: str, line: str, contract: str) -> None:
-    shutil.copytree(ROOT / "spam_pipeline", tmp_path / "spam_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("spam_pipeline", "examples"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "spam_pipeline" / file).open("a", encoding="utf-8") as planted:
         planted.write(f"\n{line}\n")
