@@ -1,6 +1,5 @@
 """Stories of what must not reach anybody: broken deliveries, wrong code, refused days, and what happens after each of them."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -16,6 +15,7 @@ from spam_pipeline.protocol import LandedFile, NotPublished
 from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Converged, StageGraph, converge
 from spam_pipeline.reporting.assets import daily_plays
 from spam_pipeline.simulation import simulate
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import START, a_play, land, open_pipeline
 
 DAYS = 8
@@ -69,7 +69,7 @@ def converged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(converged: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(converged, tmp_path / "home"))
+    return copied(converged, tmp_path / "home")
 
 
 def test_a_unit_error_is_refused_where_it_shows_and_everything_after_it_keeps_its_data(home: Path) -> None:
