@@ -1,7 +1,6 @@
-"""One small home, simulated and converged once per session, and the command line in this process."""
+"""One small home, simulated and converged once in a run, and the command line in this process."""
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import PREFIX, Settings
 from spam_pipeline.simulation import simulate
+from spam_pipeline_tests.shared_homes import copied, filled_once
 
 START = date(2026, 1, 1)
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 7))
@@ -40,20 +40,22 @@ def open_home(home: Path, **settings: Any) -> Pipeline:
 @pytest.fixture(scope="session")
 def converged_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with six days, all of it published, and no Dagster instance. To be read only."""
-    home = tmp_path_factory.mktemp("converged") / "home"
+    return filled_once(tmp_path_factory, "six_days", _converge_six_days)
+
+
+def _converge_six_days(home: Path) -> None:
     simulate(home, days=len(DAYS), plays_per_day=500, seed=5, start=START)
     pipeline = open_home(home)
     pipeline.engine.observe()
     done = converge(pipeline.engine)
     assert (done.failed, done.held) == ((), ())
     pipeline.engine.ledger.close()
-    return home
 
 
 @pytest.fixture
 def own_home(converged_home: Path, tmp_path: Path) -> Path:
     """A copy of the converged home, to be changed."""
-    return Path(shutil.copytree(converged_home, tmp_path / "home"))
+    return copied(converged_home, tmp_path / "home")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from spam_pipeline.protocol.operating import StageGraph, converge
 from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
+from spam_pipeline_tests.shared_homes import copied
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -291,7 +292,7 @@ class Edited:
 @pytest.fixture
 def edited(learned_home: Path, tmp_path: Path) -> Callable[[int], Edited]:
     """The package after one of the edits of the page for data scientists, by its place on the page, and a home of one's own."""
-    home = Path(shutil.copytree(learned_home, tmp_path / "home"))
+    home = copied(learned_home, tmp_path / "home")
 
     def edit(place: int) -> Edited:
         project = tmp_path / f"edit {place}"

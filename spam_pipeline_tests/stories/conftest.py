@@ -18,6 +18,7 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol.operating import PRODUCTION, Converged, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
+from spam_pipeline_tests.shared_homes import copied, filled_once
 
 START = date(2026, 1, 1)
 KEY = "the key of the stories, long enough"
@@ -121,25 +122,27 @@ def land_play(home: Path, arrival: str, name: str, day: str, **said: object) -> 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with eight simulated days and nothing else. Copy it before changing it."""
-    home = tmp_path_factory.mktemp("simulated")
-    simulate(home, days=8, plays_per_day=600, seed=11, start=START)
-    return home
+    return filled_once(
+        tmp_path_factory, "eight_days", lambda home: simulate(home, days=8, plays_per_day=600, seed=11, start=START)
+    )
 
 
 @pytest.fixture(scope="session")
 def converged(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with everything published. Copy it before changing it."""
-    home = tmp_path_factory.mktemp("converged") / "home"
-    shutil.copytree(simulated, home)
-    done, _ = run(open_pipeline(home))
-    assert done.held == ()
-    return home
+
+    def fill(home: Path) -> None:
+        pipeline = open_pipeline(copied(simulated, home))
+        done, _ = run(pipeline)
+        assert done.held == ()
+        pipeline.engine.ledger.close()
+
+    return filled_once(tmp_path_factory, "eight_days_converged", fill)
 
 
 @pytest.fixture
 def home(converged: Path, tmp_path: Path) -> Iterator[Path]:
     """A converged home to play with."""
-    copy = tmp_path / "home"
-    shutil.copytree(converged, copy)
+    copy = copied(converged, tmp_path / "home")
     yield copy
     shutil.rmtree(copy)

@@ -1,6 +1,5 @@
 """Stories of what must not reach anybody: broken deliveries, wrong code, refused days, and what happens after each of them."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -16,6 +15,7 @@ from spam_pipeline.protocol import LandedFile, NotPublished
 from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Converged, StageGraph, converge
 from spam_pipeline.reporting.assets import daily_plays
 from spam_pipeline.simulation import simulate
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import START, a_play, land, open_pipeline
 
 DAYS = 8
@@ -30,6 +30,9 @@ def received_in_seconds(
     for part, frame in received_batches(landed_plays, identifier_key, start_date):
         is_data = part not in {REJECTED, REJECTED_BYTES}
         yield part, frame.with_columns(pl.col("ms_played") // 1000) if is_data else frame
+
+
+IN_SECONDS: AnyStage = replace(received_plays, function=received_in_seconds)
 
 
 def with_code(home: Path, *changed: AnyStage) -> Pipeline:
@@ -69,32 +72,47 @@ def converged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(converged: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(converged, tmp_path / "home"))
+    return copied(converged, tmp_path / "home")
 
 
-def test_a_unit_error_is_refused_where_it_shows_and_everything_after_it_keeps_its_data(home: Path) -> None:
-    before = digests(open_pipeline(home))
-    wrong = with_code(home, replace(received_plays, function=received_in_seconds))
+@pytest.fixture(scope="module")
+def refused(converged: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Converged]:
+    """The same after a convergence with the mistake, and what came of that."""
+    home = copied(converged, tmp_path_factory.mktemp("refused") / "home")
+    wrong = with_code(home, IN_SECONDS)
     done = run(wrong)
+    wrong.engine.ledger.close()
+    return home, done
+
+
+@pytest.fixture
+def home_with_refusals(refused: tuple[Path, Converged], tmp_path: Path) -> Path:
+    return copied(refused[0], tmp_path / "home")
+
+
+def test_a_unit_error_is_refused_where_it_shows_and_everything_after_it_keeps_its_data(
+    converged: Path, refused: tuple[Path, Converged]
+) -> None:
+    home, done = refused
+    wrong = with_code(home, IN_SECONDS)
     assert held(done) == {"received_plays"}
-    assert digests(wrong) == before
-    refused = wrong.versions("received_plays", "2026-01-05")[-1][1]
-    assert {finding.rule for finding in refused.refusing} == {"drift"}
-    assert any(finding.about.startswith("ms_played") for finding in refused.refusing)
+    assert digests(wrong) == digests(open_pipeline(converged))
+    refused_version = wrong.versions("received_plays", "2026-01-05")[-1][1]
+    assert {finding.rule for finding in refused_version.refusing} == {"drift"}
+    assert any(finding.about.startswith("ms_played") for finding in refused_version.refusing)
 
 
-def test_reverting_wrong_code_converges_without_a_hand_and_without_computing(home: Path) -> None:
-    before = digests(open_pipeline(home))
-    run(with_code(home, replace(received_plays, function=received_in_seconds)))
-    reverted = open_pipeline(home)
+def test_reverting_wrong_code_converges_without_a_hand_and_without_computing(
+    converged: Path, home_with_refusals: Path
+) -> None:
+    reverted = open_pipeline(home_with_refusals)
     done = run(reverted)
     assert (done.computed, done.held) == (0, ())
-    assert digests(reverted) == before
+    assert digests(reverted) == digests(open_pipeline(converged))
 
 
-def test_a_change_of_definition_is_accepted_once_for_all_days_that_it_touches(home: Path) -> None:
-    changed = with_code(home, replace(received_plays, function=received_in_seconds))
-    run(changed)
+def test_a_change_of_definition_is_accepted_once_for_all_days_that_it_touches(home_with_refusals: Path) -> None:
+    changed = with_code(home_with_refusals, IN_SECONDS)
     version = changed.versions("received_plays", "2026-01-05")[-1][0].recipe
     decided = changed.decide("accept", version, by="Ada", reason="we count seconds now", alike=True)
     assert len(decided) >= DAYS - 1

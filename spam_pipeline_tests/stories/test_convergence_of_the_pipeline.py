@@ -1,10 +1,11 @@
 """Stories of the whole pipeline: what lands, what changes, what is recomputed, and that it ends where a rebuild ends."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
@@ -12,6 +13,9 @@ from spam_pipeline_tests.stories.conftest import Digests, digests, land_play, op
 
 LATE = "2026-01-02"
 """A day long past for the landing zone, which ends on the eighth."""
+
+SECONDS_BETWEEN_LOOKS = 0.2
+"""A reader who never pauses takes half of the machine from what it looks at."""
 
 
 def rebuilt(home: Path, elsewhere: Path) -> Digests:
@@ -106,24 +110,35 @@ def test_what_lives_outside_the_store_is_derived_again_without_computing(home: P
     assert (home / "widgets.db").exists()
 
 
-def test_the_same_landing_zone_gives_the_same_digests_elsewhere(home: Path, tmp_path: Path) -> None:
-    assert digests(open_pipeline(home)) == rebuilt(home, tmp_path / "rebuilt")
-
-
-def test_readers_see_published_versions_while_a_convergence_runs(simulated: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(simulated, home)
+@pytest.fixture(scope="module")
+def watched(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """The same landing zone converged elsewhere, and how many verdicts a reader saw meanwhile, look by look."""
+    home = tmp_path_factory.mktemp("elsewhere") / "home"
+    shutil.copytree(simulated / "landing", home / "landing")
     seen: list[int] = []
     with ThreadPoolExecutor(max_workers=1) as other:
         running = other.submit(run, open_pipeline(home))
         while not running.done():
-            with open_pipeline(home).query() as connection:
-                counted = connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()
-            seen.append(counted[0][0])
-        running.result()
+            seen.append(verdicts_seen(home))
+            wait([running], timeout=SECONDS_BETWEEN_LOOKS)
+        done, _ = running.result()
+    assert done.held == ()
+    return home, seen
+
+
+def verdicts_seen(home: Path) -> int:
     with open_pipeline(home).query() as connection:
-        counted = connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()
-    assert seen[0] < counted[0][0]
+        return int(connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()[0][0])
+
+
+def test_the_same_landing_zone_gives_the_same_digests_elsewhere(home: Path, watched: tuple[Path, list[int]]) -> None:
+    elsewhere, _ = watched
+    assert digests(open_pipeline(home)) == digests(open_pipeline(elsewhere))
+
+
+def test_readers_see_published_versions_while_a_convergence_runs(watched: tuple[Path, list[int]]) -> None:
+    home, seen = watched
+    assert seen[0] < verdicts_seen(home)
     assert seen == sorted(seen)
 
 

@@ -24,6 +24,7 @@ from spam_pipeline.protocol.operating import WrongDecision, converge
 from spam_pipeline.royalties.contracts import LINE
 from spam_pipeline.royalties.issuing import NotIssued
 from spam_pipeline_tests.conftest import CommandLine
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import KEY, a_play, land, open_pipeline
 
 JANUARY, FEBRUARY, MARCH = "2026-01", "2026-02", "2026-03"
@@ -93,7 +94,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(over: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(over, tmp_path / "home"))
+    return copied(over, tmp_path / "home")
 
 
 def converged(pipeline: Pipeline) -> Pipeline:

@@ -1,15 +1,19 @@
 """Stories of what experts say days later: it reaches every consumer without a hand, and taking it back costs nothing."""
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import Converged
 from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.royalties.contracts import EARNING, LINE, SPAM, WITHHELD
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import declare, digests, open_pipeline, run
 
 DAY = "2026-01-03"
@@ -21,12 +25,6 @@ def about(users: list[str], status: str) -> list[str]:
     """The lines of an incident about these accounts on the day."""
     window = f"{DAY}T00:00:00Z,2026-01-04T00:00:00Z,ann@example.org,2026-01-08T00:00:00Z,found late"
     return [f"story,{status},low_and_slow,user,{user},{window}" for user in users]
-
-
-@pytest.fixture
-def attackers(home: Path) -> list[str]:
-    """The accounts of an attack that nobody has declared."""
-    return users_of(home, "low_and_slow")
 
 
 @pytest.fixture
@@ -79,32 +77,49 @@ def paid(pipeline: Pipeline) -> pl.DataFrame:
     return pipeline.read("royalty_statements", "2026-01").select(*LINE, "amount_minor").sort(LINE).collect()
 
 
-def test_an_incident_confirmed_days_later_reaches_verdicts_reports_usage_and_statements(
-    home: Path, attackers: list[str]
-) -> None:
+@dataclass(frozen=True)
+class Told:
+    """A home in which an attack that nobody had declared was confirmed, and what that led to."""
+
+    home: Path
+    done: Converged
+    did: set[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def confirmed(converged: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    home = copied(converged, tmp_path_factory.mktemp("confirmed") / "home")
     pipeline = open_pipeline(home)
-    money = paid(pipeline)
-    declare(home, *about(attackers, "confirmed"))
+    declare(home, *about(users_of(home, "low_and_slow"), "confirmed"))
     done, did = run(pipeline)
+    pipeline.engine.ledger.close()
+    return Told(home, done, did)
+
+
+def test_an_incident_confirmed_days_later_reaches_verdicts_reports_usage_and_statements(
+    converged: Path, confirmed: Told
+) -> None:
+    pipeline = open_pipeline(confirmed.home)
     found = verdicts(pipeline)
-    assert done.held == ()
+    assert confirmed.done.held == ()
     assert found.height >= 5
     assert found.select("class", "spam_probability", "attack_type").unique().rows() == [("spam", 1.0, "low_and_slow")]
     reported, without_spam = plays_reported(pipeline)
     assert reported - without_spam == spam_of_day(pipeline) >= found.height
     assert usage(pipeline) == {SPAM: found.height}
-    assert not paid(pipeline).equals(money)
-    assert {(stage, DAY) for stage in CONSUMERS} | {("royalty_statements", "2026-01"), ("warehouse", "all")} <= did
+    assert not paid(pipeline).equals(paid(open_pipeline(converged)))
+    touched = {(stage, DAY) for stage in CONSUMERS} | {("royalty_statements", "2026-01"), ("warehouse", "all")}
+    assert touched <= confirmed.did
 
 
-def test_withdrawing_it_brings_the_very_same_versions_back_without_computing(home: Path, attackers: list[str]) -> None:
+def test_withdrawing_it_brings_the_very_same_versions_back_without_computing(
+    converged: Path, confirmed: Told, tmp_path: Path
+) -> None:
+    home, before = copied(confirmed.home, tmp_path / "home"), digests(open_pipeline(converged))
     pipeline = open_pipeline(home)
-    before = digests(pipeline)
-    original = declare(home, *about(attackers, "confirmed"))
-    run(pipeline)
     assert digests(pipeline) != before
     assert page_of_story(home).exists()
-    (home / "landing" / "incidents.csv").write_text(original, encoding="utf-8")
+    shutil.copy(converged / "landing" / "incidents.csv", home / "landing")
     done, _ = run(pipeline)
     assert (done.computed, done.held) == (0, ())
     assert digests(pipeline) == before

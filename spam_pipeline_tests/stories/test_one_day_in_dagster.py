@@ -1,6 +1,5 @@
 """A person at the Dagster UI runs one day of a home on which nothing was ever converged."""
 
-import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -8,14 +7,13 @@ import pytest
 
 from spam_pipeline.definitions import build_definitions
 from spam_pipeline.settings import Settings
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import KEY, START, open_pipeline
 
 
 @pytest.fixture
 def home(simulated: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "home"
-    shutil.copytree(simulated, copy)
-    return copy
+    return copied(simulated, tmp_path / "home")
 
 
 def test_the_job_takes_one_day_from_the_landed_files_to_the_reports(home: Path) -> None:

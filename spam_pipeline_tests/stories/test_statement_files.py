@@ -18,6 +18,7 @@ from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 from spam_pipeline_tests.royalties.test_payee_files import Row, read
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import a_play, land, open_pipeline
 from spam_pipeline_tests.stories.test_issued_statements import (
     change_everything,
@@ -60,7 +61,7 @@ def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(january: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(january, tmp_path / "home"))
+    return copied(january, tmp_path / "home")
 
 
 def write_into(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import a_play, converge_with, edit, edited, land, open_pipeline, run
 
 FAR_DAY, NEAR_DAY, ATTACKED = "2026-01-05", "2026-01-20", "2026-11-18"
@@ -46,10 +47,10 @@ def land_plays(home: Path, arrival: str, name: str, day: str, count: int, **said
     )
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def converged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of a year with plays; on one of them, a fifth of the plays are barely long enough to earn, in widgets."""
-    home = tmp_path / "home"
+    home = tmp_path_factory.mktemp("four_days") / "home"
     for day in DAYS:
         land_plays(home, day, "usual", day, 160 if day == ATTACKED else 40)
     hidden = {"user_id": None, "client": "embed", "source": "embed", "ms_played": 31_000}
@@ -62,6 +63,11 @@ def home(tmp_path: Path) -> Path:
     )
     run(open_pipeline(home))
     return home
+
+
+@pytest.fixture
+def home(converged: Path, tmp_path: Path) -> Path:
+    return copied(converged, tmp_path / "home")
 
 
 def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> None:

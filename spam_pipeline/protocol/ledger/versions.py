@@ -13,6 +13,33 @@ from spam_pipeline.protocol.ledger.records import Part, Version
 from spam_pipeline.protocol.ledger.rows import files_of, listed, moment, ticks
 from spam_pipeline.protocol.ledger.tables import inputs, observations, parts, versions
 
+_IDS = sa.bindparam("ids", expanding=True)
+_UPSTREAM, _UPSTREAM_PART = versions.alias(), parts.alias()
+
+# Putting these statements together anew for each version took a fifth of the CPU time of a small convergence.
+_PARTS_OF = sa.select(parts).where(parts.c.version_id.in_(_IDS)).order_by(parts.c.version_id, parts.c.name)
+_INPUTS_OF = (
+    sa.select(
+        inputs.c.version_id,
+        inputs.c.parameter,
+        inputs.c.part,
+        sa.func.coalesce(_UPSTREAM.c.stage, observations.c.source),
+        sa.func.coalesce(_UPSTREAM.c.partition, observations.c.partition),
+        sa.func.coalesce(_UPSTREAM_PART.c.content, observations.c.digest),
+        sa.func.coalesce(inputs.c.upstream_version_id, inputs.c.observation_id),
+        inputs.c.observation_id.is_not(None),
+    )
+    .join(_UPSTREAM, _UPSTREAM.c.id == inputs.c.upstream_version_id, isouter=True)
+    .join(
+        _UPSTREAM_PART,
+        (_UPSTREAM_PART.c.version_id == inputs.c.upstream_version_id) & (_UPSTREAM_PART.c.name == inputs.c.part),
+        isouter=True,
+    )
+    .join(observations, observations.c.id == inputs.c.observation_id, isouter=True)
+    .where(inputs.c.version_id.in_(_IDS))
+    .order_by(inputs.c.version_id, inputs.c.position)
+)
+
 
 def id_of(connection: Connection, recipe: str) -> int | None:
     """The id of a recipe's version."""
@@ -68,6 +95,8 @@ def add_version(connection: Connection, version: Version) -> int:
 def versions_where(connection: Connection, condition: Any, contracts: Collection[str] = ()) -> list[Version]:
     """The versions that meet a condition, oldest first, whole; their fingerprints as `fingerprints_of` says."""
     rows = connection.execute(sa.select(versions).where(condition).order_by(versions.c.id)).all()
+    if not rows:
+        return []
     ids = [row.id for row in rows]
     own, side = _parts_of(connection, ids)
     read = inputs_of(connection, ids)
@@ -99,8 +128,7 @@ def versions_where(connection: Connection, condition: Any, contracts: Collection
 def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, list[Part]], dict[int, list[Part]]]:
     own: dict[int, list[Part]] = defaultdict(list)
     side: dict[int, list[Part]] = defaultdict(list)
-    query = sa.select(parts).where(parts.c.version_id.in_(ids)).order_by(parts.c.version_id, parts.c.name)
-    for row in connection.execute(query):
+    for row in connection.execute(_PARTS_OF, {"ids": list(ids)}):
         group = side if row.is_side_part else own
         group[row.version_id].append(Part(row.name, row.content, files_of(row.files)))
     return own, side
@@ -108,29 +136,9 @@ def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, l
 
 def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRef]]:
     """What versions were computed from, by version."""
-    upstream, upstream_part = versions.alias(), parts.alias()
-    query = (
-        sa.select(
-            inputs.c.version_id,
-            inputs.c.parameter,
-            inputs.c.part,
-            sa.func.coalesce(upstream.c.stage, observations.c.source),
-            sa.func.coalesce(upstream.c.partition, observations.c.partition),
-            sa.func.coalesce(upstream_part.c.content, observations.c.digest),
-            sa.func.coalesce(inputs.c.upstream_version_id, inputs.c.observation_id),
-            inputs.c.observation_id.is_not(None),
-        )
-        .join(upstream, upstream.c.id == inputs.c.upstream_version_id, isouter=True)
-        .join(
-            upstream_part,
-            (upstream_part.c.version_id == inputs.c.upstream_version_id) & (upstream_part.c.name == inputs.c.part),
-            isouter=True,
-        )
-        .join(observations, observations.c.id == inputs.c.observation_id, isouter=True)
-        .where(inputs.c.version_id.in_(ids))
-        .order_by(inputs.c.version_id, inputs.c.position)
-    )
     found: dict[int, list[InputRef]] = defaultdict(list)
-    for version_id, parameter, part, name, partition, content, record, is_file in connection.execute(query):
+    for version_id, parameter, part, name, partition, content, record, is_file in connection.execute(
+        _INPUTS_OF, {"ids": list(ids)}
+    ):
         found[version_id].append(InputRef(parameter, name, partition, part, content, record, bool(is_file)))
     return found
