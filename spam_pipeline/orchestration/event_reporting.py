@@ -1,9 +1,9 @@
-"""A process that tells a Dagster instance about publications while another one publishes them.
+"""A process that reports publications to a Dagster instance while another process makes them.
 
-It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home, and what consumers
-expect) and goes on until that input ends: when its starter has finished, or has died. A line before that end says what is
-quarantined. Telling takes Dagster longer per version than publishing takes the ledger, which is why it is done beside the
-stages and not between them.
+It reads one line of JSON from standard input (the ledger's URL, the environment, the instance's home, and consumers'
+expectations) and goes on until that input ends: when its starter has finished, or has died. A line before that end lists the
+quarantine. Dagster takes about 30 ms to store a version in SQLite, twice what the engine needs around a partition, so
+reporting is done beside the stages and not between them.
 """
 
 import json
@@ -24,11 +24,11 @@ from spam_pipeline.protocol.operating import Ledger, Quarantine, Quarantined
 _LOOK_SECONDS = 0.5
 
 _MOST_REFUSALS = 100
-"""More than anybody looks at; the daemon's sensor tells of the others."""
+"""More than anybody reads; the daemon's sensor reports the others."""
 
 
 def main() -> None:
-    """Tell until standard input ends, then once more about what was published last, and about what is quarantined."""
+    """Report until standard input ends, then the last publications and the quarantine."""
     what = json.loads(sys.stdin.readline())
     ending: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -> str:
-    """Tell what is published until `ending` has something, and once more then; return that."""
+    """Report publications until `ending` has something, and once more then; return that."""
     while True:
         try:
             last = ending.get(timeout=_LOOK_SECONDS)
@@ -56,12 +56,12 @@ def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -
 
 
 def _quarantine(listed: Iterable[tuple[str, str, str, str]]) -> Quarantine:
-    """What is quarantined, from a listing by stage and partition."""
+    """The quarantine, from a listing by stage and partition."""
     return {(stage, partition): Quarantined(*what) for stage, partition, *what in listed}
 
 
 def _expected(listed: Iterable[tuple[str, str, list[tuple[str, float | None, float | None]]]]) -> Expected:
-    """What consumers expect, from a listing by upstream stage and consumer."""
+    """Expectations, from a listing by upstream stage and consumer."""
     found: dict[str, dict[str, tuple[Limit, ...]]] = defaultdict(dict)
     for upstream, consumer, limits in listed:
         found[upstream][consumer] = tuple(Limit(*limit) for limit in limits)
