@@ -12,7 +12,7 @@ event_days = Partitions("event day", Grain.DAY)
 """The day on which a play happened, however late it arrived."""
 
 statement_months = Partitions("statement month", Grain.MONTH)
-"""The month whose money is shared out."""
+"""The month whose money is divided."""
 
 unpartitioned = Partitions("unpartitioned stage", Grain.NONE)
 """One result over everything."""

@@ -1,4 +1,4 @@
-"""Settings: where things live, in which environment one works, where the grids begin. Every one is an environment variable.
+"""Settings: places, the environment, and the start of the grids. Every one is an environment variable.
 
 The defaults run embedded, on one machine, with nothing else installed. What a stage computes is not set here but written in
 its code, so that a change of definition is a change of code.
@@ -94,7 +94,7 @@ def _widget_url(url: str) -> str:
 
 
 class LandingElsewhere(PipelineError):
-    """What is simulated is written below home, but the landing zone is not there."""
+    """A simulation is written below home, but the landing zone lies elsewhere."""
 
 
 class Settings(BaseSettings):
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
     @property
     def landing_zone(self) -> str:
-        """Where files land."""
+        """The path or URL of the landing zone."""
         return self.landing_url or str(self.landing)
 
     def require_landing_below_home(self) -> None:
@@ -132,12 +132,12 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> str:
-        """Where published data lies."""
+        """The path or URL of published data."""
         return self.store_url or str(self.home.absolute() / "store")
 
     @property
     def rejected(self) -> str:
-        """Where the bytes of rejected records lie: apart from published data, because they can name people."""
+        """The path or URL of the bytes of rejected records: apart from published data, because they can name people."""
         return self.rejected_url or str(self.home.absolute() / "rejected")
 
     @property
@@ -168,18 +168,18 @@ class Settings(BaseSettings):
 
     @property
     def environment_dir(self) -> Path:
-        """Where an environment's deliveries lie, so that no other one replaces those of production; a widget server is shared."""
+        """The folder of an environment's deliveries, so that no other one replaces those of production; a widget server is shared."""
         home = self.home.absolute()
         return home if self.environment == PRODUCTION else home / "environments" / self.environment
 
     @property
     def dagster_home(self) -> Path:
-        """Where the Dagster instance lies when `DAGSTER_HOME` names none."""
+        """The folder of the Dagster instance when `DAGSTER_HOME` names none."""
         return self.home.absolute() / "dagster"
 
     @property
     def has_development_key(self) -> bool:
-        """Whether keyed hashes are made with the public default."""
+        """Return True if keyed hashes are made with the public default."""
         return self.identifier_key.get_secret_value() == DEVELOPMENT_KEY
 
     def configuration(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
 
 
 def settings_from_environment() -> Settings:
-    """The settings that the environment variables give. Raises `WrongSetting`, naming the variable and what it accepts."""
+    """Read the settings from environment variables. Raises `WrongSetting`, naming the variable and what it accepts."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """Stages and sources as Dagster assets: names, groups, owners, dependencies, and a body that runs the stage.
 
-Everything an asset shows is taken from its stage; what to do in a run is decided by the protocol. A version that is published
-is materialized, and its checks follow; what is refused, or cannot be made, is shown by its checks alone.
+Everything an asset shows is taken from its stage; the protocol decides what a run does. A published version is materialized,
+and its checks follow; a refused one, or one that cannot be made, is shown by its checks alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from spam_pipeline.protocol.operating import (
 )
 
 ENGINE, READER = "engine", "published"
-"""Resource keys: what runs stages, and the I/O manager that loads what is published."""
+"""Resource keys: the engine, and the I/O manager that loads published versions."""
 
 _KINDS = {"duckdb": "duckdb", "polars": "polars", "redis": "redis", "scikit-learn": "scikitlearn"}
 
@@ -90,7 +90,7 @@ def _results(
     context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome
 ) -> Iterator[dg.MaterializeResult[Any]]:
     version = outcome.version
-    if outcome.refused:
+    if outcome.refused:  # evaluations that are logged before a step fails are kept, and nothing is materialized
         _show(context, evaluations(expected, version, outcome.audit))
         raise dg.Failure(
             f"{version.stage} {version.partition} was refused and is quarantined: "
@@ -103,6 +103,7 @@ def _results(
         _show(context, [nothing_to_audit(version.stage, version.partition, why, dg.AssetCheckSeverity.WARN)])
         return
     shown = trigger_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
+    # Without a value: Dagster then takes the data version as given, and leaves the I/O manager alone.
     yield dg.MaterializeResult(
         metadata={**shown, **version_metadata(version)}, data_version=dg.DataVersion(version.content)
     )

@@ -1,7 +1,8 @@
-"""Automation: what Dagster starts by itself, and when. The answers come from the ledger; nothing here remembers a tick.
+"""Automation: the conditions under which Dagster starts runs. They ask the ledger; nothing here remembers a tick.
 
-`stale` is an automation condition like Dagster's own and composes with them. It is evaluated in the code location, because
-it asks this pipeline's ledger; a sensor that evaluates it needs `use_user_code_server=True`.
+`stale` composes with Dagster's own conditions, which do not suffice: `code_version_changed()` compares with the last tick, so
+that a fresh cursor misses changes and a revert requests everything; `eager()` ignores late data in an old partition. It is
+evaluated in the code location, where the ledger is; a sensor that evaluates it needs `use_user_code_server=True`.
 """
 
 from collections.abc import Callable
@@ -21,13 +22,14 @@ OpenEngine = Callable[[], Engine]
 """Opens the engine when it is first needed, so that definitions can be loaded without a ledger."""
 
 _CONVERGENCE_RETRY = Retry(tries=1_000_000)
-"""What keeps a convergence from getting anywhere, such as a disk that is away, ends some day: in the end once an hour."""
+"""For ever, in the end once an hour: what stops a whole convergence, such as a disk that is away, ends some day."""
 
 
 class Stale(dg.AutomationCondition[dg.AssetKey]):
     """True for the partitions that are due: stale or missing, able to run, and not waiting for another try.
 
-    Level-triggered: it says so at every evaluation until they are no longer.
+    Level-triggered: true at every evaluation until they are no longer due. Partitions that need not run are not requested,
+    because Dagster's backfills report those that a run skips as failed (since 1.13.22).
     """
 
     def __init__(self, due: Callable[[str], AbstractSet[str]]) -> None:
@@ -79,7 +81,7 @@ def stale(open_engine: OpenEngine) -> Stale:
 
 
 def anything_stale(open_engine: OpenEngine) -> Stale:
-    """The condition for a convergence: whether any stage has a partition that is due.
+    """The condition for a convergence: any stage has a partition that is due.
 
     A convergence that ended without having got anywhere, because it crashed or somebody stopped it, is tried again as a recipe
     that failed is.
@@ -101,14 +103,14 @@ def anything_stale(open_engine: OpenEngine) -> Stale:
 
 
 def convergence_tags(engine: Engine) -> dict[str, str]:
-    """What tells the runs of one convergence from those of another ledger or environment in the same instance."""
+    """Tags that tell convergences of this ledger and environment from others in the same instance."""
     return {"spam_pipeline/environment": engine.environment, "spam_pipeline/ledger": engine.ledger.identity}
 
 
 def convergence_key(engine: Engine, statuses: PartitionStatuses) -> str:
-    """Under which name the ledger counts convergences that came to nothing: what there is to do, and how often it was tried.
+    """The key by which the ledger counts convergences that came to nothing: what there is to do, and how often it was tried.
 
-    So one that came as far as trying anything, or that other code would do now, is left to the retry policies of the stages.
+    So once one has tried anything, or the code is another, the retry policies of the stages decide.
     """
     runnable = [status for by_partition in statuses.values() for status in by_partition.values() if status.can_run]
     tried = engine.planner.attempts(runnable)

@@ -1,6 +1,6 @@
-"""The checks of a stage: what audits say of its versions, partition by partition, and whether they are what consumers need.
+"""The checks of a stage: audits of its versions, partition by partition, and consumers' expectations of them.
 
-In a run that publishes a version they show its audit. Executed by themselves they audit what is there once more: nothing is
+In a run that publishes a version they show its audit. Executed by themselves they audit the version again: nothing is
 computed and nothing is recorded.
 """
 
@@ -33,7 +33,7 @@ from spam_pipeline.protocol.operating import (
 )
 
 _NEWEST = 7
-"""How many of the newest partitions are audited when nobody says which, besides all that are quarantined."""
+"""The number of newest partitions that are audited when none is chosen, besides all quarantined ones."""
 
 
 def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChecksDefinition:
@@ -89,14 +89,14 @@ def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[st
 
 
 def _is_made_in(context: dg.AssetCheckExecutionContext, stage: str) -> bool:
-    """Whether the run has published what it checks, so that the ledger has an audit that was just made."""
+    """Return True if the run has published what it checks, so that the ledger has an audit that was just made."""
     made = context.instance.get_records_for_run(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     events = [record.event_log_entry.dagster_event for record in made.records]
     return any(event is not None and event.asset_key == dg.AssetKey(stage) for event in events)
 
 
 def _result(found_now: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
-    """An evaluation of the run's own partition, to which Dagster adds what it was of."""
+    """Convert an evaluation of the run's own partition; Dagster adds asset and partition."""
     return dg.AssetCheckResult(
         check_name=found_now.check_name,
         passed=found_now.passed,
@@ -115,13 +115,13 @@ def _worth_inspecting(engine: Engine, stage: str) -> list[str]:
 
 
 def _published(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
-    """What the last audit of the published version says; nothing where none is published."""
+    """The evaluations by the last audit of the published version; none where nothing is published."""
     found = engine.ledger.publication(engine.environment, stage, partition)
     return evaluations(expected, *found[1]) if found and found[1] else []
 
 
 def _audited_now(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
-    """What another audit says of what is there."""
+    """The evaluations by another audit of the version that is there."""
     found = audit_now(engine, stage, partition)
     if found is None:
         why = "there is no version of it yet"

@@ -1,7 +1,7 @@
 """The asset `convergence`: one materialization brings every stage up to date and says what that took.
 
-One run for a whole wave of changes, because starting a run costs seconds and a partition costs milliseconds. What the wave
-publishes are materializations of the stages, told in this run.
+One run for a whole wave of changes, because starting a run costs seconds and a partition costs milliseconds, and a backfill of
+dependent partitions takes a tick of the daemon per step. Publications are reported as materializations in this run.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ _SHOWN = 100
 
 
 def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
-    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is asked without a run."""
+    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
 
     @dg.asset(
         name=CONVERGENCE,
@@ -75,7 +75,7 @@ def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
 
 
 class _Wave:
-    """One convergence in one run, and what is to be said of it."""
+    """One convergence in one run, and its report."""
 
     def __init__(self, context: dg.AssetExecutionContext, engine: Engine) -> None:
         self._context = context
@@ -86,7 +86,7 @@ class _Wave:
         self._touched: Counter[tuple[str, str, str]] = Counter()
 
     def converge(self) -> dg.MaterializeResult[Any]:
-        """Observe, converge, tell. Raises `dagster.Failure` when stages failed; all the others are done then."""
+        """Observe, converge, report. Raises `dagster.Failure` when stages failed; all the others are done then."""
         ledger = self._engine.ledger
         self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._engine))
         attempt = ledger.attempts.begin(
@@ -159,7 +159,7 @@ class _Wave:
 
 
 def _what_was_done(status: PartitionStatus, outcome: Outcome | Failure) -> str:
-    """What was done, in the words of somebody who wonders what changed."""
+    """The action, in the words of somebody who wonders what changed."""
     if isinstance(outcome, Failure):
         return "failed"
     if outcome.refused:

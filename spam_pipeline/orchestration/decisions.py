@@ -1,6 +1,6 @@
 """The job `decide`: a person accepts a quarantined version or rejects a published one from the launchpad of the UI.
 
-What a decision is and what follows from it is decided by the protocol; the command `spam-pipeline decide` does the same.
+The protocol knows what a decision is and what follows from it; the command `spam-pipeline decide` does the same.
 """
 
 from typing import Any
@@ -28,10 +28,10 @@ _ASKED = {
         bool, default_value=False, description="accept as well what the same code made and is quarantined for the same"
     ),
 }
-"""What the launchpad asks for. Not as a class of Dagster's, whose texts may name variables of the server's environment."""
+"""Fields of the launchpad. Not a config class of Dagster's, whose texts may name variables of the server's environment."""
 
 _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"decide_about_version": {"config": asked}}}, config_schema=_ASKED)
-"""The launchpad asks for these words alone, without the layers that Dagster puts around them."""
+"""The launchpad asks for these fields alone, without the layers that Dagster puts around them."""
 
 
 @dg.op(
@@ -56,7 +56,7 @@ def decide_about_version(context: dg.OpExecutionContext) -> None:
 
 
 def decision_job() -> dg.JobDefinition:
-    """The job, to be launched with the words that it asks for."""
+    """The job, launched with the fields that it asks for."""
 
     @dg.job(
         name="decide",
@@ -80,7 +80,7 @@ def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided) -> N
 
 
 def _what_followed(decided: Decided) -> str:
-    """What a decision led to at once, in words."""
+    """The immediate effect of a decision, in words."""
     version, outcome = decided.version, decided.outcome
     what = f"{version.stage} {version.partition} {version.recipe[:16]}"
     if outcome is None:

@@ -1,8 +1,8 @@
-"""What an audit found as evaluations of asset checks: which check says what, how severe it is, and the evidence beside it.
+"""Evaluations of asset checks: findings of an audit by check, with severity and evidence.
 
-A pure function of a version and its audit, whoever made it and wherever it is shown, which the instance is asked about last.
-The checks themselves are in `checks`. What people wrote or landed is shown as text: tables and texts are that in the UI, while
-descriptions are Markdown.
+Pure functions of a version and its audit, except `beside_latest`, which asks the instance. The checks themselves are in `checks`.
+What people wrote or landed is shown as text: tables and texts are that in the UI, while descriptions are Markdown, which loads
+remote images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,13 +28,13 @@ from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import Audit, Expected, Verdict, breaches
 
 HISTORY_CHECK = "history"
-"""Name of the check that shows what the stage's own history, and what the domain knows of it, say of a version."""
+"""Name of the check of a version against the stage's own history and the domain's rules."""
 
 EXPECTED_BY = "expected_by_"
-"""What the name of a check begins with that shows whether a version is what a consumer needs; the consumer's name follows."""
+"""Prefix of the names of checks of a consumer's expectations; the consumer's name follows."""
 
 _CONTRACT_RULES = frozenset({"columns", "rows", "rejected", "limit", "schema", "decision"})
-"""Rules that need no other version to judge by."""
+"""Rules that need no other version to compare with."""
 
 _SHOWN = 50
 _DRAWN = 5
@@ -46,7 +46,7 @@ _EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "flo
 
 
 def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.AssetCheckEvaluation]:
-    """One evaluation for each check that has something to say of a version: refusals fail, warnings warn, notes pass.
+    """One evaluation for each check that applies to a version: refusals fail, warnings warn, notes pass.
 
     The tables of the fingerprint stand beside the contract alone, because a version that is refused has no other place.
     """
@@ -64,7 +64,7 @@ def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.A
 
 
 def nothing_to_audit(stage: str, partition: str, why: str, severity: dg.AssetCheckSeverity) -> dg.AssetCheckEvaluation:
-    """That there is no version of a partition that an audit could be about, and why."""
+    """A failed evaluation because there is no version of a partition to audit."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(stage),
         check_name=CONTRACT_CHECK,
@@ -78,9 +78,9 @@ def nothing_to_audit(stage: str, partition: str, why: str, severity: dg.AssetChe
 def beside_latest(
     instance: dg.DagsterInstance, found: Sequence[dg.AssetCheckEvaluation]
 ) -> list[dg.AssetCheckEvaluation]:
-    """Evaluations of one partition as such that are about what is materialized of it now; others don't count in the UI.
+    """Attach evaluations of one partition to its latest materialization; others don't count in the UI.
 
-    Also those of a refused version, which is not materialized: what is shown of a partition has to be that it was refused.
+    Also those of a refused version, which is not materialized: the partition has to be shown as refused.
     """
     if not found:
         return []
@@ -121,7 +121,7 @@ def _evaluation(
 
 
 def _meets(version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.AssetCheckEvaluation:
-    """Whether a version is what a consumer needs: a warning where it is not, since that holds nobody but the consumer."""
+    """The check of a consumer's expectations: a warning where unmet, since that holds nobody but the consumer."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(version.stage),
         check_name=f"{EXPECTED_BY}{consumer}",

@@ -1,9 +1,9 @@
-"""Publications as Dagster events: what was published appears in a Dagster instance, wherever that was done.
+"""Publications as Dagster events, wherever they were made.
 
-The ledger is the truth; an instance remembers how far it has been told. An instance that was deleted is told everything
-again. What a run of this instance published is told in that run, and the rest in a run of the teller's own: a check without
-a run collides with an earlier one of the same partition in Dagster's tables, and a check belongs to the latest
-materialization only when both are of one run.
+The ledger is the truth; an instance keeps the last publication that was reported to it, so a new instance gets all of them.
+Publications of a run of this instance are reported in that run, the others in a run of the reporter's own: a check without a
+run collides with an earlier one of the same partition in Dagster's tables, and a check belongs to the latest materialization
+only when both are of one run.
 """
 
 import uuid
@@ -26,11 +26,11 @@ from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Publicatio
 _JOB = "converge"
 _CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})
 _OWN_EVENT_SECONDS = 60
-"""How long a run that published something may take to tell of it, before it is told for it."""
+"""Time that a run has to report its own publication, before the reporter does."""
 
 
 class EventReporter:
-    """Tells one Dagster instance what is published in one environment of one ledger; `expected` says what consumers need."""
+    """Reports publications of one environment of a ledger to one Dagster instance; `expected` has consumers' expectations."""
 
     def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
         self._instance = instance
@@ -41,7 +41,7 @@ class EventReporter:
         self._own_run: dg.DagsterRun | None = None
 
     def report(self, limit: int | None = None) -> int:
-        """Tell the instance what it does not know yet, `limit` publications at most; return how many that was."""
+        """Report what the instance does not have yet, `limit` publications at most; return how many."""
         reported, last = 0, 0
         with only_one_at(Path(self._instance.root_directory)):
             for item in self._ledger.publications_after(self._position(), self._environment, limit):
@@ -58,17 +58,17 @@ class EventReporter:
         return reported
 
     def report_again(self, stage: str, partition: str) -> None:
-        """Tell what is published of a partition once more, because the instance shows something else of it."""
+        """Report the publication of a partition once more, because the instance shows something else."""
         found = self._ledger.publication(self._environment, stage, partition)
         if found is not None:
             self._report_publication(self._start_own_run(), *found)
 
     def report_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
-        """Tell the outcome of checks of one partition."""
+        """Report the outcome of checks of one partition."""
         self._checks(self._start_own_run(), found)
 
     def close(self) -> None:
-        """End the teller's own run, if there was anything to tell in one."""
+        """End the reporter's own run, if it has begun one."""
         if self._own_run:
             self._event(self._own_run, dg.DagsterEventType.RUN_SUCCESS)
 
@@ -80,7 +80,7 @@ class EventReporter:
         return self._instance.get_run_by_id(run_id) if run_id else None
 
     def _has_reported(self, run: dg.DagsterRun, publication: Publication) -> bool:
-        """Whether a run of stages has told of its publication; a convergence leaves that to its teller."""
+        """Return True if a run of stages has reported its publication; a convergence leaves that to its reporter."""
         if run.asset_selection == _CONVERGENCE:
             return False
         partition = key_in_dagster(publication.partition)

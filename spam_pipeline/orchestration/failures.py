@@ -1,8 +1,8 @@
-"""Failures that a Dagster instance shows although the ledger has nothing to say of them any more.
+"""Failures that a Dagster instance still shows although the ledger has none any more.
 
 A partition that failed keeps what it had published. If the edit that broke it is taken back, it is fresh again without a new
-publication, so nothing would be told and the instance would show it red for ever. What was reported as failed is therefore
-remembered in the instance, and told again as published once it is fresh.
+publication, so nothing would be reported and the instance would show it red for ever. Failures are therefore remembered in the
+instance, and reported again as published once they are fresh.
 """
 
 import json
@@ -20,7 +20,7 @@ Partition = tuple[str, str]
 
 
 class ReportedFailures:
-    """The partitions that one instance was told have failed, in one environment of a ledger, with what they had published."""
+    """The partitions of one environment that were reported as failed to one instance, with their publications at that time."""
 
     def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str) -> None:
         self._instance = instance
@@ -29,7 +29,7 @@ class ReportedFailures:
         self._key = f"spam_pipeline/failed/{digest((ledger.identity, environment))}"
 
     def is_empty(self) -> bool:
-        """Whether there are none."""
+        """Return True if there are none."""
         return not self._all()
 
     def add(self, failed: Iterable[Partition]) -> None:
@@ -49,7 +49,7 @@ class ReportedFailures:
         return [key for key in fresh if self._published(key) == known[key]]
 
     def _published(self, partition: Partition) -> int:
-        """The id of the publication that readers go by; 0 for none."""
+        """The id of the current publication; 0 for none."""
         found = self._ledger.publication(self._environment, *partition)
         return found[0].id if found else 0
 

@@ -1,6 +1,6 @@
 """Grids and selections in Dagster's terms: partitions definitions and partition mappings. No asset and no data.
 
-Dagster needs these to draw lineage and to order a backfill; which parts a version really reads is decided by the protocol.
+Dagster needs these to draw lineage and to order a backfill; the protocol decides which parts a version really reads.
 """
 
 from datetime import date
@@ -36,7 +36,7 @@ def key_in_dagster(partition: str) -> str | None:
 
 
 def partition_mapping(selection: Selection, upstream: Partitions, own: Partitions) -> dg.PartitionMapping | None:
-    """How an asset of grid `own` depends on one of grid `upstream`; None where Dagster's default says the same."""
+    """The mapping of an asset of grid `own` that reads one of grid `upstream`; None where Dagster's default is the same."""
     if Grain.NONE in (upstream.grain, own.grain):
         return None
     if isinstance(selection, TrailingDays | DaysOfMonth):

@@ -1,4 +1,4 @@
-"""The Dagster instance that the command line tells what it did: that of `DAGSTER_HOME`, or one under the pipeline's home."""
+"""The Dagster instance that the command line reports to: that of `DAGSTER_HOME`, or one under the pipeline's home."""
 
 import os
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ retention:
     purge_after_days:
       skipped: 1
 """
-"""Of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it; a convergence starts
-soon after it was asked for; and ticks that found nothing are forgotten after a day.
+"""Configuration of an instance that we create: nothing about this pipeline leaves the machine, and nothing asks for it; a
+requested convergence starts soon; and ticks that found nothing are forgotten after a day.
 """
 
 
 @contextmanager
 def only_one_at(home: Path) -> Iterator[None]:
-    """Let one process at a time create an instance or tell it something; Dagster itself does not keep them apart."""
+    """Let one process at a time create an instance or report to it: two first convergences at once broke the one they created."""
     with FileLock(home / "spam_pipeline.lock"):
         yield
 

@@ -13,7 +13,7 @@ from spam_pipeline.protocol.operating import Engine
 
 
 class PublishedVersions(dg.IOManager):
-    """Loads what is published of a stage: a lazy frame over one or many partitions, or an artifact."""
+    """Loads published versions of a stage: a lazy frame over one or many partitions, or an artifact."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

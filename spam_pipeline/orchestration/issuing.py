@@ -1,6 +1,6 @@
 """The job `issue`: a person issues the statement of a month from the launchpad of the UI.
 
-What may be issued, and what that leads to, is decided by royalties; the command `spam-pipeline issue` does the same.
+Royalties decide what may be issued and what follows; the command `spam-pipeline issue` does the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import dagster as dg
 from spam_pipeline.protocol import PipelineError
 
 Issue = Callable[[str, str], Mapping[str, str]]
-"""Issues a month, given who decides; returns what there is to tell. Raises `PipelineError` with the reason when it does not."""
+"""Issues a month, given who decides; returns facts about it. Raises `PipelineError` with the reason when it does not."""
 
 _ASKED = {
     "month": dg.Field(str, description="the month whose statement is issued, YYYY-MM; it is issued once and for ever"),
@@ -18,11 +18,11 @@ _ASKED = {
 }
 
 _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"issue_statement": {"config": asked}}}, config_schema=_ASKED)
-"""The launchpad asks for these words alone, without the layers that Dagster puts around them."""
+"""The launchpad asks for these fields alone, without the layers that Dagster puts around them."""
 
 
 def issue_job(issue: Issue) -> dg.JobDefinition:
-    """The job, to be launched with the words that it asks for."""
+    """The job, launched with the fields that it asks for."""
 
     @dg.op(config_schema=_ASKED, out=dg.Out(dg.Nothing), description="Issues a statement as it is published.")
     def issue_statement(context: dg.OpExecutionContext) -> None:

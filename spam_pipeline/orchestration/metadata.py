@@ -1,4 +1,4 @@
-"""What a version says of itself in the Dagster UI: metadata and tags, from the ledger's records alone.
+"""Metadata and tags of versions in the Dagster UI, from the ledger's records alone.
 
 Numbers of the fingerprint are separate entries, so that the UI plots each of them over the partitions; its tables are tables.
 """
@@ -13,7 +13,7 @@ from spam_pipeline.protocol.fingerprint import MARKDOWN, Recorded, numbers
 from spam_pipeline.protocol.operating import InputRef, Publication
 
 CONTRACT_CHECK = "contract"
-"""Name of the check that shows what a version's own contract and people's decisions say of it."""
+"""Name of the check of a version by its own contract and people's decisions."""
 
 _INPUTS_SHOWN = 20
 _ROWS_SHOWN = 60
@@ -24,14 +24,14 @@ _LONGEST_TEXT = 60_000
 """Characters of a text that is Markdown, with the pictures in it."""
 
 _CELL = ".6g"
-"""How a float stands in a cell: as precise as people compare by eye."""
+"""The format of a float in a cell: as precise as people compare by eye."""
 
 _KEYS = ("_key", "_keys")
-"""What names of hashes end with. They are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
+"""Suffixes of hashes' names, which are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
 
 
 def trigger_metadata(publication: Publication) -> dict[str, Any]:
-    """When, why and how something came to be published; a version that was computed before comes without compute."""
+    """Cause, action and time of a publication."""
     return {
         "why": publication.trigger.cause,
         "action": publication.trigger.action,
@@ -66,7 +66,7 @@ def version_metadata(version: Version) -> dict[str, Any]:
 
 
 def delivery_metadata(target: str) -> dict[str, Any]:
-    """Where versions are delivered to, if it is a place in a file system: an address may hold a password."""
+    """The target of deliveries, if it is a path: an address may hold a password."""
     return {} if "://" in target else {"delivered_to": dg.MetadataValue.path(target)}
 
 
@@ -82,7 +82,7 @@ def version_tags(version: Version) -> dict[str, str]:
 def fingerprint_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
     """The numbers of a fingerprint by name.
 
-    The UI plots an asset's numbers over its latest partitions only, and a check's over every evaluation.
+    The UI plots an asset's numbers over its latest 120 partitions or so, and a check's over every evaluation.
     """
     found = sorted(numbers(version.fingerprint).items())
     return {f"fingerprint/{name}": dg.MetadataValue.float(float(value)) for name, value in found}
@@ -132,7 +132,7 @@ def _recorded_table(recorded: Recorded) -> dg.TableMetadataValue:
 
 
 def _cell(name: str, value: Any) -> str | float | bool | None:
-    """A value of the column `name` as a cell holds it; lists and structures as text that is cut where it gets long."""
+    """Convert a value of the column `name` to a cell; lists and structures to text that is cut where it gets long."""
     match value:
         case None | bool():
             return value

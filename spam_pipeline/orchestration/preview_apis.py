@@ -1,7 +1,7 @@
-"""Features of Dagster that it marks as preview or beta and that this layer rests on, in one place to look when it is upgraded.
+"""Preview and beta features of Dagster that this layer rests on, in one place to check at an upgrade.
 
 Checks per partition (without them one refused day would block all the others), partition mappings that reach before the grid
-begins, and sensors that evaluate conditions in the code location. `test_dagster_facts` says what is expected of them.
+begins, and sensors that evaluate conditions in the code location. `test_dagster_facts` pins their behaviour.
 """
 
 import warnings

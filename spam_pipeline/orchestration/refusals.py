@@ -1,8 +1,8 @@
-"""Refusals in a Dagster instance: what is quarantined appears there as failed checks, wherever it was refused.
+"""Refusals in a Dagster instance: quarantined versions appear there as failed checks, wherever they were refused.
 
-Level-triggered, like everything that is told: the quarantine is compared with what the instance was told of it. Once a
-partition is not in it any more, and nothing new was published in its place, the checks show again what readers have. A
-publication is told by `events`, with checks of its own.
+Level-triggered, like all reporting: the quarantine is compared with what was reported of it to the instance. Once a partition
+has left it, and nothing new was published in its place, the checks show again what readers have. `events` reports
+publications, with checks of their own.
 """
 
 import json
@@ -21,18 +21,18 @@ Partition = tuple[str, str]
 """A stage and one of its partitions."""
 
 ReportChecks = Callable[[list[dg.AssetCheckEvaluation]], None]
-"""Tells the instance the outcome of checks of one partition."""
+"""Reports the outcome of checks of one partition."""
 
 
 class _Reported(NamedTuple):
-    """What was told of a partition: the mark of the refusal, and the publication that readers went by then, 0 for none."""
+    """A reported refusal: its mark, and the publication that was current then, 0 for none."""
 
     mark: str
     publication: int
 
 
 class Refusals:
-    """The refusals that one instance was told of, in one environment of a ledger."""
+    """The refusals in one environment of a ledger that were reported to one instance."""
 
     def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
         self._instance = instance
@@ -65,7 +65,7 @@ class Refusals:
     def _evaluations(
         self, place: Partition, refused: Quarantined | None, before: _Reported | None
     ) -> list[dg.AssetCheckEvaluation]:
-        """What the checks of a partition say now; nothing where a publication has said it since."""
+        """The evaluations of a partition to report now; none where a publication has brought them since."""
         found = None
         if refused:
             found = self._ledger.version(refused.recipe, self._environment)

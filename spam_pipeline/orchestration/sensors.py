@@ -1,7 +1,7 @@
-"""Sensors: what looks around while `dagster dev` or the daemon runs. They start by themselves, and a lost tick loses nothing.
+"""Sensors of `dagster dev` and the daemon. They start by themselves, and a lost tick loses nothing.
 
-`landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` tells the instance
-what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
+`landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` reports to the
+instance what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
 runs over many machines: switched on instead of `converge`, it gives every stale partition a run of its own.
 """
 
@@ -22,7 +22,7 @@ from spam_pipeline.protocol import digest
 from spam_pipeline.protocol.operating import Claimed, Engine, Observation, quarantine
 
 _SECONDS = 10
-"""Between two looks at the landing zone and at the ledger."""
+"""Seconds between two looks at the landing zone and at the ledger."""
 
 _OBSERVING_SECONDS = 20
 _OBSERVATIONS_PER_TICK = 500
@@ -31,7 +31,7 @@ _REFUSALS_PER_TICK = 50
 """A tick ends long before the 60 seconds that Dagster gives a sensor; the next one goes on where it ended."""
 
 _STARTING_SECONDS = 30
-"""How long a run may be started before it holds its claim."""
+"""Time that a started run has to get its claim."""
 
 
 def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
@@ -88,7 +88,11 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
 
 
 def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSensorDefinition]:
-    """The sensors that evaluate the conditions: of the convergence, and of each stage by itself."""
+    """The sensors that evaluate the conditions: of the convergence, and of each stage by itself.
+
+    Without `use_user_code_server` a condition of our own is not evaluated in the code location, and nothing warns of that. With
+    it, a sensor takes at most 500 assets and checks.
+    """
     with preview_apis():
         return [
             dg.AutomationConditionSensorDefinition(

@@ -37,7 +37,7 @@ def staleness_check(stage: str) -> dg.AssetChecksDefinition:
 
 
 def evaluation(engine: Engine, report: StalenessReport, stage: str) -> dg.AssetCheckEvaluation:
-    """The check's evaluation for one of the stages that were assessed."""
+    """The check's evaluation for one stage of a report."""
     statuses = report.statuses[stage].values()
     unsettled = [status for status in statuses if status.state is not State.FRESH]
     return dg.AssetCheckEvaluation(
@@ -75,7 +75,7 @@ def _rows(
 
 
 def _then(engine: Engine, status: PartitionStatus, tried: Attempts | None) -> str:
-    """What happens next with a partition that is not fresh."""
+    """The next step for a partition that is not fresh."""
     if not status.can_run:
         return "goes on by itself once that is there" if not status.recipe else "quarantined until something changes"
     if tried is None:

@@ -1,7 +1,7 @@
 """The protocol: immutable versions of data, named by everything that determined them, audited before anybody reads them.
 
-This is the door for whoever declares stages: a context imports from here, and what to measure of its data from
-`spam_pipeline.protocol.fingerprint`. Who runs an engine over stages, as the orchestrator and the command line do, also imports from
+This is the door for declaring stages: a context imports from here, and measures from `spam_pipeline.protocol.fingerprint`. Code
+that operates an engine over stages, such as the orchestrator and the command line, also imports from
 `spam_pipeline.protocol.operating`. Everything else in this package is behind these doors.
 """
 

@@ -1,6 +1,6 @@
-"""Operating an engine over stages: planning, running, deciding, comparing, promoting, and reading what the ledger has of them.
+"""Operating an engine over stages: planning, running, deciding, comparing, promoting, and reading the ledger.
 
-The door for the orchestrator, for what operates the engine on behalf of contexts, and for the command line; contexts stay out of it.
+The door for the orchestrator, the room of operations and the command line; contexts stay out of it.
 """
 
 from spam_pipeline.protocol.definition.contract import audits_against_history

@@ -1,1 +1,1 @@
-"""Code versions: what code a stage rests on, as a digest that can be taken apart. Source files are read; nothing is imported or run."""
+"""Code versions: the code that a stage rests on, as a digest that can be taken apart. Sources are read; nothing is imported or run."""

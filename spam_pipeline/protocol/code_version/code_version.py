@@ -32,7 +32,7 @@ OPAQUE = ("spam_pipeline.protocol",)
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """What a function's result rests on in code.
+    """The code that a function's result rests on.
 
     `digest` covers the number of the hash scheme and everything else here. `definitions` has the digest of each reached
     definition by qualified name; what a module does besides defining names stands under the module's name, a resource
@@ -53,7 +53,7 @@ def code_version(
 ) -> CodeVersion:
     """The code version of a function defined at the top level of a module, with the distributions it declares.
 
-    `shown_by` are functions, of the same package, that what it reads has passed through.
+    `shown_by` are functions of the same package that convert what it reads.
 
     Modules named in `opaque` count by the qualified names used of them, not by their bodies. Nothing is imported or run.
     Raises `WrongDefinition` when something that is reached cannot be read from the source, or a library isn't installed.
@@ -68,7 +68,7 @@ def code_version(
 
 
 def rules_version(contract: type | Callable[..., Any], *, opaque: tuple[str, ...] = OPAQUE) -> str:
-    """The digest of everything that a contract, or one function of it, judges data by; what it derives from is included.
+    """The digest of everything that a contract, or one function of it, audits data by, its bases included.
 
     Raises like `code_version`.
     """
@@ -79,9 +79,9 @@ def rules_version(contract: type | Callable[..., Any], *, opaque: tuple[str, ...
 
 
 def hold_sources(package: str) -> None:
-    """Read the sources of a package's loaded modules now, so that what is derived of them later is of the code that runs.
+    """Read the sources of a package's loaded modules now, so that code versions derived later are of the code that runs.
 
-    Without this, somebody who edits a file below a process that goes on running would give its old code the new version.
+    Without this, an edit below a running process would give its old code the new version.
     """
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == package and (file := getattr(module, "__file__", None)):
@@ -90,7 +90,7 @@ def hold_sources(package: str) -> None:
 
 
 def changed(old: CodeVersion, new: CodeVersion) -> list[str]:
-    """What differs, by name: `name`, `name (added)`, `name (removed)`, then `library old -> new`; empty for equal digests."""
+    """The differences: `name`, `name (added)`, `name (removed)`, then `library old -> new`; none for equal digests."""
     found = []
     for name in sorted(old.definitions.keys() | new.definitions.keys()):
         before, after = old.definitions.get(name), new.definitions.get(name)
@@ -116,7 +116,7 @@ def _installed(distribution: str, _path: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """Where a reference leads: outside, or to a definition; `rest` are the attributes behind its name."""
+    """The end of a reference: outside, or at a definition; `rest` are the attributes behind its name."""
 
     dotted: str
     module: Module | None = None
@@ -218,7 +218,7 @@ class _Reach:
         self.digests[key] = digest(parts)
 
     def _locate(self, user: str, reference: str) -> _Found:
-        """Where a reference of `user` leads, past all re-exports."""
+        """Follow a reference of `user` to its definition, past all re-exports."""
         passed: set[str] = set()
         while not self._is_outside(reference):
             module_name, _, chain = reference.partition(":")

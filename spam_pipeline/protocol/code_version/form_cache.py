@@ -24,7 +24,7 @@ _MODULE = TypeAdapter(Module)
 def kept_module(name: str, path: Path, source: str) -> Module:
     """The module with this source, as `read_module` takes it apart.
 
-    What is kept begins with a seal: a hash of everything that it was made from and of itself. An edited source, another
+    The kept file begins with a seal: a hash of everything that it was made from and of its text. An edited source, another
     Python, an edited rule of normal forms, a torn file or a changed bit breaks it, and then the source is parsed; that is
     also why several processes may write the same file at once.
     """

@@ -1,7 +1,7 @@
-"""The normal form of a source file: what counts of each statement's syntax tree, and which names it refers to.
+"""The normal form of a source file: the part of each statement's syntax tree that counts, and the names it refers to.
 
 Purely about one file at a time; following the references through a package is the work of `code_version`. A source is read
-and never run, so what `@stage` and a contract declare is known by its words alone; they are listed here and nowhere else.
+and never run, so the declarations of `@stage` and contracts are known by their words, which are listed here and nowhere else.
 """
 
 import ast
@@ -47,7 +47,7 @@ _HIDING_NAMES = {name.partition(":")[2]: name for name in _HIDING if name.starts
 
 _Import = ast.Import | ast.ImportFrom
 _Names = Mapping[str, str | None]
-"""Where names lead: a reference, or None for what is bound in a scope of its own."""
+"""References by name; None for a name that is bound in a scope of its own."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _does_nothing(node: ast.AST) -> bool:
-    """Tell `pass`, a docstring or the like, or an annotation of a variable without a value."""
+    """Return True for `pass`, a docstring or the like, and an annotation of a variable without a value."""
     is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return is_constant or isinstance(node, ast.Pass) or (isinstance(node, ast.AnnAssign) and node.value is None)
 
 
 def _is_contract(statement: ast.stmt, names: _Names) -> bool:
-    """Tell a class that derives from the protocol's `Contract`, from wherever in there, or has members that audit."""
+    """Return True for a class that derives from the protocol's `Contract`, by any path, or has members that audit."""
     if not isinstance(statement, ast.ClassDef):
         return False
     bases = [(_reference(base, names) or "").replace(":", ".") for base in statement.bases]
@@ -236,7 +236,7 @@ def _imported(node: _Import, package: str) -> dict[str, str]:
 
 
 def _reference(node: ast.AST, names: _Names) -> str | None:
-    """Where a name and its attributes lead; None for what is local, built in, or no such chain."""
+    """The reference of a name and its attributes; None for what is local, built in, or no such chain."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.insert(0, node.attr)
@@ -253,7 +253,7 @@ class _Block(Enum):
 
 @dataclass(frozen=True)
 class _Scope:
-    """The surroundings of a node: where each name leads from here, and whose block it is."""
+    """The scope of a node: the reference of each name, and the kind of its block."""
 
     names: _Names
     block: _Block
@@ -263,7 +263,7 @@ class _Scope:
         return _Scope({**self.names, **bound}, _Block.FUNCTION)
 
     def counts(self, node: ast.AST) -> bool:
-        """Decide if a statement counts: in functions imports show in where names lead, and in classes annotations make fields."""
+        """Return True if a statement counts: in functions imports show in references, and in classes annotations make fields."""
         match node:
             case ast.Import() | ast.ImportFrom():
                 return self.block is not _Block.FUNCTION
@@ -296,7 +296,7 @@ class _Walk:
         self.problems: list[str] = []
 
     def tree(self, node: Any, scope: _Scope) -> Any:
-        """What counts of a node, of a list of nodes, or of a field's plain value."""
+        """The part that counts of a node, of a list of nodes, or of a field's plain value."""
         if isinstance(node, list):
             return [self.tree(item, scope) for item in node if scope.counts(item)]
         visit = _VISITORS.get(type(node), _Walk.other if isinstance(node, ast.AST) else None)
@@ -436,4 +436,4 @@ _VISITORS: Final[Mapping[type, Callable[[_Walk, Any, _Scope], Any]]] = {
     ast.ListComp: _Walk.comprehension, ast.SetComp: _Walk.comprehension, ast.DictComp: _Walk.comprehension,
     ast.GeneratorExp: _Walk.comprehension,
 }  # fmt: skip
-"""How a node is taken; one of any other kind is its fields."""
+"""Visitors by kind of node; a node of any other kind is its fields."""

@@ -1,1 +1,1 @@
-"""What a team declares: stages, what they read, their contracts, retries and deliveries, and the graph that these make. No data is read here."""
+"""Declarations of a team: stages with their inputs, contracts, retries and deliveries, and the graph they form. No data is read."""

@@ -1,8 +1,8 @@
-"""Contracts: what a stage promises about its data.
+"""Contracts: the promises of a stage about its data.
 
 A contract of frames is a `Contract` class: columns, types, nullability, key (a dataframely schema), the fingerprint that every
 version carries, bounds on its numbers, the tolerated share of rejected records, and which earlier schemas can still be read. A
-stage whose result is no frame (a model) has an `ArtifactContract`. How a version is held against it is in `audit`.
+stage whose result is no frame (a model) has an `ArtifactContract`. `execution.audit` checks versions against contracts.
 Nothing here knows any stage.
 """
 
@@ -22,21 +22,21 @@ from spam_pipeline.protocol.foundation.limit import Limit
 FRAME_SUFFIX = ".parquet"
 
 ShowAsEarlier = Callable[[pl.LazyFrame], pl.LazyFrame]
-"""Shows data of a contract in the columns of an earlier schema; a function at the top level of a module."""
+"""Converts data to the columns of an earlier schema; a function at the top level of a module, so that it has a code version."""
 
 
 class Contract(dy.Schema):
     """The promise of a stage that publishes frames. Subclass it with `dataframely` columns and a `fingerprint`."""
 
     tolerated_rejected_share: ClassVar[float | None] = None
-    """The share of records that may be rejected before nobody should use the rest; None where nothing is rejected."""
+    """The share of records that may be rejected before the rest is refused as well; None where nothing is rejected."""
 
     schema_version: ClassVar[int] = 1
     """Number of the schema; raised together with any change of columns that breaks a consumer."""
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """What is measured of every version, by name, in the terms of the domain."""
+        """The measures of every version, by name, in the terms of the domain."""
         return {}
 
     @classmethod
@@ -46,13 +46,13 @@ class Contract(dy.Schema):
 
     @classmethod
     def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
-        """What the domain itself has to say of a version, given the fingerprints of its recent accepted history."""
+        """Findings of the domain's own rules about a version, given the fingerprints of its recent accepted history."""
         del fingerprint, history
         return ()
 
     @classmethod
     def earlier_schemas(cls) -> dict[int, ShowAsEarlier]:
-        """The earlier schemas in which consumers that have not moved yet can still read this data."""
+        """The earlier schemas that consumers which have not moved on can still read, each with its conversion."""
         return {}
 
     @classmethod
@@ -67,13 +67,13 @@ def column_types(contract: type[Contract]) -> dict[str, pl.DataType]:
 
 
 def measures_nothing(value: Any) -> Fingerprint:
-    """The fingerprint of an artifact of which nothing is measured."""
+    """An empty fingerprint, for artifacts that are not measured."""
     del value
     return {}
 
 
 def finds_nothing(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
-    """What a domain without rules of its own has to say of an artifact."""
+    """No findings, for artifacts whose domain has no rules of its own."""
     del fingerprint, history
     return ()
 
@@ -83,10 +83,10 @@ class ArtifactContract:
     """The promise of a stage whose result is one file that is no frame, such as a trained model.
 
     `write` puts the value into a file whose bytes depend on the value alone; `read` refuses what it cannot trust;
-    `fingerprint` is what is measured of the value in the terms of its domain, and `limits` are bounds on its numbers.
-    `findings` is what the domain has to say of it, given the fingerprints of the stage's recent accepted history. Of a stage
-    without partitions that is what is published: a challenger is judged against the champion, which may have been measured by
-    an earlier contract and lack what is measured now. The last two are functions at the top level of a module.
+    `fingerprint` measures the value, and `limits` bound its numbers. `findings` applies the domain's own rules, given the
+    fingerprints of the stage's recent accepted history. For a stage without partitions that is the published version: a
+    challenger meets the champion, which an earlier contract may have measured less of. `fingerprint` and `findings` are
+    functions at the top level of a module.
     """
 
     suffix: str
@@ -101,7 +101,7 @@ AnyContract = type[Contract] | ArtifactContract
 
 
 def audits_against_history(contract: AnyContract) -> bool:
-    """Whether anything about a version of this contract is judged against the history of its stage."""
+    """Return True if anything about a version of this contract is audited against the history of its stage."""
     if isinstance(contract, ArtifactContract):
         return contract.findings is not finds_nothing
     has_own = contract.findings.__func__ is not Contract.findings.__func__  # type: ignore[attr-defined]

@@ -16,10 +16,10 @@ from spam_pipeline.protocol.ledger.records import Version
 
 
 class Publications(Protocol):
-    """What a delivery reads: published data, and its past.
+    """The reading interface of a delivery: published data and its history.
 
-    The past (what was published before, when, and why it differs) is no part of the recipe, because when something was published
-    determines no result; so it may show in a target, and not in a version.
+    History (what was published before, when, and why it differs) determines no result and is no part of a recipe; so it may
+    show in a target, never in a version.
     """
 
     def rows(self, version: Version) -> pl.LazyFrame:
@@ -35,28 +35,28 @@ class Publications(Protocol):
         """A frame without rows for every stage of frames, by context and name."""
 
     def history(self) -> pl.LazyFrame:
-        """Every file that readers ever saw, with from when until when, and its location."""
+        """Every file that readers ever saw, with its location and when it was published and superseded."""
 
     def version_of_recipe(self, recipe: str) -> Version | None:
         """The version of a recipe, if there is one."""
 
     def seen_before(self, version: Version) -> Version | None:
-        """The version that readers of a partition saw before a published one."""
+        """The version that readers of a partition saw before a published one, None if there was none."""
 
     def published_at(self, version: Version) -> datetime | None:
-        """When a version was last published."""
+        """The time at which a version was last published."""
 
     def root_causes(self, stage: str, old: int, new: int) -> list[str]:
-        """The root causes of the change from one version to another, named by their ids, a line each."""
+        """The root causes of the change between two versions, given by id, a line each."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one stage's versions reach their target; `target` names the configuration entry that says where it is.
+    """Delivery of one stage's versions; `target` names the configuration entry that says where they go.
 
-    `delivered` reads the recipe that the target holds, or None; `deliver` replaces the target's contents by those of a
-    version, which it reads from what is published, so that readers of the target see the old or the new and nothing between;
-    where each piece stands alone, as pages do, piece by piece.
+    `delivered` reads the recipe that the target holds, or None. `deliver` replaces the target's contents with those of a
+    version, so that readers of the target see the old or the new and nothing between; where each piece stands alone, as
+    pages do, piece by piece.
     """
 
     target: str

@@ -7,7 +7,7 @@ from spam_pipeline.protocol.foundation.errors import LandingChanged
 
 
 class State(Protocol):
-    """A file as it lies there now."""
+    """The present state of a file."""
 
     @property
     def size(self) -> int:
@@ -19,7 +19,7 @@ class State(Protocol):
 
 
 class Zone(Protocol):
-    """The landing zone as a landed file needs it."""
+    """The part of a landing zone that a landed file uses."""
 
     def open(self, path: str) -> BinaryIO:
         """Open the bytes of a path. Raises `FileNotFoundError`."""
@@ -32,7 +32,7 @@ class Zone(Protocol):
 class LandedFile:
     """A file of the landing zone, named by its path below the zone's root and by the digest of its bytes when observed.
 
-    `size` (bytes) and `marker` are those of that moment; they tell whether it was replaced since.
+    `size` (bytes) and `marker` are those of that moment and show whether it was replaced since.
     """
 
     source: str
@@ -52,7 +52,7 @@ class LandedFile:
             raise LandingChanged(f"{self.path} was observed, but is gone") from gone
 
     def check(self) -> None:
-        """Raise `LandingChanged` unless the file is still as it was observed: asked after reading, what was read is that."""
+        """Raise `LandingChanged` unless the file is still as observed. Called after reading, it vouches for what was read."""
         state = self.zone.state(self.path)
         if state is None:
             raise LandingChanged(f"{self.path} was observed, but is gone")

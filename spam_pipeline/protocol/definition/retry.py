@@ -1,4 +1,4 @@
-"""Retrying: how often, and after how long, a recipe that failed is tried again without anybody asking. Pure arithmetic."""
+"""Retry policies: how often, and after which waits, a failed recipe is tried again unasked. Pure arithmetic."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,23 @@ _LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Retry:
-    """How many times a recipe is tried, and how long the first wait is. After the last try it is left until it changes."""
+    """A number of tries with growing waits. After the last try a recipe is left until it changes.
+
+    >>> from datetime import datetime
+    >>> noon = datetime(2026, 1, 5, 12)
+    >>> for count in (1, 2, 3, 4):
+    ...     print(Retry().next_try(Attempts(count, noon, "the disk is away")))
+    2026-01-05 12:00:30
+    2026-01-05 12:02:00
+    2026-01-05 12:08:00
+    None
+    """
 
     tries: int = 4
     first_wait_seconds: int = 30
 
     def next_try(self, attempts: Attempts) -> datetime | None:
-        """When to try again; None when enough was tried."""
+        """The time of the next try; None after the last one."""
         if attempts.count >= self.tries:
             return None
         wait = self.first_wait_seconds * _FACTOR ** (attempts.count - 1)
@@ -27,4 +37,4 @@ class Retry:
 
 
 DELIVERIES = Retry(tries=1000)
-"""Of stages with a target outside, which may be away for a while and then be back: for weeks, once an hour at the least."""
+"""The policy of stages with a delivery, whose target may be away for days: it is tried for weeks, in the end once an hour."""

@@ -1,7 +1,7 @@
 """Selections: which partitions and parts of an upstream stage one partition of a consumer reads.
 
-A selection is a pure function from the consumer's partition to keys of the upstream; it never looks at data. What is
-there to choose from comes as an `UpstreamKeys`, so that one look-up answers for a grid of thousands of partitions.
+A selection is a pure function from the consumer's partition to keys of the upstream; it never inspects data. The keys to
+choose from come as an `UpstreamKeys`, so that one look-up serves a grid of thousands of partitions.
 """
 
 from collections import defaultdict
@@ -19,9 +19,9 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class UpstreamKeys:
-    """What an upstream stage offers: the parts of each partition, indexed both ways.
+    """The parts of an upstream stage, by partition, and its partitions by part.
 
-    Parts without rows are not among them: nobody reads them, so an empty partition makes no consumer stale.
+    Parts without rows are left out: nobody reads them, so an empty partition makes no consumer stale.
     """
 
     parts: Mapping[str, tuple[str, ...]]
@@ -38,7 +38,7 @@ class UpstreamKeys:
 
 
 class Selection:
-    """Which keys of its upstream a consumer's partition reads; `side_part` names a part kept apart from the data."""
+    """A choice of keys of the upstream for each partition of a consumer; `side_part` names a part kept apart from the data."""
 
     side_part: str | None = None
 
@@ -47,17 +47,17 @@ class Selection:
         raise NotImplementedError
 
     def scope(self, partition: str, upstream: UpstreamKeys) -> str:
-        """What decides which keys are read: partitions of one scope read the same, which is then looked up once."""
+        """The scope of a partition: partitions of one scope read the same keys, which are then looked up once."""
         del upstream
         return partition
 
     def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
-        """The consumer's partitions that there is something for, given the upstream's `partitions` and its published keys."""
+        """The consumer's partitions that have input, given the upstream's `partitions` and its published keys."""
         del upstream
         return set(partitions)
 
     def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
-        """Those of the upstream's `partitions` without which `partition` cannot be computed."""
+        """The upstream's `partitions` without which `partition` cannot be computed."""
         raise NotImplementedError
 
 
@@ -82,7 +82,12 @@ class SamePartition(Selection):
 
 @dataclass(frozen=True)
 class TrailingDays(Selection):
-    """The same day and the days before it, `days` in all."""
+    """The same day and the days before it, `days` in all.
+
+    >>> plays = UpstreamKeys.of({"2026-01-04": ("all",), "2026-01-05": ("all",), "2026-01-06": ("all",)})
+    >>> TrailingDays(3).keys("2026-01-05", plays)
+    [('2026-01-04', 'all'), ('2026-01-05', 'all')]
+    """
 
     days: int
 
@@ -140,7 +145,14 @@ class EveryPartition(Selection):
 
 @dataclass(frozen=True)
 class PartForPartition(Selection):
-    """The parts, in any partition of the upstream, that carry the name of the consumer's partition."""
+    """The parts named like the consumer's partition, in any partition of the upstream.
+
+    So a late file makes exactly the days stale that it has plays for. Here plays of the 4th and 5th arrived on two days:
+
+    >>> received = UpstreamKeys.of({"2026-01-05": ("2026-01-04", "2026-01-05"), "2026-01-09": ("2026-01-05",)})
+    >>> PartForPartition().keys("2026-01-05", received)
+    [('2026-01-05', '2026-01-05'), ('2026-01-09', '2026-01-05')]
+    """
 
     @override
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
@@ -159,7 +171,7 @@ class PartForPartition(Selection):
 
 @dataclass(frozen=True)
 class PartsOfMonth(Selection):
-    """The parts, in any partition of the upstream, that are named by a day of the month that the consumer's partition names."""
+    """The parts named by a day of the consumer's month, in any partition of the upstream."""
 
     @override
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
@@ -178,9 +190,13 @@ class PartsOfMonth(Selection):
 
 @dataclass(frozen=True)
 class PartsUpToMonth(Selection):
-    """The parts of an unpartitioned upstream that are named by a month not after the consumer's partition.
+    """The parts of an unpartitioned upstream that are named by a month up to that of the consumer's partition.
 
     What first exists in a later month cannot matter to an earlier day, so a new account or track leaves the past fresh.
+
+    >>> accounts = UpstreamKeys.of({"all": ("2025-12", "2026-01", "2026-02")})
+    >>> PartsUpToMonth().keys("2026-01-15", accounts)
+    [('all', '2025-12'), ('all', '2026-01')]
     """
 
     @override
@@ -200,7 +216,7 @@ class PartsUpToMonth(Selection):
 
 @dataclass(frozen=True)
 class PartitionsUpTo(Selection):
-    """Every partition of a grid alike, up to and including the consumer's: a month and all months before it."""
+    """The partitions up to and including the consumer's, on the same grid: a month and all months before it."""
 
     @override
     def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:

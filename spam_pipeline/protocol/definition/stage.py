@@ -1,9 +1,9 @@
 """Stages: the record of what a stage is, and `@stage`, which turns a pure function into one.
 
 A stage's parameters name what it reads: upstream stages, sources of landed files, `partition` (its own key), `contents_read`
-(which versions of the upstream stages it is given), or entries of the pipeline's configuration. The annotation of a parameter
-says with `Reads` what is read of an upstream; the return value is the data. How stages are run is in `execution`, when they are
-stale in `planning`; the orchestrator's view of a stage is in `spam_pipeline.orchestration`.
+(the versions of the upstream stages it is given), or entries of the pipeline's configuration. The annotation of a parameter
+says with `Reads` what is read of an upstream; the return value is the data. `execution` runs stages, `planning` finds the
+stale ones, and `spam_pipeline.orchestration` shows them in the orchestrator.
 """
 
 import inspect
@@ -28,7 +28,7 @@ CONTENTS_READ = "contents_read"
 """The parameter that receives the content of each version that the other parameters are read from; see `Recipe.contents`."""
 
 ABOUT_ITSELF = frozenset({OWN_PARTITION, CONTENTS_READ})
-"""The parameters that name nothing a stage rests on besides its other parameters."""
+"""Parameters that are no inputs of their own."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Source:
 class Stage(Generic[P, R]):
     """One asset: a pure function from upstream data to new data, owned by one context.
 
-    `inputs` has what each parameter reads. A partition is wanted when one of the inputs in `partitioned_by` has something
-    for it. `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; what a file gave is kept
+    `inputs` has the declared input of each parameter. A partition is wanted when an input in `partitioned_by` has data
+    for it. `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; the result is kept
     as a shard and reused as long as the file and the code stay the same. Parts named in `side_parts` have contracts of their
     own and are read only by consumers that ask for them; `private_parts` never become part of a version.
     """
@@ -73,7 +73,7 @@ class Stage(Generic[P, R]):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of what the function reads, in the order in which it takes them."""
+        """The names of the function's parameters, in their order."""
         return tuple(inspect.signature(self.function).parameters)
 
     @property
@@ -100,11 +100,11 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:
     """Turn a pure function into a stage of the context whose package it is defined in.
 
-    What a parameter reads stands in its annotation, such as `plays: Annotated[pl.LazyFrame, Reads(TrailingDays(7))]`; without
+    The annotation of a parameter declares its input, such as `plays: Annotated[pl.LazyFrame, Reads(TrailingDays(7))]`; without
     one it reads the same partition. The first parameter decides which partitions are wanted, or those in `partitioned_by`.
     `libraries` are the distributions whose release can change the result. `settled_after_days` waits until the landing zone
-    has moved that far past the day. With `retain_when_source_removed`, versions stay published though the files that they came
-    from are gone, and are held until somebody restores them. `delivery` carries what was published to a store outside. `retry`
+    has moved that far past the day. With `retain_when_source_removed`, versions stay published when the files that they came
+    from are gone, and are held until somebody restores those. `delivery` carries published versions to a store outside. `retry`
     says how often a failed recipe is tried again unasked.
 
     Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
@@ -140,7 +140,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
 
 
 def _inputs(function: Callable[..., Any]) -> dict[str, Reads]:
-    """What each parameter of a function reads, by its annotation."""
+    """The declared input of each parameter, from its annotation."""
     try:
         signature = inspect.signature(function, eval_str=True)
     except NameError as missing:

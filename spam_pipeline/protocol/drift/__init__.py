@@ -1,6 +1,6 @@
-"""Drift: whether a fingerprint is like those of its stage's recent accepted partitions, and how sure one can be of that.
+"""Drift: how a fingerprint differs from those of its stage's recent accepted partitions, and how sure one can be of that.
 
-`evaluation` says what is compared, how severe a move is and how it is worded; `levels` has the statistics of numbers, `mixes` those of
+`evaluation` chooses what is compared, grades moves and words them; `levels` has the statistics of numbers, `mixes` those of
 distributions, over the `quantiles`, `moments` and `values` that both need.
 """
 

@@ -1,6 +1,6 @@
-"""Drift: whether the fingerprint of a partition is like those of the stage's recent accepted partitions.
+"""Evaluation of drift: findings where a fingerprint is unlike those of the stage's recent accepted partitions.
 
-What is judged, how sure one has to be, how severe it is and how it is worded belongs here. The statistics are in `levels`
+The choice of what is compared, significance, severity and wording belong here. The statistics are in `levels`
 (numbers) and `mixes` (distributions). Nothing here knows any stage.
 """
 
@@ -35,7 +35,7 @@ CHANCE = 0.001
 """The chance that anything at all is found in a fingerprint that is like its history, shared out evenly over what is tested."""
 
 LEAST_HISTORY = 4
-"""Past partitions that a number or a distribution needs before anything is said of it."""
+"""Past partitions that a number or a distribution needs before it is evaluated."""
 
 IMMATERIAL = 0.001
 """A move of less than this share of the rows is a note, however sure: among millions of rows every move is significant."""
@@ -47,14 +47,14 @@ _MOVED_MOST = 5
 
 
 class HistoricFingerprint(NamedTuple):
-    """What was measured of another accepted partition of the same stage."""
+    """The fingerprint of another accepted partition of the same stage."""
 
     partition: str
     fingerprint: Fingerprint
 
 
 class _Number(NamedTuple):
-    """A number that is tested: its measure, what was seen, its estimates by their place in the history, and if it is a count."""
+    """A number under test: its measure, its estimate, those of the past by place in the history, and whether it is a count."""
 
     name: str
     measure: str
@@ -64,7 +64,7 @@ class _Number(NamedTuple):
 
 
 class _Spread(NamedTuple):
-    """A distribution that is tested: what was seen, and what the history has of it by place."""
+    """A distribution under test, and the past ones by place in the history."""
 
     measure: str
     seen: Distribution
@@ -73,7 +73,7 @@ class _Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class _Trial:
-    """A partition before its judges: the measures that count, when it was, when the past ones were, and how sure one has to be."""
+    """A partition under test: the measures that count, its moment, those of the past ones, and whether it can still grow."""
 
     measures: Mapping[str, Drift]
     now: Moment
@@ -81,7 +81,7 @@ class _Trial:
     is_open: bool
 
     def severity(self, measure: str, size: float) -> Severity:
-        """What follows from a move of this share of rows.
+        """The severity of a move of this share of rows.
 
         Nothing but a note when it is immaterial, while the partition can still grow, or on the first Saturday after some
         weekdays; unless so much moved that it is refused, which no part of a day explains.
@@ -105,9 +105,9 @@ def drift(
     *,
     is_open: bool,
 ) -> list[Finding]:
-    """What of a partition's fingerprint is not like the history, in the order of the measures; the history's order is no matter.
+    """Findings where a partition's fingerprint is unlike the history, in the order of the measures.
 
-    What the history has of the partition itself is left out. A finding's size is the share of rows that moved: the total
+    The history may come in any order; the partition itself is left out of it. A finding's size is the share of rows that moved: the total
     variation distance of distributions and their quantiles, the difference of shares, and 1 - min(r, 1/r) of numbers that changed by a factor r.
     Keys that are neither days nor months raise `WrongPartition`.
     """
@@ -124,7 +124,7 @@ def drift(
 
 
 def _comparable(evaluated: Fingerprint, past: Fingerprint) -> Fingerprint:
-    """What of a past fingerprint is measured in the way of today."""
+    """The part of a past fingerprint that is measured as today."""
     return {name: past[name] for name, measured in evaluated.items() if type(past.get(name)) is type(measured)}
 
 
@@ -154,7 +154,7 @@ def _numbers(evaluated: Fingerprint, past: Sequence[Fingerprint]) -> list[_Numbe
 
 
 def _as_usual(number: _Number) -> Estimate:
-    """What was seen, with the variance that as many rows would give it if the number were as in the history.
+    """The estimate, with the variance that as many rows would give it if the number were as in the history.
 
     The variance of log odds is 1 / (n p (1 - p)) and that of a logarithm of a count is one over it, so both grow without bound
     for a number that became extreme, and would excuse just that. A test at the usual value does not (Rao's score test, 1948).
@@ -180,9 +180,9 @@ def _stabilised(number: _Number, estimate: Estimate) -> Estimate:
 
 
 def _estimates(name: str, measured: Measured) -> dict[str, Estimate]:
-    """The estimates that are worth something.
+    """The estimates that are worth testing.
 
-    How many distinct keys there are is a count, which may vary; the effective number of a few values is judged with their mix.
+    The number of distinct keys is a count, which may vary; the effective number of a few values is tested with their mix.
     """
     if isinstance(measured, Spreading):
         return {}
@@ -267,7 +267,7 @@ def _readable(scale: Scale, number: float) -> str:
 def _missing(trial: _Trial, evaluated: Fingerprint, past: Sequence[Fingerprint]) -> Iterator[tuple[str, Finding]]:
     """Findings about measures that every past partition has numbers of, too many to vanish by chance, and that have none now.
 
-    Nothing is said of a partition without any numbers: that it is empty is for its counts to say.
+    A partition without any numbers has none of these: its counts show that it is empty.
     """
     gone = [name for name, measured in evaluated.items() if not measured.estimates(name)]
     if len(gone) == len(evaluated):
@@ -281,7 +281,7 @@ def _missing(trial: _Trial, evaluated: Fingerprint, past: Sequence[Fingerprint])
 
 
 def _is_steady(known: Sequence[Mapping[str, Estimate]]) -> bool:
-    """Whether a number varies so little that the rows behind it cannot have vanished by chance.
+    """Return True if a number varies so little that the rows behind it cannot have vanished by chance.
 
     n rows that come and go independently give it a variance of about 1/n, and vanish with a chance of about e^-n.
     """

@@ -1,8 +1,8 @@
-"""Numbers against their own history: what to expect of a partition, and how far from it chance alone reaches.
+"""Numbers against their own history: the expectation for a partition, and how far from it chance alone reaches.
 
 A history is explained by a level, by a level with a linear trend, by a level for each weekday, or by the latter with a trend:
 least squares, with the prediction interval of Student's t (Seber and Lee, Linear Regression Analysis, 2003, ch. 5.3). The
-simplest explanation counts that the history does not speak against, that is, of which no richer one does better by an F test;
+simplest explanation counts that the history does not contradict, that is, of which no richer one does better by an F test;
 where a trend and weekdays do as well as each other, the one that is more charitable to the partition.
 
 Residuals carry whatever makes partitions differ, clusters of rows included; the sampling variance of independent rows is the
@@ -48,18 +48,18 @@ class Numbers(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What to expect of each number, and how far on either side of it chance reaches."""
+    """The expectation of each number, and how far on either side of it chance reaches."""
 
     values: Floats
     reach: Floats
 
     def is_far(self, seen: Numbers) -> npt.NDArray[np.bool_]:
-        """Which numbers are farther away than chance reaches."""
+        """True for the numbers that are farther away than chance reaches."""
         return np.asarray(abs(seen.values - self.values) > self.reach)
 
 
 class _Explanation(NamedTuple):
-    """A linear model: its terms, the row of each past partition, and the row of the partition that is judged."""
+    """A linear model: its terms, the row of each past partition, and the row of the partition under test."""
 
     terms: frozenset[str]
     past: Floats
@@ -82,7 +82,7 @@ class _Fit(NamedTuple):
 
 
 def expected_of(history: Numbers, moments: Sequence[Moment], seen: Numbers, now: Moment, chance: float) -> Expected:
-    """What to expect of the numbers of the partition at `now`, exceeded either way with no more than this chance.
+    """The expectation for the partition at `now`, with a reach that is exceeded either way with no more than this chance.
 
     `history` has at least three rows, at `moments`; every number is there in every row.
     """
@@ -158,7 +158,7 @@ def _outlying(squares: Floats, freedom: int, floor: Floats, partitions: int) -> 
 
 
 def _counts(fit: _Fit, fits: Sequence[_Fit], floor: Floats) -> npt.NDArray[np.bool_]:
-    """Of which numbers an explanation counts: nothing simpler does as well, and nothing richer does better.
+    """True for the numbers of which an explanation counts: nothing simpler does as well, and nothing richer does better.
 
     Where that leaves none, the level counts, which comes first.
     """

@@ -3,7 +3,7 @@
 The distance is the G statistic of a partition against the pool of others, which is their Jensen-Shannon divergence (weighted by
 rows, in nats) times twice all rows; over k values it is chi-square with k - 1 degrees of freedom when rows are independent
 (Wilks 1938; Lin 1991). Rows that come in clusters, and days that differ, multiply it. By how much is learnt from the past
-partitions, each held against the pool of the others: the cube root of a gamma variable is close to normal whatever its shape
+partitions, each compared with the pool of the others: the cube root of a gamma variable is close to normal whatever its shape
 (Wilson and Hilferty 1931), so there Student's t gives the limit for one more partition. Chi-square is the least ever allowed for.
 """
 
@@ -27,7 +27,7 @@ _CHANCE_OF_OUTLIER = 1e-6
 
 
 class Mix(NamedTuple):
-    """A partition's mix held against its history.
+    """A partition's mix compared with its history.
 
     `excess` above 1 is farther than chance reaches. `expected` and `seen` are shares of each value; `usual` is the largest share
     of rows by which a past partition differed from the others, over `partitions` of them.
@@ -41,7 +41,7 @@ class Mix(NamedTuple):
 
 
 class _Pools(NamedTuple):
-    """Past partitions, the pool that each is held against, and the pool for the partition that is judged."""
+    """Past partitions, the pool that each is compared with, and the pool for the partition under test."""
 
     parts: Floats
     pools: Floats
@@ -50,7 +50,7 @@ class _Pools(NamedTuple):
 
 
 def mix_of(history: Floats, moments: Sequence[Moment], seen: Floats, now: Moment, chance: float) -> Mix:
-    """Hold the counts of a partition's values against those of past partitions (rows; at least three, none without rows).
+    """Compare the counts of a partition's values with those of past partitions (rows; at least three, none without rows).
 
     The pool is that of the same weekday where the history itself shows that weekdays differ; otherwise all belong together. A
     past partition that is an outlier among the others, and is of another weekday, is left out.
@@ -86,7 +86,7 @@ def _pools_by_weekday(history: Floats, moments: Sequence[Moment], now: Moment) -
 
 
 def _held_against(pools: _Pools, seen: Floats, chance: float) -> Mix:
-    """How far the partition is, both in units of the sampling error and as a divergence: with other sizes the two differ."""
+    """Compare both in units of the sampling error and as a divergence: with other sizes the two differ."""
     spare = len(seen) - 1
     past, distance = _distances(pools.parts, pools.pools), float(_distances(seen[None, :], pools.now[None, :])[0])
     past_weights, weight = _weights(pools.parts, pools.pools), float(_weights(seen[None, :], pools.now[None, :])[0])
@@ -126,7 +126,7 @@ def _moved_shares(parts: Floats, pools: Floats) -> Floats:
 
 
 def _limit(distances: Floats, freedom: int, chance: float) -> float:
-    """What one more such distance exceeds with this chance."""
+    """The limit that one more such distance exceeds with this chance."""
     roots = np.cbrt(distances)
     scatter = ((roots - roots.mean()) ** 2).sum() / freedom * (1 + 1 / len(roots))
     return float((roots.mean() + student_t(chance, freedom) * np.sqrt(scatter)) ** 3)
@@ -144,7 +144,7 @@ def _outlier(pools: _Pools, moments: Sequence[Moment], now: Moment) -> int | Non
 
 
 def _do_weekdays_differ(pooled: _Pools, weekly: _Pools) -> bool:
-    """Whether days are significantly closer to others of their weekday than to all: an F test of the dispersion explained.
+    """Return True if days are significantly closer to others of their weekday than to all: an F test of dispersion explained.
 
     Each distance estimates the same dispersion when weekdays are alike (McCullagh and Nelder 1989, ch. 4.5), so their mean
     times the degrees of freedom is a deviance; it is at least that of independent rows. As if the mix moved along one line only,

@@ -1,4 +1,4 @@
-"""When a partition was, as far as drift cares: its place in a sequence of equal steps, and which day of the week it is."""
+"""Moments of partitions, for drift: the place in a sequence of equal steps, and the day of the week."""
 
 from datetime import date
 from typing import NamedTuple

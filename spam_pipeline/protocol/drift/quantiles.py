@@ -1,6 +1,6 @@
-"""How far a statistic goes by chance: upper quantiles of Student's t, of chi-square and of F, each asked for again and again.
+"""Upper quantiles of Student's t, of chi-square and of F, which are needed again and again.
 
-SciPy is imported where it is used: it takes a fifth of a second, and most commands judge nothing.
+SciPy is imported where it is used: it takes a fifth of a second, and most commands audit nothing.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ _LEVELS_KEPT = 4096
 
 @lru_cache(maxsize=_LEVELS_KEPT)
 def student_t(chance: float, freedom: int) -> float:
-    """What Student's t with so many degrees of freedom exceeds with this chance."""
+    """The value that Student's t with so many degrees of freedom exceeds with this chance."""
     from scipy.special import stdtrit  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
 
     return float(-stdtrit(freedom, chance))
@@ -18,7 +18,7 @@ def student_t(chance: float, freedom: int) -> float:
 
 @lru_cache(maxsize=_LEVELS_KEPT)
 def chi_square(chance: float, freedom: int) -> float:
-    """What chi-square with so many degrees of freedom exceeds with this chance."""
+    """The value that chi-square with so many degrees of freedom exceeds with this chance."""
     from scipy.special import chdtri  # noqa: PLC0415 - see the module's docstring
 
     return float(chdtri(freedom, chance))
@@ -26,7 +26,7 @@ def chi_square(chance: float, freedom: int) -> float:
 
 @lru_cache(maxsize=_LEVELS_KEPT)
 def f_ratio(chance: float, freedom_above: int, freedom_below: int) -> float:
-    """What F with so many degrees of freedom exceeds with this chance."""
+    """The value that F with so many degrees of freedom exceeds with this chance."""
     from scipy.special import fdtri  # noqa: PLC0415 - see the module's docstring
 
     return float(fdtri(freedom_above, freedom_below, 1.0 - chance))

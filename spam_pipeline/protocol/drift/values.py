@@ -26,7 +26,7 @@ class Table(NamedTuple):
 
 
 def table_of(distributions: Sequence[Distribution]) -> Table:
-    """The counts of partitions side by side, the one that is judged last.
+    """The counts of partitions side by side, the one under test last.
 
     Magnitudes come in ranges that hold about as many rows each, `null` by itself; of other values the rare ones come together.
     """

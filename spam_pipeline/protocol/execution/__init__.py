@@ -1,1 +1,1 @@
-"""What acts: computing, auditing, publishing and delivering versions, converging, and carrying out decisions and promotions."""
+"""Execution: computing, auditing, publishing and delivering versions, converging, and carrying out decisions and promotions."""

@@ -1,7 +1,7 @@
-"""Audits: what speaks against a version, judged by its contract, its stage's recent accepted history, and what people decided.
+"""Audits: findings about a version by its contract, its stage's recent accepted history, and people's decisions.
 
-Everything but `findings_on_data` is a pure function of a fingerprint and of circumstances, so that a version is audited again
-without reading its data when those change. What follows from an audit is decided in `engine`; what is significant, in `drift`.
+Everything but `findings_on_data` is a pure function of a fingerprint and an audit context, so that a version is audited again
+without reading its data when the context changes. `drift` decides what is significant, `publishing` what follows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,13 +20,13 @@ from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.ledger.records import Decision, DecisionKind, Verdict, Version
 
 ON_DATA = frozenset({"columns", "rows"})
-"""Rules that read the data; what they found stays true as long as the contract stays the same."""
+"""Rules that read the data; their findings stay true as long as the contract stays the same."""
 
 _MAY_BE_CHANCE = 0.01
-"""A share of rejected records above the tolerated one counts when so many would come by chance less often than this."""
+"""A rejected share above the tolerated one counts when the chance of as many is below this."""
 
 _GROWN = 1.1
-"""What was accepted once covers the same finding in later versions of the partition until it is this much larger."""
+"""An accepted finding covers the same one in later versions until it is this much larger, so that late plays do not ask again."""
 
 
 class Schema(NamedTuple):
@@ -38,10 +38,10 @@ class Schema(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditContext:
-    """What a version is judged in: the fingerprints of the stage's recent accepted history, and what else is known.
+    """The context of an audit: the fingerprints of the stage's recent accepted history, and what else is known.
 
     `is_open` says that the landing zone has not moved past the partition, so that it may be incomplete. `decisions` are those
-    about the partition, oldest first. `published` is the schema that readers have now, and `readers` who reads what of it.
+    about the partition, oldest first. `published` is the schema that readers have now; `readers` has each one's columns.
     """
 
     history: tuple[HistoricFingerprint, ...] = ()
@@ -52,7 +52,7 @@ class AuditContext:
 
 
 def findings_on_data(contract: type[Contract], frame: pl.LazyFrame, name: str) -> list[Finding]:
-    """What speaks against a frame by the columns, keys and rules of its contract; `name` says which part it is."""
+    """Findings about a frame by the columns, keys and rules of its contract; `name` is that of its part."""
     expected, seen = column_types(contract), dict(frame.collect_schema())
     found = [
         _broken("columns", f"{name}: column {column}", expected.get(column), seen.get(column))
@@ -73,13 +73,13 @@ def findings_on_data(contract: type[Contract], frame: pl.LazyFrame, name: str) -
 
 
 def evaluate(contract: AnyContract, version: Version, on_data: Iterable[Finding], known: AuditContext) -> list[Finding]:
-    """All findings about a version: those on its data, and what its fingerprint and the circumstances add to them."""
+    """All findings about a version: those on its data, and those that its fingerprint and the context add."""
     found = [*on_data, *_by_fingerprint(contract, version, known)]
     return [*_accepted(found, version, known.decisions), *_rejections(version, known.decisions)]
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Whether a version with these findings may be published."""
+    """The verdict on a version with these findings."""
     is_refused = any(finding.severity is Severity.REFUSE for finding in findings)
     return Verdict.REFUSED if is_refused else Verdict.PASSED
 
@@ -131,7 +131,7 @@ def _schema(version: Version, known: AuditContext) -> Iterator[Finding]:
 
 
 def _accepted(found: Iterable[Finding], version: Version, decisions: Iterable[Decision]) -> Iterator[Finding]:
-    """The findings; what a person accepted in this version, or in an earlier one of the partition, only notes so."""
+    """The findings, those turned into notes that a person accepted in this version or an earlier one of the partition."""
     standing = {decision.content: decision for decision in decisions}
     acceptances = [decision for decision in standing.values() if decision.kind is DecisionKind.ACCEPT]
     for finding in found:

@@ -1,6 +1,6 @@
-"""The auditor: gathers what a version is judged by and in, from the ledger and the store, and has it judged.
+"""The auditor: gathers data and context of a version from the store and the ledger, and has it audited.
 
-What speaks against a version is decided in `audit`; what follows from it, in `engine`. Nothing is recorded here.
+`audit` makes the findings, `publishing` acts on them. Nothing is recorded here.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _Fingerprints = dict[int, Fingerprint]
 
 
 class Auditor:
-    """Audits of versions in one environment, in the circumstances that `snapshot` tells of at each moment."""
+    """Audits versions in one environment, in the context that `snapshot` gives at each moment."""
 
     def __init__(
         self,
@@ -45,23 +45,23 @@ class Auditor:
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def first(self, stage: AnyStage, version: Version) -> Audit:
-        """The audit of a version that was just computed, and measured by the rules of now."""
+        """Audit a version that was just computed, and measured by the present rules."""
         return self._audit(stage, version, self._computation.findings(stage, version))
 
     def by_new_rules(self, stage: AnyStage, version: Version, replacing: str = "") -> tuple[Version, Audit]:
-        """The audit of a version by rules that have not judged it yet; it is measured again, because they may measure more.
+        """Audit a version by rules that have not audited it yet. It is measured again, because they may measure more.
 
-        It is not judged against the published version, of recipe `replacing`, that is to give way to it.
+        Its history does not contain the refused version, of recipe `replacing`, that is to fall back to it.
         """
         measured = replace(version, fingerprint=self._computation.fingerprint(stage, version.parts, version.side_parts))
         return measured, self._audit(stage, measured, self._computation.findings(stage, measured), replacing)
 
     def again(self, stage: AnyStage, version: Version, last: Audit) -> Audit:
-        """Another audit by the same rules in the circumstances of now; no data is read."""
+        """Audit a version again by the same rules in the present context; no data is read."""
         return self._audit(stage, version, [finding for finding in last.findings if finding.rule in ON_DATA])
 
     def has_new_decision(self, version: Version, last: Audit) -> bool:
-        """Whether somebody has decided something about a version's partition since an audit."""
+        """Return True if somebody has decided about a version's partition since an audit."""
         return self._snapshot().decisions.get((version.stage, version.partition), 0) != last.decision
 
     def _audit(self, stage: AnyStage, version: Version, on_data: list[Finding], replacing: str = "") -> Audit:
@@ -99,7 +99,7 @@ class Auditor:
         )
 
     def _published_schema(self, version: Version, history: History) -> Schema | None:
-        """The schema that readers of the partition have now, or those of the nearest one before it."""
+        """The schema that readers have now of the partition, or of the nearest one before it."""
         before = [item for key, item in history if key <= version.partition] or [item for _, item in history]
         if not before or before[-1].code_version == version.code_version:
             return None

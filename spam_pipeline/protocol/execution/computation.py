@@ -1,6 +1,6 @@
-"""Computing a version: the only place where the pipeline calls a stage's function. And measuring what is in one.
+"""Computation of versions: the only place where the pipeline calls a stage's function. Also checks and measures their data.
 
-What is computed is a pure function of the recipe. Whether it has to be, and what follows, is decided in `engine`.
+A version is a pure function of its recipe. `planning` decides whether it is computed, `publishing` what becomes of it.
 """
 
 import time
@@ -32,7 +32,7 @@ _FILES_AT_ONCE = 2
 
 
 class Computation:
-    """Stages' functions over what recipes name, with results in one store."""
+    """Computes versions from recipes into one store."""
 
     def __init__(  # noqa: PLR0913 - the places that a computation reads and writes, each named
         self,
@@ -52,7 +52,7 @@ class Computation:
         self._landing = landing
 
     def version(self, stage: AnyStage, recipe: Recipe) -> Version:
-        """Compute what a recipe leads to and write it to the store; the ledger does not know of it yet.
+        """Compute the version of a recipe and write it to the store; the ledger does not know of it yet.
 
         Raises `LandingChanged`, `StoreDamaged`, `WrongDefinition`, and whatever the stage's function raises.
         """
@@ -60,7 +60,7 @@ class Computation:
         return self._described(stage, recipe, self._files(stage, recipe), started)
 
     def findings(self, stage: AnyStage, version: Version) -> list[Finding]:
-        """What speaks against a version in its data, by the contracts of its parts."""
+        """Findings on the data of a version, by the contracts of its parts."""
         unknown = [part for part in version.side_parts if part.name not in stage.side_parts]
         found = [
             Finding("columns", part.name, Severity.REFUSE, "no such part", f"{part.rows} rows", size=1)
@@ -71,7 +71,7 @@ class Computation:
         return found
 
     def fingerprint(self, stage: AnyStage, parts: tuple[Part, ...], side_parts: tuple[Part, ...]) -> Fingerprint:
-        """What is measured of a version's data, and how many records each of its side parts has."""
+        """Measure a version's data, and count the records of each of its side parts."""
         aside = {f"{part.name}_records": Counted(part.rows) for part in side_parts}
         if isinstance(stage.contract, ArtifactContract):
             value = stage.contract.read(self._store.locate(parts[0].files[0].path))
@@ -93,7 +93,7 @@ class Computation:
         return files
 
     def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
-        """What each landed file was decoded into, joined by part; a file that was decoded before is not opened."""
+        """Decode landed files and join the shards by part; a file that was decoded before is not opened."""
 
         def decode(item: InputRef) -> Files:
             of_file = replace(recipe, inputs=(item,))
@@ -161,7 +161,7 @@ class Computation:
 
 
 def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
-    """The parts of a version that are frames, each with the contract that it is held against."""
+    """The parts of a version that are frames, each with its contract."""
     for part in version.side_parts:
         if part.name in stage.side_parts:
             yield part, stage.side_parts[part.name]

@@ -1,4 +1,4 @@
-"""Convergence: run whatever is stale, in order, until nothing is but what is held.
+"""Convergence: run whatever is stale, in order, until nothing is stale except what is held.
 
 Level-triggered: each look starts from the ledger, so it does not matter who else publishes meanwhile or where an earlier
 attempt was killed. One failing partition stops nobody else, and several processes share the work.
@@ -34,15 +34,15 @@ class Failure:
 
 
 OnStage = Callable[[str, int], None]
-"""Told the name of a stage and how many of its partitions are about to run."""
+"""Called with the name of a stage and the number of its partitions that are about to run."""
 
 OnOutcome = Callable[[PartitionStatus, Cause, Outcome | Failure], None]
-"""Told about every partition that ran: why, and what came of it."""
+"""Called for every partition that ran, with its cause and its outcome."""
 
 
 @dataclass(frozen=True)
 class Converged:
-    """What a convergence did, and what is left: `held` as `stage partition: reason`, and how many are still `stale`."""
+    """The result of a convergence, with what is left: `held` as `stage partition: reason`, and how many are still `stale`."""
 
     computed: int
     reused: int
@@ -54,7 +54,7 @@ class Converged:
 
     @property
     def converged(self) -> bool:
-        """Whether nothing is stale except what is held."""
+        """Return True if nothing is stale except what is held."""
         return not self.failed and not self.stale
 
 
@@ -67,10 +67,10 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
     on_stage: OnStage = lambda _name, _count: None,
     on_outcome: OnOutcome = lambda _status, _cause, _outcome: None,
 ) -> Converged:
-    """Bring the named stages (or all) and what they rest on up to date; `run` is the orchestrator's, if it is one.
+    """Bring the named stages (or all) and their upstreams up to date; `run` is the orchestrator's, if it is one.
 
-    A recipe that fails is tried once. With `only_due`, what failed earlier is left to its stage's retry policy; otherwise
-    somebody asks for it, and it is tried whatever happened before.
+    A recipe that fails is tried once. With `only_due`, what failed earlier is left to its stage's retry policy; otherwise it
+    is tried whatever happened before.
     """
     started = time.perf_counter()
     stages = engine.graph.with_upstreams(engine.graph.stages if names is None else names)
@@ -117,7 +117,7 @@ class _Wave:
     tried: set[tuple[str, str, str, str]] = field(default_factory=set)
 
     def runnable(self, stage: AnyStage) -> tuple[StalenessReport, list[PartitionStatus]]:
-        """What is to be run of a stage now."""
+        """The partitions of a stage that are to run now, with the report they are in."""
         report = self.engine.planner.report([stage.name])
         found = report.statuses[stage.name].values()
         statuses = [status for status in found if status.can_run and _key(status) not in self.tried]
@@ -126,7 +126,7 @@ class _Wave:
         return report, statuses
 
     def run_all(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> bool:
-        """Run partitions of a stage, those last that another process is computing; return whether anything was done."""
+        """Run partitions of a stage, those last that another process is computing; return True if anything was done."""
         ran, claimed = False, []
         causes = self.engine.causes(report, stage, statuses)
         for status in statuses:

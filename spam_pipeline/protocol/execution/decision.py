@@ -1,7 +1,7 @@
-"""Deciding: a person accepts a quarantined version or rejects a published one, once and with a reason.
+"""Decisions: a person accepts a quarantined version or rejects a published one, once and with a reason.
 
 The decision is recorded and takes effect at once where nothing has to be computed for it; what follows downstream is stale then,
-and converges like any other change. What a decision covers is said in `audit`.
+and converges like any other change. `audit` knows what a decision covers.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ _LONGEST_NAME, _LONGEST_REASON = 100, 2000
 
 
 class WrongDecision(PipelineError):
-    """A decision that says nothing, or that the version leaves nothing to decide about."""
+    """A decision without a name or a reason, or about a version that leaves nothing to decide."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Decided:
 
 
 def decide(engine: Engine, version: str, kind: DecisionKind, by: str, reason: str) -> Decided:
-    """Record who decided what about a version, which its recipe or the first digits of it name, and why.
+    """Record a decision about a version, named by its recipe or the first digits of it, with who made it and why.
 
     Raises `UnknownVersion` when that names none or several, `WrongDecision` when there is nothing to decide or the decision
     does not say by whom and why, and `AlreadyDecided` when somebody else has decided about the partition in the meantime.
@@ -65,9 +65,9 @@ def decide(engine: Engine, version: str, kind: DecisionKind, by: str, reason: st
 
 
 def decide_all_matching(engine: Engine, version: str, kind: DecisionKind, by: str, reason: str) -> list[Decided]:
-    """Accept a version, and then what else of its stage is quarantined, made by the same code and refused for the same.
+    """Accept a version, and all quarantined ones of its stage that the same code made and that were refused for the same.
 
-    Raises like `decide`, and `WrongDecision` for a rejection: what passed its audit has nothing to be alike in.
+    Raises like `decide`, and `WrongDecision` for a rejection: versions that passed have no refusal to match.
     """
     if kind is not DecisionKind.ACCEPT:
         raise WrongDecision(ONLY_ACCEPTED_TOGETHER)
@@ -76,7 +76,7 @@ def decide_all_matching(engine: Engine, version: str, kind: DecisionKind, by: st
 
 
 def _refused_like(engine: Engine, first: Decided) -> list[str]:
-    """The recipes of what is quarantined, by the same code and for the same, as a version that was just accepted."""
+    """The recipes of quarantined versions of the same code, refused for the same as one that was just accepted."""
     accepted = _subjects(first.decision.findings)
     contract = engine.graph.contract_digests[first.version.stage]
     found = []
@@ -101,7 +101,7 @@ def _subjects(findings: Iterable[Finding]) -> set[tuple[str, str]]:
 
 
 def _only(engine: Engine, version: str) -> tuple[Version, Audit]:
-    """The version that is named, with its last audit by the contract of now, or else by an earlier one."""
+    """The version that is named, with its last audit by the present contract, or else by an earlier one."""
     found = engine.ledger.find(version, engine.environment)
     if len(found) != 1:
         several = ", ".join(f"{item.stage} {item.partition} {item.recipe[:16]}" for item, _ in found)
@@ -117,9 +117,10 @@ def _only(engine: Engine, version: str) -> tuple[Version, Audit]:
 
 
 def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: Decision | None) -> None:
-    """Only what is quarantined can be accepted, and only what is not can be rejected; an audit may have yet to follow a decision.
+    """Check that only a quarantined version is accepted, and only another one rejected.
 
-    Raises `WrongDecision`, or `AlreadyDecided` when that decision is the same one.
+    An earlier decision counts even while no audit has followed it. Raises `WrongDecision`, or `AlreadyDecided` when that
+    decision is the same one.
     """
     what = f"{version.stage} {version.partition} {version.recipe[:16]}"
     is_refused = last.verdict is Verdict.REFUSED
@@ -135,7 +136,7 @@ def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: De
 
 
 def require_text(text: str, what: str, longest: int) -> str:
-    """What somebody says of a decision, without blanks around it. Raises `WrongDecision` when it is nothing, or no text."""
+    """Return a text with its blanks normalised. Raises `WrongDecision` when it is empty, too long or not printable."""
     stripped = " ".join(text.split())
     if not stripped or len(stripped) > longest or not stripped.isprintable():
         raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")

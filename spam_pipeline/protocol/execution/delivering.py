@@ -1,7 +1,7 @@
-"""Delivering: what readers of an environment see is carried to the targets of its stages, such as a database file.
+"""Delivering: published versions are carried to the targets of their stages, such as a database file.
 
-One process delivers to a target at a time, so that none takes it back to something older. How a target is written is up to
-the stage's delivery.
+One process delivers to a target at a time: without that, a slow delivery of an old version replaced a newer one. How a target
+is written is up to the stage's delivery.
 """
 
 import logging
@@ -22,19 +22,19 @@ _logger = logging.getLogger(__name__)
 
 
 class DeliveryReader(Reader):
-    """A reader that also answers what changes began with; what the ledger was asked for one change is not asked again."""
+    """A reader that also finds root causes, reading the ledger once for all changes of a delivery."""
 
     @cached_property
     def _root_causes(self) -> RootCauses:
         return RootCauses(self._ledger, self._environment)
 
     def root_causes(self, stage: str, old: int, new: int) -> list[str]:
-        """The root causes of the change from one version of a partition to another, named by their ids."""
+        """The root causes of the change between two versions of a partition, given by id."""
         return [str(cause) for cause in self._root_causes.of(stage, old, new)]
 
 
 class Deliveries:
-    """Keeps the targets of one environment's stages at what is published."""
+    """Keeps the targets of one environment's stages at the published versions."""
 
     def __init__(self, graph: StageGraph, ledger: Ledger, store: Store, claims: Claims, environment: str) -> None:
         self._graph = graph
@@ -44,9 +44,9 @@ class Deliveries:
         self._environment = environment
 
     def deliver(self, stage: AnyStage, version: Version, trigger: Trigger) -> bool:
-        """Carry what is read now to its stage's target, if it has one that holds something else; return whether that was so.
+        """Deliver a published version, unless its stage has no target or the target holds it; return True if it was delivered.
 
-        That is `version`, unless another process has published a newer one meanwhile.
+        If another process has published a newer version meanwhile, that is the one.
         """
         if stage.delivery is None:
             return False
@@ -63,7 +63,7 @@ class Deliveries:
         return True
 
     def deliver_if_reachable(self, stage: AnyStage, partition: str, trigger: Trigger) -> None:
-        """Carry what is read of a partition to its target; one that is away gets it once it answers."""
+        """Deliver the published version of a partition; a target that is away gets it once it answers."""
         version = self._ledger.published_version(self._environment, stage.name, partition)
         try:
             if version is not None:

@@ -1,4 +1,4 @@
-"""The engine: one record of everything that works together on the stages of a graph, in one environment.
+"""The engine: one record of the collaborators that run the stages of a graph in one environment.
 
 It decides and computes nothing itself. A partition that runs goes through its collaborators in one direction, see `running`.
 """
@@ -43,10 +43,10 @@ class Engine:
     deliveries: Deliveries
 
     def observe(self, seconds: float | None = None) -> list[Observation]:
-        """Inspect the landing zone and record what has changed there, batch by batch; return all of it.
+        """Inspect the landing zone and record what has changed there, batch by batch; return all of these observations.
 
-        After `seconds` it stops at the end of a batch, and the next call goes on. Raises `LandingVanished` when everything
-        that was known to be there is away.
+        After `seconds` it stops at the end of a batch, and the next call goes on. Raises `LandingVanished` when none of the
+        known files is there.
         """
         started, seen = time.monotonic(), list[Observation]()
         for batch in observe(self.landing, self.classify, self.planner.observations().values()):
@@ -57,7 +57,7 @@ class Engine:
         return seen
 
     def causes(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> dict[str, Cause]:
-        """Why partitions of a stage are not fresh, by partition."""
+        """The causes why partitions of a stage are not fresh, by partition."""
         return causes_of(self.ledger, self.graph.code_versions[stage], report, statuses)
 
     def sweep(self) -> None:
@@ -77,7 +77,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     claims: Claims,
     environment: str,
 ) -> Engine:
-    """Put an engine together over the places that a pipeline consists of."""
+    """Assemble an engine over the places that a pipeline consists of."""
     reader = Reader(graph, ledger, store, environment)
     planner = Planner(graph, ledger, environment)
     computation = Computation(

@@ -1,4 +1,4 @@
-"""Outcomes: what running a partition did and led to. Records without behaviour, and an error in one line."""
+"""Outcomes of running a partition: records without behaviour, and an error in one line."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ _LONGEST_ERROR = 500
 
 
 class ActionTaken(Enum):
-    """What was done for a partition."""
+    """The action taken for a partition."""
 
     COMPUTED = "computed"
     REUSED = "reused"
@@ -22,7 +22,7 @@ class ActionTaken(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What running a partition led to; `publication` is None when nothing new was published."""
+    """The outcome of running a partition; `publication` is None when nothing new was published."""
 
     action: ActionTaken
     version: Version
@@ -31,12 +31,12 @@ class Outcome:
 
     @property
     def refused(self) -> bool:
-        """Whether the version is quarantined."""
+        """Return True if the version is quarantined."""
         return self.audit.verdict is Verdict.REFUSED
 
 
 def format_error(error: Exception) -> str:
-    r"""An error in one line.
+    r"""Format an error in one line.
 
     >>> format_error(ValueError("the first line\nthe second"))
     'ValueError: the first line'

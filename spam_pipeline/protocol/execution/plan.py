@@ -1,8 +1,7 @@
-"""The plan: every partition that would run, why, and what would be done. It runs nothing.
+"""The plan: every partition that would run, with its cause and action. It runs nothing.
 
-What follows from a version that is in the ledger already is known exactly. What follows from one that has yet to be computed
-is not: its consumers are planned as if it were new, and the cause says so. Partitions that only its parts will name are
-not in the plan.
+Consequences of a version that is in the ledger are known exactly. Those of one that has yet to be computed are not: its
+consumers are planned as if it were new, and the cause says so. Partitions that only its parts will name are not in the plan.
 """
 
 from collections import defaultdict
@@ -19,7 +18,7 @@ from spam_pipeline.protocol.planning.staleness import StalenessReport
 
 
 class PlannedAction(Enum):
-    """What would be done for a partition."""
+    """The action that would be taken for a partition."""
 
     COMPUTE = "compute"
     REUSE = "reuse"
@@ -38,7 +37,7 @@ class Planned:
 
 
 def plan(engine: Engine, names: Collection[str] | None = None) -> list[Planned]:
-    """What converging the named stages (or all) and what they rest on would do, in the order of stages and partitions."""
+    """Plan a convergence of the named stages (or all) and their upstreams, in the order of stages and partitions."""
     stages = engine.graph.with_upstreams(engine.graph.stages if names is None else names)
     assumption = _Assumption(engine)
     report = StalenessReport(engine.graph, engine.planner.snapshot(stages), stages, assumption.published)
@@ -66,7 +65,7 @@ class PlannedTogether:
 
 
 def grouped(planned: Collection[Planned], seconds_by_stage: Mapping[str, float]) -> list[PlannedTogether]:
-    """A plan in short; what is computed takes as long as the stage's partitions took on average."""
+    """Group a plan by stage, cause and action; computing is estimated by the stage's average time."""
     groups: dict[tuple[str, str, PlannedAction], list[Planned]] = defaultdict(list)
     for item in planned:
         groups[item.stage, item.cause.summary, item.action].append(item)
@@ -84,21 +83,21 @@ def grouped(planned: Collection[Planned], seconds_by_stage: Mapping[str, float])
 
 
 class _Assumption:
-    """What would be published once everything planned has run and passed its audit."""
+    """The publications after everything planned has run and passed its audit."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: dict[str, VersionSummary] = {}
 
     def published(self, statuses: Mapping[str, PartitionStatus]) -> dict[str, VersionSummary | None]:
-        """What consumers of a stage would find: for a recipe computed before its version, otherwise something new."""
+        """The versions that consumers of a stage would find: those computed before, and new ones of unknown content."""
         self._known |= self._engine.ledger.made(
             {status.recipe for status in statuses.values() if status.required_action in _LEADS_ON}
         )
         return {partition: self._after(status) for partition, status in statuses.items()}
 
     def planned_action(self, status: PartitionStatus) -> PlannedAction:
-        """What would be done for a need."""
+        """The action that would be taken for a status."""
         if status.required_action is not RequiredAction.MAKE:
             return _PLANNED_ACTIONS[status.required_action]
         return PlannedAction.REUSE if status.recipe in self._known else PlannedAction.COMPUTE
@@ -112,7 +111,7 @@ class _Assumption:
 
 
 def _computed(status: PartitionStatus) -> VersionSummary:
-    """A version that has yet to be computed: it has the parts of the published one, with contents that nobody knows."""
+    """A version that has yet to be computed, with the parts of the published one and unknown contents."""
     names = [part.name for part in status.published.parts] if status.published else []
     side = [part.name for part in status.published.side_parts] if status.published else []
     content = f"{UNKNOWN} {status.recipe}"
@@ -122,7 +121,7 @@ def _computed(status: PartitionStatus) -> VersionSummary:
 
 
 _LEADS_ON = {RequiredAction.MAKE, RequiredAction.AUDIT}
-"""Works that end with the wanted version published."""
+"""Actions that end with the wanted version published."""
 
 _PLANNED_ACTIONS = {
     RequiredAction.AUDIT: PlannedAction.AUDIT,

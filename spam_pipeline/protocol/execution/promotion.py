@@ -1,6 +1,6 @@
-"""Environments of one's own: carrying what is published in one over to production, and giving one up.
+"""Promoting the publications of an environment to production, and dropping them.
 
-Both move pointers and compute nothing: the versions are in the ledger already. What production publishes next follows from the
+Both move pointers and compute nothing: the versions are in the ledger already. What production publishes next depends on the
 code that runs there, so a change is promoted together with its deployment.
 """
 
@@ -19,16 +19,16 @@ class NotPromoted(PipelineError):
 
 @dataclass(frozen=True)
 class Promoted:
-    """What production now reads, and the partitions that the environment keeps to itself because they are held there."""
+    """The new publications of production, and the partitions that were left out because they are held."""
 
     publications: tuple[Publication, ...]
     held: tuple[str, ...]
 
 
 def promote(engine: Engine, by: str) -> Promoted:
-    """Point production at everything that the engine's environment publishes apart and that is fresh: in one transaction.
+    """Point production at everything fresh that the engine's environment has pointers of its own to, in one transaction.
 
-    Raises `NotPromoted` in production, and while something that the environment publishes itself is stale.
+    Raises `NotPromoted` in production, and while any of that is stale.
     """
     if engine.environment == PRODUCTION:
         raise NotPromoted(

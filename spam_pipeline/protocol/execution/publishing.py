@@ -1,7 +1,7 @@
 """Publishing: a version is audited, and then published or quarantined; a published one that is refused falls back to an earlier one.
 
 A version goes in, an outcome comes out, and the ledger has recorded it in one transaction. Nothing is computed or delivered here;
-what speaks against a version is decided in `audit`.
+`audit` makes the findings.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Publisher:
         return Outcome(ActionTaken.COMPUTED, *self.recorded(version.recipe), publication)
 
     def publish_known(self, stage: AnyStage, version: Version, last: Audit | None, trigger: Trigger) -> Outcome:
-        """Publish a version that was computed before; audit it again first if the rules of now have not, or somebody decided."""
+        """Publish a version that was computed before; audit it first if the present rules have not, or somebody has decided."""
         if last is None or self._auditor.has_new_decision(version, last):
             return self._audit(stage, version, last, trigger)
         if last.verdict is Verdict.REFUSED:
@@ -46,7 +46,7 @@ class Publisher:
         return Outcome(ActionTaken.REUSED if publication else ActionTaken.NOTHING, version, last, publication)
 
     def audit_again(self, stage: AnyStage, recipe: str, trigger: Trigger, *, is_decided: bool) -> Outcome:
-        """Audit a version that is there; a decision about one that other rules accepted is followed by what those found.
+        """Audit a recorded version; with `is_decided`, by earlier rules if the present ones have not audited it.
 
         Raises `NotPublished` when the ledger has no such version.
         """
@@ -59,7 +59,7 @@ class Publisher:
         return self._audit(stage, version, last, trigger)
 
     def audit_now(self, name: str, partition: str, wanted: str) -> tuple[Version, Audit] | None:
-        """Audit the version of the wanted recipe, or else the newest of a partition, once more; nothing is recorded."""
+        """Audit the version of the wanted recipe, or else the newest of a partition, without recording it."""
         stage = self._graph.find([name])[0]
         found = self._ledger.versions(name, stage.partitions.check(partition), self._environment)
         if not found:
@@ -77,23 +77,23 @@ class Publisher:
         return Outcome(ActionTaken.RETRACTED, *self.recorded(status.published.recipe), publication)
 
     def known(self, stage: AnyStage, recipe: str) -> tuple[Version, Audit | None] | None:
-        """The version of a recipe, if it was ever computed, with its last audit by the rules of now."""
+        """The version of a recipe, if it was ever computed, with its last audit by the present rules."""
         return self._ledger.audited(recipe, self._graph.contract_digests[stage.name], self._environment)
 
     def recorded(self, recipe: str) -> tuple[Version, Audit]:
-        """A version that is in the ledger, with its last audit, whatever contract that was by."""
+        """A version that is in the ledger, with its last audit by any contract."""
         recorded = self._ledger.version(recipe, self._environment)
         if recorded is None:
             raise NotPublished(f"the ledger has no version of recipe {recipe}")
         return recorded
 
     def is_read(self, version: Version) -> bool:
-        """Whether the environment's readers see this version."""
+        """Return True if the environment's readers see this version."""
         found = self._ledger.published_version(self._environment, version.stage, version.partition)
         return found is not None and found.id == version.id
 
     def _audit(self, stage: AnyStage, version: Version, last: Audit | None, trigger: Trigger) -> Outcome:
-        """Audit a version that was computed before, again. If it is refused, readers fall back to an earlier one."""
+        """Audit a version that was computed before. If it is refused, readers fall back to an earlier one."""
         with recorded_failure(self._ledger, version, trigger):
             if last is None:
                 version, audit = self._auditor.by_new_rules(stage, version)
@@ -109,7 +109,7 @@ class Publisher:
         return Outcome(ActionTaken.AUDITED, version, audit, publication)
 
     def _last_accepted(self, stage: AnyStage, refused: Version) -> int | None:
-        """The last version before a refused one that the contract of now accepts; it is audited if it has yet to be."""
+        """The last version before a refused one that the present contract accepts, auditing those that it has not."""
         for version in self._ledger.published_before(self._environment, stage.name, refused.partition):
             _, last = self.known(stage, version.recipe) or (version, None)
             if last is None or last.is_provisional:
@@ -121,7 +121,7 @@ class Publisher:
 
 @contextmanager
 def recorded_failure(ledger: Ledger, version: Version, trigger: Trigger) -> Iterator[None]:
-    """Record a failure of what is done with a version that is there already, so that it counts as a try."""
+    """Record a failed audit or delivery of a version that is there already, so that it counts as a try."""
     try:
         yield
     except Exception as error:

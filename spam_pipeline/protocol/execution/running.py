@@ -1,7 +1,7 @@
 """Running one partition: computed or taken from the ledger, audited, published, delivered, in this direction and once.
 
-A crash at any point leaves the previous publication in place and at most an unreferenced file. What to run is decided by
-`planning`; in which order, by `convergence` or by the orchestrator.
+A crash at any point leaves the previous publication in place and at most an unreferenced file. `planning` decides what to run,
+`convergence` or the orchestrator in which order.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ def run(
     *,
     wait: bool = True,
 ) -> Outcome:
-    """Bring one partition up to date and return what that took; `trigger` is recorded with what is published.
+    """Bring one partition up to date and return the outcome; `trigger` is recorded with its publication.
 
     Raises `Held` while an input has yet to be published, `Claimed` when another process is computing it and `wait` is
     false, and whatever the stage's function raises.
@@ -49,9 +49,9 @@ def run_partition(engine: Engine, name: str, partition: str, run_id: str | None 
 
 
 def follow_decision(engine: Engine, version: Version, trigger: Trigger) -> Outcome | None:
-    """Let a decision about a version take effect as far as nothing has to be computed for that; None if that is nowhere.
+    """Let a decision about a version take effect as far as that needs no computation; None if it has no effect yet.
 
-    What is read from then on is carried to the stage's target; if that is away, it is once it answers.
+    The version that is read from then on is delivered; a target that is away gets it once it answers.
     """
     stage = engine.graph.stages[version.stage]
     report = engine.planner.report([version.stage])
@@ -67,7 +67,7 @@ def follow_decision(engine: Engine, version: Version, trigger: Trigger) -> Outco
 
 
 def audit_now(engine: Engine, name: str, partition: str) -> tuple[Version, Audit] | None:
-    """Audit the version of a partition that is wanted, or else the newest, again; nothing is computed or recorded."""
+    """Audit the wanted version of a partition, or else the newest; nothing is computed or recorded."""
     status = engine.planner.statuses([name])[name].get(partition)
     return engine.publisher.audit_now(name, partition, status.recipe if status else "")
 
@@ -94,7 +94,7 @@ def _made(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger, *, 
     """The version of a recipe, published if its audit passes: taken from the ledger, or computed by one process."""
     known = engine.publisher.known(stage, recipe.digest)
     if known is None:
-        with engine.claims.on(recipe.digest, wait=wait):
+        with engine.claims.on(recipe.digest, wait=wait):  # look again: who held the claim may have computed it
             known = engine.publisher.known(stage, recipe.digest)
             if known is None:
                 return _computed(engine, stage, recipe, trigger)

@@ -1,1 +1,1 @@
-"""Why something is stale or two versions differ: causes, root causes and comparisons. Reads what the ledger remembers; decides nothing."""
+"""Explanations: causes of staleness, root causes of changes, comparisons of versions. They read the ledger and decide nothing."""

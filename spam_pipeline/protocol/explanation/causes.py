@@ -1,7 +1,6 @@
-"""Causes: why a partition is not fresh, or two versions differ, in the words of people who have to decide whether they expected it.
+"""Causes: why a partition is not fresh, or two versions differ, named so that people can tell whether they expected it.
 
-Compares what is published with the recipe that is wanted now, or what two versions were made from. A pure function of the two
-and of what the ledger remembers of them.
+The provenance of the published version is compared with the wanted recipe, or that of two versions with each other.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,14 +16,14 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Re
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
 UNKNOWN = "not known yet"
-"""Stands before the content of an input that is planned and not computed."""
+"""Prefix of the content of an input that is planned and not computed."""
 
 _NAMED = 4
 """Names that a cause lists before it counts the rest."""
 
 
 class Kind(Enum):
-    """What has changed."""
+    """The kind of a change."""
 
     MISSING = "missing"
     CODE = "code"
@@ -34,10 +33,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Cause:
-    """What has changed, by name: definitions and libraries, settings, input partitions or files.
+    """A change by name: definitions and libraries, settings, input partitions or files.
 
     `sources` are names without partitions where those differ, so that partitions of one cause can be counted together.
     `is_certain` is false when the change has yet to be computed, and may turn out to be none.
+
+    >>> why = Cause(Kind.DATA, ("plays 2026-01-05", "plays 2026-01-06"), ("plays",), is_certain=False)
+    >>> print(why, why.summary, sep=chr(10))
+    data: plays 2026-01-05, plays 2026-01-06, if it changes
+    data: plays, if it changes
     """
 
     kind: Kind
@@ -62,7 +66,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the ledger remembers of a published version: its code, if it was kept, its settings, and what it read."""
+    """The provenance of a version: its code, if the ledger kept it, its settings, and what it read."""
 
     code: CodeVersion | None
     configuration: Mapping[str, str]
@@ -72,7 +76,7 @@ class Provenance:
 def causes_of(
     ledger: Ledger, code: CodeVersion, report: StalenessReport, statuses: Collection[PartitionStatus]
 ) -> dict[str, Cause]:
-    """Why partitions of one stage, whose code version of now is `code`, are not fresh, by partition."""
+    """The causes why partitions of one stage are not fresh, by partition; `code` is its present code version."""
     published = [status.published for status in statuses if status.published]
     provenance = _provenance(ledger, published, code.digest)
     return {
@@ -89,9 +93,9 @@ def causes_of(
 def cause(
     status: PartitionStatus, code: CodeVersion, published: Provenance | None, wanted: Callable[[], Recipe]
 ) -> Cause:
-    """Why `status` is not fresh: what differs between its published version and the wanted recipe, first of all the code.
+    """The cause why `status` is not fresh: the first difference between its published version and the wanted recipe.
 
-    `code` is the code version of now, and `wanted` gives the recipe, which is not looked at if the code differs.
+    `code` is the present code version, and `wanted` gives the recipe, which is not needed if the code differs.
     """
     if status.required_action in _WITHOUT_COMPARISON:
         return _WITHOUT_COMPARISON[status.required_action]
@@ -112,7 +116,7 @@ def cause(
 
 
 def differences(old: Provenance, new: Provenance, *, is_same_code: bool) -> list[Cause]:
-    """All that differs in what two versions were made from: code, settings, data; empty when nothing does."""
+    """All differences in the provenance of two versions: code, settings, data."""
     found = (
         None if is_same_code else _cause_in_code(old.code, new.code),
         _cause_in_settings(old.configuration, new.configuration),

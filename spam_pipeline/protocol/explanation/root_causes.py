@@ -1,8 +1,8 @@
-"""Origins: what a change began with, in the words of people who see only its end.
+"""Root causes: the files, code, settings and decisions that a change began with, for people who see only its end.
 
-Two versions differ because inputs of theirs differ, which differ because inputs of theirs do. Followed down to where that
-begins, these are landed files that came, went or changed, code, settings, and decisions of people. All of it is read from
-what the ledger remembers; nothing is computed. What differs between two versions at first sight is in `causes`.
+Two versions differ because their inputs differ, and those because of theirs. Followed down, that ends at landed files that
+came, went or changed, at code and settings, and at people's decisions. Everything is read from the ledger; nothing is computed.
+`causes` has what differs between two versions at first sight.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from spam_pipeline.protocol.ledger.records import Decision, DecisionKind, Public
 
 
 class ChangeKind(Enum):
-    """How a change began."""
+    """The kind of a root cause."""
 
     LANDED = "landed"
     REPLACED = "replaced"
@@ -33,7 +33,7 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True)
 class RootCause:
-    """What a change began with: files of a source, definitions or settings of a stage, or a person's decision about one.
+    """A root cause of a change: files of a source, definitions or settings of a stage, or a person's decision about one.
 
     `where` is the source or the stage; `names` are the files, definitions or settings, or what was decided.
     """
@@ -43,7 +43,7 @@ class RootCause:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        """The origin as one line, such as `new data: the file plays/2026-01-05/10/a.jsonl landed`."""
+        """The root cause as one line, such as `new data: the file plays/2026-01-05/10/a.jsonl landed`."""
         names = listed(self.names)
         files = f"the file {names}" if len(self.names) == 1 else f"{len(self.names)} files of {self.where} ({names})"
         match self.kind:
@@ -62,16 +62,16 @@ class RootCause:
 
 
 class RootCauses:
-    """Finds what changes began with; what the ledger was asked for one change need not be asked again for the next."""
+    """Finds root causes, keeping what was read of the ledger for one change for the next."""
 
     def __init__(self, ledger: Ledger, environment: str) -> None:
         self._remembered = _Remembered(ledger, environment)
 
     def of(self, stage: str, old: int, new: int) -> list[RootCause]:
-        """What the change from one version of a partition to another began with; both are named by their ids.
+        """The root causes of the change between two versions of a partition, given by id.
 
-        Changes without an effect are left out: what the content of everything that was read stayed the same through. Empty where
-        nothing differs that the ledger remembers.
+        Changes through which the content of everything that was read stayed the same are left out. Empty where nothing differs
+        that the ledger remembers.
         """
         since = self._remembered.last_equivalent(stage, old, new)
         walk = _Walk(self._remembered, self._remembered.published_at(since))
@@ -88,7 +88,7 @@ class _Pair(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What names a thing that was read."""
+    """The identity of a thing that was read."""
 
     upstream: str
     partition: str
@@ -111,7 +111,7 @@ _Place = tuple[str, str]
 
 @dataclass
 class _Remembered:
-    """What the ledger remembers of versions, looked up once."""
+    """The ledger's records of versions, each read once."""
 
     ledger: Ledger
     environment: str
@@ -121,7 +121,7 @@ class _Remembered:
     spans: dict[str, dict[str, list[Span]]] = field(default_factory=dict)
 
     def published_at(self, version: int) -> datetime | None:
-        """When a version was last published."""
+        """The time at which a version was last published."""
         return self.ledger.published_at(self.environment, [version]).get(version)
 
     def last_equivalent(self, stage: str, old: int, new: int) -> int:
@@ -132,7 +132,7 @@ class _Remembered:
         return next((item for item in seen if item != new and self.versions[item].content == version.content), old)
 
     def load(self, ids: set[int]) -> None:
-        """What versions were computed from."""
+        """Load versions with their settings and inputs."""
         self.versions |= self.ledger.made_by_id(ids - self.versions.keys())
         for version_id, (settings, read) in self.ledger.provenance(ids - self.inputs.keys()).items():
             self.settings[version_id] = settings
@@ -141,7 +141,7 @@ class _Remembered:
             }
 
     def load_histories(self, wanted: set[_Place]) -> None:
-        """What readers ever saw of partitions."""
+        """Load the publication spans of partitions, and the versions in them."""
         unknown = {stage for stage, _ in wanted} - self.spans.keys()
         by_place: dict[_Place, list[Publication]] = defaultdict(list)
         for item in self.ledger.publications(self.environment, sorted(unknown)):
@@ -155,7 +155,7 @@ class _Remembered:
 
 @dataclass
 class _Walk:
-    """From a pair of versions down through all that differs, level by level, each pair once."""
+    """The walk from a pair of versions down through all differences, level by level, each pair once."""
 
     remembered: _Remembered
     since: datetime | None
@@ -215,7 +215,7 @@ class _Walk:
                 yield RootCause(ChangeKind.SETTING, stage, tuple(sorted(names)))
 
     def decisions(self) -> Iterator[RootCause]:
-        """What people decided since the old version was published about any version that was met."""
+        """The decisions since the old version was published about any version that was met."""
         met = {item for pair in self._seen for item in pair[1:] if item is not None}
         for decision in self.remembered.ledger.all_decisions(self.remembered.environment):
             if decision.version_id in met and self.since is not None and decision.decided_at > self.since:
@@ -229,7 +229,7 @@ class _Walk:
                 yield _Difference(pair.stage, key, before, now)
 
     def _note(self, found: _Difference) -> None:
-        """Note a file; that of a stage without a past may have been there all the time, and is looked up later."""
+        """Note a file; that of a stage without a past may have been there all the time, which is checked later."""
         before, now = found.before, found.now
         place = found.key.upstream, found.key.part
         if now and before is None and not self._has_past(found.stage):
@@ -240,18 +240,18 @@ class _Walk:
             self._files.setdefault(place, ChangeKind.LANDED if now else ChangeKind.GONE)
 
     def _has_past(self, stage: str) -> bool:
-        """Whether readers saw anything of a stage when the old version was published; the first stage did."""
+        """Return True if readers saw anything of a stage when the old version was published, as they did of the first one."""
         if stage not in self._read_stages:
             return True
         seen = [item for items in self.remembered.spans[stage].values() for item in items]
         return any(self.since is None or item.published_at <= self.since for item in seen)
 
     def _pair(self, found: _Difference) -> _Pair:
-        """The two versions behind a thing that was read, the same one twice if what is read of it is the same.
+        """The two versions behind a thing that was read, None for both if the same was read.
 
-        A version remembers which one it read when it was computed. Later ones with the same content made nobody compute
-        anything; so the last of them is the one that the change set out from, or led to. That a partition is read which was
-        not read before is no change of the partition.
+        A version remembers which one it read when it was computed. Later ones with the same content recomputed nothing, so the
+        last of them is the one that the change set out from, or led to. A partition that was not read before has not changed
+        by being read.
         """
         key, before, now = found.key, found.before, found.now
         seen = self.remembered.spans[key.upstream].get(key.partition, [])

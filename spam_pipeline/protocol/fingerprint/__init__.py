@@ -1,7 +1,7 @@
 """Fingerprints: the domain statistics that every version carries.
 
-A contract declares measures (`measures`); measuring a frame gives what was measured (`measured`, `distributions`,
-`key_sample`), which merges over versions without reading their rows again. Nothing here knows a domain or judges anything.
+A contract declares measures (`measures`, `grouped_measures`); measuring a frame gives measurements (`measured`, `distributions`,
+`key_sample`), which merge over versions without reading their rows again. Nothing here knows a domain or evaluates anything.
 """
 
 from spam_pipeline.protocol.fingerprint.distributions import NULL, REST, Distribution, Histogram, Spreading

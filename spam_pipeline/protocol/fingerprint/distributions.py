@@ -1,4 +1,4 @@
-"""Distributions: how the rows spread over few values, and over a range of magnitudes. Both merge exactly."""
+"""Distributions of rows over few values, and over a range of magnitudes. Both merge exactly."""
 
 import math
 from abc import abstractmethod
@@ -30,7 +30,7 @@ QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 
 
 class Distribution(Measured):
-    """Something that spreads a number of rows over values."""
+    """A number of rows, spread over values."""
 
     @property
     @abstractmethod
@@ -44,7 +44,7 @@ class Distribution(Measured):
 
 @dataclass(frozen=True)
 class Spreading(Distribution):
-    """How rows, or weights, spread over few values: all values if there are at most 256, otherwise the most frequent 255.
+    """Rows, or weights, by few values: all values if there are at most 256, otherwise the most frequent 255.
 
     The others then count under the value `REST`, which is one value to every statistic. Merging keeps all values of both.
     """
@@ -67,7 +67,7 @@ class Spreading(Distribution):
         return type(self)(added(self.counts, other.counts))
 
     def numbers(self, name: str) -> dict[str, float]:
-        """How many values there are, and the effective number of values."""
+        """The number of values, and the effective number of values."""
         if not self.total:
             return {}
         return {name: len(self.counts), f"effective_{name}": math.exp(self._entropy.nats)}
@@ -93,7 +93,7 @@ class Spreading(Distribution):
 
 @dataclass(frozen=True)
 class Histogram(Distribution):
-    """How numbers from zero on spread over magnitudes, in buckets of equal relative width.
+    """Numbers from zero on by magnitude, in buckets of equal relative width.
 
     DDSketch (Masson, Rim and Lee, VLDB 12, 2019) without a limit on its buckets: quantiles have a relative error of at most
     `RELATIVE_ERROR`, and merging is exact. `nulls` are the rows without such a number: null, NaN, infinite or negative.

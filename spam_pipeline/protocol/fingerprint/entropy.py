@@ -23,6 +23,11 @@ def entropy_of(counts: Iterable[tuple[int, float]]) -> Entropy:
 
     A row's surprise is s = ln n - ln c; the plug-in entropy is its mean, and var(s) / n the variance of that
     (Basharin 1959): sum p ln^2 p - H^2, over n.
+
+    Two values that are seen twice each have the plug-in entropy ln 2 = 0.693, and 1 / 8 is added:
+
+    >>> entropy_of([(2, 2)]).nats
+    0.818147181
     """
     present = [(count, values) for count, values in counts if count]
     rows = math.fsum(count * values for count, values in present)
@@ -35,10 +40,10 @@ def entropy_of(counts: Iterable[tuple[int, float]]) -> Entropy:
 
 
 def correction(rows: float, values: float) -> float:
-    """What Miller and Madow add to the plug-in entropy, in nats; nothing where there are no rows."""
+    """The correction of Miller and Madow, added to the plug-in entropy, in nats; zero where there are no rows."""
     return (values - 1) / (2 * rows) if rows else 0.0
 
 
 def significant(value: float) -> float:
-    """The value to nine significant digits: what is left does not depend on how a machine rounds."""
+    """Round to nine significant digits: sums of floats differ between query plans, and machines, in the last ones."""
     return float(f"{value:.{_DIGITS}g}")

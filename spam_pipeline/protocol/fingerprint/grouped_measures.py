@@ -34,7 +34,7 @@ class Totals(Measure):
 
 @dataclass(frozen=True, eq=False)
 class Spread(Measure):
-    """How rows, or integer weights from zero on, spread over few values, such as countries; null is a value of its own."""
+    """Rows, or integer weights from zero on, by few values, such as countries; null is a value of its own."""
 
     value: pl.Expr
     weight: pl.Expr | None = None
@@ -59,7 +59,7 @@ class Spread(Measure):
 
 @dataclass(frozen=True, eq=False)
 class Keys(Measure):
-    """How rows, or integer weights from zero on, spread over UInt64 keyed hashes; rows without a key are left out.
+    """Rows, or integer weights from zero on, by UInt64 keyed hashes; rows without a key are left out.
 
     `name` is what people call a key; where rows of a key disagree, the smallest name counts.
     """
@@ -109,7 +109,7 @@ class Keys(Measure):
 
 @dataclass(frozen=True, eq=False)
 class Quantiles(Measure):
-    """How numbers from zero on spread over magnitudes, within 2 % of each; see `Histogram`."""
+    """Numbers from zero on by magnitude, within 2 % of each; see `Histogram`."""
 
     value: pl.Expr
     drift: Drift | None = EVALUATED
@@ -132,7 +132,7 @@ class Quantiles(Measure):
 
 
 def _grouped(frame: pl.LazyFrame, value: pl.Expr, weight: pl.Expr | None) -> pl.LazyFrame:
-    """How often each `value` is there (or its summed weights), as its `count`."""
+    """The rows, or the sum of the weights, of each `value` as its `count`."""
     return frame.group_by(value.alias("value")).agg(summed(weight).alias("count"))
 
 

@@ -1,7 +1,8 @@
-"""Samples of keys: how many distinct identifiers there are, which are the most frequent, and how evenly rows spread over them.
+"""Samples of keys: the number of distinct identifiers, the most frequent ones, and how evenly rows spread over them.
 
 Keys are 64-bit keyed hashes, uniformly distributed, so the smallest ones are a random sample of the keys, and the same keys are
-in the samples of other versions: samples merge, and what is estimated from them is comparable.
+in the samples of other versions: samples merge, and estimates from them are comparable. A library of sketches would not do,
+because a fingerprint has to be a deterministic function of the data.
 """
 
 import math
@@ -93,7 +94,7 @@ class KeySample(Measured):
         return self.mixture or of_one(self.total, plug_in)
 
     def numbers(self, name: str) -> dict[str, float]:
-        """How many keys there are, the effective number of keys, and the share that the most frequent key has."""
+        """The number of keys, the effective number of keys, and the share of the most frequent key."""
         if not self.total:
             return {}
         return {

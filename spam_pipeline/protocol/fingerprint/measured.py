@@ -1,6 +1,6 @@
-"""What was measured: the values that a fingerprint holds, and the plain ones among them.
+"""Measurements: the values that a fingerprint holds, and the plain ones among them.
 
-Each kind knows how it merges with another of its kind, which numbers people read off it, how precise those are, and how it
+Each kind knows how to merge with another of its kind, its numbers for people, how precise those are, and how it
 looks in JSON. Distributions are in `distributions`, sketches of identifiers in `key_sample`; what to measure is declared
 with `measures`.
 """
@@ -21,14 +21,14 @@ class Measured(ABC):
 
     @abstractmethod
     def merge(self, other: Self) -> Self | None:
-        """What would have been measured over the rows of both, or None for what cannot be known without the rows.
+        """The measurement over the rows of both, or None where that cannot be known without the rows.
 
         Associative and commutative.
         """
 
     @abstractmethod
     def numbers(self, name: str) -> dict[str, float]:
-        """The numbers that people and limits go by, given the name of the measure; a statistic of no rows is absent."""
+        """The numbers for people and limits, given the name of the measure; a statistic of no rows is absent."""
 
     @abstractmethod
     def estimates(self, name: str) -> dict[str, Estimate]:
@@ -36,12 +36,12 @@ class Measured(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """The values of which `from_json` makes the same again, such as JSON holds."""
+        """Convert to JSON values, of which `from_json` makes the same again."""
 
     @classmethod
     @abstractmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """What `to_json` was asked of."""
+        """Rebuild the measurement that `to_json` converted."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Measures: what a contract declares about its data, in the terms of its domain.
+"""Measures: declarations of a contract about its data, in the terms of its domain.
 
-A measure says which aggregations and which small tables of a frame it needs, and makes what was measured of their results;
+A measure names the aggregations and small tables of a frame that it needs, and makes a measurement of their results;
 running those of all measures at once is `measuring`. Measures that need no more than aggregations are here, those that group
 the rows are in `grouped_measures`.
 """
@@ -28,7 +28,7 @@ _WIDE_ZERO = pl.lit(0, dtype=pl.Int128)
 
 @dataclass(frozen=True)
 class Drift:
-    """A measure is judged against the stage's history: it warns, and refuses when more than this share of rows (0..1) moved."""
+    """Evaluation against the stage's history: a move warns, and refuses when more than this share of rows (0..1) moved."""
 
     refuse_above: float | None = None
 
@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
 
 class Measure(ABC):
-    """Something to measure of a frame, and whether its drift is judged (not when None)."""
+    """Something to measure of a frame; its drift is evaluated unless `drift` is None."""
 
     drift: Drift | None
 
@@ -61,7 +61,7 @@ class Measure(ABC):
 
     @abstractmethod
     def measured(self, found: Found) -> Measured | None:
-        """What was measured, or None for what nothing is known of. Raises `TypeError` where the data is of the wrong type."""
+        """The measurement, or None where nothing is known. Raises `TypeError` where the data is of the wrong type."""
 
 
 @dataclass(frozen=True, eq=False)

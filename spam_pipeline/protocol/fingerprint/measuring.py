@@ -10,7 +10,7 @@ from spam_pipeline.protocol.fingerprint.values import Fingerprint
 
 
 def measure(measures: Mapping[str, Measure], frame: pl.LazyFrame) -> Fingerprint:
-    """What was measured of a frame, by the names of the measures; those of which nothing is known are absent.
+    """Measure a frame, by the names of the measures; those of which nothing is known are absent.
 
     The frame is scanned once for all measures; only names of keys are looked up afterwards. Raises `TypeError` for data of a
     type that a measure does not take. The order of rows and the number of threads make no difference.

@@ -1,4 +1,4 @@
-"""Mixtures: what merging samples of keys has to remember, so that the entropy of all rows can be told well.
+"""Mixtures: memory of merged samples of keys, with which the entropy of all rows can be estimated well.
 
 Entropy is ln n - S / n, where S is the sum of c ln c over all keys. Estimated from a sample of keys, S would be as uncertain as
 long tails are heavy. But each version knows its own S exactly, so that only the difference has to be estimated: what c ln c of
@@ -20,7 +20,7 @@ Counts = Mapping[int, int]
 
 @dataclass(frozen=True)
 class Mixture:
-    """What some versions have in common: `within` is the sum of c ln c over all of their keys, in each by itself.
+    """The mixture of some versions: `within` is the sum of c ln c over all of their keys, in each by itself.
 
     `top` and `sample` hold, for listed and for sampled keys, how much more c ln c is for the count over all versions; nothing
     for keys that are in one version only.
@@ -32,13 +32,13 @@ class Mixture:
 
 
 def of_one(total: int, plug_in_nats: float) -> Mixture:
-    """That of a single version, given the entropy of its keys without correction."""
+    """The mixture of a single version, given the entropy of its keys without correction."""
     within = total * (math.log(total) - plug_in_nats) if total else 0.0
     return Mixture(round(within * _UNITS), {}, {})
 
 
 def mixed(merged: Counts, *sides: tuple[Counts, Counts]) -> dict[int, int]:
-    """How much more c ln c is for merged counts, given the counts of each side and how much more it is for those already."""
+    """The excess of c ln c for merged counts, given the counts of each side and their excess so far."""
     more = {
         key: _information(count)
         + sum(before.get(key, 0) - _information(counts.get(key, 0)) for counts, before in sides)

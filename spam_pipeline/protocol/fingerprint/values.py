@@ -1,4 +1,4 @@
-"""Fingerprints as values: their numbers, merging them, and how they lie in JSON."""
+"""Fingerprints as values: their numbers, merging them, and converting them to JSON."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -18,10 +18,10 @@ from spam_pipeline.protocol.fingerprint.measured import (
 from spam_pipeline.protocol.foundation.errors import WrongLedger
 
 Fingerprint = Mapping[str, Measured]
-"""What was measured of a version, by the names that its contract gives."""
+"""The measurements of a version, by the names that its contract gives."""
 
 SCHEME = 1
-"""Number of the way in which fingerprints lie in JSON, raised when what is kept under a kind changes."""
+"""Number of the JSON scheme of fingerprints, raised when the fields of a kind change."""
 
 _KINDS: Mapping[str, type[Measured]] = {
     "averaged": Averaged,
@@ -55,13 +55,13 @@ def _merged_pair(left: Fingerprint, right: Fingerprint) -> Fingerprint:
 
 
 def fingerprint_to_json(fingerprint: Fingerprint) -> dict[str, Any]:
-    """A fingerprint as values that JSON holds, with the number of the scheme."""
+    """Convert a fingerprint to JSON values, with the number of the scheme."""
     measures = {name: {"kind": _NAMES[type(item)], **item.to_json()} for name, item in fingerprint.items()}
     return {"scheme": SCHEME, "measures": measures}
 
 
 def fingerprint_from_json(kept: Mapping[str, Any]) -> Fingerprint:
-    """The fingerprint that `fingerprint_to_json` was given. Raises `WrongLedger` for one that another release wrote otherwise."""
+    """Rebuild the fingerprint that `fingerprint_to_json` converted. Raises `WrongLedger` for one in another scheme."""
     if kept["scheme"] != SCHEME:
         raise WrongLedger(f"a fingerprint lies in scheme {kept['scheme']}; this release reads scheme {SCHEME}")
     return {name: _measured(**item) for name, item in kept["measures"].items()}

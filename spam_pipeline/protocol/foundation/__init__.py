@@ -1,1 +1,1 @@
-"""Values that every wing of the protocol speaks in: errors, digests, partition keys, findings, limits. They know nothing of stages or of the ledger."""
+"""Values shared by all wings of the protocol: errors, digests, partition keys, findings, limits. They know no stage and no ledger."""

@@ -3,6 +3,9 @@
 The encoding is type-tagged and length-prefixed, so that different values never share it: `1` differs from `"1"`, from `True`
 and from `1.0`, and `["a;b"]` from `["a", "b"]`. A value of any other type is an error, never a constant. `SCHEME` is part of
 every digest and is raised when the encoding, or the way versions are written, changes.
+
+>>> digest(1) == digest("1"), digest(["a;b"]) == digest(["a", "b"]), digest([1, 2]) == digest((1, 2))
+(False, False, True)
 """
 
 import hashlib
@@ -27,7 +30,7 @@ def digest_of_file(path: Path) -> str:
 
 
 def _encoded(value: object) -> bytes:  # noqa: C901 - one case per type reads as the table it is
-    """The tag of the value's type, the payload's length, the payload. Subclasses stand before what they derive from."""
+    """Return type tag, payload length and payload. Subclasses come before their bases: a bool is an int, a datetime a date."""
     match value:
         case None:
             tag, payload = b"n", b""

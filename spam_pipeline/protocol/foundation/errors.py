@@ -1,4 +1,4 @@
-"""The protocol's errors: one tree, each message saying what, expected, got, and the way out.
+"""The protocol's errors: one tree. Each message says what happened, what was expected, and the way out.
 
     PipelineError
     ├── WrongPartition      a partition key that its grid does not have
@@ -8,10 +8,10 @@
     ├── Claimed             another process is computing the same thing at this moment
     ├── StoreDamaged        a file of the store is missing, or its bytes differ from the digest in its name
     ├── LandingChanged      a landed file changed while it was being read
-    ├── LandingVanished     no landed file is to be found where some were known
+    ├── LandingVanished     none of the known landed files can be found
     ├── WrongLedger         the ledger was laid out by another release
     ├── AlreadyDecided      somebody else decided about the same partition meanwhile
-    └── UnknownVersion      no version is meant by what was given as one
+    └── UnknownVersion      a name that matches no version, or several
 
 Errors of a context's own domain live in that context.
 """
@@ -34,7 +34,7 @@ class NotPublished(PipelineError):
 
 
 class Held(PipelineError):
-    """A stage cannot run now: an input is missing or quarantined. It goes on by itself once that is there."""
+    """A stage cannot run now: an input is missing or quarantined. It resumes by itself once the input is there."""
 
 
 class Claimed(PipelineError):
@@ -50,7 +50,7 @@ class LandingChanged(PipelineError):
 
 
 class LandingVanished(PipelineError):
-    """No landed file is to be found where some were known: an unmounted disk, say. Nothing was recorded."""
+    """None of the known landed files can be found: an unmounted disk, say. Nothing was recorded."""
 
 
 class WrongLedger(PipelineError):
@@ -62,4 +62,4 @@ class AlreadyDecided(PipelineError):
 
 
 class UnknownVersion(PipelineError):
-    """No version is meant by what was given as one."""
+    """A name that matches no version, or several."""

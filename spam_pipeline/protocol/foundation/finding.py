@@ -1,7 +1,7 @@
-"""Findings: what an audit has to say about a version, in words, numbers and, where people have to judge, evidence side by side.
+"""Findings: the results of an audit, in words, numbers and, where people have to decide, evidence side by side.
 
-A finding is a value: it is kept in the ledger, shown in the orchestrator, and compared with what a person accepted before.
-How findings come about is in `audit`, `drift` and the contexts' contracts; how they are drawn is in `spam_pipeline.pages`.
+A finding is a value: it is kept in the ledger, shown in the orchestrator, and compared with findings that a person accepted before.
+They are made by `execution.audit`, `drift` and the contexts' contracts, and drawn by `spam_pipeline.pages`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Severity(Enum):
-    """What follows from a finding: nothing, somebody should look, or the version is quarantined."""
+    """The consequence of a finding: none, a warning, or quarantine of the version."""
 
     NOTE = "note"
     WARN = "warn"
@@ -27,7 +27,7 @@ class CategoryShift(NamedTuple):
 
 
 class Clue(NamedTuple):
-    """One piece of evidence: what was seen of a suspect, what is usual, and which explanation that speaks for, if any."""
+    """One piece of evidence: what was seen of a suspect, what is usual, and which explanation that supports, if any."""
 
     what: str
     seen: float
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a person needs to decide: clues side by side, curves to compare, and who or what stands behind it."""
+    """Material for a person's decision: clues, curves to compare, and who or what is behind it."""
 
     clues: tuple[Clue, ...] = ()
     curves: tuple[Curve, ...] = ()
@@ -53,7 +53,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that an audit found: by which rule, about what, what was expected and what was seen.
+    """One result of an audit: the rule, its subject, what was expected and what was seen.
 
     `size` says how much it matters, in a unit of the rule's own that grows with the damage; a decision that accepted a finding
     covers a later one by the same rule about the same thing as long as it has not grown.
@@ -78,7 +78,7 @@ class Finding:
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:
-    """A finding as lines: a sentence behind what follows from it, and the clues side by side."""
+    """Format a finding as lines: severity and sentence, then the clues as a table."""
     yield f"{finding.severity.value}: {finding}"
     if finding.evidence and finding.evidence.clues:
         yield f"  {'evidence':<60}{'seen':>12}{'usual':>12}  speaks for"
@@ -87,12 +87,12 @@ def finding_lines(finding: Finding) -> Iterator[str]:
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """A finding as values that JSON holds."""
+    """Convert a finding to JSON values."""
     return {**asdict(finding), "severity": finding.severity.value}
 
 
 def finding_from_json(kept: Mapping[str, Any]) -> Finding:
-    """The finding that `finding_to_json` was given."""
+    """Rebuild the finding that `finding_to_json` converted."""
     evidence = kept["evidence"]
     return Finding(
         rule=kept["rule"],

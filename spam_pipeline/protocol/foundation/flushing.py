@@ -1,4 +1,4 @@
-"""Flushing: what was written is on the disk before anything is told to rest on it."""
+"""Flushing: bytes are on the disk before a record refers to them."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Limits: bounds on a number of a fingerprint. In a contract they are the producer's promise, in an expectation a consumer's need.
+"""Limits: bounds on a number of a fingerprint, promised by a producer's contract or required by a consumer's expectation.
 
-A number that a fingerprint does not have, because there were no rows to take it from, breaks no limit.
+A number that is absent, because there were no rows to compute it from, breaks no limit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,11 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Limit:
-    """A number has to be at least this and at most that; a contract says what follows if it is not."""
+    """Bounds on one number of a fingerprint; `severity` is the consequence of breaking them.
+
+    >>> print(Limit("spam_share", at_least=0.01, at_most=0.2).finding({"spam_share": 0.25}))
+    spam_share: expected at least 0.01 and at most 0.2, got 0.25
+    """
 
     number: str
     at_least: float | None = None
@@ -22,7 +26,7 @@ class Limit:
     severity: Severity = Severity.REFUSE
 
     def finding(self, numbers: Numbers) -> Finding | None:
-        """What speaks against these numbers, if anything does; its size is how far outside the number is."""
+        """The finding about these numbers, None while they are within bounds; its size is how far outside the number is."""
         seen = numbers.get(self.number)
         if seen is None:
             return None
@@ -40,5 +44,5 @@ class Limit:
 
 
 def breaches(limits: Iterable[Limit], numbers: Numbers) -> list[Finding]:
-    """What speaks against some numbers, one finding for each limit that they break."""
+    """The findings about some numbers, one for each limit that they break."""
     return [finding for limit in limits if (finding := limit.finding(numbers))]

@@ -1,6 +1,6 @@
-"""Partition keys: what a key may look like, and the arithmetic of days and months over them.
+"""Partition keys: their formats, and the arithmetic of days and months.
 
-Which grids the pipeline has (arrival days, event days, statement months) is said in `spam_pipeline.partitions`.
+The pipeline's grids (arrival days, event days, statement months) are defined in `spam_pipeline.partitions`.
 Keys come from command lines, folder names and user interfaces, so every key is checked before it becomes a path or a query.
 """
 
@@ -15,7 +15,7 @@ WHOLE = "all"
 
 
 class Grain(Enum):
-    """What one partition spans; the value is the shape of its key."""
+    """The span of one partition; the value is the format of its key."""
 
     DAY = "YYYY-MM-DD"
     MONTH = "YYYY-MM"
@@ -30,7 +30,7 @@ class Partitions:
     grain: Grain
 
     def check(self, key: str) -> str:
-        """Return `key` if this grid can have it; raise `WrongPartition` with the expected shape otherwise."""
+        """Return `key` if this grid can have it; raise `WrongPartition` with the expected format otherwise."""
         if self.grain is Grain.NONE:
             valid = key == WHOLE
         elif self.grain is Grain.DAY:
@@ -42,7 +42,7 @@ class Partitions:
         return key
 
     def is_open(self, key: str, watermark: str) -> bool:
-        """Whether a partition can still receive data: the landing zone, whose latest day is the watermark, is not past it."""
+        """Return True while a partition can still receive data: the landing zone, whose latest day is the watermark, is not past it."""
         if self.grain is Grain.NONE:
             return False
         return (last_day_of(key) if self.grain is Grain.MONTH else key) >= watermark

@@ -1,7 +1,6 @@
-"""The ledger: what was observed, tried, computed, audited and published, and which data came from which.
+"""The ledger: the append-only record of observations, attempts, versions, audits and publications, and of what came from what.
 
-`ledger` is what everybody else uses; `state` keeps what planning needs of it up to date; the other modules are how it lies in
-a database.
+Other wings use `Ledger` and the `records`; the other modules hold its tables and queries.
 """
 
 from spam_pipeline.protocol.ledger.ledger import Ledger

@@ -1,4 +1,4 @@
-"""Attempts: which recipes were tried, with which code, and what came of those that made no version. Part of the ledger."""
+"""Attempts: the recipes that were tried, with which code, and how those ended that made no version. Part of the ledger."""
 
 from collections.abc import Collection
 
@@ -24,7 +24,7 @@ class AttemptLog:
             return int(connection.execute(sa.insert(attempts).returning(attempts.c.id), row).scalar_one())
 
     def fail(self, attempt_id: int, error: str) -> None:
-        """Note what an attempt failed with."""
+        """Note the error that ended an attempt."""
         with writing(self._engine) as connection:
             connection.execute(
                 sa.insert(failures), {"attempt_id": attempt_id, "error": error, "failed_at": ticks(now())}
@@ -36,12 +36,12 @@ class AttemptLog:
             connection.execute(sa.insert(completions), {"attempt_id": attempt_id, "completed_at": ticks(now())})
 
     def of(self, recipes: Collection[str]) -> dict[str, Attempts]:
-        """How often each of these recipes was tried; absent if never."""
+        """The unsuccessful tries of each of these recipes; absent if there were none."""
         with self._engine.connect() as connection:
             return {recipe: found for some in in_batches(recipes) for recipe, found in attempts_of(connection, some)}
 
     def remember_code(self, code: CodeVersion) -> None:
-        """Keep what a code version consists of, so that a later one can be compared with it."""
+        """Keep the definitions and libraries of a code version, so that a later one can be compared with it."""
         if code.digest in self._remembered:
             return
         row = {
@@ -59,7 +59,7 @@ class AttemptLog:
         self._remembered.add(code.digest)
 
     def code(self, digests: Collection[str]) -> dict[str, CodeVersion]:
-        """What these code versions consist of; absent if nothing was ever computed by them."""
+        """The code versions of these digests; absent if nothing was ever computed by them."""
         with self._engine.connect() as connection:
             return {
                 row.digest: CodeVersion(row.digest, row.definitions, row.libraries)

@@ -1,4 +1,4 @@
-"""Audits: adding one, the last one of a version, and those that planning has to know of. The caller has begun the transaction."""
+"""Audits: adding one, the last one of a version, and those that planning needs. The caller has begun the transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -61,7 +61,7 @@ def _audit_of(row: Any) -> Audit:
 
 
 def _counts_for(environments: Collection[str]) -> sa.ColumnElement[bool]:
-    """That an audit took no decision into account, or one for these environments: what people of another decided is theirs."""
+    """Condition that an audit took no decision into account, or one for these environments: other environments' stay theirs."""
     known = sa.select(decisions.c.id).where(decisions.c.environment.in_(environments))
     return (audits.c.decision == 0) | audits.c.decision.in_(known)
 
@@ -71,9 +71,9 @@ def audits_after(
 ) -> list[AuditSummary]:
     """The audits after a position, in their order.
 
-    From the start it is only what somebody who judges by `contracts` in these environments has to know of: the last audit of
-    a version by one of them, if it refused the version, was provisional or took a decision into account; and, without a
-    contract, the versions that none of them has judged.
+    From the start, only those that matter under `contracts` in these environments: the last audit of a version by one of
+    them, if it refused the version, was provisional or took a decision into account; and, with an empty contract, one for
+    each version that none of them has audited.
     """
     audit_context = (audits.c.contract, audits.c.history, audits.c.is_provisional, audits.c.decision)
     columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, *audit_context)

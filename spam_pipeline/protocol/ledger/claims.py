@@ -1,8 +1,8 @@
 """Claims: while one process computes a recipe, no other one does.
 
-A claim is a lock that the operating system or the database gives up when its holder dies, so nothing expires and nothing is
-left behind. Beside SQLite it is one of a few lock files, because a ledger of one file is used from one machine; in
-PostgreSQL it is an advisory lock of a session.
+A claim is a lock that the operating system or the database gives up when its holder dies; a row with a lease would outlive a
+killed process and expire under a slow one. Beside SQLite it is one of a few lock files, because a ledger of one file is used
+from one machine; in PostgreSQL it is an advisory lock of a session.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Claims:
 
     def on(self, recipe: str, *, wait: bool) -> AbstractContextManager[None]:
         """Hold the claim on a recipe. Raises `Claimed` when another process has it and `wait` is false."""
-        if self._folder:
+        if self._folder:  # 256 files in all: one in 256 pairs of recipes wait for each other without need
             return _lock_file(self._folder / recipe[:2], wait=wait)
         return self._advisory_lock(recipe, wait=wait)
 
@@ -38,7 +38,7 @@ class Claims:
 
     @contextmanager
     def _advisory_lock(self, claimed: str, *, wait: bool) -> Iterator[None]:
-        number = int(claimed[:15], 16)
+        number = int(claimed[:15], 16)  # 60 bits: PostgreSQL numbers its advisory locks by signed integers of 64
         if self._engine is None:
             raise RuntimeError("claims of a ledger in a file are lock files")
         with self._engine.connect() as connection:

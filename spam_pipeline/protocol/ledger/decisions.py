@@ -1,6 +1,6 @@
-"""Decisions of people about versions: adding one, and those that an environment goes by. The caller has begun the transaction.
+"""Decisions of people about versions: adding one, and those that an environment follows. The caller has begun the transaction.
 
-An environment goes by its own decisions and by those for production, which it reads through to.
+An environment follows its own decisions and those for production, which it reads through to.
 """
 
 from collections.abc import Collection
@@ -17,17 +17,17 @@ from spam_pipeline.protocol.ledger.tables import decisions
 
 
 def decisions_of(connection: Connection, environment: str) -> list[Decision]:
-    """The decisions that an environment goes by, oldest first."""
+    """The decisions that an environment follows, oldest first."""
     return _where(connection, environment, sa.true())
 
 
 def decisions_about(connection: Connection, environment: str, stage: str, partition: str) -> list[Decision]:
-    """The decisions about a partition that an environment goes by, oldest first."""
+    """The decisions about a partition that an environment follows, oldest first."""
     return _where(connection, environment, (decisions.c.stage == stage) & (decisions.c.partition == partition))
 
 
 def add_decision(connection: Connection, decision: Decision, last: int) -> Decision:
-    """Add a decision of somebody who knew of the one with the id `last`, or of none if that is 0; return it with its id.
+    """Add a decision made in knowledge of the one with the id `last`, 0 for none, and return it with its own id.
 
     Raises `AlreadyDecided` when there is a later one.
     """

@@ -1,4 +1,4 @@
-"""Environments as a whole: what one points at itself, carrying that over to production, and giving it up.
+"""Environments as a whole: the pointers that one has of its own, carrying them over to production, and giving them up.
 
 The caller has begun the transaction.
 """
@@ -18,14 +18,14 @@ Pointers = Mapping[tuple[str, str], int | None]
 
 
 def own(connection: Connection, environment: str) -> dict[tuple[str, str], int | None]:
-    """Where an environment points itself, rather than reading through to production."""
+    """The pointers of an environment's own; elsewhere it reads through to production."""
     current = pointers(environment).subquery()
     rows = connection.execute(sa.select(current.c.stage, current.c.partition, current.c.version_id))
     return {(stage, partition): version_id for stage, partition, version_id in rows}
 
 
 def promote(connection: Connection, environment: str, promoted: Pointers, trigger: Trigger) -> list[Publication]:
-    """Point production where it does not point yet; the environment gives up the pointers that are the same."""
+    """Point production at what is promoted, where it does not point there yet; the environment gives up its own pointers to that."""
     current, given_up = own(connection, PRODUCTION), own(connection, environment).items() & promoted.items()
     moved = {place: version_id for place, version_id in promoted.items() if current.get(place) != version_id}
     added = _add(connection, PRODUCTION, moved, trigger)
@@ -34,7 +34,7 @@ def promote(connection: Connection, environment: str, promoted: Pointers, trigge
 
 
 def drop(connection: Connection, environment: str, places: Iterable[tuple[str, str]], trigger: Trigger) -> int:
-    """Give some of an environment's own pointers up; return how many."""
+    """Give up some of an environment's own pointers; return how many."""
     given_up = dict.fromkeys(sorted(places))
     return len(_add(connection, environment, given_up, trigger._replace(action=DROPPED)))
 

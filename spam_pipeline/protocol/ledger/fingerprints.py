@@ -1,4 +1,4 @@
-"""What was measured of versions: one row for each version and contract that measured it. The caller has begun the transaction."""
+"""Fingerprints of versions: one row for each version and contract that measured it. The caller has begun the transaction."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from spam_pipeline.protocol.ledger.tables import fingerprints
 
 
 def add_fingerprint(connection: Connection, version_id: int, contract: str, fingerprint: Fingerprint) -> None:
-    """Add what a contract measured of a version, unless it is there: the same contract measures the same."""
+    """Add the fingerprint that a contract measured of a version, unless it is there: the same contract measures the same."""
     same = (fingerprints.c.version_id == version_id) & (fingerprints.c.contract == contract)
     if connection.scalar(sa.select(fingerprints.c.id).where(same)) is None:
         row = {
@@ -28,7 +28,7 @@ def add_fingerprint(connection: Connection, version_id: int, contract: str, fing
 def fingerprints_of(
     connection: Connection, version_ids: Collection[int], contracts: Collection[str] = ()
 ) -> dict[int, Fingerprint]:
-    """The fingerprint of each version: what one of `contracts` measured, otherwise what was measured last."""
+    """The fingerprint of each version: the one measured by one of `contracts`, otherwise the last one."""
     return {
         version_id: fingerprint_from_json(measures)
         for some in in_batches(version_ids)

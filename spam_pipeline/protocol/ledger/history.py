@@ -1,6 +1,6 @@
-"""The history of a partition: the published partitions nearest to it, which an audit judges it against.
+"""The history of a partition: the published partitions nearest to it, which an audit compares it with.
 
-What is published comes from the ledger or from a snapshot of it; how it is judged is in `drift`.
+Published versions come from the ledger or from a snapshot of it; `drift` makes the comparison.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,8 +18,11 @@ def nearest(
 ) -> list[tuple[str, VersionSummary]]:
     """The `count` published partitions nearest to `partition`, and itself if it is published, in the order of their keys.
 
-    Near is what has few published partitions in between; of two that are equally near the earlier one counts. `keys` are the
-    published partitions in their order, for whoever asks for many histories.
+    Distance is the number of published partitions in between, not of days; of two equally near ones the earlier counts.
+    `keys` are the sorted published partitions, for callers that need many histories.
+
+    >>> [key for key, _ in nearest(dict.fromkeys(["01", "02", "05", "08", "20"]), "05", count=3)]
+    ['01', '02', '05', '08']
     """
     ordered = sorted(published) if keys is None else keys
     start, end = bisect_left(ordered, partition), bisect_right(ordered, partition)
@@ -30,5 +33,5 @@ def nearest(
 
 
 def history_digest(found: Iterable[tuple[str, VersionSummary]]) -> str:
-    """The digest of which partitions a history consists of, and of their content."""
+    """The digest of a history's partitions and of their contents."""
     return digest_of_read(read_line(key, "", version.content) for key, version in found)

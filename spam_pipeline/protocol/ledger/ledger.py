@@ -1,8 +1,8 @@
-"""The ledger: what was observed, tried, computed, audited and published, and which data came from which.
+"""The ledger: the append-only record of observations, attempts, versions, audits and publications, and of what came from what.
 
-Rows are only added. What is current is the last one: the last observation of a path, the last audit of a version, the last
-publication of (environment, stage, partition); so every past state can be read. Whatever is recorded together is recorded
-in one transaction, and writers never overlap. Decisions about what to compute are in `staleness`.
+Rows are only added. The last one is current: the last observation of a path, the last audit of a version, the last
+publication of (environment, stage, partition); so every past state can be read. Each method that records does so in one
+transaction, and writers never overlap. `planning` decides what to compute.
 """
 
 import re
@@ -63,7 +63,7 @@ from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` are what it knows before there is a version.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version.
     """
 
     def __init__(self, url: str) -> None:
@@ -82,10 +82,10 @@ class Ledger:
     def record(
         self, version: Version, audit: Audit, environment: str, trigger: Trigger = NO_TRIGGER
     ) -> Publication | None:
-        """Add a version with its fingerprint and its audit and, if it passed, publish it: all of it in one transaction.
+        """Add a version with its fingerprint and its audit and, if it passed, publish it.
 
-        A version of the same recipe that is there already is kept and takes this one's place. Returns the publication, or
-        None when the version was refused or is what is published already.
+        A version of the same recipe that is there already takes this one's place. Returns the publication, or None when the
+        version was refused or is published already.
         """
         with writing(self._engine) as connection:
             version_id = id_of(connection, version.recipe) or add_version(connection, version)
@@ -105,12 +105,10 @@ class Ledger:
         *,
         fingerprint: Fingerprint | None = None,
     ) -> Publication | None:
-        """Add another audit of a version, with what its contract has measured, if it has measured again.
+        """Add another audit of a version, with its fingerprint if that was measured again.
 
-        If the version passed, it is published; otherwise the environment no longer reads it.
-
-        Where it was read, the version with the id `fall_back_to` is read from then on, or none. What another environment reads is
-        up to its own contract.
+        If the version passed, it is published. Otherwise an environment that reads it falls back to the version with the id
+        `fall_back_to`, or to none. What another environment reads is up to its own contract.
         """
         place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
@@ -135,13 +133,13 @@ class Ledger:
             return publish(connection, Place(environment, stage, partition), None, trigger)
 
     def version(self, recipe: str, environment: str = PRODUCTION) -> tuple[Version, Audit] | None:
-        """The version of a recipe with its last audit, as an environment sees it."""
+        """The version of a recipe with its last audit that counts in an environment."""
         with self._engine.connect() as connection:
             found = versions_where(connection, versions.c.recipe == recipe)
             return with_last_audit(connection, found, {environment, PRODUCTION})[0] if found else None
 
     def audited(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
-        """The version of a recipe, as one contract measured it, with its last audit by that contract, which may be none.
+        """The version of a recipe, as one contract measured it, with its last audit by that contract, None if there is none.
 
         Audits that took decisions for other environments into account don't count.
         """
@@ -153,7 +151,7 @@ class Ledger:
             return found[0], audited.get(found[0].id)
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
-        """The versions that a partition's readers were pointed at since it was last retracted; see `pointed_at`."""
+        """The versions that readers of a partition saw since it was last retracted, the last one first; see `pointed_at`."""
         with self._engine.connect() as connection:
             ids = pointed_at(connection, Place(environment, stage, partition))
             by_id = {version.id: version for version in versions_where(connection, versions.c.id.in_(ids))}
@@ -165,13 +163,13 @@ class Ledger:
             return {version.recipe: version for some in in_batches(recipes) for version in made_of(connection, some)}
 
     def versions(self, stage: str, partition: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
-        """Every version of a partition ever computed, oldest first, each with its last audit, as an environment sees it."""
+        """Every version of a partition, oldest first, each with its last audit that counts in an environment."""
         of_partition = (versions.c.stage == stage) & (versions.c.partition == partition)
         with self._engine.connect() as connection:
             return with_last_audit(connection, versions_where(connection, of_partition), {environment, PRODUCTION})
 
     def provenance(self, version_ids: Collection[int]) -> dict[int, tuple[Mapping[str, str], list[InputRef]]]:
-        """What versions were computed from, by id: the digest of each setting, and every input part read."""
+        """The inputs of versions, by id: the digest of each setting, and every part that was read."""
         found: dict[int, tuple[Mapping[str, str], list[InputRef]]] = {}
         with self._engine.connect() as connection:
             for some in in_batches(version_ids):
@@ -194,7 +192,7 @@ class Ledger:
             }
 
     def seconds_by_stage(self) -> dict[str, float]:
-        """How long computing one version of each stage took on average."""
+        """The average time, in seconds, that a version of each stage took."""
         query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
         with self._engine.connect() as connection:
             return {stage: float(seconds) for stage, seconds in connection.execute(query)}
@@ -202,7 +200,7 @@ class Ledger:
     def find(self, recipe_prefix: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
         """The versions whose recipe begins with 4 to 64 hex digits, at most ten, each with its last audit.
 
-        Raises `UnknownVersion` for anything else than hex digits.
+        Raises `UnknownVersion` for anything but hex digits.
         """
         if not re.fullmatch("[0-9a-f]{4,64}", recipe_prefix):
             raise UnknownVersion(f"expected the first 4 to 64 hex digits of a version's recipe, got {recipe_prefix!r}")
@@ -213,7 +211,7 @@ class Ledger:
             return with_last_audit(connection, same, {environment, PRODUCTION})
 
     def fingerprints(self, version_ids: Collection[int], contracts: Collection[str] = ()) -> dict[int, Fingerprint]:
-        """The fingerprint of each version: what one of `contracts` measured, otherwise what was measured last."""
+        """The fingerprint of each version: the one measured by one of `contracts`, otherwise the last one."""
         with self._engine.connect() as connection:
             return fingerprints_of(connection, version_ids, contracts)
 
@@ -225,19 +223,19 @@ class Ledger:
     # Decisions
 
     def decisions(self, environment: str, stage: str, partition: str) -> list[Decision]:
-        """The decisions about a partition that an environment goes by, its own and production's, oldest first."""
+        """The decisions about a partition that an environment follows, its own and production's, oldest first."""
         with self._engine.connect() as connection:
             return decisions_about(connection, environment, stage, partition)
 
     def all_decisions(self, environment: str) -> list[Decision]:
-        """All decisions that an environment goes by, its own and production's, oldest first."""
+        """All decisions that an environment follows, its own and production's, oldest first."""
         with self._engine.connect() as connection:
             return decisions_of(connection, environment)
 
     def decide(self, decision: Decision, last: int) -> Decision:
-        """Add a decision of somebody who knew of the one with the id `last`, or of none if that is 0; return it with its id.
+        """Add a decision made in knowledge of the one with the id `last`, 0 for none, and return it with its own id.
 
-        Raises `AlreadyDecided` when the environment goes by a later one already.
+        Raises `AlreadyDecided` when the environment follows a later one already.
         """
         with writing(self._engine) as connection:
             return add_decision(connection, decision, last)
@@ -245,7 +243,7 @@ class Ledger:
     # Environments
 
     def own(self, environment: str) -> dict[tuple[str, str], int | None]:
-        """The version that an environment points at itself, by stage and partition; None where it has retracted it."""
+        """The versions that an environment has pointers of its own to, by stage and partition; None where it has retracted one."""
         with self._engine.connect() as connection:
             return own(connection, environment)
 
@@ -254,8 +252,7 @@ class Ledger:
     ) -> list[Publication]:
         """Point production at versions of an environment, by stage and partition, in one transaction; None is a retraction.
 
-        Where production points already nothing is published. The environment reads through to production again where these
-        are what it points at itself.
+        Where production points there already nothing is published. The environment gives up its own pointers to these.
         """
         _check_is_not_production(environment)
         with writing(self._engine) as connection:
@@ -270,9 +267,9 @@ class Ledger:
     # Publications
 
     def changes(self, environments: Collection[str], after: Position, contracts: Collection[str]) -> Changes:
-        """What was added after a position: of every path and pointer the last row, and the audits as `audits_after` says."""
+        """The rows added after a position: the last one of every path and pointer, and the audits that `audits_after` selects."""
         with self._engine.connect() as connection:
-            position = last_position(connection)  # first, so that what is added meanwhile is told the next time
+            position = last_position(connection)  # first, so that rows added meanwhile come the next time
             if position == after:
                 return Changes([], {name: {} for name in environments}, [], [], [], position)
             return Changes(
@@ -289,7 +286,7 @@ class Ledger:
     def published(
         self, environment: str, stages: Collection[str], as_of: datetime | None = None
     ) -> dict[str, dict[str, VersionSummary]]:
-        """What is published, by stage and partition, without files; an environment reads through to production."""
+        """The published versions by stage and partition, without files; an environment reads through to production."""
         merged: dict[str, dict[str, VersionSummary | None]] = {stage: {} for stage in stages}
         with self._engine.connect() as connection:
             for name in dict.fromkeys((PRODUCTION, environment)):
@@ -301,7 +298,7 @@ class Ledger:
         }
 
     def publications(self, environment: str, stages: Collection[str]) -> list[Publication]:
-        """Everything ever published of some stages where an environment's readers look, oldest first, with what was dropped."""
+        """All publications of some stages in an environment and in production, oldest first, dropped pointers included."""
         query = sa.select(publications).where(
             publications.c.environment.in_({environment, PRODUCTION}), publications.c.stage.in_(stages)
         )
@@ -345,9 +342,9 @@ class Ledger:
     def publications_after(
         self, publication_id: int, environment: str, limit: int | None = None
     ) -> list[tuple[Publication, tuple[Version, Audit] | None]]:
-        """What was published in an environment after a publication, oldest first, each with its version and last audit.
+        """The publications in an environment after a given one, oldest first, each with its version and last audit.
 
-        A retraction has none; that an environment reads through to production again is no publication.
+        A retraction has no version; a dropped pointer is no publication.
         """
         query = sa.select(publications).where(
             publications.c.id > publication_id,
@@ -370,7 +367,7 @@ class Ledger:
     def publication(
         self, environment: str, stage: str, partition: str
     ) -> tuple[Publication, tuple[Version, Audit] | None] | None:
-        """The publication that readers of an environment go by, with its version and last audit."""
+        """The current publication for readers of an environment, with its version and last audit."""
         with self._engine.connect() as connection:
             found = pointer(connection, Place(environment, stage, partition))
             if found is None:
@@ -379,7 +376,7 @@ class Ledger:
             return found, with_last_audit(connection, version, {environment, PRODUCTION})[0] if version else None
 
     def published_at(self, environment: str, version_ids: Collection[int]) -> dict[int, datetime]:
-        """When each of these versions was last published where an environment's readers look; absent if it never was."""
+        """The time at which each of these versions was last published in an environment or in production; absent if never."""
         query = (
             sa.select(publications.c.version_id, sa.func.max(publications.c.published_at))
             .where(
@@ -397,4 +394,4 @@ def _check_is_not_production(environment: str) -> None:
 
 
 _MOST_FOUND = 10
-"""Versions that a beginning of a recipe may mean; whoever gets so many has to give more digits."""
+"""The most versions that are listed for a prefix of a recipe."""

@@ -1,4 +1,4 @@
-"""Observations: which files were seen in the landing zone, and what each was decoded into. Part of the ledger."""
+"""Observations: the files seen in the landing zone, and the shards they were decoded into. Part of the ledger."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -25,7 +25,7 @@ class ObservationLog:
         self._engine = engine
 
     def by_id(self, ids: Collection[int]) -> dict[int, Observation]:
-        """Observations by id, whatever was observed of their paths since."""
+        """Observations by id, superseded ones included."""
         with self._engine.connect() as connection:
             return {
                 row.id: observation_of(row)
@@ -34,7 +34,7 @@ class ObservationLog:
             }
 
     def record(self, seen: Sequence[Observation]) -> None:
-        """Add a batch of what was seen, except what another process has seen meanwhile."""
+        """Add a batch of observations, except those that another process has added meanwhile."""
         with writing(self._engine) as connection:
             before = last_observations(connection, [item.path for item in seen])
             known = {(item.path, item.digest, item.size, item.marker) for item in before}
@@ -43,19 +43,19 @@ class ObservationLog:
                 connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
 
     def after(self, observation_id: int, limit: int) -> list[Observation]:
-        """What was observed after an observation, oldest first."""
+        """The observations after a given one, oldest first."""
         query = sa.select(observations).where(observations.c.id > observation_id).order_by(observations.c.id)
         with self._engine.connect() as connection:
             return [observation_of(row) for row in connection.execute(query.limit(limit))]
 
     def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
-        """The files, by part, that one landed file was decoded into under this recipe."""
+        """The files, by part, that one landed file was decoded into under this recipe; None if it was not yet."""
         with self._engine.connect() as connection:
             files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
         return None if files is None else {part: files_of(items) for part, items in files.items()}
 
     def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
-        """Remember what a landed file was decoded into; the same shard again changes nothing."""
+        """Record the files that a landed file was decoded into; the same shard again changes nothing."""
         row = {
             "recipe": recipe,
             "stage": stage,

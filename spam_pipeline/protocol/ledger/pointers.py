@@ -1,6 +1,6 @@
-"""The ledger's pointers: which version each partition of an environment points to, and how one is moved.
+"""The ledger's pointers: the version that each partition of an environment points at, and moving a pointer.
 
-What is current is the last publication, so moving a pointer is adding one. The caller has begun the transaction.
+The last publication is current, so moving a pointer is adding one. The caller has begun the transaction.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from spam_pipeline.protocol.ledger.tables import parts, publications, versions
 
 
 def pointers(environment: str, as_of: datetime | None = None, after: int = 0) -> Any:
-    """The last publication of every stage and partition that one environment points somewhere itself, as a query.
+    """A query for the last publication of every stage and partition that an environment has a pointer of its own for.
 
     With `after`, only where that is later than the publication of this id.
     """
@@ -26,7 +26,7 @@ def pointers(environment: str, as_of: datetime | None = None, after: int = 0) ->
 
 
 def dropped(connection: Connection, environment: str, after: int) -> list[tuple[str, str, str]]:
-    """The environment, stage and partition of the pointers that were given up after a publication, and not set again."""
+    """The environment, stage and partition of pointers that were given up after a publication and not set again."""
     current = _last(environment, None, after).where(publications.c.action == DROPPED).subquery()
     query = sa.select(current.c.environment, current.c.stage, current.c.partition)
     return [(name, stage, partition) for name, stage, partition in connection.execute(query)]
@@ -95,7 +95,7 @@ def _by_id(connection: Connection, condition: Any) -> dict[int, VersionSummary]:
 
 
 class Place(NamedTuple):
-    """What a pointer belongs to."""
+    """The owner of a pointer: a partition of a stage, in an environment."""
 
     environment: str
     stage: str
@@ -103,7 +103,7 @@ class Place(NamedTuple):
 
 
 def pointer(connection: Connection, place: Place, as_of: datetime | None = None) -> Publication | None:
-    """The publication that readers of a place go by: its environment's own, otherwise that of production."""
+    """The current publication for readers of a place: its environment's own, otherwise production's."""
     for name in dict.fromkeys((place.environment, PRODUCTION)):
         query = sa.select(publications).where(publications.c.environment == name, _of(place.stage, place.partition))
         if as_of is not None:
@@ -115,7 +115,7 @@ def pointer(connection: Connection, place: Place, as_of: datetime | None = None)
 
 
 def publish(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication | None:
-    """Point a place at a version, or at none; None when that is where its readers are pointed already."""
+    """Point a place at a version, or at none; return None when its readers are there already."""
     current = pointer(connection, place)
     if (current.version_id if current else None) == version_id:
         return None
@@ -125,16 +125,16 @@ def publish(connection: Connection, place: Place, version_id: int | None, trigge
 def fall_back(
     connection: Connection, place: Place, version_id: int, fall_back_to: int | None, trigger: Trigger
 ) -> None:
-    """Where a place points at a version, point it at another one, or at none."""
+    """Point a place at another version, or at none, if it points at this one."""
     current = pointer(connection, place)
     if current is not None and current.version_id == version_id:
         _add(connection, place, fall_back_to, trigger)
 
 
 def pointed_at(connection: Connection, place: Place) -> list[int]:
-    """The ids of the versions that a place was pointed at since it was last retracted, the last one first.
+    """The ids of the versions that a place pointed at since it was last retracted, the last one first.
 
-    What is its environment's own, since it was given up the last time, comes before what is production's.
+    The environment's own, since it last gave its pointer up, come before production's.
     """
     found: list[int] = []
     for name in dict.fromkeys((place.environment, PRODUCTION)):

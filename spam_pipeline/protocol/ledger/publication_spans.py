@@ -1,6 +1,6 @@
-"""From when until when readers of an environment saw a version: the history of one partition's pointers.
+"""Publication spans: the times in which readers of an environment saw each version of one partition.
 
-A pure function of publications. It answers for all moments at once what the ledger answers for one (`as_of`).
+A pure function of publications, which answers for all moments at once what `as_of` answers for one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, Publicati
 
 
 class Span(NamedTuple):
-    """A version was what readers saw from `published_at` until just before `superseded_at`; None: they still do."""
+    """Readers saw a version from `published_at` until just before `superseded_at`, or still do if that is None."""
 
     version_id: int
     published_at: datetime
@@ -20,10 +20,21 @@ class Span(NamedTuple):
 
 
 def spans(publications: Iterable[Publication], environment: str) -> Iterator[Span]:
-    """What readers of `environment` saw of one partition, in the order of time; its own pointers come before production's.
+    """The versions of one partition that readers of `environment` saw, in order of time; its pointers come before production's.
 
-    `publications` are those of the partition in both environments, in any order. Of what is in the ledger at a moment the
-    last addition counts, whatever the clock said when it was added.
+    `publications` are those of the partition in both environments, in any order. At any moment the row added last counts,
+    even if the clock was set back.
+
+    >>> from spam_pipeline.protocol.ledger.records import Trigger
+    >>> def published(id_: int, environment: str, version: int | None, day: int) -> Publication:
+    ...     trigger = Trigger(action=DROPPED if version is None else "")
+    ...     return Publication(id_, environment, "plays", "2026-01-05", version, trigger, datetime(2026, 1, day))
+    >>> rows = [published(1, "production", 10, 6), published(2, "branch", 11, 7), published(3, "branch", None, 9)]
+    >>> for version, since, until in spans(rows, "branch"):
+    ...     print(version, "from", since.day, "to", until and until.day)
+    10 from 6 to 7
+    11 from 7 to 9
+    10 from 9 to None
     """
     last: dict[str, Publication] = {}
     version_id, since = None, None

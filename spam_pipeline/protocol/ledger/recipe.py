@@ -1,8 +1,7 @@
 """Recipes: everything that determines a result, and the digest that names the version it leads to. Known before computing.
 
-A recipe's digest is made of the digests of what each input read, so that a grid of partitions that read the same thing
-needs that digest once. The text under a digest is framed: each piece stands behind its length, and so no two recipes
-share a text.
+A recipe's digest is made of one digest per input, so that partitions that read the same share it. The text that is hashed
+is framed: each piece follows its length, so that no two recipes share a text.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ class InputRef(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one partition of one stage is computed from; `configuration` has the digest of each setting by name."""
+    """Everything that determines one partition of one stage; `configuration` has the digest of each setting by name."""
 
     stage: str
     partition: str
@@ -52,7 +51,7 @@ class Recipe:
         return recipe_digest(recipe_head(self.stage, self.code_version, self.configuration), self.partition, reads)
 
     def contents(self) -> dict[tuple[str, str], str]:
-        """The digest of what is read of each version, by upstream stage and partition.
+        """The digest of the parts that are read of each version, by upstream stage and partition.
 
         It is the version's own `content` where all its parts are read, as they are of a stage without named parts.
         """
@@ -64,12 +63,18 @@ class Recipe:
 
 
 def read_line(partition: str, part: str, content: str) -> str:
-    """The line of one part that an input read."""
+    """The line of one part that an input read.
+
+    >>> read_line("2026-01-05", "all", "9f2c")
+    '10:2026-01-053:all4:9f2c'
+    >>> read_line("ab", "c", "") == read_line("a", "bc", "")
+    False
+    """
     return f"{len(partition)}:{partition}{len(part)}:{part}{len(content)}:{content}"
 
 
 def read_label(parameter: str, upstream: str) -> str:
-    """What stands before the digest of what an input read."""
+    """The label in front of the digest of what an input read."""
     return f"{len(parameter)}:{parameter}{len(upstream)}:{upstream}"
 
 
@@ -79,14 +84,14 @@ def digest_of_read(lines: Iterable[str]) -> str:
 
 
 def recipe_head(stage: str, code_version: str, configuration: Mapping[str, str]) -> str:
-    """What the recipes of all partitions of a stage have in common."""
+    """The text that the recipes of all partitions of a stage begin with."""
     settings = [text for name, value in sorted(configuration.items()) for text in (name, value)]
     texts = (str(SCHEME), stage, code_version, str(len(configuration)), *settings)
     return "".join(f"{len(text)}:{text}" for text in texts)
 
 
 def recipe_digest(head: str, partition: str, reads: Iterable[str]) -> str:
-    """The digest of a recipe: its stage's head, its partition, and label and digest of what each input read."""
+    """The digest of a recipe: its stage's head, its partition, and label and digest of each input."""
     return _hashed(f"{head}{len(partition)}:{partition}{''.join(reads)}")
 
 

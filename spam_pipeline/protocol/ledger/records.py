@@ -1,4 +1,4 @@
-"""The records of the protocol: what the ledger keeps and what the parts of the protocol hand to each other. No behaviour."""
+"""Records of the protocol: the values that the ledger keeps and that the wings exchange. No behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class Part:
 class Version:
     """One immutable result of one stage for one partition. `id` is 0 until the ledger has recorded it.
 
-    `fingerprint` is what was measured of it last; `schema_version` is that of the contract it was computed under.
+    `fingerprint` is the one measured last; `schema_version` is that of the contract it was computed under.
     """
 
     recipe: str
@@ -88,7 +88,7 @@ class Version:
 
 
 class Verdict(Enum):
-    """What an audit says of a version."""
+    """The outcome of an audit."""
 
     PASSED = "passed"
     REFUSED = "refused"
@@ -96,10 +96,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Audit:
-    """The outcome of holding a version against the contract of this digest, and the circumstances of doing so.
+    """The result of auditing a version by the contract of this digest, and the basis of the audit.
 
-    `history` is the digest of what the version was judged against; a provisional audit was made while the partition could
-    still receive data; `decision` is the id of the last decision that it took into account, 0 when there was none.
+    `history` is the digest of the history that the version was compared with; a provisional audit was made while the
+    partition could still receive data; `decision` is the id of the last decision taken into account, 0 for none.
     """
 
     verdict: Verdict
@@ -116,7 +116,7 @@ class Audit:
 
 
 class DecisionKind(Enum):
-    """What a person decided about a version."""
+    """The kind of a decision about a version."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -143,7 +143,7 @@ class Decision:
 
 
 class Trigger(NamedTuple):
-    """On what occasion something is published: the orchestrator's run, if any, what was done for it, and why."""
+    """The trigger of a publication: the orchestrator's run, if any, what was done in it, and why."""
 
     run: str | None = None
     action: str = ""
@@ -151,12 +151,12 @@ class Trigger(NamedTuple):
 
 
 NO_TRIGGER = Trigger()
-"""Nothing is told of why something is published."""
+"""The trigger of a publication without a recorded reason."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A pointer of an environment's stage and partition to a version, at a time and on an occasion.
+    """A pointer of an environment's stage and partition to a version, with its time and trigger.
 
     Without a version it is a retraction: there is nothing to compute the partition from any more. If its action is `DROPPED`,
     the environment reads through to production again.
@@ -186,7 +186,7 @@ class Observation:
 
 
 class PartSummary(NamedTuple):
-    """What planning needs to know of a published part, without its files."""
+    """A published part as planning needs it, without its files."""
 
     name: str
     content: str
@@ -194,7 +194,7 @@ class PartSummary(NamedTuple):
 
 
 class VersionSummary(NamedTuple):
-    """What planning needs to know of a published version."""
+    """A published version as planning needs it."""
 
     version_id: int
     recipe: str
@@ -206,7 +206,7 @@ class VersionSummary(NamedTuple):
 
 @dataclass(frozen=True)
 class Attempts:
-    """How often a recipe was tried without success; `error` is None when the last try has told of none: it runs, or died."""
+    """The unsuccessful tries of a recipe; `error` is None when the last one reported none: it still runs, or its process died."""
 
     count: int
     last_at: datetime
@@ -227,7 +227,7 @@ class AuditSummary(NamedTuple):
 
 
 class AuditBasis(NamedTuple):
-    """The circumstances of a version's last audit, if it has to be done again when they change; see `Audit`."""
+    """The basis of a version's last audit, which is done again when the basis changes; see `Audit`."""
 
     history: str
     is_provisional: bool
@@ -245,7 +245,7 @@ class DecisionSummary(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far somebody has read the ledger: the ids of the last rows."""
+    """A position in the ledger: the ids of the last rows that were read."""
 
     observation: int = 0
     version: int = 0
@@ -256,7 +256,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """What was added to the ledger up to a position.
+    """The rows added to the ledger up to a position.
 
     `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
     partition of those that were given up.

@@ -1,4 +1,4 @@
-"""The ledger's rows as records, and records as rows. Which transaction they belong to is said in `ledger`."""
+"""Conversion of the ledger's rows to records and back, and small queries. The caller has begun the transaction."""
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ T = TypeVar("T", int, str)
 
 
 def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tuple[str, Attempts]]:
-    """How often recipes were tried without success, or were since they had it, and what the last such try ended with."""
+    """The tries of recipes that failed since their version, if any, was computed, or whose process died without making one."""
     failed = failures.c.failed_at > sa.func.coalesce(versions.c.computed_at, 0)
     died = failures.c.attempt_id.is_(None) & versions.c.id.is_(None) & completions.c.attempt_id.is_(None)
     counted = (
@@ -50,7 +50,7 @@ def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tu
 
 
 def last_position(connection: Connection) -> Position:
-    """How far the ledger goes at this moment."""
+    """The ledger's last position at this moment."""
     tables = (observations, versions, audits, publications, decisions)
     last = (sa.select(sa.func.max(table.c.id)).scalar_subquery() for table in tables)
     return Position(*(number or 0 for number in connection.execute(sa.select(*last)).one()))

@@ -1,4 +1,4 @@
-"""Versions whole, with their parts, inputs and fingerprints. The caller has begun the transaction."""
+"""Whole versions, with their parts, inputs and fingerprints. The caller has begun the transaction."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -93,7 +93,7 @@ def add_version(connection: Connection, version: Version) -> int:
 
 
 def versions_where(connection: Connection, condition: Any, contracts: Collection[str] = ()) -> list[Version]:
-    """The versions that meet a condition, oldest first, whole; their fingerprints as `fingerprints_of` says."""
+    """The versions that meet a condition, oldest first, with the fingerprints that `fingerprints_of` chooses."""
     rows = connection.execute(sa.select(versions).where(condition).order_by(versions.c.id)).all()
     if not rows:
         return []

@@ -1,1 +1,1 @@
-"""What is wanted and what is published: the state of the ledger, and how each partition compares with it. Pure, except for reading the ledger."""
+"""Planning: the state of the ledger, and the status of each partition by it. Pure, except for reading the ledger."""

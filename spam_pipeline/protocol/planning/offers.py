@@ -1,7 +1,7 @@
-"""What a stage offers to the selections of its consumers: which parts there are, and which version stands behind each.
+"""Offers of a stage to the selections of its consumers: its parts, and the version behind each.
 
-It answers for a whole grid of partitions at once: consumers that select alike share an index, and partitions that read the same
-share a digest. Which partitions are wanted, and why they are stale, is decided in `staleness`.
+An offer serves a whole grid of partitions: consumers with equal selections share an index, and partitions that read the same
+share a digest. `staleness` decides which partitions are wanted, and which are stale.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 
 @dataclass(frozen=True)
 class Offer:
-    """What one selection finds in a stage: the keys, with the part and the version behind each."""
+    """The keys that one selection finds in a stage, with content, version and line of each."""
 
     selection: Selection
     keys: UpstreamKeys
@@ -25,7 +25,7 @@ class Offer:
     digests: dict[str, str] = field(default_factory=dict)
 
     def digest_of_read(self, partition: str) -> str:
-        """The digest of what a consumer's partition reads, empty when that is nothing; found once for each scope."""
+        """The digest of what a consumer's partition reads, empty when that is nothing; computed once per scope."""
         scope = self.selection.scope(partition, self.keys)
         found = self.digests.get(scope)
         if found is None:
@@ -38,7 +38,7 @@ class Offer:
 class StageOffers:
     """The versions that consumers of a stage find, by partition; None where one is wanted and not published.
 
-    `statuses` are those of all its partitions, and `numbers` those of the fingerprints that somebody has an expectation of.
+    `statuses` are those of all its partitions, and `numbers` those of fingerprints that a consumer has expectations of.
     """
 
     name: str
@@ -49,7 +49,7 @@ class StageOffers:
     _by_selection: dict[Selection, Offer] = field(default_factory=dict)
 
     def unmet(self, limits: tuple[Limit, ...]) -> dict[int, str]:
-        """The published versions that do not keep a consumer's limits, by id, and in what."""
+        """The published versions that break a consumer's limits, by id, with the breaches in words."""
         if not limits:
             return {}
         broken = {
@@ -60,7 +60,7 @@ class StageOffers:
         return {version: "; ".join(map(str, found)) for version, found in broken.items() if found}
 
     def to(self, selection: Selection) -> Offer:
-        """What a selection finds; selections of the same part share its index."""
+        """The offer to a selection; selections of the same part share its index."""
         found = self._by_selection.get(selection)
         if found is None:
             known = list(self._by_selection.values())
@@ -70,7 +70,7 @@ class StageOffers:
         return found
 
     def _parts(self, side_part: str | None) -> tuple[UpstreamKeys, dict[Key, tuple[str, int]], dict[Key, str]]:
-        """The parts that consumers can read, with what is behind each. Parts without rows are not among them."""
+        """Index the parts that consumers can read. Parts without rows are left out."""
         names: dict[str, tuple[str, ...]] = {}
         contents: dict[Key, tuple[str, int]] = {}
         lines: dict[Key, str] = {}
@@ -95,12 +95,12 @@ class Input:
     unmet: Mapping[int, str]
 
     def waits_for(self, partition: str) -> list[str]:
-        """The partitions of the upstream without which `partition` cannot be computed, and which are not published."""
+        """The unpublished partitions of the upstream without which `partition` cannot be computed."""
         wanted = self.offer.selection.waits_for(partition, self.upstream.versions)
         return [key for key in wanted if key in self.upstream.unpublished]
 
     def does_not_meet(self, partition: str) -> Iterator[str]:
-        """The expectations that the versions which a partition reads do not meet."""
+        """The expectations that versions read by a partition do not meet."""
         if self.unmet:
             for key in self.offer.selection.keys(partition, self.offer.keys):
                 version = self.offer.contents[key][1]

@@ -1,4 +1,4 @@
-"""Needs: what staleness is a function of, a snapshot of the ledger, and what it answers. Records without decisions."""
+"""Statuses of partitions, and the snapshot of the ledger that they follow from. Records without decisions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from spam_pipeline.protocol.ledger.records import AuditBasis, Observation, Versi
 
 
 class State(Enum):
-    """How a partition stands."""
+    """The state of a partition."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -20,21 +20,21 @@ class State(Enum):
 
 
 class RequiredAction(Enum):
-    """What has to be done for a partition that is not fresh."""
+    """The action that a partition requires."""
 
     NOTHING = "nothing"
     MAKE = "make"
-    """The wanted version: computed, or taken from the ledger if it is there."""
+    """Compute the wanted version, or take it from the ledger if it is there."""
     AUDIT = "audit"
-    """An audit: by a contract that has not audited the version yet, or because of what else has changed since one did."""
+    """Audit the version: its present contract has not, or the basis of its last audit has changed."""
     DELIVER = "deliver"
-    """A delivery: its target holds something else."""
+    """Deliver the published version: its target holds another one."""
     RETRACT = "retract"
-    """A retraction: there is nothing to compute it from any more."""
+    """Retract the published version: there is nothing to compute the partition from any more."""
 
 
 class Reason(Enum):
-    """Why a partition is in its state; the value is the text that people read, in front of details where there are any."""
+    """The reason for a partition's state; the value is the text that people read, followed by details if there are any."""
 
     UP_TO_DATE = ""
     NOT_PUBLISHED = "the wanted version is not published"
@@ -54,10 +54,10 @@ class Reason(Enum):
 class Snapshot:
     """The state of the ledger that staleness is a function of.
 
-    `refused` has the recipes whose version is quarantined, `overdue` those whose version the contract of now has not judged
-    yet, `delivered` the recipe that each target holds. `audited` has the circumstances of audits that refused a version, were
-    provisional or took a decision into account; `decisions` the last one about a partition, and `numbers` those of fingerprints,
-    by version, of stages that somebody has an expectation of. The marks of stages, and of what has landed, differ from an earlier
+    `refused` has the recipes whose version is quarantined, `overdue` those whose version the present contract has not audited
+    yet, `delivered` the recipe that each target holds. `audited` has the basis of audits that refused a version, were
+    provisional or took a decision into account; `decisions` the last one about a partition; `numbers` those of fingerprints,
+    by version, where a consumer has expectations. The marks of stages, and of what has landed, differ from an earlier
     snapshot's when anything else about them does.
     """
 
@@ -74,7 +74,7 @@ class Snapshot:
 
 
 class PartitionStatus(NamedTuple):
-    """One partition: its state, why, and what is to be done; `recipe` is empty while an input has yet to be published."""
+    """One partition: its state, the reason, and the required action; `recipe` is empty while an input has yet to be published."""
 
     stage: str
     partition: str
@@ -87,7 +87,7 @@ class PartitionStatus(NamedTuple):
 
     @property
     def can_run(self) -> bool:
-        """Whether something is to be done, and everything for it is there."""
+        """Return True if an action is required and everything for it is there."""
         return self.required_action is not RequiredAction.NOTHING
 
     @property
@@ -98,14 +98,14 @@ class PartitionStatus(NamedTuple):
 
 
 NOT_REMARKABLE = AuditBasis("", is_provisional=False, decision=0)
-"""The circumstances of an audit that passed, was not provisional, and took no decision into account."""
+"""The basis of an audit that passed, was not provisional, and took no decision into account."""
 
 PartitionStatuses = Mapping[str, Mapping[str, PartitionStatus]]
-"""Needs by stage and partition."""
+"""Statuses by stage and partition."""
 
 
 def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tuple[Observation, ...]]]:
-    """Files that are there now, by source and partition, each group ordered by path."""
+    """The files that are there now, by source and partition, each group ordered by path."""
     grouped: dict[str, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
     for item in sorted(observed, key=lambda item: item.path):
         if item.digest is not None:

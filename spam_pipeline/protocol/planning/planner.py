@@ -1,6 +1,6 @@
-"""The planner: what is wanted in one environment, and what of it is due, by the ledger as it is at each moment.
+"""The planner: the statuses of an environment's partitions, and which of them are due, by the present state of the ledger.
 
-What staleness is a function of is gathered here; how it follows is in `staleness`. Nothing is run and nothing is recorded.
+It gathers the snapshot that `staleness` is a function of. Nothing is run and nothing is recorded.
 """
 
 import logging
@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Planner:
-    """Compares what is wanted of the stages of a graph with what one environment of a ledger has."""
+    """Compares the wanted versions of a graph's stages with those that one environment of a ledger has."""
 
     def __init__(self, graph: StageGraph, ledger: Ledger, environment: str) -> None:
         self._graph = graph
@@ -33,11 +33,11 @@ class Planner:
         return self._state.observations()
 
     def snapshot(self, stages: Collection[AnyStage] = ()) -> Snapshot:
-        """The state of the ledger at this moment, and what the targets of some stages hold."""
+        """The state of the ledger at this moment, and the recipes that the targets of some stages hold."""
         return self._state.snapshot({stage.name: self._known_delivered(stage) for stage in stages if stage.delivery})
 
     def report(self, names: Collection[str] | None = None) -> StalenessReport:
-        """The statuses of the named stages (or all) and of what they rest on."""
+        """The statuses of the named stages (or all) and of their upstreams."""
         stages = self._graph.with_upstreams(self._graph.stages if names is None else names)
         self._last_report = StalenessReport(self._graph, self.snapshot(stages), stages, earlier=self._last_report)
         return self._last_report
@@ -57,11 +57,11 @@ class Planner:
         return report, found
 
     def attempts(self, statuses: Collection[PartitionStatus]) -> dict[str, Attempts]:
-        """How often the wanted recipes that can run were tried without success, by recipe."""
+        """The unsuccessful tries of the recipes that can run, by recipe."""
         return self._ledger.attempts.of({status.recipe for status in statuses if status.can_run})
 
     def due(self, statuses: Collection[PartitionStatus], now: datetime) -> list[PartitionStatus]:
-        """The partitions that can run and that nobody has to ask for: not tried yet, or to be tried again by now."""
+        """The partitions that run unasked: those that can run and were not tried yet, or whose next try has come."""
         runnable = [status for status in statuses if status.can_run]
         tried = self.attempts(runnable)
         return [item for item in runnable if item.recipe not in tried or self._is_due(item, tried[item.recipe], now)]
@@ -79,7 +79,7 @@ class Planner:
         return next_try is not None and next_try <= now
 
     def _known_delivered(self, stage: AnyStage) -> str | None:
-        """The recipe that a target holds, or None where it cannot be asked: only delivering to it has to fail then."""
+        """The recipe that a target holds, or None where it cannot be reached: only delivering to it has to fail then."""
         try:
             return self._graph.delivered(stage)
         except PipelineError as problem:

@@ -1,6 +1,6 @@
-"""The quarantine of an environment: which partitions want a version that its audit refused.
+"""The quarantine of an environment: the partitions whose wanted version was refused by its audit.
 
-Who is told of it, and how, is up to the orchestrator and the command line; how one gets out of it is in `decision`.
+The orchestrator and the command line report it; `execution.decision` is a way out of it.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Quarantined:
 
 
 Quarantine = Mapping[tuple[str, str], Quarantined]
-"""What is quarantined, by stage and partition."""
+"""Quarantined versions by stage and partition."""
 
 
 def quarantine(report: StalenessReport, snapshot: Snapshot) -> Quarantine:
@@ -35,7 +35,7 @@ def quarantine(report: StalenessReport, snapshot: Snapshot) -> Quarantine:
         (status.stage, status.partition): status.recipe
         if status.required_action is RequiredAction.NOTHING
         else report.recipe(status).digest
-        for status in held  # what is read instead may have to be audited meanwhile, and then that is what the need says
+        for status in held  # the status may be about a fallback that has to be audited meanwhile
     }
     return {
         place: Quarantined(recipe, digest((recipe, snapshot.audited.get(recipe))))

@@ -1,7 +1,7 @@
 """Staleness: which partitions are wanted, by which recipe, and how that compares with what is published.
 
-A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock, and nothing depends on what
-was assessed before. Who acts on the answer is `execution` or the orchestrator; why a partition is stale is explained by `causes`.
+A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock, and no result depends on an
+earlier one. `execution` and the orchestrator act on the result; `explanation.causes` explains it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from spam_pipeline.protocol.planning.partition_status import (
 )
 
 Assume = Callable[[Mapping[str, PartitionStatus]], Mapping[str, VersionSummary | None]]
-"""The versions that consumers are to find published for a stage's statuses: what is published, unless one plans ahead."""
+"""Gives the versions that consumers find published, by a stage's statuses: those that are, or those that a plan assumes."""
 
 
 def as_published(statuses: Mapping[str, PartitionStatus]) -> dict[str, VersionSummary | None]:
@@ -42,10 +42,10 @@ def as_published(statuses: Mapping[str, PartitionStatus]) -> dict[str, VersionSu
 
 
 class StalenessReport:
-    """The statuses of some stages, which come in the graph's order and with everything they rest on.
+    """The statuses of some stages, which come in the graph's order and with all their upstreams.
 
-    `statuses` includes what is published though nothing wants it any more; consumers are not offered that. What `earlier`
-    says of a stage is taken over if nothing about the stage or what it rests on has changed since.
+    `statuses` includes published partitions that nothing wants any more; consumers are not offered those. The results of
+    `earlier` are reused for a stage if nothing about it or its upstreams has changed since.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class StalenessReport:
         self.statuses: PartitionStatuses = {name: stage.offers.statuses for name, stage in found.items()}
 
     def recipe(self, status: PartitionStatus) -> Recipe:
-        """The recipe behind a status's digest, with every input part read."""
+        """The recipe behind a status's digest, with every part that is read."""
         return self.known[status.stage].state.recipe(status.partition)
 
 
 @dataclass(frozen=True, eq=False)
 class _StageReport:
-    """One stage in a report: what its assessment rests on, and what it offers to the stages after it."""
+    """One stage in a report: the basis of its statuses, and its offers to the stages after it."""
 
     basis: tuple[object, ...]
     state: "_StageState"
@@ -113,16 +113,16 @@ class _StageState:
 
     @cached_property
     def incomplete(self) -> list[Input]:
-        """The inputs of which something that is wanted is not published."""
+        """The inputs with a partition that is wanted and not published."""
         return [item for item in self.inputs if item.upstream.unpublished]
 
     @cached_property
     def unmet(self) -> list[Input]:
-        """The inputs of which some version does not meet what is expected of it."""
+        """The inputs with a version that does not meet its expectations."""
         return [item for item in self.inputs if item.unmet]
 
     def wanted(self) -> list[str]:
-        """The partitions there is something for, as far as the landing zone has moved past them."""
+        """The partitions that have input and are settled: the landing zone has moved far enough past them."""
         by = self.stage.partitioned_by
         found = {key for name in by if name in self._sources for key in self.snapshot.landed.get(name, {})}
         for item in self.inputs:
@@ -136,9 +136,8 @@ class _StageState:
     def status(self, partition: str) -> PartitionStatus:
         """The status of a wanted partition.
 
-        While nothing can be done for what is wanted, what is read still has to be where it was decided to be: a decision about
-        it is followed, and its target holds it. Changed rules say nothing of it in the meantime: it was accepted by those that
-        it was made for.
+        While nothing can be done for the wanted version, the published one is still kept in step: a new decision about it is
+        followed, and its target holds it. Changed rules do not count for it meanwhile: those it was made under accepted it.
         """
         status = self._status_of_wanted(partition)
         published = status.published
@@ -215,7 +214,7 @@ class _StageState:
     def _status_of_published(self, partition: str, published: VersionSummary, why: Reason | None) -> PartitionStatus:
         """A partition whose wanted recipe is published: it may still have to be audited or delivered."""
         recipe = published.recipe
-        if recipe in self.snapshot.refused:  # here, and then published in production, whose contract accepts it
+        if recipe in self.snapshot.refused:  # refused here, then published in production, whose contract accepts it
             why = why or Reason.RULES_CHANGED
         if why:
             return self._with(partition, State.STALE, RequiredAction.AUDIT, why, recipe)
@@ -236,10 +235,11 @@ class _StageState:
         return PartitionStatus(self.stage.name, partition, state, action, reason, recipe, published, details)
 
     def _why_to_audit(self, partition: str, recipe: str) -> Reason | None:
-        """Why the version of a recipe has to be audited again, if there is one and it has.
+        """The reason to audit the version of a recipe again; None if there is no version or no reason.
 
         Accepted is accepted until the rules change, somebody decides, or a partition that could still grow is complete. Only
-        what is quarantined is audited again when the history that it was audited against has changed.
+        what is quarantined is audited again when its history has changed: otherwise one late file would put years of
+        published data up for discussion.
         """
         if recipe in self.snapshot.overdue:
             return Reason.RULES_CHANGED
@@ -271,7 +271,7 @@ class _StageState:
         return history_digest((key, version) for key, version in found if version.recipe != recipe)
 
     def _waiting(self, partition: str) -> Sequence[tuple[str, bool]]:
-        """The inputs that are wanted but not published, and whether each of them cannot come by itself."""
+        """The wanted inputs that are not published, each with True if it is held and cannot come by itself."""
         return [
             (f"{item.upstream.name} {key}", item.upstream.statuses[key].state is State.HELD)
             for item in self.incomplete
@@ -309,7 +309,7 @@ def _reported(state: _StageState, basis: tuple[object, ...], assume: Assume) -> 
 def _basis(
     graph: StageGraph, snapshot: Snapshot, before: Mapping[str, _StageReport], stage: AnyStage
 ) -> tuple[object, ...]:
-    """What a stage's report rests on: if it is equal, so is the report."""
+    """The basis of a stage's report: where it is equal, so is the report."""
     reads_files = stage.settled_after_days is not None or any(name in graph.sources for name in stage.parameters)
     upstreams = [before[name] for name in graph.upstreams(stage)]
     landed = snapshot.landed_mark if reads_files else None

@@ -1,1 +1,1 @@
-"""Where bytes lie: landed files and how they are observed, and the store of immutable files with its reader and writer."""
+"""Storage: landed files and their observation, and the store of immutable files with its reader and writer."""

@@ -1,7 +1,7 @@
-"""The landing zone: which files lie there, what tells that one was replaced, and their bytes.
+"""The landing zone: its files, the markers that show that one was replaced, and their bytes.
 
-It lies in a local folder or behind any fsspec URL. Others land what lies there; the pipeline only ever adds the record of what
-people decided, as a file that appears whole. Which source a file belongs to, and what follows from a change, is not known here.
+It is a local folder or any fsspec URL. Others land its files; the pipeline only ever adds records of people's decisions, each as
+a file that appears whole. Sources, and the consequences of a change, are not known here.
 """
 
 import hashlib
@@ -34,18 +34,18 @@ _MARKERS = (
     "modified",
     "created",
 )
-"""What file systems call that which changes when a file is replaced, strongest first: a name for the bytes, then a time."""
+"""Fields of file systems that change when a file is replaced, strongest first: an identifier of the bytes, then a time."""
 
 _BUFFER_BYTES = 1024 * 1024
-"""Readers take steps of a kilobyte; this spares a call into the remote file's own cache for each. Copies take steps of this."""
+"""Readers take steps of a kilobyte; a buffer spares a call into the remote file's own cache for each."""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as the landing zone tells it now. `marker` differs once the file was replaced, even by one of the same size.
+    """A file as the landing zone has it now. `marker` differs once the file was replaced, even by one of the same size.
 
-    It is the time of change in nanoseconds locally, and remotely the strongest that the file system offers: an ETag rather
-    than a time. Where it offers none the marker is empty, and only the size tells.
+    It is the time of change in nanoseconds locally, and remotely the strongest one that the file system offers: an ETag rather
+    than a time. Where it offers none the marker is empty, and only a change of size is noticed.
     """
 
     path: str
@@ -69,7 +69,7 @@ class LandingZone:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def exists(self) -> bool:
-        """Whether there is such a folder; a bucket's folder is there while it holds a file."""
+        """Return True if there is such a folder; a bucket's folder is there while it holds a file."""
         self._root.fs.invalidate_cache()
         return self._root.is_dir()
 
@@ -88,7 +88,7 @@ class LandingZone:
             return None
 
     def open(self, path: str) -> io.BufferedReader:
-        """The file's bytes as a stream; of a remote file, parts are fetched as they are read. Raises `FileNotFoundError`."""
+        """Open the file's bytes as a stream; a remote file is fetched piece by piece. Raises `FileNotFoundError`."""
         if self._is_local:
             return Path(self._location(path)).open("rb")
         self._root.fs.invalidate_cache(self._location(path))
@@ -111,10 +111,10 @@ class LandingZone:
         return sorted(name for name in names if name and not name.startswith("."))
 
     def add(self, path: str, content: BinaryIO) -> None:
-        """Land a file, which is copied piece by piece: after a crash at any point it is there as a whole or not at all.
+        """Land a file: after a crash at any point it is there as a whole or not at all.
 
         Raises `FileExistsError` when something lies there already. Of two that add the same path at once, both may succeed
-        where the file system cannot tell: whoever needs to know holds a claim meanwhile.
+        where the file system cannot tell, so callers that need to know hold a claim.
         """
         if self.state(path) is not None:
             raise FileExistsError(f"{path} has landed already, and is never replaced")
@@ -145,13 +145,13 @@ class LandingZone:
 
 
 def _unfinished(path: str) -> str:
-    """Where a file is written until it is whole: a hidden one beside it, which belongs to no source and to no other writer."""
+    """The hidden path beside a file where it is written until it is whole; it belongs to no source and to no other writer."""
     folder, _, name = path.rpartition("/")
     return f"{folder}/.{uuid4().hex}.{name}"
 
 
 def _add_locally(path: Path, content: BinaryIO) -> None:
-    """Write a file beside its place and flush it; a link, unlike a renaming, does not replace what lies there."""
+    """Write a file beside its place, flush and link it; a link, unlike a rename, does not replace an existing file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(_unfinished(str(path)))
     try:
@@ -167,7 +167,7 @@ def _add_locally(path: Path, content: BinaryIO) -> None:
 
 
 def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
-    """Only what vanished meanwhile is passed over: a folder that cannot be read is an error, not an empty one."""
+    """Walk a folder. Only what vanishes meanwhile is skipped: a folder that cannot be read is an error, not an empty one."""
     try:
         with os.scandir(folder) as found:
             entries = list(found)
@@ -192,6 +192,6 @@ def _remote_state(path: str, info: Mapping[str, Any]) -> FileState | None:
 
 
 def _marker(info: Mapping[str, Any]) -> str:
-    """A listing and a question about one file may spell it differently: a time as a number, an ETag without quotes."""
+    """The marker in one spelling: a listing and a query of one file may differ, such as in the quotes around an ETag."""
     value = next((info[name] for name in _MARKERS if info.get(name)), "")
     return str(value.timestamp() if isinstance(value, datetime) else value).strip('"')

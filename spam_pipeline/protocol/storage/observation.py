@@ -1,7 +1,7 @@
-"""Observing the landing zone: which files are there, and the digest of what is in them.
+"""Observation of the landing zone: its files and the digests of their bytes.
 
-A file is read again only when its size or its marker differ from the last observation; which source a path belongs to is
-told by the caller. Nothing here decides what follows from an observation.
+A file is read again only when its size or its marker differ from the last observation. The caller maps paths to sources;
+`planning` decides what follows from an observation.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 
 Classify = Callable[[str], tuple[str, str] | None]
-"""Tells the source and the partition of a path below the landing zone's root, or None for a path of no source."""
+"""Maps a path below the landing zone's root to its source and partition, or to None."""
 
 _BATCH_FILES = 200
 _BATCH_BYTES = 1_000_000_000
@@ -23,11 +23,11 @@ _FILES_AT_ONCE = 2
 
 
 def observe(zone: LandingZone, classify: Classify, known: Iterable[Observation]) -> Iterator[list[Observation]]:
-    """What has changed since the `known` observations, in batches that are worth recording one by one.
+    """Observe what has changed since the `known` observations, in batches to be recorded one by one.
 
     New and replaced files come with their digests, those without a partition first, then oldest paths first; after the last
-    of them come the files that have gone. Whoever stops early is told the rest when observing again. Raises `LandingVanished`
-    before the first batch when no known file is there any more, nor any other.
+    of them come the files that have gone. A caller that stops early gets the rest when it observes again. Raises `LandingVanished`
+    before the first batch when files are known and none is there.
     """
     before = {item.path: item for item in known}
     now = datetime.now(UTC)
@@ -72,7 +72,7 @@ def _batches(items: Iterable[Observation]) -> Iterator[list[Observation]]:
 def _with_digests(zone: LandingZone, batch: list[Observation]) -> list[Observation]:
     """The batch without the files that vanished since they were listed.
 
-    A file that was replaced since then gets the new digest with the old marker, so that it cannot be read until it is
+    A file that was replaced since then gets the new digest with the old marker: it cannot be read until it is
     observed again.
     """
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:

@@ -1,6 +1,6 @@
-"""Reading what is published: frames, artifacts, and the catalogue of everything there is.
+"""Reading published versions: frames, artifacts, and the catalogue of all of them.
 
-A reader sees published versions only, except where one is named by its recipe, and those of one moment: frames are lazy
+A reader sees published versions only, except where a version is handed to it, and those of one moment: frames are lazy
 scans of immutable files, so what is published later does not change a frame in hand.
 """
 
@@ -37,7 +37,7 @@ HISTORY_TYPES = {
     "published_at": pl.Datetime("us", "UTC"),
     "superseded_at": pl.Datetime("us", "UTC"),
 }
-"""Columns of the history: one row per file and span of time in which readers saw it; see `publication_spans`."""
+"""Columns of the history: one row per file and publication span; see `publication_spans`."""
 
 
 class Reader:
@@ -71,9 +71,9 @@ class Reader:
         return found
 
     def load(self, name: str, read: Sequence[InputRef], reads: Reads = ALL_COLUMNS) -> Any:
-        """What an input of a stage holds: exactly the parts in `read`, in their order, and of those what `reads` says.
+        """Load an input of a stage: exactly the parts in `read`, in their order, and of them the columns that `reads` declares.
 
-        Raises `Held` when a part is still published in a schema that cannot be shown in the one that is read.
+        Raises `Held` when a part is still published in a schema that cannot be converted to the one that is read.
         """
         stage = self._graph.stages[name]
         stored = self._ledger.files({item.record for item in read})
@@ -89,7 +89,7 @@ class Reader:
     def _in_schema(
         self, contract: type[Contract], files: Mapping[InputRef, Sequence[StoredFile]], reads: Reads
     ) -> pl.LazyFrame:
-        """Some parts in the schema that a consumer reads, whichever each of them was written in."""
+        """Convert parts to the schema that a consumer reads, whichever each of them was written in."""
         if not contract.earlier_schemas():
             return reads.of(self._scan_files([file for some in files.values() for file in some], contract), contract)
         written = self._ledger.schema_versions({item.record for item in files})
@@ -126,7 +126,7 @@ class Reader:
         return found[0] if found else None
 
     def seen_before(self, version: Version) -> Version | None:
-        """What readers of a published version's partition saw before it; None if that was nothing."""
+        """The version that readers of a partition saw before a published one; None if there was none."""
         publications = [
             item
             for item in self._ledger.publications(self._environment, [version.stage])
@@ -136,7 +136,7 @@ class Reader:
         return self._ledger.version_of_id(earlier[-1]) if earlier else None
 
     def published_at(self, version: Version) -> datetime | None:
-        """When a version was last published; None if it never was."""
+        """The time at which a version was last published; None if it never was."""
         return self._ledger.published_at(self._environment, [version.id]).get(version.id)
 
     def catalogue(self, read: Sequence[InputRef]) -> pl.LazyFrame:
@@ -152,7 +152,7 @@ class Reader:
         return frame.sort("context", "stage", "partition", "part", "file")
 
     def published_catalogue(self, as_of: datetime | None = None) -> pl.DataFrame:
-        """The catalogue of everything published in frames (or of what was, at `as_of`), with each file's `location`."""
+        """The catalogue of all published frames, now or at `as_of`, with each file's `location`."""
         names = [
             stage.name for stage in self._graph.stages.values() if not isinstance(stage.contract, ArtifactContract)
         ]
@@ -166,7 +166,7 @@ class Reader:
         return self.located(self.catalogue(read)).collect()
 
     def history(self) -> pl.LazyFrame:
-        """Every file that readers ever saw of the stages that the catalogue has, with from when until when, and its location."""
+        """Every file that readers ever saw of the stages in the catalogue, with its publication spans and location."""
         stages = {
             stage.name: stage
             for stage in self._graph.stages.values()
@@ -197,7 +197,7 @@ class Reader:
         )
 
     def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
-        """A frame without rows for every stage of frames, by context and name; on demand without those that are delivered."""
+        """A frame without rows for every stage of frames, by context and name; on request without delivered ones."""
         return {
             (stage.context, stage.name): stage.contract.empty()
             for stage in self._graph.stages.values()

@@ -1,7 +1,7 @@
-"""The store: immutable files, named by what they contain.
+"""The store: immutable files, named by the digest of their bytes.
 
-A file is written under a scratch name, flushed, and put in place only if absent; it is never modified. Which files
-belong to which version is the ledger's knowledge. A store on object storage keeps local copies in a cache folder,
+A file is written under a scratch name, flushed, and put in place only if absent; it is never modified. The ledger
+knows which files a version has. A store on object storage keeps local copies in a cache folder,
 which may be deleted at any time: a copy is as immutable as the original.
 """
 
@@ -33,7 +33,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder for files in the making, on the same file system as the store; removed afterwards."""
+        """A temporary folder on the same file system as the store, so that a rename puts a file in place."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             yield Path(folder)
@@ -46,14 +46,14 @@ class Store:
             self._upload(made, path)
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True)
-            flush(made)
+            flush(made)  # before the rename: after a loss of power a name must not lead to missing bytes
             made.chmod(0o444)
             made.replace(final)
             flush(final.parent)
         return path
 
     def locate(self, path: str) -> Path:
-        """Where the file lies on this machine; a remote file is copied into the cache first.
+        """The file's path on this machine; a remote file is copied into the cache first.
 
         Raises `StoreDamaged` when the store does not have it.
         """

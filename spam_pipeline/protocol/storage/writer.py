@@ -1,4 +1,4 @@
-"""Writing: what a stage returned becomes immutable files, grouped in parts. Auditing and publishing come later.
+"""Writing: a stage's result becomes immutable files, grouped in parts. Auditing and publishing come later.
 
 The same frame gives the same bytes: the row groups have a stated size and the order of rows is the stage's own.
 """
@@ -17,8 +17,10 @@ from spam_pipeline.protocol.ledger.records import StoredFile
 from spam_pipeline.protocol.storage.store import Store
 
 _ROW_GROUP_ROWS = 250_000
+"""Stated, because the streaming engine leaves ragged row groups otherwise, and so other bytes each time for the same frame."""
+
 _BATCH_ROWS = 1_000_000
-"""Rows of one part that are gathered before they are written; over all parts, twice as many at the most."""
+"""Rows of one part that are gathered before they are written; over all parts, at most twice as many."""
 
 Files = dict[str, tuple[StoredFile, ...]]
 """Stored files by the part they belong to."""
@@ -34,7 +36,7 @@ def write_result(store: Store, folder: str, result: Any) -> Files:
 
 
 def write_artifact(store: Store, folder: str, value: Any, contract: ArtifactContract) -> Files:
-    """Write a result that is no frame; it counts as one row."""
+    """Write a result that is no frame, as one row."""
     with store.scratch() as scratch:
         made = scratch / f"artifact{contract.suffix}"
         contract.write(value, made)

@@ -1,7 +1,7 @@
-"""Comparisons of versions: which are meant, what differs between them and why, and how that is told.
+"""Comparisons of versions: finding the ones that are meant, their differences and causes, and formatting those.
 
-`comparison` puts together what `figures` and `rows` find; `versions` says which versions are compared, `text` how it is told in
-lines and in JSON. Pages and pictures are drawn outside of the protocol.
+`versions` finds what to compare, `comparison` puts together the differences in `figures` and `rows`, and `text` formats them as
+lines and JSON. Pages and pictures are drawn outside of the protocol.
 """
 
 from spam_pipeline.protocol.explanation.comparison.comparison import ComparedPartition, Comparison, Side, compare

@@ -1,7 +1,7 @@
-"""Comparisons: what differs between two versions of a partition, or of many partitions of a stage, and why.
+"""Comparisons: differences between two versions of a partition, or of many partitions of a stage, and their causes.
 
 Figures of several partitions are merged without reading data again; rows are compared partition by partition, leaving out
-files that both versions have. Which versions are compared is in `versions`, how it is shown in `text`.
+files that both versions have.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from spam_pipeline.protocol.storage.reader import Reader
 
 @dataclass(frozen=True)
 class Side:
-    """One version in a comparison, and what its last audit says of it."""
+    """One version in a comparison, with the result of its last audit."""
 
     recipe: str
     content: str
@@ -46,13 +46,13 @@ class ComparedPartition:
 
     @property
     def is_equal(self) -> bool:
-        """Whether both sides hold the same data."""
+        """Return True if both sides hold the same data."""
         return self.old is not None and self.new is not None and self.old.content == self.new.content
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs in one stage: figures, rows and causes are those of all partitions that both sides have, together.
+    """Differences in one stage: figures, rows and causes are those of all partitions that both sides have, together.
 
     `columns` says which were added, removed or changed their type.
     """
@@ -68,9 +68,9 @@ class Comparison:
 def compare(
     ledger: Ledger, reader: Reader, stage: AnyStage, pairs: Sequence[Pair], *, with_rows: bool = True
 ) -> Comparison:
-    """What differs between the old and the new versions of some partitions of a stage.
+    """Compare the old and the new versions of some partitions of a stage.
 
-    Rows are read, which takes its time, unless `with_rows` is false or the stage's result is no frame.
+    Rows are read, which takes time, unless `with_rows` is false or the stage's result is no frame.
     """
     both = [(pair.old[0], pair.new[0]) for pair in pairs if pair.old and pair.new]
     rows: dict[str, Rows] = {}
@@ -105,7 +105,7 @@ def _side(audited: Audited | None) -> Side | None:
 
 
 def _rows(reader: Reader, contract: type[Contract], old: Version, new: Version) -> Rows:
-    """The rows of two versions compared. What lies in a file of both is not read: its rows are unchanged."""
+    """Compare the rows of two versions. Files that both have are not read: their rows are unchanged."""
     before, now = _files(old), _files(new)
     shared = before & now
     unchanged = Rows(unchanged=sum(file.rows * count for file, count in shared.items()))
@@ -132,7 +132,7 @@ def _columns(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
 
 
 def _causes(ledger: Ledger, both: Sequence[tuple[Version, Version]]) -> list[Cause]:
-    """All that differs in what the versions were made from, each kind of cause once."""
+    """All differences in the provenance of the versions, each kind of cause once."""
     codes = ledger.attempts.code({version.code_version for pair in both for version in pair})
     provenance = {
         version.id: Provenance(codes.get(version.code_version), version.configuration, version.inputs)

@@ -1,4 +1,4 @@
-"""Figures compared: which numbers and which distributions of two fingerprints differ, and whether chance could have done that.
+"""Comparison of figures: numbers and distributions of two fingerprints that differ, and whether chance could explain it.
 
 The tests are for two independent samples. Two versions of one partition are made of much the same rows, so chance moves them less
 than the tests allow for: what is called significant is a change of what the data says, and what could be chance is smaller than
@@ -37,7 +37,7 @@ MOST_MOVED = 5
 
 
 class Mark(Enum):
-    """What a difference is worth."""
+    """The significance of a difference."""
 
     SAME = "same"
     CHANCE = "could be chance"
@@ -90,7 +90,7 @@ class Figures:
 
 
 def compared(old: Fingerprint, new: Fingerprint) -> Figures:
-    """Two fingerprints side by side; a difference is significant when its p times the number of tests is below `LEVEL`."""
+    """Compare two fingerprints; a difference is significant when its p times the number of tests is below `LEVEL`."""
     estimates = _estimates(old), _estimates(new)
     chances = _chances(*estimates)
     mixes = [mix for name in old if name in new for mix in _mixes(name, old[name], new[name])]
@@ -138,7 +138,7 @@ class _Mix(NamedTuple):
 
 
 def _mixes(name: str, old: Measured, new: Measured) -> Iterator[_Mix]:
-    """What there is to compare of two measured things: nothing unless they are distributions of one kind, with rows."""
+    """The mixes to compare of two measurements: none unless they are distributions of one kind, with rows."""
     if isinstance(old, Distribution) and type(old) is type(new) and old.total and new.total:
         table = table_of((old, new))
         shares = table.counts / table.counts.sum(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""Rows compared: which rows of two versions were added, removed or changed, by the key of their contract.
+"""Comparison of rows: those of two versions that were added, removed or changed, by the key of their contract.
 
-Nothing is shown of a row but its key and what changed of it. Of large versions a slice after the other is read, by the digest
-of the key, so that they need not fit into memory.
+Nothing is shown of a row but its key and what changed of it. Large versions are read in slices by a hash of the key, so that
+they need not fit into memory.
 """
 
 import math
@@ -34,7 +34,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Rows:
-    """How many rows were added, removed, changed and left as they are, and in how many rows each column changed.
+    """Counts of rows that were added, removed, changed and left as they are, and of rows in which each column changed.
 
     Without a key, or if the key is not one of both versions, whole rows are compared, and none counts as changed.
     """
@@ -50,7 +50,7 @@ class Rows:
 
 
 def rows_between(old: pl.LazyFrame, new: pl.LazyFrame, key: Sequence[str], rows_at_once: int = ROWS_AT_ONCE) -> Rows:
-    """Two frames compared by the columns that name a row in each of them, or by whole rows if there are none such.
+    """Compare two frames by the columns that name a row in each of them, or by whole rows if there are none such.
 
     A column that only one frame has, or that has another type there, is left out; whole rows without it are others.
     """
@@ -61,7 +61,7 @@ def rows_between(old: pl.LazyFrame, new: pl.LazyFrame, key: Sequence[str], rows_
     rows = max(size.item() for size in pl.collect_all([old.select(pl.len()), new.select(pl.len())]))
     slices = 1 + rows // rows_at_once
     found = []
-    for number in range(slices):
+    for number in range(slices):  # Polars' hash differs between its releases, which is no matter within one comparison
         is_in_slice = pl.struct(key).hash() % slices == number if slices > 1 else pl.lit(value=True)
         one = _by_key(old.select(same).filter(is_in_slice), new.select(same).filter(is_in_slice), key)
         if one is None:
@@ -89,7 +89,7 @@ def _both(left: Rows, right: Rows) -> Rows:
 
 
 def _by_key(old: pl.LazyFrame, new: pl.LazyFrame, key: Sequence[str]) -> Rows | None:
-    """Rows compared by key; None when the key names several rows."""
+    """Compare rows by key; None when the key names several rows."""
     columns = [name for name in old.collect_schema().names() if name not in set(key)]
     joined = _joined(old, new, key, columns)
     counts, sizes, by_column, added, removed, changed = pl.collect_all(
@@ -162,7 +162,7 @@ def _plain(value: Any) -> Any:
 
 
 def _by_whole_rows(old: pl.LazyFrame, new: pl.LazyFrame) -> Rows:
-    """Rows compared as a whole; one that is there several times counts several times."""
+    """Compare whole rows; one that is there several times counts several times."""
     if old.collect_schema() != new.collect_schema():
         sizes = pl.collect_all([old.select(pl.len()), new.select(pl.len())])
         return Rows(added=sizes[1].item(), removed=sizes[0].item())

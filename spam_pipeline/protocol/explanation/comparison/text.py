@@ -1,4 +1,4 @@
-"""Comparisons told: as lines that fit on one screen of a terminal, and as values that JSON holds."""
+"""Comparisons formatted as lines that fit on one screen of a terminal, and as JSON values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _ORDER = (Mark.SIGNIFICANT, Mark.UNTESTED, Mark.CHANCE)
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
-    """A comparison in words: what was compared, why it differs, rows, figures and findings; equal figures are counted only."""
+    """Format a comparison as lines: versions, causes, rows, figures and findings; equal figures are only counted."""
     yield from _heading(comparison)
     for cause in comparison.causes:
         yield f"why: {cause}"
@@ -34,7 +34,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
 
 
 def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as values that JSON holds; of distributions, the values that moved most."""
+    """Convert a comparison to JSON values; of distributions, the values that moved most."""
     return {
         "stage": comparison.stage,
         "partitions": [
@@ -77,7 +77,7 @@ def format_number(value: float | None, *, is_share: bool = False) -> str:
 
 
 def format_difference(move: Move) -> str:
-    """How far a number moved: a share in percentage points, others also relative to what they were."""
+    """Format the move of a number: a share in percentage points, others also relative to what they were."""
     if move.difference is None or not move.difference:
         return ""
     if move.is_share:
@@ -88,14 +88,14 @@ def format_difference(move: Move) -> str:
 
 
 def format_significance(mark: Mark, p: float | None) -> str:
-    """What a difference is worth, with the chance of seeing one like it by chance where that was tested."""
+    """Format the significance of a difference, with its p where it was tested."""
     if p is None or mark is Mark.SAME:
         return mark.value
     return f"{mark.value}, p {'below 1e-99' if p < 1e-99 else f'{p:.2g}'}"  # noqa: PLR2004 - the smallest that reads well
 
 
 def format_rows(rows: Rows) -> str:
-    """How many rows were added, removed and changed, in one sentence."""
+    """Format the counts of rows that were added, removed and changed, in one sentence."""
     by_column = ", ".join(
         f"{name} {count:,}" for name, count in sorted(rows.by_column.items(), key=lambda item: -item[1])
     )
@@ -193,7 +193,7 @@ def _distribution_lines(shifts: Sequence[Shift]) -> Iterator[str]:
 
 
 def _finding_lines(partitions: Sequence[ComparedPartition]) -> Iterator[str]:
-    """What the audits of the new versions found that those of the old ones had not, with its evidence, and the other way round."""
+    """Findings about the new versions that the old ones did not have, with their evidence, and the other way round."""
     for item in partitions:
         old, new = (list(side.findings) if side else [] for side in (item.old, item.new))
         yield from (

@@ -1,4 +1,4 @@
-"""Which versions are compared: what a person means by words and first digits, two code versions, and two environments."""
+"""Versions to compare: found by words and first digits, by two code versions, or by two environments."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ Audited = tuple[Version, Audit]
 
 
 class Pair(NamedTuple):
-    """What there is of one partition on both sides of a comparison."""
+    """One partition on both sides of a comparison."""
 
     partition: str
     old: Audited | None
@@ -46,7 +46,7 @@ def resolve(ledger: Ledger, environment: str, stage: str, partition: str, which:
 def pairs_of_code(  # noqa: PLR0913, PLR0917 - where to look, and the two code versions
     ledger: Ledger, environment: str, stage: str, old: str, new: str, partitions: Iterable[str]
 ) -> list[Pair]:
-    """Of each partition the last version by either code version: its first digits, or a word for it.
+    """Pair the last versions of each partition by two code versions, given by first digits or by a word.
 
     Partitions that have neither are left out. Raises `UnknownVersion` when digits stand for several code versions, or no
     partition has versions by both.
