@@ -124,7 +124,8 @@ def _published_plays(instance: dg.DagsterInstance, record: dg.EventLogRecord) ->
     environment = run.tags.get("spam_pipeline/environment") if run else None
     if event is None or "published_at" not in event.metadata or environment not in {None, operating.PRODUCTION}:
         return None
-    return int(event.metadata["fingerprint/plays_without_spam"].value)
+    plays = event.metadata["fingerprint/plays_without_spam"].value
+    return int(plays) if isinstance(plays, float) else None
 
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:
