@@ -65,6 +65,6 @@ print(*comparison_lines(comparison), sep="\n")
 # %%
 connection = pipeline.query()
 ranking = connection.sql(
-    "select country, sum(plays_without_spam) as plays from reporting.daily_plays group by all"
-).pl()
-ranking.sort("plays", "country", descending=[True, False]).head()
+    "select country, sum(plays_without_spam) as plays from reporting.daily_plays group by all order by plays desc, country"
+)
+ranking
