@@ -13,7 +13,7 @@ from spam_pipeline.protocol.ledger.records import Part, Version
 from spam_pipeline.protocol.ledger.rows import files_of, listed, moment, ticks
 from spam_pipeline.protocol.ledger.tables import inputs, observations, parts, versions
 
-_IDS = sa.bindparam("ids", expanding=True)
+_IDS: sa.BindParameter[int] = sa.bindparam("ids", expanding=True)
 _UPSTREAM, _UPSTREAM_PART = versions.alias(), parts.alias()
 
 # Putting these statements together anew for each version took a fifth of the CPU time of a small convergence.
