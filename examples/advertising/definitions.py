@@ -125,7 +125,7 @@ def _published_plays(instance: dg.DagsterInstance, record: dg.EventLogRecord) ->
     if event is None or "published_at" not in event.metadata or environment not in {None, operating.PRODUCTION}:
         return None
     plays = event.metadata["fingerprint/plays_without_spam"].value
-    return plays if isinstance(plays, int) else None
+    return int(plays) if isinstance(plays, int | float) else None
 
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:
