@@ -322,7 +322,7 @@ def test_of_two_people_who_issue_at_once_one_does_and_the_other_is_told(home: Pa
 DIE = """
 import os, signal
 from spam_pipeline.operations.pipeline import Pipeline
-from spam_pipeline.protocol import landing_zone
+from spam_pipeline.protocol.storage import landing_zone
 landing_zone.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Pipeline().issue("2026-01", by="Ada")
 """
