@@ -161,7 +161,7 @@ class Computation:
 
 
 def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
-    """The parts of a version that are frames, each with its contract."""
+    """The parts of a version that are frames, each with its contract; `findings` refuses side parts that no longer have one."""
     for part in version.side_parts:
         if part.name in stage.side_parts:
             yield part, stage.side_parts[part.name]
