@@ -64,7 +64,7 @@ def _facts(engine: Engine, landing: LandingZone, statuses: PartitionStatuses, mo
     return IssuingFacts(
         stated=stated,
         issued=[key for key, status in statuses[ISSUED].items() if _rows(status)],
-        documents={key: documents_of(landing, key) for key in {month, *stated}},
+        documents={key: documents_of(landing, key) for key in {month, *stated} if key <= month},
         landed_until=watermark(engine.graph, engine.planner.snapshot()),
         unsettled=_unsettled(engine, statuses, month),
         has_pool=_has_pool(engine, statuses[STATEMENTS].get(month)),
@@ -74,7 +74,7 @@ def _facts(engine: Engine, landing: LandingZone, statuses: PartitionStatuses, mo
 def _has_pool(engine: Engine, statement: PartitionStatus | None) -> bool:
     published = statement.published if statement else None
     found = engine.ledger.version(published.recipe) if published else None
-    return found is not None and bool(numbers(found[0].fingerprint)["pools"])
+    return found is not None and bool(numbers(found[0].fingerprint).get("pools"))
 
 
 def _unsettled(engine: Engine, statuses: PartitionStatuses, month: str) -> list[str]:

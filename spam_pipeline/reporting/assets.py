@@ -4,6 +4,7 @@ Reporting sets no expectations on verdicts: counts use whatever is current, and 
 published.
 """
 
+from functools import partial
 from typing import Annotated
 
 import polars as pl
@@ -37,13 +38,10 @@ from spam_pipeline.royalties.contracts import USAGE
 
 _OWNER = "team:reporting"
 
+_daily_stage = partial(stage, partitions=event_days, owner=_OWNER, libraries=["polars"])
 
-@stage(
-    partitions=event_days,
-    contract=DailyPlays,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+
+@_daily_stage(contract=DailyPlays)
 def daily_plays(
     classified_plays: Annotated[
         pl.LazyFrame,
@@ -58,12 +56,7 @@ def daily_plays(
     return plays_by_country(classified_plays)
 
 
-@stage(
-    partitions=event_days,
-    contract=TopCountries,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+@_daily_stage(contract=TopCountries)
 def top_countries(
     classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
 ) -> pl.LazyFrame:
@@ -74,12 +67,7 @@ def top_countries(
     return ranked_countries(classified_plays)
 
 
-@stage(
-    partitions=event_days,
-    contract=PlaysBySpamProbability,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+@_daily_stage(contract=PlaysBySpamProbability)
 def plays_by_spam_probability(
     classified_plays: Annotated[pl.LazyFrame, Reads(columns=("occurred_at", "country", "spam_probability"), schema=2)],
 ) -> pl.LazyFrame:
@@ -90,12 +78,7 @@ def plays_by_spam_probability(
     return plays_by_country_and_spam_probability(classified_plays)
 
 
-@stage(
-    partitions=event_days,
-    contract=SpamByType,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+@_daily_stage(contract=SpamByType)
 def spam_by_type(
     classified_plays: Annotated[
         pl.LazyFrame, Reads(columns=("occurred_at", "country", "attack_type", "spam_probability"), schema=2)
@@ -108,12 +91,7 @@ def spam_by_type(
     return spam_by_country_and_type(classified_plays)
 
 
-@stage(
-    partitions=event_days,
-    contract=TrackPlayCounts,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+@_daily_stage(contract=TrackPlayCounts)
 def track_play_counts(
     classified_plays: Annotated[
         pl.LazyFrame, Reads(columns=("occurred_at", "track_key", "track_id", "spam_probability"), schema=2)
@@ -140,12 +118,7 @@ def widget_counts(
     return plays_so_far(track_play_counts)
 
 
-@stage(
-    partitions=event_days,
-    contract=IncidentPlays,
-    owner=_OWNER,
-    libraries=["polars"],
-)
+@_daily_stage(contract=IncidentPlays)
 def incident_plays(
     classified_plays: Annotated[
         pl.LazyFrame, Reads(columns=("occurred_at", "country", "track_id", "incident_id", "spam_probability"), schema=2)

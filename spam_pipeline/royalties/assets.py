@@ -1,6 +1,7 @@
 """The stages of royalties: the inputs of each, and the domain function that computes it. No rule lives here."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 import polars as pl
@@ -36,6 +37,9 @@ from spam_pipeline.royalties.statements import Terms, statement
 from spam_pipeline.royalties.usage import usage_of
 
 OWNER = "team:royalties"
+
+_monthly_stage = partial(stage, partitions=statement_months, owner=OWNER, libraries=["polars"])
+_issued_stage = partial(_monthly_stage, retain_when_source_removed=True)
 
 MOST_UNKNOWN = 0.25
 """Royalties wait while more than this share of a day's plays is classified `unknown`: then the model has no opinion on the day,
@@ -83,12 +87,7 @@ def royalty_usage(
     return usage_of(classified_plays, accounts)
 
 
-@stage(
-    partitions=statement_months,
-    contract=RoyaltyStatements,
-    owner=OWNER,
-    libraries=["polars"],
-)
+@_monthly_stage(contract=RoyaltyStatements)
 def royalty_statements(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     royalty_usage: _Usage,
     revenue: _Revenue,
@@ -126,14 +125,7 @@ def statement_basis(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     return basis_of(partition, royalty_usage, Terms(revenue, rights, accounts, agreements))
 
 
-@stage(
-    partitions=statement_months,
-    contract=IssuedStatements,
-    owner=OWNER,
-    libraries=["polars"],
-    file_by_file=True,
-    retain_when_source_removed=True,
-)
+@_issued_stage(contract=IssuedStatements, file_by_file=True)
 def issued_statements(issued_documents: LandedFile) -> Batches:
     """Issued statement of a month, line by line and immutable, with the adjustments that it settled.
 
@@ -142,39 +134,19 @@ def issued_statements(issued_documents: LandedFile) -> Batches:
     return lines_in(issued_documents)
 
 
-@stage(
-    partitions=statement_months,
-    contract=IssuedPayments,
-    owner=OWNER,
-    libraries=["polars"],
-    file_by_file=True,
-    retain_when_source_removed=True,
-)
+@_issued_stage(contract=IssuedPayments, file_by_file=True)
 def issued_payments(issued_documents: LandedFile) -> Batches:
     """Payments of an issued statement: the amount paid to each payee, and the balance carried to the next month."""
     return payments_in(issued_documents)
 
 
-@stage(
-    partitions=statement_months,
-    contract=IssuedBasis,
-    owner=OWNER,
-    libraries=["polars"],
-    file_by_file=True,
-    retain_when_source_removed=True,
-)
+@_issued_stage(contract=IssuedBasis, file_by_file=True)
 def issued_basis(issued_documents: LandedFile) -> Batches:
     """Basis of an issued statement, and of each earlier month whose adjustments it settled."""
     return basis_in(issued_documents)
 
 
-@stage(
-    partitions=statement_months,
-    contract=RoyaltyAdjustments,
-    owner=OWNER,
-    libraries=["polars"],
-    partitioned_by=_STATED_OR_ISSUED,
-)
+@_monthly_stage(contract=RoyaltyAdjustments, partitioned_by=_STATED_OR_ISSUED)
 def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     royalty_statements: Annotated[pl.LazyFrame, Reads(columns=(*LINE, "amount_minor", "pool_minor"))],
     statement_basis: pl.LazyFrame,
@@ -202,13 +174,7 @@ def royalty_adjustments(  # noqa: PLR0913, PLR0917 - one parameter for everythin
     )
 
 
-@stage(
-    partitions=statement_months,
-    contract=RoyaltyPayments,
-    owner=OWNER,
-    libraries=["polars"],
-    partitioned_by=_STATED_OR_ISSUED,
-)
+@_monthly_stage(contract=RoyaltyPayments, partitioned_by=_STATED_OR_ISSUED)
 def royalty_payments(
     royalty_statements: Annotated[
         pl.LazyFrame,

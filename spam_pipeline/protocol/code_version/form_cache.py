@@ -7,7 +7,7 @@ that a kept form needs no more trust than the code it stands for. Where nothing 
 import hashlib
 import sys
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -19,6 +19,12 @@ from spam_pipeline.protocol.foundation.digest import digest, digest_of_file
 
 _MODULE = TypeAdapter(Module)
 
+_RULES = digest_of_file(Path(normal_form.__file__))
+"""The number of the scheme of normal forms: the digest of the code that makes them, which nobody can forget to raise.
+
+Taken when this module is loaded, as that code is: a file that is edited later would seal forms by rules that did not make them.
+"""
+
 
 @lru_cache(maxsize=1024)
 def kept_module(name: str, path: Path, source: str) -> Module:
@@ -29,7 +35,7 @@ def kept_module(name: str, path: Path, source: str) -> Module:
     also why several processes may write the same file at once.
     """
     place = Path(cache_from_source(path)).with_suffix(".forms")
-    source_digest = digest((sys.version, _rules(), name, str(path), source))
+    source_digest = digest((sys.version, _RULES, name, str(path), source))
     with suppress(OSError, ValueError):
         seal, _, text = place.read_text(encoding="utf-8").partition("\n")
         if seal == _seal(source_digest, text):
@@ -37,16 +43,10 @@ def kept_module(name: str, path: Path, source: str) -> Module:
     module = read_module(name, path, source)
     text = _MODULE.dump_json(module).decode()
     with suppress(OSError):
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"{_seal(source_digest, text)}\n{text}", encoding="utf-8")
     return module
 
 
 def _seal(source_digest: str, text: str) -> str:
     return hashlib.sha256(f"{source_digest}\n{text}".encode()).hexdigest()
-
-
-@cache
-def _rules() -> str:
-    """The number of the scheme of normal forms: the digest of the code that makes them, which nobody can forget to raise."""
-    return digest_of_file(Path(normal_form.__file__))

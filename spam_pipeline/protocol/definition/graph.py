@@ -75,7 +75,7 @@ class StageGraph:
                     _check_schema(stage, reads, reads.schema_read, self.stages[upstream])
                 if reads.expectations:
                     _check_expectations(stage, reads, self.stages[upstream])
-        for package in {stage.function.__module__.partition(".")[0] for stage in self.stages.values()}:
+        for package in {name.partition(".")[0] for stage in self.stages.values() for name in _modules_of(stage)}:
             hold_sources(package)
         self.code_versions: Mapping[str, CodeVersion] = _Derived(self.stages, self._code_version)
         self.contract_digests: Mapping[str, str] = _Derived(self.stages, _contract_digest)
@@ -160,6 +160,13 @@ class StageGraph:
                         f"stage {stage.name} reads {name!r}, which is no stage, source or setting; "
                         f"there are {', '.join(sorted(known))}"
                     )
+
+
+def _modules_of(stage: AnyStage) -> set[str]:
+    """The modules that a stage's function and its contracts are defined in."""
+    contract = stage.contract
+    rules = (contract.fingerprint, contract.findings) if isinstance(contract, ArtifactContract) else (contract,)
+    return {item.__module__ for item in (stage.function, *rules, *stage.side_parts.values())}
 
 
 def _reads_every_stage(reads: Reads | None) -> bool:

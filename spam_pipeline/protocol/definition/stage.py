@@ -7,7 +7,7 @@ stale ones, and `spam_pipeline.orchestration` shows them in the orchestrator.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar, get_args
 
@@ -143,13 +143,25 @@ def _inputs(function: Callable[..., Any]) -> dict[str, Reads]:
     """The declared input of each parameter, from its annotation."""
     try:
         signature = inspect.signature(function, eval_str=True)
-    except NameError as missing:
+    except (NameError, AttributeError) as missing:
         raise WrongDefinition(
             f"stage {function.__name__} is annotated with a name that does not exist when it runs ({missing}): "
             "import it outside of TYPE_CHECKING"
         ) from missing
-    return {
-        name: next((item for item in get_args(parameter.annotation) if isinstance(item, Reads)), Reads())
-        for name, parameter in signature.parameters.items()
-        if name not in ABOUT_ITSELF
-    }
+    declared = {name: list(_declared(parameter.annotation)) for name, parameter in signature.parameters.items()}
+    for name, found in declared.items():
+        if found and name in ABOUT_ITSELF:
+            raise WrongDefinition(
+                f"stage {function.__name__} says what {name} reads, which reads nothing: leave it out"
+            )
+        if len(found) > 1:
+            raise WrongDefinition(f"stage {function.__name__} says {len(found)} times what {name} reads: say it once")
+    return {name: (found or [Reads()])[0] for name, found in declared.items() if name not in ABOUT_ITSELF}
+
+
+def _declared(annotation: Any) -> Iterator[Reads]:
+    """Every `Reads` in an annotation, wherever it stands: one that were passed over would be read as its opposite."""
+    if isinstance(annotation, Reads):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _declared(part)

@@ -74,6 +74,8 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
     """
     started = time.perf_counter()
     stages = engine.graph.with_upstreams(engine.graph.stages if names is None else names)
+    for stage in stages:  # code that cannot be digested is an error before anything has run, not halfway
+        engine.graph.code_versions[stage.name]
     wave = _Wave(engine, run, only_due, on_outcome)
     ran = True
     while ran:

@@ -72,9 +72,10 @@ class Publisher:
         """Publish nothing for a partition any more."""
         if status.published is None:
             raise NotPublished(f"{status.stage} {status.partition} is not published")
+        version, audit = self.recorded(status.published.recipe)
         done = _with_action(trigger, ActionTaken.RETRACTED)
         publication = self._ledger.retract(status.stage, status.partition, self._environment, done)
-        return Outcome(ActionTaken.RETRACTED, *self.recorded(status.published.recipe), publication)
+        return Outcome(ActionTaken.RETRACTED, version, audit, publication)
 
     def known(self, stage: AnyStage, recipe: str) -> tuple[Version, Audit | None] | None:
         """The version of a recipe, if it was ever computed, with its last audit by the present rules."""

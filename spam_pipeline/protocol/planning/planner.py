@@ -6,6 +6,7 @@ It gathers the snapshot that `staleness` is a function of. Nothing is run and no
 import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from threading import Lock
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.foundation.errors import Held, PipelineError
@@ -25,6 +26,7 @@ class Planner:
         self._graph = graph
         self._ledger = ledger
         self._environment = environment
+        self._lock = Lock()
         self._current_state: LedgerState | None = None
         self._last_report: StalenessReport | None = None
 
@@ -68,11 +70,13 @@ class Planner:
 
     @property
     def _state(self) -> LedgerState:
-        if self._current_state is None:
-            self._current_state = LedgerState(
-                self._ledger, self._environment, self._graph.contract_digests.values(), self._graph.expected()
-            )
-        return self._current_state
+        """One state for all threads: marks of two would pass for each other's, and a report of one be reused for the other."""
+        with self._lock:
+            if self._current_state is None:
+                self._current_state = LedgerState(
+                    self._ledger, self._environment, self._graph.contract_digests.values(), self._graph.expected()
+                )
+            return self._current_state
 
     def _is_due(self, status: PartitionStatus, tried: Attempts, now: datetime) -> bool:
         next_try = self._graph.stages[status.stage].retry.next_try(tried)
