@@ -80,7 +80,7 @@ def test_a_convergence_shows_what_it_refused_and_leaves_nothing_for_the_sensor(
 def test_a_tick_tells_so_many_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_REFUSALS_TOLD", 2)
+    monkeypatch.setattr(sensors, "_REFUSALS_PER_TICK", 2)
     engine = broken(home)
     converge(engine)
     assert "2 refusals" in tell(engine, instance)

@@ -104,7 +104,7 @@ def test_a_cursor_that_was_reset_tells_everything_again(home: Path, instance: dg
 def test_a_tick_tells_so_much_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_OBSERVATIONS_TOLD", 1)
+    monkeypatch.setattr(sensors, "_OBSERVATIONS_PER_TICK", 1)
     engine = toy_engine(home)
     cursor, paths = None, []
     for _ in range(3):
@@ -137,7 +137,7 @@ def test_what_was_published_elsewhere_is_told(home: Path, instance: dg.DagsterIn
 def test_a_tick_tells_so_many_publications_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_PUBLICATIONS_TOLD", 5)
+    monkeypatch.setattr(sensors, "_PUBLICATIONS_PER_TICK", 5)
     engine = observed(home)
     converge(engine)
     left = len(engine.ledger.publications_after(0, PRODUCTION))

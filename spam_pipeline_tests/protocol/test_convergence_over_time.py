@@ -150,7 +150,7 @@ def test_a_published_version_that_breaks_a_new_rule_is_read_no_more(home: Path) 
     with pytest.raises(NotPublished):
         strict.reader.read("numbers", ["2026-01-04"])
     assert strict.reader.read("model", ["all"]) == {"2026-01-01": 2, "2026-01-02": 1}
-    assert strict.statuses()["monthly_total"]["2026-01"].reason == "waits for numbers 2026-01-04"
+    assert strict.planner.statuses()["monthly_total"]["2026-01"].explanation == "waits for numbers 2026-01-04"
     assert digests(strict)["monthly_total", "2026-01"], "whoever cannot go on keeps what they had"
 
 

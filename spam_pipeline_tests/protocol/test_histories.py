@@ -267,7 +267,7 @@ class Histories(RuleBasedStateMachine):
         for other in (engine, self.home.engine(self.code[engine.environment], engine.environment)):
             converge(other, on_outcome=again.note)
             assert (again.keys, again.failures) == ([], [])
-            assert other.statuses() == engine.planner.statuses()
+            assert other.planner.statuses() == engine.planner.statuses()
 
     def _check_rebuilt(self, engine: Engine) -> None:
         """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild.

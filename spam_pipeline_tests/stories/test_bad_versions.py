@@ -114,7 +114,7 @@ def test_reverting_wrong_code_converges_without_a_hand_and_without_computing(
 def test_a_change_of_definition_is_accepted_once_for_all_days_that_it_touches(home_with_refusals: Path) -> None:
     changed = with_code(home_with_refusals, IN_SECONDS)
     version = changed.versions("received_plays", "2026-01-05")[-1][0].recipe
-    decided = changed.decide("accept", version, by="Ada", reason="we count seconds now", alike=True)
+    decided = changed.decide("accept", version, by="Ada", reason="we count seconds now", all_matching=True)
     assert len(decided) >= DAYS - 1
     done = run(changed)
     assert "received_plays" not in held(done)

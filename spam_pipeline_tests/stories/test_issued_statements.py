@@ -358,7 +358,7 @@ def test_a_month_is_issued_in_its_turn_in_production_and_when_it_is_over_and_set
     with pytest.raises(WrongDecision, match="by whom"):
         pipeline.issue(JANUARY, by=" ")
     branch = open_pipeline(home, environment="mine")
-    with pytest.raises(NotIssued, match="in production only"):
+    with pytest.raises(NotIssued, match="can only be issued in production"):
         branch.issue(JANUARY, by="Ada")
 
     land_heard(home, "2026-03-04", "2026-01-20", "late", 9)

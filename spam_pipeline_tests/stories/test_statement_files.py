@@ -67,7 +67,7 @@ def home(january: Path, tmp_path: Path) -> Path:
 def write_into(
     folder: Path, pipeline: Pipeline, month: str = JANUARY, tell: Callable[[str], None] = str
 ) -> StatementFiles:
-    return pipeline.write_statements(month, folder, tell=tell)
+    return pipeline.write_statements(month, folder, on_progress=tell)
 
 
 def write(pipeline: Pipeline, month: str, folder: Path) -> tuple[StatementFiles, Payees, Report]:
@@ -186,7 +186,7 @@ def test_what_was_issued_on_a_ledger_that_is_gone_is_not_guessed(home: Path, tmp
     shutil.copytree(home / "landing", rebuilt / "landing")
     change_everything(rebuilt)
     pipeline = converged(open_pipeline(rebuilt))
-    with pytest.raises(NotPublished, match="write its files where it was issued"):
+    with pytest.raises(NotPublished, match="write the files where the month was issued"):
         write_into(tmp_path / "out", pipeline)
     assert not (tmp_path / "out").exists()
 
@@ -206,7 +206,7 @@ def test_writing_that_is_broken_off_leaves_nothing(converged_home: Path, tmp_pat
 
 def test_files_that_may_have_been_sent_are_not_replaced(converged_home: Path, tmp_path: Path) -> None:
     (tmp_path / JANUARY).mkdir()
-    with pytest.raises(FilesExist, match="move it away"):
+    with pytest.raises(FilesExist, match="move it, or name another folder"):
         write_into(tmp_path, open_home(converged_home))
     assert list((tmp_path / JANUARY).iterdir()) == []
 
@@ -230,7 +230,7 @@ def test_the_command_writes_below_the_home_or_where_it_is_told(
     assert read_report(tmp_path / "out" / JANUARY / made["report"]).head[10:12] == list(sender[1::2])
     assert json.loads(spam_pipeline("statements", JANUARY, "--json", home=own_home).out)["is_issued"] is False
     assert (own_home / "statements" / JANUARY / "payees.csv").is_file()
-    assert "there already" in failure(spam_pipeline("statements", JANUARY, home=own_home))
+    assert "exists already" in failure(spam_pipeline("statements", JANUARY, home=own_home))
 
 
 def test_a_sender_that_is_none_is_wrong_usage(spam_pipeline: CommandLine, converged_home: Path) -> None:

@@ -168,7 +168,12 @@ def doubled_numbers(second_reading: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def test_files_that_a_new_stage_reads_are_no_new_data(home: Path) -> None:
-    other = replace(numbers, function=doubled_numbers, inputs={"second_reading": Reads(PartForPartition())})
+    other = replace(
+        numbers,
+        function=doubled_numbers,
+        inputs={"second_reading": Reads(PartForPartition())},
+        partitioned_by=("second_reading",),
+    )
     stages = (*with_other(other), replace(received_numbers, name="second_reading"))
     (line,) = change(home, nothing, now=toy_engine(home, stages=stages))
     assert line.startswith("the definition of numbers changed: ")
