@@ -7,13 +7,10 @@ from spam_pipeline.protocol.operating import Engine
 
 STATEMENTS = "royalty_statements"
 
-_CALLED_BEFORE = {"statement_basis": "royalty_grounds", "issued_basis": "issued_grounds"}
-"""Names of stages in releases before 0.6.0, which versions of that time read."""
-
 
 def frame_read(engine: Engine, version: Version, stage: str) -> pl.LazyFrame:
     """All columns of a version's inputs from one stage. Raises `NotPublished` for a version that an earlier release made."""
-    if any(item.upstream == _CALLED_BEFORE.get(stage) for item in version.inputs):
+    if any(not item.is_file and item.upstream not in engine.graph.stages for item in version.inputs):
         raise NotPublished(f"{version.stage} {version.partition} was computed by an earlier release: converge first")
     frame: pl.LazyFrame = engine.reader.load(stage, [item for item in version.inputs if item.upstream == stage])
     return frame
