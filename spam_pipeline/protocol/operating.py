@@ -23,7 +23,7 @@ from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, dr
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
-from spam_pipeline.protocol.explanation.comparison.figures import Mark, Shift
+from spam_pipeline.protocol.explanation.comparison.figures import Shift
 from spam_pipeline.protocol.explanation.comparison.rows import Rows
 from spam_pipeline.protocol.explanation.comparison.text import (
     comparison_lines,
@@ -44,7 +44,7 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     resolve,
 )
 from spam_pipeline.protocol.foundation.errors import AlreadyDecided, Claimed, Held, UnknownVersion, WrongDefinition
-from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_from_json, finding_lines, finding_to_json
+from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
@@ -92,7 +92,6 @@ __all__ = [
     "InputRef",
     "LandingZone",
     "Ledger",
-    "Mark",
     "NotPromoted",
     "Observation",
     "Outcome",
@@ -127,7 +126,6 @@ __all__ = [
     "decide",
     "decide_all_matching",
     "drop",
-    "finding_from_json",
     "finding_lines",
     "finding_to_json",
     "format_difference",

@@ -9,7 +9,7 @@ import pytest
 
 from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.fingerprint import Recorded, fingerprint_from_json, fingerprint_to_json
-from spam_pipeline.protocol.operating import finding_from_json, finding_to_json
+from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
 from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
 from spam_pipeline.simulation.listening import as_plays
 from spam_pipeline.simulation.organic import visits
