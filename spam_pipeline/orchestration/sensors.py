@@ -115,7 +115,7 @@ def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSens
 def _summary(reported: int, refused: int) -> str:
     found = {"publications": reported, "refusals": refused}
     counts = " and ".join(f"{count} {what}" for what, count in found.items() if count)
-    return f"told of {counts}" if counts else "nothing was published elsewhere"
+    return f"reported {counts}" if counts else "nothing was published elsewhere"
 
 
 def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:

@@ -84,7 +84,7 @@ def test_a_tick_tells_so_many_and_the_next_one_goes_on(
     engine = broken(home)
     converge(engine)
     assert "2 refusals" in tell(engine, instance)
-    assert tell(engine, instance) == "told of 1 refusals"
+    assert tell(engine, instance) == "reported 1 refusals"
     assert red(instance) == set(DAYS)
 
 

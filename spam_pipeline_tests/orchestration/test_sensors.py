@@ -129,7 +129,7 @@ def test_what_was_published_elsewhere_is_told(home: Path, instance: dg.DagsterIn
     engine = observed(home)
     converge(toy_engine(home))
     count = len(engine.ledger.publications_after(0, PRODUCTION))
-    assert tell(engine, instance) == f"told of {count} publications"
+    assert tell(engine, instance) == f"reported {count} publications"
     assert len(told(instance, "numbers", "2026-01-01")) == 1
     assert tell(engine, instance) == "nothing was published elsewhere"
 
@@ -142,7 +142,7 @@ def test_a_tick_tells_so_many_publications_and_the_next_one_goes_on(
     converge(engine)
     left = len(engine.ledger.publications_after(0, PRODUCTION))
     while left:
-        assert tell(engine, instance) == f"told of {min(left, 5)} publications"
+        assert tell(engine, instance) == f"reported {min(left, 5)} publications"
         left -= min(left, 5)
     assert tell(engine, instance) == "nothing was published elsewhere"
 

@@ -58,7 +58,7 @@ class Converged:
         return not self.failed and not self.stale
 
 
-def converge(  # noqa: PLR0913 - two say what to converge, the others how it is told
+def converge(  # noqa: PLR0913 - two say what to converge, the others how it is reported
     engine: Engine,
     names: Collection[str] | None = None,
     *,

@@ -44,7 +44,7 @@ class Reason(Enum):
     RULES_CHANGED = "its rules"
     DECIDED = "a decision"
     PARTITION_COMPLETE = "its partition is complete"
-    HISTORY_CHANGED = "the history it is judged against"
+    HISTORY_CHANGED = "the history it is audited against"
     TARGET_DIFFERS = "its target holds something else"
     SOURCE_REMOVED = "what it was made from is gone: restore it"
     UNWANTED = "there is nothing to compute it from any more"
