@@ -8,6 +8,7 @@ import dataframely as dy
 import polars as pl
 import polars_hash as plh
 
+from spam_pipeline.ingestion.contracts import TOLERATED_LOSS, VOLUME
 from spam_pipeline.protocol import Contract
 from spam_pipeline.protocol.fingerprint import (
     MARKDOWN,
@@ -65,7 +66,7 @@ class DailyPlays(Contract):
         """
         plays, country = pl.col("plays"), pl.col("country")
         return {
-            "plays": Total(plays),
+            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
             "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
             "countries": Spread(country, weight=plays),
@@ -123,7 +124,10 @@ class PlaysBySpamProbability(Contract):
         """Volume, and the share that reports drop as spam. The distribution of probabilities is audited where they are made."""
         plays = pl.col("plays")
         dropped = plays * (pl.col("spam_percent") >= round(REPORTING_TOLERANCE * 100))
-        return {"plays": Total(plays), "spam_share": Share(dropped, whole=plays)}
+        return {
+            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "spam_share": Share(dropped, whole=plays),
+        }
 
 
 class SpamByType(Contract):
@@ -195,7 +199,7 @@ class TrackPlayCounts(Contract):
     def fingerprint(cls) -> dict[str, Measure]:
         """Volume with and without spam, and the spread over tracks: an attack on few tracks narrows it."""
         return {
-            "plays": Total(pl.col("plays")),
+            "plays": Total(pl.col("plays"), drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
             "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
             "tracks": _tracks_by("plays", Drift()),

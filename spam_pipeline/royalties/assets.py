@@ -39,7 +39,6 @@ from spam_pipeline.royalties.usage import usage_of
 OWNER = "team:royalties"
 
 _monthly_stage = partial(stage, partitions=statement_months, owner=OWNER, libraries=["polars"])
-_issued_stage = partial(_monthly_stage, retain_when_source_removed=True)
 
 MOST_UNKNOWN = 0.25
 """Royalties wait while more than this share of a day's plays is classified `unknown`: then the model has no opinion on the day,
@@ -125,7 +124,7 @@ def statement_basis(  # noqa: PLR0913, PLR0917 - one parameter for everything th
     return basis_of(partition, royalty_usage, Terms(revenue, rights, accounts, agreements))
 
 
-@_issued_stage(contract=IssuedStatements, file_by_file=True)
+@_monthly_stage(contract=IssuedStatements, file_by_file=True)
 def issued_statements(issued_documents: LandedFile) -> Batches:
     """Issued statement of a month, line by line and immutable, with the adjustments that it settled.
 
@@ -134,13 +133,13 @@ def issued_statements(issued_documents: LandedFile) -> Batches:
     return lines_in(issued_documents)
 
 
-@_issued_stage(contract=IssuedPayments, file_by_file=True)
+@_monthly_stage(contract=IssuedPayments, file_by_file=True)
 def issued_payments(issued_documents: LandedFile) -> Batches:
     """Payments of an issued statement: the amount paid to each payee, and the balance carried to the next month."""
     return payments_in(issued_documents)
 
 
-@_issued_stage(contract=IssuedBasis, file_by_file=True)
+@_monthly_stage(contract=IssuedBasis, file_by_file=True)
 def issued_basis(issued_documents: LandedFile) -> Batches:
     """Basis of an issued statement, and of each earlier month whose adjustments it settled."""
     return basis_in(issued_documents)

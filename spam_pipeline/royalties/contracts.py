@@ -7,6 +7,7 @@ the column holds the empty string. No rule of division lives here.
 import dataframely as dy
 import polars as pl
 
+from spam_pipeline.ingestion.contracts import TOLERATED_LOSS, VOLUME
 from spam_pipeline.protocol import Contract, Limit
 from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Measure, Share, Spread, Total, Totals
 
@@ -72,7 +73,7 @@ class RoyaltyUsage(Contract):
         """
         plays, status = pl.col("plays"), pl.col("status")
         return {
-            "plays": Total(plays),
+            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
             **{f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in PLAY_STATUSES},
             "statuses": Spread(status, weight=plays, drift=Drift(refuse_above=0.5)),
             "account_share": Share(plays * pl.col("is_account"), whole=plays, drift=Drift(refuse_above=0.5)),
@@ -209,7 +210,7 @@ class RoyaltyPayments(Contract):
             "balances_carried": Count(carried > 0),
             "balances_owed": Count(carried < 0),
             **{
-                name: Totals(pl.col(f"{name}_minor"), by="currency")
+                name: Totals(pl.col(f"{name}_minor"), by=pl.col("currency"))
                 for name in ("opening", "payout", "adjustments", "paid", "carried")
             },
         }
@@ -287,4 +288,4 @@ def _line_is_balanced() -> pl.Expr:
 
 
 def _money(lines: pl.Expr) -> Totals:
-    return Totals(pl.when(lines).then("amount_minor"), by="currency")
+    return Totals(pl.when(lines).then("amount_minor"), by=pl.col("currency"))

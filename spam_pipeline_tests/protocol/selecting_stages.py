@@ -145,6 +145,7 @@ class World:
     audited: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     overdue: set[str] = field(default_factory=set)
+    rejected: set[int] = field(default_factory=set)
     delivered: dict[str, str | None] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     landed_mark: int = 0
@@ -160,6 +161,7 @@ class World:
             published={name: dict(versions) for name, versions in self.published.items()},
             refused=frozenset(self.refused),
             overdue=frozenset(self.overdue),
+            rejected=frozenset(self.rejected),
             delivered=dict(self.delivered),
             marks=dict(self.marks),
             landed_mark=self.landed_mark,
@@ -202,6 +204,11 @@ class World:
         self.refused.add(status.recipe)
         if status.published and status.published.recipe == status.recipe:
             del self.published[status.stage][status.partition]
+
+    def reject(self, stage: str, partition: str) -> None:
+        """Let somebody decide that a published version is wrong."""
+        self.marks[stage] = next(self.ids)
+        self.rejected.add(self.published[stage][partition].version_id)
 
     def judge_elsewhere(self, status: PartitionStatus) -> None:
         """Let an environment with another contract make or audit the version; this one may have yet to judge it."""

@@ -13,10 +13,12 @@ from spam_pipeline.partitions import arrival_days
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.decision import decide
 from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.execution.outcome import ActionTaken
 from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import NotPublished
-from spam_pipeline.protocol.ledger.records import PRODUCTION, Publication, Trigger
+from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind, Publication, Trigger
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Numbers,
@@ -187,15 +189,30 @@ def test_a_quarantined_version_that_keeps_a_new_rule_is_published_and_releases_i
 # Files that go
 
 
-def test_what_a_removed_file_was_needed_for_is_retracted_and_can_be_read_as_it_was(home: Path) -> None:
+def test_a_folder_that_is_lost_takes_nothing_back_until_somebody_says_so(home: Path) -> None:
+    engine = toy_engine(home)
+    run(engine)
+    before = digests(engine)
+    (home / "landing/2026-01-04/a.txt").unlink()
+    done, did = run(engine)
+    assert (done.converged, did, digests(engine)) == (True, [], before)
+    gone = "what it was made from is gone: restore it, or reject the version to take it back"
+    assert done.held[0] == f"received_numbers 2026-01-04: {gone}"
+
+
+def test_what_a_lost_file_was_needed_for_is_retracted_once_it_is_rejected_and_can_be_read_as_it_was(home: Path) -> None:
     engine = toy_engine(home)
     run(engine)
     before = datetime.now(UTC)
     (home / "landing/2026-01-04/a.txt").unlink()
+    run(engine)
+    lost = engine.reader.version("received_numbers", "2026-01-04").recipe
+    decided = decide(engine, lost, DecisionKind.REJECT, "eve", "the delivery was withdrawn")
+    assert decided.outcome is not None
+    assert decided.outcome.action is ActionTaken.RETRACTED
     done, did = run(engine)
-    assert done.converged
+    assert (done.converged, done.held) == (True, ())
     assert {item[:2] for item in did if item[2] == "retracted"} == {
-        ("received_numbers", "2026-01-04"),
         ("rejected_numbers", "2026-01-04"),
         ("numbers", "2026-01-04"),
         ("two_day_total", "2026-01-04"),
@@ -234,11 +251,14 @@ def test_a_publication_tells_the_run_what_was_done_and_why(home: Path) -> None:
     land(home, "2026-01-04", "b", "2026-01-04 7")
     (home / "landing/2026-01-01/a.txt").unlink()
     engine.observe()
+    lost = engine.reader.version("received_numbers", "2026-01-01").recipe
+    decide(engine, lost, DecisionKind.REJECT, "eve", "withdrawn")
     converge(engine, run="second")
     land(home, "2026-01-04", "b")
     run(toy_engine(home))
     told = {key: item.trigger for key, item in published_on(engine).items() if item.id > last}
-    assert told["received_numbers", "2026-01-01"] == Trigger(
+    assert told["received_numbers", "2026-01-01"] == Trigger(None, "retracted", "decision: reject by eve: withdrawn")
+    assert told["rejected_numbers", "2026-01-01"] == Trigger(
         "second", "retracted", "data: nothing to compute it from any more"
     )
     assert told["received_numbers", "2026-01-04"] == Trigger(None, "computed", "data: 2026-01-04/b.txt")

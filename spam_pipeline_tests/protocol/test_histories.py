@@ -284,6 +284,8 @@ class Histories(RuleBasedStateMachine):
             name, partition = key
             if key in self.decided or (name == "share" and ("model", "all") in self.decided):
                 return False
+            if name == "settled_total" and any(days_before(partition, -after) in arrivals for after in range(3)):
+                return False
             if name in {"numbers", "rejected_numbers"}:
                 return partition not in (unclear if name == "numbers" else arrivals)
             return not rests_on(key, days) and not (name == "board" and either)

@@ -105,4 +105,6 @@ def audits_against_history(contract: AnyContract) -> bool:
     if isinstance(contract, ArtifactContract):
         return contract.findings is not finds_nothing
     has_own = contract.findings.__func__ is not Contract.findings.__func__  # type: ignore[attr-defined]
-    return has_own or any(measure.drift for measure in contract.fingerprint().values())
+    return has_own or any(
+        measure.drift or measure.tolerated_loss is not None for measure in contract.fingerprint().values()
+    )

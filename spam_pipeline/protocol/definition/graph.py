@@ -18,7 +18,7 @@ from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, Source, Stage
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
 from spam_pipeline.protocol.foundation.limit import Limit
-from spam_pipeline.protocol.foundation.partition import WHOLE
+from spam_pipeline.protocol.foundation.partition import WHOLE, Grain
 
 AnyStage = Stage[Any, Any]
 
@@ -75,6 +75,9 @@ class StageGraph:
                     _check_schema(stage, reads, reads.schema_read, self.stages[upstream])
                 if reads.expectations:
                     _check_expectations(stage, reads, self.stages[upstream])
+        self._settled_by = {
+            stage.name: self._settling(stage) for stage in self.stages.values() if stage.settled_after_days is not None
+        }
         for package in {name.partition(".")[0] for stage in self.stages.values() for name in _modules_of(stage)}:
             hold_sources(package)
         self.code_versions: Mapping[str, CodeVersion] = _Derived(self.stages, self._code_version)
@@ -86,6 +89,14 @@ class StageGraph:
     def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
         """The stages that `stage` reads; for one that reads the whole catalogue, every stage of frames without a delivery."""
         return _upstreams(stage, self.stages)
+
+    def settled_by(self, stage: AnyStage) -> tuple[str, ...]:
+        """The stages by days of arrival that settle the days of a stage: those it rests on; none for one that does not wait."""
+        return self._settled_by.get(stage.name, ())
+
+    def waits_for(self, stage: AnyStage) -> tuple[str, ...]:
+        """The stages that decide about the status of a stage: its upstreams, and those that settle its days."""
+        return tuple(dict.fromkeys((*self.upstreams(stage), *self.settled_by(stage))))
 
     def upstreams_of(self, stage: AnyStage, parameter: str) -> tuple[str, ...]:
         """The stages behind one parameter; none for a source or a setting."""
@@ -137,6 +148,20 @@ class StageGraph:
     def configuration_digests(self, stage: AnyStage) -> dict[str, str]:
         """The digest of each configuration entry of a stage, for its recipes: an entry may be a secret."""
         return {name: digest((name, value)) for name, value in self.configuration_of(stage).items()}
+
+    def _settling(self, stage: AnyStage) -> tuple[str, ...]:
+        """Raises `WrongDefinition` when nothing that a stage rests on arrives by day."""
+        found = tuple(
+            upstream.name
+            for upstream in self.with_upstreams([stage.name])
+            if any(
+                name in self.sources and self.sources[name].partitions.grain is Grain.DAY
+                for name in upstream.partitioned_by
+            )
+        )
+        if not found:
+            raise WrongDefinition(f"stage {stage.name} waits for settled days, but nothing it rests on arrives by day")
+        return found
 
     def _code_version(self, stage: AnyStage) -> CodeVersion:
         return code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))

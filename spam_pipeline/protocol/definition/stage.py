@@ -7,8 +7,9 @@ stale ones, and `spam_pipeline.orchestration` shows them in the orchestrator.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Generic, ParamSpec, TypeVar, get_args
 
 from spam_pipeline.protocol.definition.contract import AnyContract, Contract
@@ -31,13 +32,29 @@ ABOUT_ITSELF = frozenset({OWN_PARTITION, CONTENTS_READ})
 """Parameters that are no inputs of their own."""
 
 
+class Cadence(Enum):
+    """How often something has to land in a source, from its first day to its newest; without one nothing is expected."""
+
+    DAY = "day"
+    HOUR = "hour"
+
+
+HOURS = tuple(f"{hour:02d}" for hour in range(24))
+
+
 @dataclass(frozen=True)
 class Source:
-    """Files that others land: observed, never written. One item per file, grouped by partition."""
+    """Files that others land: observed, never written. One item per file, grouped by partition.
+
+    `hours_of` gives the hours of its day that the file at a path delivers: all of them for one that speaks for a whole day, and
+    none for one that holds no data.
+    """
 
     name: str
     partitions: Partitions
     description: str
+    cadence: Cadence | None = None
+    hours_of: Callable[[str], Collection[str]] = lambda _path: HOURS
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,6 @@ class Stage(Generic[P, R]):
     private_parts: frozenset[str] = frozenset()
     file_by_file: bool = False
     settled_after_days: int | None = None
-    retain_when_source_removed: bool = False
     delivery: Delivery | None = None
     retry: Retry = field(default_factory=Retry)
 
@@ -93,7 +109,6 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     file_by_file: bool = False,
     settled_after_days: int | None = None,
     partitioned_by: Iterable[str] = (),
-    retain_when_source_removed: bool = False,
     delivery: Delivery | None = None,
     retry: Retry | None = None,
     context: str | None = None,
@@ -102,9 +117,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
 
     The annotation of a parameter declares its input, such as `plays: Annotated[pl.LazyFrame, Reads(TrailingDays(7))]`; without
     one it reads the same partition. The first parameter decides which partitions are wanted, or those in `partitioned_by`.
-    `libraries` are the distributions whose release can change the result. `settled_after_days` waits until the landing zone
-    has moved that far past the day. With `retain_when_source_removed`, versions stay published when the files that they came
-    from are gone, and are held until somebody restores those. `delivery` carries published versions to a store outside. `retry`
+    `libraries` are the distributions whose release can change the result. `settled_after_days` waits until that many
+    days of arrival after the day are there, complete and accepted. `delivery` carries published versions to a store outside. `retry`
     says how often a failed recipe is tried again unasked.
 
     Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
@@ -131,7 +145,6 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             private_parts=frozenset(private_parts),
             file_by_file=file_by_file,
             settled_after_days=settled_after_days,
-            retain_when_source_removed=retain_when_source_removed,
             delivery=delivery,
             retry=retry or (DELIVERIES if delivery else Retry()),
         )

@@ -80,8 +80,8 @@ class _Trial:
     moments: Sequence[Moment]
     is_open: bool
 
-    def severity(self, measure: str, size: float) -> Severity:
-        """The severity of a move of this share of rows.
+    def severity(self, measure: str, size: float, *, fell: bool = False) -> Severity:
+        """The severity of a move of this share of rows; of a number, whether it fell.
 
         Nothing but a note when it is immaterial, while the partition can still grow, or on the first Saturday after some
         weekdays; unless so much moved that it is refused, which no part of a day explains.
@@ -93,6 +93,9 @@ class _Trial:
             return Severity.REFUSE
         if self.is_open:
             return Severity.NOTE
+        refuse_fall_above = self.measures[measure].refuse_fall_above
+        if fell and refuse_fall_above is not None and size > refuse_fall_above:
+            return Severity.REFUSE
         is_known = any(moment.weekday == self.now.weekday for moment in self.moments)
         return Severity.WARN if is_known else Severity.NOTE
 
@@ -218,7 +221,7 @@ def _moved_numbers(  # noqa: PLR0913, PLR0917 - the trial, its history, and what
             Finding(
                 rule=RULE,
                 about=number.name,
-                severity=trial.severity(number.measure, size),
+                severity=trial.severity(number.measure, size, fell=number.seen.value < middle),
                 expected=_expectation(number.seen.scale, low, center, high) + f" judging by {len(places)} partitions",
                 seen=_readable(number.seen.scale, evaluated[number.measure].numbers(number.measure)[number.name]),
                 size=size,

@@ -13,7 +13,7 @@ import scipy  # type: ignore[import-untyped]  # it ships no types, and loads sci
 
 from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract, column_types
 from spam_pipeline.protocol.definition.reads import Reads
-from spam_pipeline.protocol.drift import HistoricFingerprint, drift
+from spam_pipeline.protocol.drift import HistoricFingerprint, drift, losses
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.foundation.limit import breaches
@@ -95,6 +95,7 @@ def _by_fingerprint(contract: AnyContract, version: Version, known: AuditContext
     yield from drift(
         contract.fingerprint(), version.partition, version.fingerprint, known.history, is_open=known.is_open
     )
+    yield from losses(contract.fingerprint(), version.partition, version.fingerprint, known.history)
     yield from contract.findings(version.fingerprint, known.history)
 
 

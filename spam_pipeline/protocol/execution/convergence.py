@@ -18,7 +18,7 @@ from spam_pipeline.protocol.execution.running import run
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.foundation.errors import Claimed
 from spam_pipeline.protocol.ledger.records import Trigger
-from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction, State
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
 _logger = logging.getLogger(__name__)
@@ -92,9 +92,7 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         reused=wave.done[ActionTaken.REUSED],
         audited=wave.done[ActionTaken.AUDITED],
         held=tuple(
-            f"{status.stage} {status.partition}: {status.explanation}"
-            for status in statuses
-            if status.state is State.HELD
+            f"{status.stage} {status.partition}: {status.explanation}" for status in statuses if status.needs_somebody
         ),
         failed=tuple(wave.failed.values()),
         stale=sum(status.can_run for status in statuses),

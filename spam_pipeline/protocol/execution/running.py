@@ -58,7 +58,11 @@ def follow_decision(engine: Engine, version: Version, trigger: Trigger) -> Outco
     stage = engine.graph.stages[version.stage]
     report = engine.planner.report([version.stage])
     status = report.statuses[version.stage].get(version.partition)
-    if status and status.required_action is RequiredAction.AUDIT and status.recipe == version.recipe:
+    is_about_it = status is not None and status.recipe == version.recipe
+    if status and (
+        status.required_action is RequiredAction.RETRACT
+        or (status.required_action is RequiredAction.AUDIT and is_about_it)
+    ):
         outcome = run(engine, report, status, trigger)
     elif engine.publisher.is_read(version):
         outcome = engine.publisher.audit_again(stage, version.recipe, trigger, is_decided=True)

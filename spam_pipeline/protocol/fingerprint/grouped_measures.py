@@ -17,15 +17,16 @@ SPREAD_VALUES = 256
 
 @dataclass(frozen=True, eq=False)
 class Totals(Measure):
-    """Exact sums of integers by the values of a column, such as money by currency."""
+    """Exact sums of integers, or numbers of rows without an `amount`, by few values, such as money by currency."""
 
-    amount: pl.Expr
-    by: str
+    amount: pl.Expr | None
+    by: pl.Expr
     drift: Drift | None = None
+    tolerated_loss: float | None = None
 
     def tables(self, frame: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
         """The sum of each value."""
-        return (_labelled(frame, pl.col(self.by), self.amount),)
+        return (_labelled(frame, self.by, self.amount),)
 
     def measured(self, found: Found) -> Summed:
         """The sum of each value."""

@@ -28,9 +28,14 @@ _WIDE_ZERO = pl.lit(0, dtype=pl.Int128)
 
 @dataclass(frozen=True)
 class Drift:
-    """Evaluation against the stage's history: a move warns, and refuses when more than this share of rows (0..1) moved."""
+    """Evaluation against the stage's history: a move warns, and refuses when more than this share of rows (0..1) moved.
+
+    `refuse_fall_above` refuses a number that fell by more than this share, however far others may rise: a crowd is a suspicion, which
+    holds its own plays, but a day that is not there is a fault.
+    """
 
     refuse_above: float | None = None
+    refuse_fall_above: float | None = None
 
 
 EVALUATED = Drift()
@@ -46,9 +51,14 @@ class Found(NamedTuple):
 
 
 class Measure(ABC):
-    """Something to measure of a frame; its drift is evaluated unless `drift` is None."""
+    """Something to measure of a frame; its drift is evaluated unless `drift` is None.
+
+    `tolerated_loss` is the share (0..1) of each of its numbers that a version may lose against the one that readers have now, before
+    it is refused; None for numbers that may fall for good reasons.
+    """
 
     drift: Drift | None
+    tolerated_loss: float | None = None
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """Aggregations of the frame to one value each."""
@@ -70,6 +80,7 @@ class Count(Measure):
 
     rows: pl.Expr | None = None
     drift: Drift | None = None
+    tolerated_loss: float | None = None
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """The number of rows."""
@@ -86,6 +97,7 @@ class Total(Measure):
 
     amount: pl.Expr
     drift: Drift | None = None
+    tolerated_loss: float | None = None
 
     def scalars(self) -> tuple[pl.Expr, ...]:
         """The sum."""

@@ -4,6 +4,7 @@ The pipeline's grids (arrival days, event days, statement months) are defined in
 Keys come from command lines, folder names and user interfaces, so every key is checked before it becomes a path or a query.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
@@ -63,6 +64,12 @@ def last_day_of(month: str) -> str:
 def days_before(day: str, count: int) -> str:
     """The day key `count` days before `day`; a negative count goes forward."""
     return (date.fromisoformat(day) - timedelta(days=count)).isoformat()
+
+
+def days_from(first: str, last: str) -> Iterator[str]:
+    """The day keys from `first` to `last`, both included."""
+    for day in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+        yield date.fromordinal(day).isoformat()
 
 
 def _is_day(key: str) -> bool:

@@ -46,9 +46,11 @@ def decisions_after(connection: Connection, environments: Collection[str], after
         decisions.c.partition,
         decisions.c.id,
         decisions.c.version_id,
+        decisions.c.kind,
     )
     query = sa.select(*columns).where(decisions.c.id > after, decisions.c.environment.in_(environments))
-    return [DecisionSummary(*row) for row in connection.execute(query.order_by(decisions.c.id))]
+    found = connection.execute(query.order_by(decisions.c.id))
+    return [DecisionSummary(*row[:-1], DecisionKind(row[-1])) for row in found]
 
 
 def _where(connection: Connection, environment: str, condition: sa.ColumnElement[bool]) -> list[Decision]:

@@ -242,6 +242,7 @@ class DecisionSummary(NamedTuple):
     partition: str
     id: int
     version_id: int
+    kind: DecisionKind
 
 
 class Position(NamedTuple):

@@ -15,6 +15,7 @@ from spam_pipeline.protocol.ledger.records import (
     AuditBasis,
     AuditSummary,
     Changes,
+    DecisionKind,
     Observation,
     Position,
     Verdict,
@@ -58,6 +59,7 @@ class LedgerState:
         self._audited: dict[str, AuditBasis] = {}
         self._decisions: dict[tuple[str, str], int] = {}
         self._known_decisions = {0}
+        self._rejected: dict[tuple[str, str], int] = {}
         self._numbers: dict[int, Mapping[str, float]] = {}
         self._lacks_numbers = False
         self._marks: dict[str, int] = {}
@@ -81,6 +83,7 @@ class LedgerState:
                 overdue=frozenset(self._overdue),
                 audited=dict(self._audited),
                 decisions=dict(self._decisions),
+                rejected=frozenset(self._rejected.values()),
                 numbers=self._numbers,
                 delivered=delivered,
                 marks=dict(self._marks),
@@ -143,7 +146,11 @@ class LedgerState:
 
     def _take_decisions(self, changes: Changes) -> None:
         for decision in changes.decisions:
-            self._decisions[decision.stage, decision.partition] = decision.id
+            about = decision.stage, decision.partition
+            self._decisions[about] = decision.id
+            self._rejected.pop(about, None)
+            if decision.kind is DecisionKind.REJECT:
+                self._rejected[about] = decision.version_id
             self._known_decisions.add(decision.id)
             self._marks[decision.stage] = self._refreshes
 

@@ -46,7 +46,10 @@ class Reason(Enum):
     PARTITION_COMPLETE = "its partition is complete"
     HISTORY_CHANGED = "the history it is audited against"
     TARGET_DIFFERS = "its target holds something else"
-    SOURCE_REMOVED = "what it was made from is gone: restore it"
+    NOT_LANDED = "nothing has landed for it"
+    NOT_COMPLETE = "is read as it is, but lacks"
+    NOT_SETTLED = "its day is not settled: it lacks"
+    SOURCE_REMOVED = "what it was made from is gone: restore it, or reject the version to take it back"
     UNWANTED = "there is nothing to compute it from any more"
 
 
@@ -57,7 +60,8 @@ class Snapshot:
     `refused` has the recipes whose version is quarantined, `overdue` those whose version the present contract has not audited
     yet, `delivered` the recipe that each target holds. `audited` has the basis of audits that refused a version, were
     provisional or took a decision into account; `decisions` the last one about a partition; `numbers` those of fingerprints,
-    by version, where a consumer has expectations. The marks of stages, and of what has landed, differ from an earlier
+    by version, where a consumer has expectations. `rejected` are the versions that the last decision about their partition
+    rejected. The marks of stages, and of what has landed, differ from an earlier
     snapshot's when anything else about them does.
     """
 
@@ -68,6 +72,7 @@ class Snapshot:
     delivered: Mapping[str, str | None] = field(default_factory=dict)
     audited: Mapping[str, AuditBasis] = field(default_factory=dict)
     decisions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    rejected: frozenset[int] = frozenset()
     numbers: Mapping[int, Numbers] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     landed_mark: int = 0
@@ -89,6 +94,11 @@ class PartitionStatus(NamedTuple):
     def can_run(self) -> bool:
         """Return True if an action is required and everything for it is there."""
         return self.required_action is not RequiredAction.NOTHING
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Return True if nothing that the pipeline could do brings the partition on: somebody has to decide, repair or land."""
+        return self.state is State.HELD or self.reason in {Reason.NOT_LANDED, Reason.NOT_SETTLED}
 
     @property
     def explanation(self) -> str:

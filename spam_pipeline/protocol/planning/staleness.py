@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.foundation.partition import Grain, days_before
+from spam_pipeline.protocol.foundation.partition import Grain, days_before, days_from
 from spam_pipeline.protocol.ledger.history import history_digest, nearest
 from spam_pipeline.protocol.ledger.recipe import (
     InputRef,
@@ -21,6 +21,7 @@ from spam_pipeline.protocol.ledger.recipe import (
     recipe_head,
 )
 from spam_pipeline.protocol.ledger.records import VersionSummary
+from spam_pipeline.protocol.planning.arrivals import Hours, in_words, missing_hours
 from spam_pipeline.protocol.planning.offers import Input, StageOffers
 from spam_pipeline.protocol.planning.partition_status import (
     NOT_REMARKABLE,
@@ -62,7 +63,7 @@ class StalenessReport:
             basis = _basis(graph, snapshot, found, stage)
             known = self.known.get(stage.name)
             if known is None or known.basis != basis:
-                before = {name: found[name] for name in graph.upstreams(stage)}
+                before = {name: found[name] for name in graph.waits_for(stage)}
                 known = _reported(_StageState(graph, snapshot, before, stage), basis, assume)
             found[stage.name] = self.known[stage.name] = known
         self.statuses: PartitionStatuses = {name: stage.offers.statuses for name, stage in found.items()}
@@ -129,9 +130,9 @@ class _StageState:
             if item.parameter in by:
                 found |= item.offer.selection.wanted(item.upstream.versions, item.offer.keys)
         if self.stage.settled_after_days is None:
-            return sorted(found)
-        last = days_before(self._watermark, self.stage.settled_after_days)
-        return sorted(partition for partition in found if partition <= last)
+            return sorted({*found, *self.missing_hours})
+        newest = max((day for item in self._arrivals for day in item.statuses), default="")
+        return sorted(day for day in found if newest and day <= days_before(newest, self.stage.settled_after_days))
 
     def status(self, partition: str) -> PartitionStatus:
         """The status of a wanted partition.
@@ -139,6 +140,8 @@ class _StageState:
         While nothing can be done for the wanted version, the published one is still kept in step: a new decision about it is
         followed, and its target holds it. Changed rules do not count for it meanwhile: those it was made under accepted it.
         """
+        if self.missing_hours.get(partition) and not self._has_landed(partition):
+            return self._without_files(partition)
         status = self._status_of_wanted(partition)
         published = status.published
         if status.can_run or published is None or published.recipe == status.recipe:
@@ -155,9 +158,22 @@ class _StageState:
 
     def unwanted(self, partition: str) -> PartitionStatus:
         """The status of a partition that is published though there is nothing to compute it from any more."""
-        if self.stage.retain_when_source_removed:
-            return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.SOURCE_REMOVED)
+        if self._is_made_from_files:
+            return self._without_files(partition)
         return self._with(partition, State.STALE, RequiredAction.RETRACT, Reason.UNWANTED)
+
+    @cached_property
+    def missing_hours(self) -> Mapping[str, Hours]:
+        """The hours that have not landed of a source that decides which partitions are wanted, by day.
+
+        Nothing is expected before the first day that was accepted: a folder with a mistyped year would ask for decades.
+        """
+        found: dict[str, Hours] = {}
+        for name in self._partitioning_sources:
+            if self.published and self.graph.sources[name].cadence is not None:
+                landed = self.snapshot.landed.get(name, {})
+                found |= missing_hours(self.graph.sources[name], landed, min(self.published))
+        return found
 
     def recipe(self, partition: str) -> Recipe:
         """The recipe of a partition, input by input."""
@@ -183,6 +199,40 @@ class _StageState:
         return [name for name in self.stage.parameters if name in self.graph.sources]
 
     @cached_property
+    def _partitioning_sources(self) -> list[str]:
+        return [name for name in self.stage.partitioned_by if name in self.graph.sources]
+
+    @property
+    def _is_made_from_files(self) -> bool:
+        return bool(self._partitioning_sources)
+
+    def _has_landed(self, partition: str) -> bool:
+        return any(self.snapshot.landed.get(name, {}).get(partition) for name in self._partitioning_sources)
+
+    @cached_property
+    def _arrivals(self) -> list[StageOffers]:
+        """What the stages offer whose days of arrival settle the days of this one."""
+        return [self.before[name].offers for name in self.graph.settled_by(self.stage)]
+
+    def _settling_days_lacking(self, partition: str) -> tuple[str, ...]:
+        """The days of arrival that have to be accepted and complete before the partition is settled, and are not."""
+        after = self.stage.settled_after_days
+        if after is None:
+            return ()
+        days = list(days_from(partition, days_before(partition, -after)))
+        return tuple(
+            f"{arrivals.name} {day}"
+            for arrivals in self._arrivals
+            for day in days
+            if day in arrivals.statuses
+            and (
+                arrivals.versions.get(day) is None
+                or arrivals.statuses[day].state is State.HELD
+                or day in self.before[arrivals.name].state.missing_hours
+            )
+        )
+
+    @cached_property
     def _watermark(self) -> str:
         return watermark(self.graph, self.snapshot)
 
@@ -190,17 +240,42 @@ class _StageState:
     def _history_keys(self) -> list[str]:
         return sorted(self.published)
 
-    def _status_of_wanted(self, partition: str) -> PartitionStatus:
+    def _without_files(self, partition: str) -> PartitionStatus:
+        """The status of a partition that is made from files, when there is none.
+
+        What was published stays until somebody rejects it: a folder that a sync has lost takes nothing back.
+        """
         published = self.published.get(partition)
-        unsettled = State.STALE if published else State.MISSING
+        if published is None:
+            return self._with(partition, State.MISSING, RequiredAction.NOTHING, Reason.NOT_LANDED)
+        if published.version_id in self.snapshot.rejected:
+            return self._with(partition, State.STALE, RequiredAction.RETRACT, Reason.DECIDED)
+        return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.SOURCE_REMOVED)
+
+    def _status_of_waiting(self, partition: str) -> PartitionStatus | None:
+        """The status of a partition that waits for days of arrival or for upstreams; None for one that does not."""
+        published = self.published.get(partition)
+        lacking = self._settling_days_lacking(partition)
+        if lacking:
+            state = State.HELD if published else State.MISSING
+            return self._with(partition, state, RequiredAction.NOTHING, Reason.NOT_SETTLED, "", lacking)
         waiting = self._waiting(partition) if self.incomplete else ()
         if waiting:
+            unsettled = State.STALE if published else State.MISSING
             state = State.HELD if any(held for _, held in waiting) else unsettled
             names = tuple(upstream for upstream, _ in waiting)
             return self._with(partition, state, RequiredAction.NOTHING, Reason.INPUTS_UNPUBLISHED, "", names)
         unmet = tuple(text for item in self.unmet for text in item.does_not_meet(partition))
         if unmet:
             return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.EXPECTATIONS_UNMET, "", unmet)
+        return None
+
+    def _status_of_wanted(self, partition: str) -> PartitionStatus:
+        waits = self._status_of_waiting(partition)
+        if waits:
+            return waits
+        published = self.published.get(partition)
+        unsettled = State.STALE if published else State.MISSING
         recipe = self._recipe_digest(partition)
         why = self._why_to_audit(partition, recipe)
         if published and published.recipe == recipe:
@@ -220,6 +295,10 @@ class _StageState:
             return self._with(partition, State.STALE, RequiredAction.AUDIT, why, recipe)
         if not self._is_delivered(published):
             return self._with(partition, State.STALE, RequiredAction.DELIVER, Reason.TARGET_DIFFERS, recipe)
+        missing = self.missing_hours.get(partition)
+        if missing:
+            lacks = (in_words(missing),)
+            return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.NOT_COMPLETE, recipe, lacks)
         return self._with(partition, State.FRESH, RequiredAction.NOTHING, Reason.UP_TO_DATE, recipe)
 
     def _with(  # noqa: PLR0913, PLR0917 - the fields of a status in their order
@@ -299,7 +378,9 @@ def _reported(state: _StageState, basis: tuple[object, ...], assume: Assume) -> 
     wanted = {partition: state.status(partition) for partition in state.wanted()}
     unwanted = {key: state.unwanted(key) for key in sorted(state.published.keys() - wanted.keys())}
     statuses = {**wanted, **unwanted}
-    versions = assume(statuses if state.stage.retain_when_source_removed else wanted)
+    versions = assume(
+        {key: status for key, status in statuses.items() if status.required_action is not RequiredAction.RETRACT}
+    )
     unpublished = frozenset(key for key, version in versions.items() if version is None)
     return _StageReport(
         basis, state, StageOffers(state.stage.name, statuses, versions, unpublished, state.snapshot.numbers)
@@ -310,8 +391,8 @@ def _basis(
     graph: StageGraph, snapshot: Snapshot, before: Mapping[str, _StageReport], stage: AnyStage
 ) -> tuple[object, ...]:
     """The basis of a stage's report: where it is equal, so is the report."""
-    reads_files = stage.settled_after_days is not None or any(name in graph.sources for name in stage.parameters)
-    upstreams = [before[name] for name in graph.upstreams(stage)]
+    reads_files = any(name in graph.sources for name in stage.parameters)
+    upstreams = [before[name] for name in graph.waits_for(stage)]
     landed = snapshot.landed_mark if reads_files else None
     moved = watermark(graph, snapshot) if stage.name in graph.audited_against_history else None
     return (snapshot.marks.get(stage.name), landed, moved, snapshot.delivered.get(stage.name), *upstreams)

@@ -162,7 +162,10 @@ def test_a_version_that_breaks_its_contract_is_quarantined_and_its_consumers_kee
     land(home, "2026-01-04", "b", "2026-01-04 -5")
     done, _ = run(engine)
     assert done.converged
-    assert done.held == ("received_numbers 2026-01-04: its version was refused",)
+    assert done.held == (
+        "received_numbers 2026-01-04: its version was refused",
+        "settled_total 2026-01-02: its day is not settled: it lacks received_numbers 2026-01-04",
+    )
     assert total(engine, "monthly_total", "2026-01") == 113
     assert engine.ledger.versions("received_numbers", "2026-01-04")[-1][1].findings != ()
 

@@ -14,6 +14,8 @@ import pytest
 from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.plan import plan
+from spam_pipeline.protocol.ledger.records import DecisionKind
+from spam_pipeline_tests.protocol.made_up_records import a_decision
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Numbers,
@@ -220,6 +222,8 @@ def test_what_there_is_nothing_for_any_more_is_planned_as_a_retraction(home: Pat
     converged(engine)
     (home / "landing/2026-01-04/a.txt").unlink()
     land(home, "2026-01-05", "a")
+    lost = engine.reader.version("received_numbers", "2026-01-04")
+    engine.ledger.decide(replace(a_decision(lost), kind=DecisionKind.REJECT), last=0)
     found = planned(engine, "monthly_total")
     why = "data: nothing to compute it from any more"
     assert ("received_numbers", "2026-01-04", why, "retract") in found

@@ -77,7 +77,9 @@ def test_rows_are_counted_all_or_those_for_which_something_holds() -> None:
 def test_totals_are_exact_whatever_their_size_and_each_currency_keeps_its_own() -> None:
     large = pl.LazyFrame({"amount": [2**62] * 9, "currency": ["EUR", "EUR", None] * 3})
     assert measured(Total(pl.col("amount")), large) == Counted(9 * 2**62)
-    assert measured(Totals(pl.col("amount"), by="currency"), large) == Summed({"EUR": 6 * 2**62, NULL: 3 * 2**62})
+    assert measured(Totals(pl.col("amount"), by=pl.col("currency")), large) == Summed(
+        {"EUR": 6 * 2**62, NULL: 3 * 2**62}
+    )
 
 
 def test_narrow_integers_do_not_wrap_around() -> None:

@@ -10,6 +10,7 @@ from spam_pipeline.protocol.ledger.records import (
     Audit,
     AuditSummary,
     Changes,
+    DecisionKind,
     DecisionSummary,
     Position,
     Verdict,
@@ -185,11 +186,15 @@ def test_decisions_for_the_environments_asked_for_are_told_once(ledger: Ledger) 
     version = recorded(ledger, "r1")
     first = ledger.decide(a_decision(version), last=0)
     start = changed(ledger, Position())
-    assert start.decisions == [DecisionSummary(PRODUCTION, "numbers", "2026-01-05", first.id, version.id)]
+    assert start.decisions == [
+        DecisionSummary(PRODUCTION, "numbers", "2026-01-05", first.id, version.id, DecisionKind.ACCEPT)
+    ]
     ledger.decide(a_decision(version, environment="another"), last=first.id)
     second = ledger.decide(a_decision(version, environment="branch"), last=first.id)
     found = changed(ledger, start.position, PRODUCTION, "branch")
-    assert found.decisions == [DecisionSummary("branch", "numbers", "2026-01-05", second.id, version.id)]
+    assert found.decisions == [
+        DecisionSummary("branch", "numbers", "2026-01-05", second.id, version.id, DecisionKind.ACCEPT)
+    ]
     assert changed(ledger, found.position, PRODUCTION, "branch").decisions == []
 
 

@@ -156,7 +156,17 @@ def test_a_part_without_rows_is_read_by_nobody(world: World) -> None:
 
 def test_a_day_is_settled_when_what_has_landed_is_far_enough_past_it(world: World) -> None:
     world.land(["2026-01-09"])
+    publish_all(world, "received")
     assert to_run(world.assess().statuses)["settled"] == ["2026-01-07"]
+
+
+def test_a_day_of_arrival_that_has_yet_to_be_accepted_settles_nothing(world: World) -> None:
+    world.land(["2026-01-09"])
+    status = world.assess().statuses["settled"]["2026-01-07"]
+    assert (status.state, status.required_action) == (State.MISSING, RequiredAction.NOTHING)
+    assert status.explanation == "its day is not settled: it lacks received 2026-01-09"
+    world.refuse(world.assess().statuses["received"]["2026-01-09"])
+    assert world.assess().statuses["settled"]["2026-01-07"].state is State.MISSING
 
 
 # What is refused, audited again, delivered or retracted
@@ -167,7 +177,11 @@ def test_a_version_that_was_refused_is_held_and_its_consumers_keep_what_they_had
     world.refuse(world.assess().statuses["received"]["2026-01-03"])
     statuses = world.assess().statuses
     assert statuses["received"]["2026-01-03"].explanation == "its version was refused"
-    assert partitions(statuses, lambda status: status.state is not State.FRESH) == {"received": ["2026-01-03"]}
+    assert partitions(statuses, lambda status: status.state is not State.FRESH) == {
+        "received": ["2026-01-03"],
+        "settled": ["2026-01-01", "2026-01-02", "2026-01-03"],
+    }
+    assert statuses["settled"]["2026-01-01"].explanation == "its day is not settled: it lacks received 2026-01-03"
     assert to_run(statuses) == {}
 
 
@@ -266,8 +280,23 @@ def test_a_target_that_holds_something_else_gets_what_is_read_while_what_is_want
     assert (status.state, status.required_action, status.recipe) == (State.HELD, RequiredAction.DELIVER, read.recipe)
 
 
-def test_a_partition_that_there_is_nothing_for_any_more_is_to_be_retracted_and_not_offered(world: World) -> None:
+def test_what_was_made_from_files_that_are_gone_is_held_and_read_as_before_until_they_are_restored(
+    world: World,
+) -> None:
     world.land(["2026-01-03"], None)
+    report = world.assess()
+    status = report.statuses["received"]["2026-01-03"]
+    assert (status.state, status.required_action) == (State.HELD, RequiredAction.NOTHING)
+    assert status.explanation == ("what it was made from is gone: restore it, or reject the version to take it back")
+    assert all(status.state is State.FRESH for status in report.statuses["daily"].values())
+    assert report.statuses["settled"]["2026-01-02"].state is State.HELD
+    world.land(["2026-01-03"])
+    assert fresh(world.assess())
+
+
+def test_what_somebody_rejects_whose_files_are_gone_is_retracted_and_not_offered(world: World) -> None:
+    world.land(["2026-01-03"], None)
+    world.reject("received", "2026-01-03")
     report = world.assess()
     retracted = partitions(report.statuses, lambda status: status.required_action is RequiredAction.RETRACT)
     assert retracted == {"received": ["2026-01-03"], "daily": ["2026-01-03"], "rejected": ["2026-01-03"],
@@ -287,21 +316,6 @@ def test_a_partition_that_there_is_nothing_for_any_more_is_to_be_retracted_and_n
     assert status.explanation == "there is nothing to compute it from any more"
 
 
-def test_what_is_never_retracted_is_held_and_read_as_before_until_it_is_restored() -> None:
-    world = World(graph_of([replace(received, retain_when_source_removed=True), accounts, daily]))
-    world.land(DAYS)
-    world.land_accounts()
-    world.converge()
-    world.land(["2026-01-03"], None)
-    report = world.assess()
-    status = report.statuses["received"]["2026-01-03"]
-    assert (status.state, status.required_action) == (State.HELD, RequiredAction.NOTHING)
-    assert status.explanation == "what it was made from is gone: restore it"
-    assert all(status.state is State.FRESH for status in report.statuses["daily"].values())
-    world.land(["2026-01-03"])
-    assert fresh(world.assess())
-
-
 def test_a_partition_is_wanted_for_what_any_of_its_drivers_offers() -> None:
     inputs = {"daily": Reads(DaysOfMonth()), "accounts": Reads(PartForPartition())}
     by_day = replace(with_accounts, partitions=statement_months, inputs=inputs)
@@ -318,12 +332,14 @@ def test_a_partition_is_wanted_for_what_any_of_its_drivers_offers() -> None:
 
 def test_what_was_retracted_is_forgotten(world: World) -> None:
     world.land(["2026-01-03"], None)
+    world.reject("received", "2026-01-03")
     assert "2026-01-03" not in world.converge().statuses["daily"]
 
 
 def test_a_file_that_lands_again_brings_the_same_recipes_back(world: World) -> None:
     before = {key: status.recipe for key, status in world.assess().statuses["trailing"].items()}
     world.land(["2026-01-03"], None)
+    world.reject("received", "2026-01-03")
     world.converge()
     world.land(["2026-01-03"])
     assert {key: status.recipe for key, status in world.converge().statuses["trailing"].items()} == before
