@@ -15,7 +15,7 @@ from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it shi
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spam_pipeline.protocol import PipelineError
+from spam_pipeline.protocol import Cadence, PipelineError
 from spam_pipeline.protocol.operating import PRODUCTION
 
 PREFIX = "SPAM_PIPELINE_"
@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
     environment: Annotated[str, AfterValidator(_environment)] = PRODUCTION
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
+    plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
 
     @property

@@ -223,6 +223,20 @@ def demo_command() -> None:
     print_demonstration()
 
 
+@app.command("declare-gap")
+def declare_gap_command(
+    day: Annotated[str, typer.Argument(help="A day of arrival, YYYY-MM-DD.")],
+    by: Annotated[str, typer.Option(help="Who declares it.")],
+    reason: Annotated[str, typer.Option(help="Why nothing arrived.")],
+    hour: Annotated[str | None, typer.Option(help="One hour of the day, 00 to 23; default: the whole day.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Declare that no plays arrive for a day or an hour, so that nobody waits for it any longer."""
+    from spam_pipeline.command_line.decisions import print_gap
+
+    print_gap(day, hour, by, reason, as_json=as_json)
+
+
 @app.command("issue")
 def issue_command(month: Month, by: Annotated[str, typer.Option(help="Who issues.")], as_json: Json = False) -> None:
     """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments."""

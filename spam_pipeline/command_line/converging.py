@@ -1,7 +1,7 @@
 """Printing what is stale, what would run, and what a convergence did."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import typer
@@ -10,6 +10,9 @@ from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_js
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
 from spam_pipeline.protocol.operating import Converged, Planned, grouped
+
+_SHOWN = 5
+"""Paths that are listed of those that were passed over."""
 
 
 def print_convergence(stages: Sequence[str] | None, *, as_json: bool) -> None:
@@ -32,13 +35,22 @@ def print_convergence(stages: Sequence[str] | None, *, as_json: bool) -> None:
 def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
     """Print the partitions of each stage, counted by state."""
     found = Pipeline().status(stages)
-    converged = not any(counts["stale"] or counts["missing"] for counts in found.values())
     if as_json:
-        print_json({"converged": converged, "stages": found})
+        print_json(
+            {
+                "converged": found.converged,
+                "stages": found.counts,
+                "waiting": list(found.waiting),
+                "passed_over": _passed_over_to_json(found.passed_over),
+            }
+        )
         return
-    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.items()]
+    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.counts.items()]
     print_table(("stage", "fresh", "stale", "held", "missing"), rows)
-    out.print("converged" if converged else "not converged: run spam-pipeline converge")
+    _print_waiting(found.waiting)
+    _print_passed_over(found.passed_over)
+    except_for = ", except for what waits for somebody" if found.waiting else ""
+    out.print(f"converged{except_for}" if found.converged else "not converged: run spam-pipeline converge")
 
 
 def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
@@ -62,12 +74,39 @@ def _print_converged(done: Converged, *, as_json: bool) -> None:
         return
     audited = f", audited {done.audited}" if done.audited else ""
     out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
-    for line in done.held:
-        out.print(f"held: {line}")
-    if done.held:
-        out.print("to see the evidence: spam-pipeline diff STAGE PARTITION; to override: spam-pipeline decide")
+    _print_waiting(done.held)
+    _print_passed_over(done.passed_over)
     for item in done.failed:
         err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
+
+
+def _print_waiting(lines: Sequence[str]) -> None:
+    """Print what waits for somebody, and how to answer."""
+    for line in lines:
+        out.print(f"held: {line}")
+    if lines:
+        out.print(
+            "to see the evidence: spam-pipeline diff STAGE PARTITION; to override: spam-pipeline decide; "
+            "where nothing was to land: spam-pipeline declare-gap"
+        )
+
+
+def _print_passed_over(paths: Mapping[str, str]) -> None:
+    """Print how many paths were passed over, and the first few."""
+    first = [f"{path} ({why})" for path, why in list(paths.items())[:_SHOWN]]
+    if first:
+        out.print(
+            f"passed over in the landing zone: {len(paths)}{'' if len(paths) <= _SHOWN else ', of which the first'}"
+        )
+    for line in first:
+        out.print(f"  {line}")
+
+
+def _passed_over_to_json(paths: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "files": len(paths),
+        "first": [{"path": path, "why": why} for path, why in list(paths.items())[:_SHOWN]],
+    }
 
 
 def _converged_to_json(done: Converged) -> dict[str, object]:
@@ -79,6 +118,7 @@ def _converged_to_json(done: Converged) -> dict[str, object]:
         "held": list(done.held),
         "failed": [{"stage": item.stage, "partition": item.partition, "error": item.error} for item in done.failed],
         "seconds": done.seconds,
+        "passed_over": _passed_over_to_json(done.passed_over),
     }
 
 

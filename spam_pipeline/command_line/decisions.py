@@ -28,6 +28,15 @@ def print_decision(  # noqa: PLR0913 - one parameter per argument and option of 
     out.print("downstream stages converge with the daemon, or with spam-pipeline converge")
 
 
+def print_gap(day: str, hour: str | None, by: str, reason: str, *, as_json: bool) -> None:
+    """Declare that nothing arrives for a day or an hour, and print the path of the declaration."""
+    path = Pipeline().declare_gap(day, hour, by=by, reason=reason)
+    if as_json:
+        print_json({"path": path})
+        return
+    out.print(f"landed {path}; what waited for it converges with the daemon, or with spam-pipeline converge")
+
+
 def print_decisions(*, as_json: bool) -> None:
     """Print the decisions for this environment and for production."""
     found = [_decision_to_json(decision) for decision in Pipeline().decisions()]

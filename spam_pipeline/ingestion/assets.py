@@ -31,7 +31,7 @@ _reference_stage = partial(
     contract=contracts.ReceivedPlays,
     owner=_OWNER,
     libraries=("cryptography", "geoip2fast", "polars", "polars-hash", "protobuf", "pycountry", "zstandard"),
-    side_parts=_SIDE_PARTS,
+    side_parts={**_SIDE_PARTS, "gaps": contracts.Gaps},
     private_parts=("rejected_bytes",),
     file_by_file=True,
 )

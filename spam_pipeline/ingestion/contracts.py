@@ -105,6 +105,7 @@ class ReceivedPlays(Contract):
     unknown_fields = dy.Int64()
 
     tolerated_rejected_share = TOLERATED_REJECTED_SHARE
+    excusing_part = "gaps"
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
@@ -141,6 +142,16 @@ class Rejected(Contract):
             "reasons": Spread(pl.col("reason"), drift=None),
             "fields": Spread(pl.col("field"), drift=None),
         }
+
+
+class Gaps(Contract):
+    """Declared gaps: one row for each day or hour (0 to 23) of arrival for which somebody said that nothing arrives, and why."""
+
+    file = dy.String(primary_key=True)
+    hour = dy.Int64(nullable=True, min=0, max=23)
+    declared_by = dy.String()
+    declared_at = dy.Datetime(time_unit="ms", time_zone="UTC")
+    reason = dy.String()
 
 
 class Tracks(Contract):

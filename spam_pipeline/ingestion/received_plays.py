@@ -14,20 +14,28 @@ from functools import partial
 import polars as pl
 
 from spam_pipeline.ingestion.addresses import networks_of
-from spam_pipeline.ingestion.blocks import Block, UnreadableTail, blocks_of_lines, blocks_of_messages
+from spam_pipeline.ingestion.blocks import (
+    LONGEST_RECORD_BYTES,
+    Block,
+    UnreadableTail,
+    blocks_of_lines,
+    blocks_of_messages,
+)
 from spam_pipeline.ingestion.compression import decompressed
-from spam_pipeline.ingestion.contracts import ReceivedPlays, Rejected
+from spam_pipeline.ingestion.contracts import Gaps, ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
 from spam_pipeline.ingestion.event_rules import Bounds, apply_rules, bounds_of
 from spam_pipeline.ingestion.hosting import HostingNetworks, hosting_networks
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Rejection, rejections_frame
-from spam_pipeline.ingestion.sources import arrival_hour, holds_json
+from spam_pipeline.ingestion.sources import arrival_hour, holds_json, hour_of_gap, is_gap
+from spam_pipeline.ingestion.stated_arrivals import WrongStatement, read_gap
 from spam_pipeline.protocol import LandedFile, column_types
 
 REJECTED = "rejected"
 REJECTED_BYTES = "rejected_bytes"
+GAPS = "gaps"
 
 # Measured on two cores: a third worker adds a tenth, because one that holds the interpreter's lock leaves a core partly idle.
 _WORKERS = 3
@@ -59,10 +67,13 @@ class _Received:
 def received_batches(file: LandedFile, identifier_key: str, start_date: date) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield the plays of a file by event day, its rejected records, and their bytes.
 
-    The items are `(day, ReceivedPlays)` in file order, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
+    The items are `(day, ReceivedPlays)` in file order, `("gaps", Gaps)` of a file that declares one, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
     `file`, `line` and `raw` (at most 64 KiB a record). Every non-blank record is in exactly one of the first two.
     Raises `LandingChanged` when the file is no longer the one that was observed.
     """
+    if is_gap(file.path):
+        yield from _gap(file)
+        return
     hour = arrival_hour(file.path)
     rules = _Rules(hour, bounds_of(hour, start_date), identifier_key, hosting_networks())
     receive = partial(_receive, rules=rules)
@@ -72,6 +83,20 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
         blocks = blocks_of_lines(pieces) if holds_json(file.path) else blocks_of_messages(pieces)
         for batch in _batches(_in_parallel(workers, receive, blocks)):
             yield from _parts(batch, file.path)
+
+
+def _gap(file: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The gap that a file declares, or the rejection of one that cannot be read."""
+    with file.open() as raw:
+        content = raw.read(LONGEST_RECORD_BYTES)
+    try:
+        gap = read_gap(content)
+        row = {"file": file.path, "hour": hour_of_gap(file.path), **gap._asdict()}
+        yield GAPS, pl.DataFrame([row], schema=column_types(Gaps))
+    except WrongStatement as problem:
+        lost = rejections_frame([(1, Rejection(str(problem)), content)]).with_columns(file=pl.lit(file.path))
+        yield REJECTED, lost.select(*column_types(Rejected))
+        yield REJECTED_BYTES, lost.select("file", "line", "raw")
 
 
 def _in_parallel(

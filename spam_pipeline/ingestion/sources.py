@@ -1,18 +1,43 @@
 """The sources of ingestion: the landed files it reads, and their paths in the landing zone.
 
-Anybody with write access to the landing zone chooses paths, so only exact matches belong to a source. Nothing here opens a file.
+Anybody with write access to the landing zone chooses paths, so only exact matches belong to a source; what almost matches is
+passed over with the reason. Nothing here opens a file.
 """
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
-from spam_pipeline.protocol import WHOLE, Source, WrongPartition
+from spam_pipeline.protocol import HOURS, WHOLE, Cadence, Source, WrongPartition
+
+GAP = "gap.json"
+"""The name of a file in which somebody says that nothing arrives for its folder, a day or an hour."""
+
+# A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
+# and a surrogate stands for bytes that are not UTF-8 and fit into no ledger. The year 9999 has no day after its last.
+_NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
+_DAY, _HOUR = r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[01][0-9]|2[0-3]"
+_PLAYS = re.compile(rf"plays/({_DAY})/({_HOUR})/{_NAME}")
+_GAP = re.compile(rf"plays/({_DAY})(?:/({_HOUR}))?/{re.escape(GAP)}")
+_JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
+_ENDINGS = _JSON_ENDINGS + _PROTOBUF_ENDINGS
+
+
+def hours_of(path: str) -> Collection[str]:
+    """The hours that a file of `landed_plays` speaks for: its own, or all for a gap of a whole day."""
+    gap = _GAP.fullmatch(path)
+    return HOURS if gap and not gap[2] else (path.split("/")[2],)
+
 
 landed_plays = Source(
     "landed_plays",
     arrival_days,
     "Play events as clients sent them: JSON lines or length-delimited protobuf, by arrival day and hour.",
+    cadence=Cadence.DAY,
+    hours_of=hours_of,
 )
 tracks_file = Source("tracks_file", unpartitioned, "The catalogue of tracks, `reference/tracks.csv`.")
 rights_file = Source("rights_file", unpartitioned, "Who is paid for which track, `reference/rights.csv`.")
@@ -22,6 +47,12 @@ agreements_file = Source(
 accounts_file = Source("accounts_file", unpartitioned, "Listeners' accounts, `reference/accounts.csv`.")
 revenue_file = Source("revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.")
 incidents_file = Source("incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.")
+
+
+def sources(plays_cadence: Cadence) -> tuple[Source, ...]:
+    """Return the sources, given how often plays have to land."""
+    return replace(landed_plays, cadence=plays_cadence), *SOURCES[1:]
+
 
 SOURCES = (landed_plays, tracks_file, rights_file, agreements_file, accounts_file, revenue_file, incidents_file)
 
@@ -34,26 +65,51 @@ _SINGLE_FILES = {
     "incidents.csv": incidents_file,
 }
 
-# A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
-# and a surrogate stands for bytes that are not UTF-8 and fit into no ledger. The year 9999 has no day after its last.
-_NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
-_PLAYS = re.compile(rf"plays/((?!9999)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/([01][0-9]|2[0-3])/{_NAME}")
-_JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
-_PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
-
 
 def classify(path: str) -> tuple[Source, str] | None:
     """Return the source and the partition of a POSIX `path` below the landing zone's root, or None."""
     single = _SINGLE_FILES.get(path)
     if single is not None:
         return single, WHOLE
-    matched = _PLAYS.fullmatch(path)
-    if matched is None or not path.endswith(_JSON_ENDINGS + _PROTOBUF_ENDINGS):
+    plays = _PLAYS.fullmatch(path)
+    matched = plays if plays and path.endswith(_ENDINGS) else _GAP.fullmatch(path)
+    if matched is None:
         return None
     try:
         return landed_plays, arrival_days.check(matched[1])
     except WrongPartition:
         return None
+
+
+def why_passed_over(path: str) -> str | None:
+    """Return why a path that no source has is none of theirs, if somebody may have meant it to be; None for anything else.
+
+    Names that begin with a dot or an underscore are those of files in the making, and of marks like `_SUCCESS`.
+
+    >>> print(why_passed_over("plays/2026-01-05/5/a.jsonl"))
+    its hour is 5: expected two digits, 00 to 23
+    """
+    folder, *below = path.split("/")
+    if any(name.startswith((".", "_")) for name in (folder, *below)):
+        return None
+    if folder == "plays":
+        return _problem_with_plays(below)
+    if folder == "reference" or path.casefold().startswith("incidents"):
+        return f"expected {', '.join(_SINGLE_FILES)}"
+    return None
+
+
+def _problem_with_plays(below: list[str]) -> str:
+    if len(below) != len(("day", "hour", "name")):
+        return "expected plays/YYYY-MM-DD/HH/name"
+    day, hour, name = below
+    if not re.fullmatch(_DAY, day) or classify(f"plays/{day}/{GAP}") is None:
+        return f"its day is {day}: expected YYYY-MM-DD"
+    if not re.fullmatch(_HOUR, hour):
+        return f"its hour is {hour}: expected two digits, 00 to 23"
+    if not name.endswith(_ENDINGS):
+        return f"its ending is none of {', '.join(_ENDINGS)}"
+    return "its name has characters that cannot be printed"
 
 
 def arrival_hour(path: str) -> datetime:
@@ -67,3 +123,14 @@ def arrival_hour(path: str) -> datetime:
 def holds_json(path: str) -> bool:
     """Return true for a file of plays in JSON lines; the others are length-delimited protobuf."""
     return path.endswith(_JSON_ENDINGS)
+
+
+def is_gap(path: str) -> bool:
+    """Return true for a declaration that nothing was played in a day or an hour."""
+    return _GAP.fullmatch(path) is not None
+
+
+def hour_of_gap(path: str) -> int | None:
+    """Return the hour (0 to 23) of a gap; None for one of a whole day."""
+    gap = _GAP.fullmatch(path)
+    return int(gap[2]) if gap and gap[2] else None

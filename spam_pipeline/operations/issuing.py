@@ -11,7 +11,7 @@ import polars as pl
 
 from spam_pipeline.operations.issued_documents import documents_of, land
 from spam_pipeline.partitions import arrival_days, statement_months
-from spam_pipeline.protocol import ArtifactContract, Grain, Version, digest, month_of
+from spam_pipeline.protocol import ArtifactContract, Grain, Version, days_before, digest, last_day_of, month_of
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import (
     PRODUCTION,
@@ -20,10 +20,12 @@ from spam_pipeline.protocol.operating import (
     LandingZone,
     PartitionStatus,
     PartitionStatuses,
+    Reason,
     State,
     require_text,
     watermark,
 )
+from spam_pipeline.royalties.contracts import SETTLED_AFTER_DAYS
 from spam_pipeline.royalties.document import VERSION_TYPES, Document, lines_of
 from spam_pipeline.royalties.issuing import Issued, IssuingFacts, NotIssued, require_may_issue
 from spam_pipeline.royalties.payments import on_its_own
@@ -66,6 +68,7 @@ def _facts(engine: Engine, landing: LandingZone, statuses: PartitionStatuses, mo
         issued=[key for key, status in statuses[ISSUED].items() if _rows(status)],
         documents={key: documents_of(landing, key) for key in {month, *stated} if key <= month},
         landed_until=watermark(engine.graph, engine.planner.snapshot()),
+        today=datetime.now(UTC).date().isoformat(),
         unsettled=_unsettled(engine, statuses, month),
         has_pool=_has_pool(engine, statuses[STATEMENTS].get(month)),
     )
@@ -78,12 +81,13 @@ def _has_pool(engine: Engine, statement: PartitionStatus | None) -> bool:
 
 
 def _unsettled(engine: Engine, statuses: PartitionStatuses, month: str) -> list[str]:
-    """The stale or held partitions that a month depends on: with any of them, the statement is known to be out of date.
+    """The stale, held or missing partitions that a month depends on: with any of them, the statement is known not to be complete.
 
     A held model does not count: it was refused, and the verdicts are those of the model before it.
     """
     return [
         f"{status.stage} {status.partition} is {status.state.value}"
+        + (f" ({status.explanation})" if not status.can_run else "")
         for stage in engine.graph.with_upstreams((STATEMENTS, ADJUSTMENTS, PAYMENTS, BASIS))
         for status in statuses[stage.name].values()
         if status.state is not State.FRESH and not _is_refused_model(stage, status) and _matters(stage, status, month)
@@ -96,9 +100,14 @@ def _is_refused_model(stage: AnyStage, status: PartitionStatus) -> bool:
 
 
 def _matters(stage: AnyStage, status: PartitionStatus, month: str) -> bool:
-    """True for a partition that can affect the month; one without an event day or month can affect any."""
-    is_dated = stage.partitions.grain is not Grain.NONE and stage.partitions is not arrival_days
-    return not is_dated or month_of(status.partition) <= month
+    """True for a partition that can affect the month; one without an event day or month can affect any.
+
+    So can a day of arrival, as long as anything is there: a missing one only while plays of the month were to be expected on it.
+    """
+    if stage.partitions is arrival_days:
+        expected_until = days_before(last_day_of(month), -SETTLED_AFTER_DAYS)
+        return status.reason is not Reason.NOT_LANDED or status.partition <= expected_until
+    return stage.partitions.grain is Grain.NONE or month_of(status.partition) <= month
 
 
 def _rows(status: PartitionStatus) -> int:

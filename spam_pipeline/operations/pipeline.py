@@ -5,18 +5,19 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
-from spam_pipeline.ingestion.sources import SOURCES as INGESTION_SOURCES
 from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
+from spam_pipeline.ingestion.sources import sources, why_passed_over
+from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
@@ -24,6 +25,7 @@ from spam_pipeline.protocol import WHOLE, PipelineError, Version
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
     NEWEST,
+    PASSED_OVER,
     PRODUCTION,
     PUBLISHED,
     Audit,
@@ -63,9 +65,20 @@ from spam_pipeline.settings import Settings, settings_from_environment
 from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
 
 STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPORTING_STAGES)
-SOURCES = (*INGESTION_SOURCES, *ROYALTIES_SOURCES)
 
 _logger = logging.getLogger(__name__)
+
+
+class Status(NamedTuple):
+    """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
+
+    `converged` says that nothing could run.
+    """
+
+    counts: Mapping[str, Mapping[str, int]]
+    converged: bool
+    waiting: tuple[str, ...]
+    passed_over: Mapping[str, str]
 
 
 class Pipeline:
@@ -73,7 +86,9 @@ class Pipeline:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or settings_from_environment()
-        self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration())
+        self.graph = StageGraph(
+            STAGES, (*sources(self.settings.plays_cadence), *ROYALTIES_SOURCES), self.settings.configuration()
+        )
 
     @cached_property
     def landing_zone(self) -> LandingZone:
@@ -175,6 +190,13 @@ class Pipeline:
         """The decisions for this environment and for production, oldest first."""
         return self.engine.ledger.all_decisions(self.settings.environment)
 
+    def declare_gap(self, day: str, hour: str | None = None, *, by: str, reason: str) -> str:
+        """Declare that no plays arrive for a day, or for one hour of it, and return the path of the declaration that has landed.
+
+        Raises `NotDeclared` with the reason, `WrongPartition`, and `WrongDecision` without a name or a reason.
+        """
+        return declare_gap(self.engine, self.landing_zone, day, hour, by, reason)
+
     def issue(self, month: str, *, by: str) -> Issued:
         """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments.
 
@@ -230,14 +252,20 @@ class Pipeline:
         self.engine.observe()
         return plan(self.engine, stages)
 
-    def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Counts of partitions by stage and state, after observing the landing zone."""
+    def status(self, stages: Sequence[str] | None = None) -> Status:
+        """The present state of partitions, after observing the landing zone."""
         self.engine.observe()
         statuses = self.engine.planner.statuses(stages)
-        return {
-            stage: {state.value: sum(status.state is state for status in by_partition.values()) for state in State}
-            for stage, by_partition in statuses.items()
-        }
+        all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
+        return Status(
+            counts={
+                stage: {state.value: sum(status.state is state for status in by_partition.values()) for state in State}
+                for stage, by_partition in statuses.items()
+            },
+            converged=not any(status.can_run for status in all_of_them),
+            waiting=tuple(str(status) for status in all_of_them if status.needs_somebody),
+            passed_over=self.engine.passed_over(),
+        )
 
 
 def moment(when: str | datetime | None) -> datetime | None:
@@ -262,4 +290,7 @@ class WrongMoment(PipelineError):
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:
     found = classify_for_ingestion(path) or classify_for_royalties(path)
-    return None if found is None else (found[0].name, found[1])
+    if found is not None:
+        return found[0].name, found[1]
+    why = why_passed_over(path)
+    return None if why is None else (PASSED_OVER, why)

@@ -153,6 +153,7 @@ class _Wave:
             "failed": dg.MetadataValue.md(
                 _lines([f"{item.stage} {item.partition}: {item.error}" for item in done.failed])
             ),
+            "passed_over": dg.MetadataValue.md(_lines([f"{path}: {why}" for path, why in done.passed_over.items()])),
             "seconds": done.seconds,
             "ended": dg.MetadataValue.timestamp(datetime.now(UTC)),
         }

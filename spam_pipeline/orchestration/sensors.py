@@ -19,7 +19,7 @@ from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
-from spam_pipeline.protocol.operating import Claimed, Engine, Observation, quarantine
+from spam_pipeline.protocol.operating import PASSED_OVER, Claimed, Engine, Observation, quarantine
 
 _SECONDS = 10
 """Seconds between two looks at the landing zone and at the ledger."""
@@ -122,7 +122,8 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
     """One observation for each source and partition that something was seen of."""
     grouped: dict[tuple[str, str], list[Observation]] = defaultdict(list)
     for item in seen:
-        grouped[item.source, item.partition].append(item)
+        if item.source != PASSED_OVER:
+            grouped[item.source, item.partition].append(item)
     for (source, partition), items in grouped.items():
         yield dg.AssetObservation(
             source,

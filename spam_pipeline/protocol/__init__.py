@@ -21,7 +21,7 @@ from spam_pipeline.protocol.definition.selection import (
     SamePartition,
     TrailingDays,
 )
-from spam_pipeline.protocol.definition.stage import Source, stage
+from spam_pipeline.protocol.definition.stage import HOURS, Cadence, Source, stage
 from spam_pipeline.protocol.drift import HistoricFingerprint
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import NotPublished, PipelineError, WrongPartition
@@ -32,8 +32,10 @@ from spam_pipeline.protocol.foundation.partition import WHOLE, Grain, Partitions
 from spam_pipeline.protocol.ledger.records import Version
 
 __all__ = [
+    "HOURS",
     "WHOLE",
     "ArtifactContract",
+    "Cadence",
     "Clue",
     "Contract",
     "Curve",

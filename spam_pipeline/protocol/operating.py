@@ -59,15 +59,17 @@ from spam_pipeline.protocol.ledger.records import (
     Publication,
     Verdict,
 )
-from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, State
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.observation import PASSED_OVER
 from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
+    "PASSED_OVER",
     "PRODUCTION",
     "PUBLISHED",
     "ActionTaken",
@@ -103,6 +105,7 @@ __all__ = [
     "Publication",
     "Quarantine",
     "Quarantined",
+    "Reason",
     "Retry",
     "Rows",
     "Selection",

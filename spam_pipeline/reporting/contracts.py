@@ -8,7 +8,7 @@ import dataframely as dy
 import polars as pl
 import polars_hash as plh
 
-from spam_pipeline.ingestion.contracts import TOLERATED_LOSS, VOLUME
+from spam_pipeline.ingestion.contracts import TOLERATED_LOSS
 from spam_pipeline.protocol import Contract
 from spam_pipeline.protocol.fingerprint import (
     MARKDOWN,
@@ -66,7 +66,7 @@ class DailyPlays(Contract):
         """
         plays, country = pl.col("plays"), pl.col("country")
         return {
-            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "plays": Total(plays, drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
             "countries": Spread(country, weight=plays),
@@ -125,7 +125,7 @@ class PlaysBySpamProbability(Contract):
         plays = pl.col("plays")
         dropped = plays * (pl.col("spam_percent") >= round(REPORTING_TOLERANCE * 100))
         return {
-            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "plays": Total(plays, drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             "spam_share": Share(dropped, whole=plays),
         }
 
@@ -199,7 +199,7 @@ class TrackPlayCounts(Contract):
     def fingerprint(cls) -> dict[str, Measure]:
         """Volume with and without spam, and the spread over tracks: an attack on few tracks narrows it."""
         return {
-            "plays": Total(pl.col("plays"), drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "plays": Total(pl.col("plays"), drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             "plays_without_spam": Total(pl.col("plays_without_spam")),
             "spam_share": _spam_share(),
             "tracks": _tracks_by("plays", Drift()),

@@ -7,7 +7,7 @@ the column holds the empty string. No rule of division lives here.
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.ingestion.contracts import TOLERATED_LOSS, VOLUME
+from spam_pipeline.ingestion.contracts import TOLERATED_LOSS
 from spam_pipeline.protocol import Contract, Limit
 from spam_pipeline.protocol.fingerprint import Count, Drift, Figure, Measure, Share, Spread, Total, Totals
 
@@ -73,7 +73,7 @@ class RoyaltyUsage(Contract):
         """
         plays, status = pl.col("plays"), pl.col("status")
         return {
-            "plays": Total(plays, drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "plays": Total(plays, drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             **{f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in PLAY_STATUSES},
             "statuses": Spread(status, weight=plays, drift=Drift(refuse_above=0.5)),
             "account_share": Share(plays * pl.col("is_account"), whole=plays, drift=Drift(refuse_above=0.5)),

@@ -54,14 +54,15 @@ class IssuingFacts(NamedTuple):
     """The facts that decide whether a month may be issued.
 
     `stated` are the months with a published statement that has lines, `issued` those whose issued statement is published,
-    `documents` the paths of landed documents by month. `landed_until` is the latest day of arrival. `unsettled` names the stale
-    or held partitions upstream of the month. `has_pool`: revenue has landed for the month.
+    `documents` the paths of landed documents by month. `landed_until` is the latest day of arrival, `today` that of the clock, UTC.
+    `unsettled` says which partitions upstream of the month are stale, held or missing, and why. `has_pool`: revenue has landed for the month.
     """
 
     stated: Collection[str]
     issued: Collection[str]
     documents: Mapping[str, Sequence[str]]
     landed_until: str
+    today: str
     unsettled: Sequence[str]
     has_pool: bool
 
@@ -74,10 +75,14 @@ def require_may_issue(month: str, facts: IssuingFacts) -> None:
             f"{month} is not over: plays have landed up to {facts.landed_until}, "
             f"and are expected up to {SETTLED_AFTER_DAYS} days past its last day"
         )
+    if facts.today <= last_day_of(month):  # a folder with a mistyped date is no proof that a month is over
+        raise NotIssued(f"{month} is not over: today is {facts.today}")
     if facts.unsettled:
         more = len(facts.unsettled) - _MOST_NAMED
-        named = ", ".join(facts.unsettled[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        raise NotIssued(f"{month} is not settled: {named}; converge, and decide about held partitions")
+        named = "; ".join(facts.unsettled[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        raise NotIssued(
+            f"{month} is not settled: {named}. Converge, decide about what is held, and land or declare what is missing"
+        )
     if not facts.has_pool:  # nothing would be paid, and the month's money would later come as adjustments
         raise NotIssued(f"{month} has no pool: no revenue has landed for it")
 

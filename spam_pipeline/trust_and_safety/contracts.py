@@ -10,7 +10,7 @@ from typing import ClassVar
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.ingestion.contracts import TOLERATED_LOSS, VOLUME
+from spam_pipeline.ingestion.contracts import TOLERATED_LOSS
 from spam_pipeline.protocol import Contract, Finding, HistoricFingerprint, Limit, ShowAsEarlier
 from spam_pipeline.protocol.fingerprint import (
     Count,
@@ -268,7 +268,7 @@ class ClassifiedPlays(Contract):
         plays over tracks and countries is compared with other days in `Plays`.
         """
         return {
-            "plays": Count(drift=VOLUME, tolerated_loss=TOLERATED_LOSS),
+            "plays": Count(drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             "classes": Spread(pl.col("class"), drift=Drift(refuse_above=0.5)),
             "spam_share": Share(pl.col("class") == SPAM),
             "unknown_share": Share(pl.col("class") == UNKNOWN),

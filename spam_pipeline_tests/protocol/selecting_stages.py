@@ -121,8 +121,12 @@ STAGES: tuple[AnyStage, ...] = (
 )
 
 
-def graph_of(stages: Iterable[AnyStage] = STAGES, factor: int = 1) -> StageGraph:
-    return StageGraph(stages, [landed_numbers, accounts_file], {"factor": factor, "board": "a board"})
+def graph_of(
+    stages: Iterable[AnyStage] = STAGES,
+    factor: int = 1,
+    sources: Iterable[Source] = (landed_numbers, accounts_file),
+) -> StageGraph:
+    return StageGraph(stages, sources, {"factor": factor, "board": "a board"})
 
 
 def parts_of(status: PartitionStatus, content: str) -> tuple[PartSummary, ...]:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import spam_pipeline
+from spam_pipeline.ingestion.stated_arrivals import Gap, gap_as_json
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol.operating import PRODUCTION, Converged, converge
 from spam_pipeline.settings import Settings
@@ -110,6 +111,26 @@ def land(home: Path, arrival: str, name: str, plays: Iterable[Mapping[str, objec
     unfinished = folder / f".{name}"
     unfinished.write_text("".join(json.dumps(play) + "\n" for play in plays), encoding="utf-8")
     unfinished.replace(folder / f"{name}.jsonl")
+
+
+def land_gaps(home: Path, first: str, last: str) -> None:
+    """Declare a gap for each day from one to another on which nothing has landed."""
+    for number in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+        day = date.fromordinal(number).isoformat()
+        folder = home / "landing" / "plays" / day
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            gap = Gap("Ada", datetime(2026, 3, 5, tzinfo=UTC), "nobody listened")
+            (folder / "gap.json").write_bytes(gap_as_json(gap))
+
+
+def take_back(pipeline: Pipeline, home: Path, day: str) -> None:
+    """Remove what has landed on a day, and say that it was wrong and that nothing else comes."""
+    shutil.rmtree(home / "landing" / "plays" / day)
+    pipeline.engine.observe()
+    version = pipeline.engine.reader.version("received_plays", day)
+    pipeline.decide("reject", version.recipe, by="Ada", reason="made up by the sender")
+    pipeline.declare_gap(day, by="Ada", reason="made up by the sender")
 
 
 def land_play(home: Path, arrival: str, name: str, day: str, **said: object) -> None:

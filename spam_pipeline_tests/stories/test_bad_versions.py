@@ -10,7 +10,7 @@ import pytest
 
 from spam_pipeline.ingestion.assets import received_plays
 from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
-from spam_pipeline.operations.pipeline import SOURCES, STAGES, Pipeline
+from spam_pipeline.operations.pipeline import STAGES, Pipeline
 from spam_pipeline.protocol import LandedFile, NotPublished
 from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Converged, StageGraph, converge
 from spam_pipeline.reporting.assets import daily_plays
@@ -40,7 +40,7 @@ def with_code(home: Path, *changed: AnyStage) -> Pipeline:
     pipeline = open_pipeline(home)
     other = {stage.name: stage for stage in changed}
     stages = [other.get(stage.name, stage) for stage in STAGES]
-    pipeline.graph = StageGraph(stages, SOURCES, pipeline.settings.configuration())
+    pipeline.graph = StageGraph(stages, pipeline.graph.sources.values(), pipeline.settings.configuration())
     return pipeline
 
 

@@ -31,6 +31,12 @@ class Contract(dy.Schema):
     tolerated_rejected_share: ClassVar[float | None] = None
     """The share of records that may be rejected before the rest is refused as well; None where nothing is rejected."""
 
+    rejected_part: ClassVar[str] = "rejected"
+    """The side part that has one row for each rejected record."""
+
+    excusing_part: ClassVar[str | None] = None
+    """The side part in which people say why there is nothing: with a row there, a version without rows is like no other, and passes."""
+
     schema_version: ClassVar[int] = 1
     """Number of the schema; raised together with any change of columns that breaks a consumer."""
 

@@ -40,12 +40,16 @@ class Schema(NamedTuple):
 class AuditContext:
     """The context of an audit: the fingerprints of the stage's recent accepted history, and what else is known.
 
+    `is_judged_for_losses` says that a version with less than the published one is the work of landed files or of other code. Where
+    neither is new, its inputs have less, and were judged for that.
+
     `is_open` says that the landing zone has not moved past the partition, so that it may be incomplete. `decisions` are those
     about the partition, oldest first. `published` is the schema that readers have now; `readers` has each one's columns.
     """
 
     history: tuple[HistoricFingerprint, ...] = ()
     is_open: bool = False
+    is_judged_for_losses: bool = False
     decisions: tuple[Decision, ...] = ()
     published: Schema | None = None
     readers: Mapping[str, Reads] | None = None
@@ -92,17 +96,20 @@ def _by_fingerprint(contract: AnyContract, version: Version, known: AuditContext
     yield from _rejected(contract, version)
     yield from _schema(version, known)
     yield from breaches(contract.limits(), numbers(version.fingerprint))
+    if _is_excused(contract, version):
+        return
     yield from drift(
         contract.fingerprint(), version.partition, version.fingerprint, known.history, is_open=known.is_open
     )
-    yield from losses(contract.fingerprint(), version.partition, version.fingerprint, known.history)
+    if known.is_judged_for_losses:
+        yield from losses(contract.fingerprint(), version.partition, version.fingerprint, known.history)
     yield from contract.findings(version.fingerprint, known.history)
 
 
 def _rejected(contract: type[Contract], version: Version) -> Iterator[Finding]:
     """More rejected records than tolerated, by more than chance: an exact binomial test."""
     tolerated = contract.tolerated_rejected_share
-    rejected = sum(part.rows for part in version.side_parts)
+    rejected = _rows_of(version, contract.rejected_part)
     records = rejected + version.rows
     if (
         tolerated is None
@@ -113,6 +120,14 @@ def _rejected(contract: type[Contract], version: Version) -> Iterator[Finding]:
     share = rejected / records
     seen = f"{share:.2%} ({rejected:,} of {records:,})"
     yield Finding("rejected", "rejected records", Severity.REFUSE, f"at most {tolerated:.2%}", seen, size=share)
+
+
+def _is_excused(contract: type[Contract], version: Version) -> bool:
+    return contract.excusing_part is not None and not version.rows and _rows_of(version, contract.excusing_part) > 0
+
+
+def _rows_of(version: Version, side_part: str) -> int:
+    return sum(part.rows for part in version.side_parts if part.name == side_part)
 
 
 def _schema(version: Version, known: AuditContext) -> Iterator[Finding]:

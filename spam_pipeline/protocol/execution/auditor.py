@@ -73,6 +73,7 @@ class Auditor:
         known = AuditContext(
             history=self._past(stage, history) if is_audited_against_history else (),
             is_open=stage.partitions.is_open(version.partition, watermark(self._graph, seen)),
+            is_judged_for_losses=self._is_judged_for_losses(stage, version, history),
             decisions=tuple(self._ledger.decisions(self._environment, stage.name, version.partition)) if last else (),
             published=self._published_schema(version, history),
             readers=self._graph.readers(stage),
@@ -86,6 +87,11 @@ class Auditor:
             is_provisional=known.is_open and is_audited_against_history,
             decision=last,
         )
+
+    def _is_judged_for_losses(self, stage: AnyStage, version: Version, history: History) -> bool:
+        published = next((item for key, item in history if key == version.partition), None)
+        is_made_from_files = any(name in self._graph.sources for name in stage.parameters)
+        return published is not None and (is_made_from_files or published.code_version != version.code_version)
 
     def _past(self, stage: AnyStage, history: History) -> tuple[HistoricFingerprint, ...]:
         """The fingerprints of a history; those of the last one asked for are kept, because the next one shares most of them."""

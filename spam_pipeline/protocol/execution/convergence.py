@@ -7,7 +7,7 @@ attempt was killed. One failing partition stops nobody else, and several process
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -42,7 +42,11 @@ OnOutcome = Callable[[PartitionStatus, Cause, Outcome | Failure], None]
 
 @dataclass(frozen=True)
 class Converged:
-    """The result of a convergence, with what is left: `held` as `stage partition: reason`, and how many are still `stale`."""
+    """The result of a convergence, with what is left: how many are still `stale`, and `held`, as `stage partition: reason`.
+
+    Held is also what has not landed though its cadence promises it, and what waits for that. `passed_over` are paths that no source has
+    though somebody may have meant one, with the reason.
+    """
 
     computed: int
     reused: int
@@ -51,6 +55,7 @@ class Converged:
     failed: tuple[Failure, ...]
     stale: int
     seconds: float
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def converged(self) -> bool:
@@ -91,12 +96,11 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         computed=wave.done[ActionTaken.COMPUTED],
         reused=wave.done[ActionTaken.REUSED],
         audited=wave.done[ActionTaken.AUDITED],
-        held=tuple(
-            f"{status.stage} {status.partition}: {status.explanation}" for status in statuses if status.needs_somebody
-        ),
+        held=tuple(str(status) for status in statuses if status.needs_somebody),
         failed=tuple(wave.failed.values()),
         stale=sum(status.can_run for status in statuses),
         seconds=round(time.perf_counter() - started, 3),
+        passed_over=engine.passed_over(),
     )
 
 

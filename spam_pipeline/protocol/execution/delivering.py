@@ -26,7 +26,8 @@ class DeliveryReader(Reader):
 
     @cached_property
     def _root_causes(self) -> RootCauses:
-        return RootCauses(self._ledger, self._environment)
+        settling = {stage.name for stage in self._graph.stages.values() if stage.settled_after_days is not None}
+        return RootCauses(self._ledger, self._environment, settling)
 
     def root_causes(self, stage: str, old: int, new: int) -> list[str]:
         """The root causes of the change between two versions of a partition, given by id."""

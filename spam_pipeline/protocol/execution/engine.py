@@ -6,6 +6,7 @@ It decides and computes nothing itself. A partition that runs goes through its c
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.execution.auditor import Auditor
@@ -20,7 +21,7 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
-from spam_pipeline.protocol.storage.observation import Classify, observe
+from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, observe
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
 
@@ -49,12 +50,30 @@ class Engine:
         known files is there.
         """
         started, seen = time.monotonic(), list[Observation]()
-        for batch in observe(self.landing, self.classify, self.planner.observations().values()):
+        for batch in observe(self.landing, self._placed, self.planner.observations().values()):
             self.ledger.observations.record(batch)
             seen += batch
             if seconds is not None and time.monotonic() - started >= seconds:
                 break
         return seen
+
+    def passed_over(self) -> dict[str, str]:
+        """The paths that no source has though somebody may have meant one, in order, each with the reason."""
+        found = [item for item in self.planner.observations().values() if item.source == PASSED_OVER]
+        return {item.path: item.partition for item in sorted(found, key=lambda item: item.path) if item.digest}
+
+    def _placed(self, path: str) -> tuple[str, str] | None:
+        """Source and partition of a path. A day that is ahead of the clock would settle those before it, so it is passed over."""
+        found = self.classify(path)
+        source = self.graph.sources.get(found[0]) if found else None
+        if (
+            found is None
+            or source is None
+            or source.cadence is None
+            or found[1] <= datetime.now(UTC).date().isoformat()
+        ):
+            return found
+        return PASSED_OVER, f"its day, {found[1]}, is ahead of the clock"
 
     def causes(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> dict[str, Cause]:
         """The causes why partitions of a stage are not fresh, by partition."""

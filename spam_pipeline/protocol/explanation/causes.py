@@ -103,8 +103,10 @@ def cause(
     if status.required_action is RequiredAction.AUDIT and (is_read or status.reason is not Reason.RULES_CHANGED):
         return Cause(Kind.CONTRACT, (status.reason.value,))
     if status.published is None or published is None:
-        rests_on_plans = any(item.content.startswith(UNKNOWN) for item in wanted().inputs)
-        return Cause(Kind.MISSING, is_certain=not rests_on_plans)
+        is_certain = not any(item.content.startswith(UNKNOWN) for item in wanted().inputs)
+        if status.reason is Reason.DAY_SETTLED:
+            return Cause(Kind.MISSING, (f"day {status.partition} settled",), ("days that settled",), is_certain)
+        return Cause(Kind.MISSING, is_certain=is_certain)
     if status.published.code_version != code.digest:
         return _cause_in_code(published.code, code)
     recipe = wanted()

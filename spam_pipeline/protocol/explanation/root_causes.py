@@ -6,7 +6,7 @@ came, went or changed, at code and settings, and at people's decisions. Everythi
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -29,13 +29,14 @@ class ChangeKind(Enum):
     CODE = "code"
     SETTING = "setting"
     DECISION = "decision"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True)
 class RootCause:
-    """A root cause of a change: files of a source, definitions or settings of a stage, or a person's decision about one.
+    """A root cause of a change: files of a source, definitions or settings of a stage, a person's decision about one, or days that settled.
 
-    `where` is the source or the stage; `names` are the files, definitions or settings, or what was decided.
+    `where` is the source or the stage; `names` are the files, definitions or settings, the days, or what was decided.
     """
 
     kind: ChangeKind
@@ -44,28 +45,36 @@ class RootCause:
 
     def __str__(self) -> str:
         """The root cause as one line, such as `new data: the file plays/2026-01-05/10/a.jsonl landed`."""
-        names = listed(self.names)
-        files = f"the file {names}" if len(self.names) == 1 else f"{len(self.names)} files of {self.where} ({names})"
-        match self.kind:
-            case ChangeKind.LANDED:
-                return f"new data: {files} landed"
-            case ChangeKind.REPLACED:
-                return f"{files} changed"
-            case ChangeKind.GONE:
-                return f"data was taken back: {files} went away"
-            case ChangeKind.CODE:
-                return f"the definition of {self.where} changed: {listed(tuple(map(_short, self.names)))}"
-            case ChangeKind.SETTING:
-                return f"a setting of {self.where} changed: {names}"
-            case ChangeKind.DECISION:
-                return f"a decision about {self.where}: {names}"
+        names, count = listed(self.names), len(self.names)
+        return _SENTENCES[self.kind].format(
+            where=self.where,
+            names=names,
+            definitions=listed(tuple(map(_short, self.names))),
+            files=f"the file {names}" if count == 1 else f"{count} files of {self.where} ({names})",
+            days=f"day {names}" if count == 1 else f"{count} days ({names})",
+        )
+
+
+_SENTENCES = {
+    ChangeKind.LANDED: "new data: {files} landed",
+    ChangeKind.REPLACED: "{files} changed",
+    ChangeKind.GONE: "data was taken back: {files} went away",
+    ChangeKind.CODE: "the definition of {where} changed: {definitions}",
+    ChangeKind.SETTING: "a setting of {where} changed: {names}",
+    ChangeKind.DECISION: "a decision about {where}: {names}",
+    ChangeKind.SETTLED: "{days} settled",
+}
 
 
 class RootCauses:
-    """Finds root causes, keeping what was read of the ledger for one change for the next."""
+    """Finds root causes, keeping what was read of the ledger for one change for the next.
 
-    def __init__(self, ledger: Ledger, environment: str) -> None:
+    The `settling` stages wait until a day is settled, so that one of their days may appear without anything new in it.
+    """
+
+    def __init__(self, ledger: Ledger, environment: str, settling: Collection[str] = ()) -> None:
         self._remembered = _Remembered(ledger, environment)
+        self._settling = frozenset(settling)
 
     def of(self, stage: str, old: int, new: int) -> list[RootCause]:
         """The root causes of the change between two versions of a partition, given by id.
@@ -76,7 +85,7 @@ class RootCauses:
         since = self._remembered.last_equivalent(stage, old, new)
         walk = _Walk(self._remembered, self._remembered.published_at(since))
         walk.follow(_Pair(stage, since, new))
-        return [*walk.files(), *walk.code(), *walk.settings(), *walk.decisions()]
+        return [*walk.files(), *walk.settled(self._settling), *walk.code(), *walk.settings(), *walk.decisions()]
 
 
 class _Pair(NamedTuple):
@@ -189,6 +198,15 @@ class _Walk:
             by_source[source, kind].append(path)
         for (source, kind), paths in sorted(by_source.items(), key=lambda item: (item[0][0], item[0][1].value)):
             yield RootCause(kind, source, tuple(sorted(paths)))
+
+    def settled(self, settling: Collection[str]) -> Iterator[RootCause]:
+        """The days that appeared in stages that wait for settled ones."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for stage, old, new in self._seen:
+            if stage in settling and old is None and new is not None:
+                found[stage].append(self.remembered.ledger.version_of_id(new).partition)
+        for stage, days in sorted(found.items()):
+            yield RootCause(ChangeKind.SETTLED, stage, tuple(sorted(days)))
 
     def code(self) -> Iterator[RootCause]:
         """The definitions and libraries that changed, each with the stage that is furthest up."""

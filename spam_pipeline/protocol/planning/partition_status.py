@@ -38,6 +38,7 @@ class Reason(Enum):
 
     UP_TO_DATE = ""
     NOT_PUBLISHED = "the wanted version is not published"
+    DAY_SETTLED = "its day is settled"
     INPUTS_UNPUBLISHED = "waits for"
     EXPECTATIONS_UNMET = "waits for better:"
     REFUSED = "its version was refused"
@@ -105,6 +106,10 @@ class PartitionStatus(NamedTuple):
         """The reason in words, such as `waits for plays 2026-01-05`."""
         separator = "; " if self.reason is Reason.EXPECTATIONS_UNMET else ", "
         return f"{self.reason.value} {separator.join(self.details)}".strip()
+
+    def __str__(self) -> str:
+        """The partition and the reason, such as `plays 2026-01-05: its version was refused`."""
+        return f"{self.stage} {self.partition}: {self.explanation}"
 
 
 NOT_REMARKABLE = AuditBasis("", is_provisional=False, decision=0)

@@ -214,14 +214,14 @@ class _StageState:
         """What the stages offer whose days of arrival settle the days of this one."""
         return [self.before[name].offers for name in self.graph.settled_by(self.stage)]
 
-    def _settling_days_lacking(self, partition: str) -> tuple[str, ...]:
-        """The days of arrival that have to be accepted and complete before the partition is settled, and are not."""
+    def _lacking_arrivals(self, partition: str) -> list[tuple[str, bool]]:
+        """The days of arrival that settle a partition and are not accepted and complete, each with True if it comes by itself."""
         after = self.stage.settled_after_days
         if after is None:
-            return ()
+            return []
         days = list(days_from(partition, days_before(partition, -after)))
-        return tuple(
-            f"{arrivals.name} {day}"
+        return [
+            (f"{arrivals.name} {day}", arrivals.statuses[day].can_run)
             for arrivals in self._arrivals
             for day in days
             if day in arrivals.statuses
@@ -230,7 +230,7 @@ class _StageState:
                 or arrivals.statuses[day].state is State.HELD
                 or day in self.before[arrivals.name].state.missing_hours
             )
-        )
+        ]
 
     @cached_property
     def _watermark(self) -> str:
@@ -255,11 +255,12 @@ class _StageState:
     def _status_of_waiting(self, partition: str) -> PartitionStatus | None:
         """The status of a partition that waits for days of arrival or for upstreams; None for one that does not."""
         published = self.published.get(partition)
-        lacking = self._settling_days_lacking(partition)
-        if lacking:
+        lacking = self._lacking_arrivals(partition)
+        if any(not comes for _, comes in lacking):
             state = State.HELD if published else State.MISSING
-            return self._with(partition, state, RequiredAction.NOTHING, Reason.NOT_SETTLED, "", lacking)
-        waiting = self._waiting(partition) if self.incomplete else ()
+            names = tuple(arrival for arrival, _ in lacking)
+            return self._with(partition, state, RequiredAction.NOTHING, Reason.NOT_SETTLED, "", names)
+        waiting = [(arrival, False) for arrival, _ in lacking] or (self._waiting(partition) if self.incomplete else ())
         if waiting:
             unsettled = State.STALE if published else State.MISSING
             state = State.HELD if any(held for _, held in waiting) else unsettled
@@ -284,7 +285,9 @@ class _StageState:
             return self._with(partition, unsettled, RequiredAction.AUDIT, why, recipe)
         if recipe in self.snapshot.refused:
             return self._with(partition, State.HELD, RequiredAction.NOTHING, Reason.REFUSED, recipe)
-        return self._with(partition, unsettled, RequiredAction.MAKE, Reason.NOT_PUBLISHED, recipe)
+        is_settled = self.stage.settled_after_days is not None and published is None
+        reason = Reason.DAY_SETTLED if is_settled else Reason.NOT_PUBLISHED
+        return self._with(partition, unsettled, RequiredAction.MAKE, reason, recipe)
 
     def _status_of_published(self, partition: str, published: VersionSummary, why: Reason | None) -> PartitionStatus:
         """A partition whose wanted recipe is published: it may still have to be audited or delivered."""

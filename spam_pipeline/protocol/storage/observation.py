@@ -1,6 +1,7 @@
 """Observation of the landing zone: its files and the digests of their bytes.
 
-A file is read again only when its size or its marker differ from the last observation. The caller maps paths to sources;
+What a source almost has, and what is ahead of the clock, is observed as passed over, with the reason: it is never read, but people
+are told. A file is read again only when its size or its marker differ from the last observation. The caller maps paths to sources;
 `planning` decides what follows from an observation.
 """
 
@@ -15,7 +16,13 @@ from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 
 Classify = Callable[[str], tuple[str, str] | None]
-"""Maps a path below the landing zone's root to its source and partition, or to None."""
+"""Maps a path below the landing zone's root to its source and partition, to `PASSED_OVER` and why it is, or to None."""
+
+PASSED_OVER = "passed over"
+"""The source of paths that no source has though somebody may have meant one; it stands in observations, and no stage reads it."""
+
+NOT_READ = "not read"
+"""In place of a digest, for a path that is passed over."""
 
 _BATCH_FILES = 200
 _BATCH_BYTES = 1_000_000_000
@@ -33,9 +40,9 @@ def observe(zone: LandingZone, classify: Classify, known: Iterable[Observation])
     now = datetime.now(UTC)
     there = {item.path: item for item in _files(zone, classify, now)}
     remembered = {path: item for path, item in before.items() if item.digest is not None}
-    if remembered and not there:
+    if _read(remembered.values()) and not _read(there.values()):
         raise LandingVanished(
-            f"no landed file at {zone}, where {len(remembered)} were known: mount it or make it readable again "
+            f"no landed file at {zone}, where {len(_read(remembered.values()))} were known: mount it or make it readable again "
             "(nothing was recorded); to start over with nothing landed, use a new home"
         )
     changed = (item for path, item in there.items() if not _is_same(item, before.get(path)))
@@ -49,11 +56,25 @@ def _files(zone: LandingZone, classify: Classify, now: datetime) -> Iterator[Obs
     for state in zone.files():
         found = classify(state.path)
         if found is not None:
-            yield Observation(*found, state.path, None, state.size, state.marker, now)
+            path = _printable(state.path) if found[0] == PASSED_OVER else state.path
+            yield Observation(*found, path, None, state.size, state.marker, now)
+
+
+def _printable(path: str) -> str:
+    """A path as messages and the ledger take it, whatever its bytes are."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+
+
+def _read(items: Iterable[Observation]) -> list[Observation]:
+    return [item for item in items if item.source != PASSED_OVER]
 
 
 def _is_same(item: Observation, before: Observation | None) -> bool:
-    return before is not None and before.digest is not None and (before.size, before.marker) == (item.size, item.marker)
+    return before is not None and before.digest is not None and _state(before) == _state(item)
+
+
+def _state(item: Observation) -> tuple[str, str, int, str]:
+    return item.source, item.partition, item.size, item.marker
 
 
 def _batches(items: Iterable[Observation]) -> Iterator[list[Observation]]:
@@ -76,12 +97,14 @@ def _with_digests(zone: LandingZone, batch: list[Observation]) -> list[Observati
     observed again.
     """
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
-        digests = readers.map(lambda item: _digest(zone, item.path), batch)
+        digests = readers.map(lambda item: _digest(zone, item), batch)
         return [replace(item, digest=found) for item, found in zip(batch, digests, strict=True) if found is not None]
 
 
-def _digest(zone: LandingZone, path: str) -> str | None:
+def _digest(zone: LandingZone, item: Observation) -> str | None:
+    if item.source == PASSED_OVER:
+        return NOT_READ
     try:
-        return zone.digest(path)
+        return zone.digest(item.path)
     except FileNotFoundError:
         return None

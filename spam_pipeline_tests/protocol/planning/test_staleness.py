@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import DaysOfMonth, PartForPartition, TrailingDays
+from spam_pipeline.protocol.definition.stage import HOURS, Cadence
 from spam_pipeline.protocol.foundation.partition import month_of
 from spam_pipeline.protocol.ledger.records import PartSummary
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction, State
@@ -18,9 +19,11 @@ from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline_tests.protocol.selecting_stages import (
     World,
     accounts,
+    accounts_file,
     all_days,
     daily,
     graph_of,
+    landed_numbers,
     of_days,
     partitions,
     received,
@@ -163,10 +166,13 @@ def test_a_day_is_settled_when_what_has_landed_is_far_enough_past_it(world: Worl
 def test_a_day_of_arrival_that_has_yet_to_be_accepted_settles_nothing(world: World) -> None:
     world.land(["2026-01-09"])
     status = world.assess().statuses["settled"]["2026-01-07"]
+    assert (status.state, status.explanation) == (State.MISSING, "waits for received 2026-01-09")
+    assert not status.needs_somebody
+    world.refuse(world.assess().statuses["received"]["2026-01-09"])
+    status = world.assess().statuses["settled"]["2026-01-07"]
     assert (status.state, status.required_action) == (State.MISSING, RequiredAction.NOTHING)
     assert status.explanation == "its day is not settled: it lacks received 2026-01-09"
-    world.refuse(world.assess().statuses["received"]["2026-01-09"])
-    assert world.assess().statuses["settled"]["2026-01-07"].state is State.MISSING
+    assert status.needs_somebody
 
 
 # What is refused, audited again, delivered or retracted
@@ -462,3 +468,62 @@ def test_a_grid_of_ten_years_is_assessed_partition_by_partition() -> None:
     expected = {"of_month": [month_of(late)], "all_days": ["all"]}
     expected |= {name: days_from(late, days) for name, days in windows.items()}
     assert to_run(world.assess(report).statuses) == expected
+
+
+# What a cadence promises
+
+
+@pytest.fixture
+def promised() -> World:
+    """Three days of arrival of a source that lands something every day; everything is published."""
+    source = replace(landed_numbers, cadence=Cadence.DAY)
+    made = World(graph_of(sources=[source, accounts_file]))
+    made.land(DAYS[:3])
+    made.land_accounts()
+    made.converge()
+    return made
+
+
+def test_a_day_without_a_file_is_missing_between_the_first_and_the_newest(promised: World) -> None:
+    promised.land(["2026-01-06"])
+    missing = promised.converge().statuses["received"]
+    assert [missing[day].explanation for day in ("2026-01-04", "2026-01-05")] == 2 * ["nothing has landed for it"]
+    assert {missing[day].state for day in ("2026-01-04", "2026-01-05")} == {State.MISSING}
+    assert all(missing[day].needs_somebody for day in ("2026-01-04", "2026-01-05"))
+    assert set(missing) == set(DAYS[:6])
+
+
+def test_what_waits_for_settled_days_waits_for_a_day_that_is_missing(promised: World) -> None:
+    promised.land(["2026-01-05", "2026-01-06"])
+    settled = promised.converge().statuses["settled"]
+    assert settled["2026-01-01"].state is State.FRESH
+    assert settled["2026-01-03"].explanation == "its day is not settled: it lacks received 2026-01-04"
+    promised.land(["2026-01-04"])
+    assert fresh(promised.converge())
+
+
+def test_nothing_is_asked_before_the_first_day_that_was_accepted(promised: World) -> None:
+    promised.land(["1926-01-03"])
+    promised.refuse(promised.assess().statuses["received"]["1926-01-03"])
+    assert set(promised.converge().statuses["received"]) == {"1926-01-03", *DAYS[:3]}
+
+
+def test_a_day_that_lacks_hours_is_read_as_it_is_and_settles_nothing(promised: World) -> None:
+    def hours_of(path: str) -> tuple[str, ...]:
+        return HOURS[:22] if "2026-01-02" in path else HOURS
+
+    source = replace(landed_numbers, cadence=Cadence.HOUR, hours_of=hours_of)
+    promised.graph = graph_of(sources=[source, accounts_file])
+    report = promised.assess()
+    status = report.statuses["received"]["2026-01-02"]
+    assert (status.state, status.explanation) == (State.HELD, "is read as it is, but lacks hours 22, 23")
+    assert (
+        report.statuses["settled"]["2026-01-01"].explanation == "its day is not settled: it lacks received 2026-01-02"
+    )
+    assert report.statuses["daily"]["2026-01-02"].state is State.FRESH
+
+
+def test_the_newest_day_may_still_get_its_hours(promised: World) -> None:
+    source = replace(landed_numbers, cadence=Cadence.HOUR, hours_of=lambda path: HOURS[: 5 if "-03" in path else 24])
+    promised.graph = graph_of(sources=[source, accounts_file])
+    assert fresh(promised.assess())

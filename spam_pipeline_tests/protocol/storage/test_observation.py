@@ -10,7 +10,7 @@ from spam_pipeline.protocol.foundation.digest import digest_of_file
 from spam_pipeline.protocol.foundation.errors import LandingVanished
 from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
-from spam_pipeline.protocol.storage.observation import observe
+from spam_pipeline.protocol.storage.observation import NOT_READ, PASSED_OVER, observe
 from spam_pipeline_tests.protocol.toy_pipeline import classify, land
 
 
@@ -112,3 +112,35 @@ def test_a_zone_that_vanished_is_not_taken_for_everything_removed(tmp_path: Path
 
 def test_a_missing_zone_is_empty_while_nothing_is_known(tmp_path: Path) -> None:
     assert seen(tmp_path) == []
+
+
+def classify_strictly(path: str) -> tuple[str, str] | None:
+    return classify(path) or ((PASSED_OVER, "no text file") if path.endswith(".md") else None)
+
+
+def test_what_is_passed_over_is_observed_with_the_reason_and_not_read(tmp_path: Path) -> None:
+    folder = land(tmp_path, "2026-01-01", "a", "x").parent
+    (folder / "no\ttes.md").write_text("x", encoding="utf-8")
+    zone = LandingZone(str(tmp_path / "landing"))
+    known = [item for batch in observe(zone, classify_strictly, []) for item in batch]
+    passed = next(item for item in known if item.source == PASSED_OVER)
+    assert (passed.path, passed.partition, passed.digest) == (r"2026-01-01/no\ttes.md", "no text file", NOT_READ)
+    assert list(observe(zone, classify_strictly, known)) == []
+
+
+def test_what_was_passed_over_is_read_once_it_belongs_to_a_source(tmp_path: Path) -> None:
+    file = land(tmp_path, "2026-01-01", "a", "x")
+    zone = LandingZone(str(tmp_path / "landing"))
+    (known,) = observe(zone, lambda _: (PASSED_OVER, "too early"), [])
+    assert known[0].digest == NOT_READ
+    ((again,),) = observe(zone, classify, known)
+    assert (again.source, again.digest) == ("landed_numbers", digest_of_file(file))
+
+
+def test_a_landing_zone_of_which_only_what_is_passed_over_is_left_has_vanished(tmp_path: Path) -> None:
+    file = land(tmp_path, "2026-01-01", "a", "x")
+    zone = LandingZone(str(tmp_path / "landing"))
+    (known,) = observe(zone, classify_strictly, [])
+    file.rename(file.with_name("a.md"))
+    with pytest.raises(LandingVanished):
+        list(observe(zone, classify_strictly, known))
