@@ -15,6 +15,7 @@ from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_engine, toy_graph
+from spam_pipeline_tests.protocol.toy_runs import take_back
 
 START = date(2026, 1, 1)
 
@@ -133,7 +134,7 @@ def test_a_partition_that_there_is_nothing_for_any_more_is_retracted_with_a_warn
     engine: Engine, home: Path, instance: dg.DagsterInstance
 ) -> None:
     materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
-    (home / "landing/2026-01-01/a.txt").unlink()
+    take_back(engine, "received_numbers", "2026-01-01", home / "landing/2026-01-01/a.txt")
     result = materialize(engine, home, instance, "received_numbers", partition="2026-01-01")
     assert result.success
     assert result.asset_materializations_for_node("received_numbers") == []

@@ -28,6 +28,7 @@ from spam_pipeline_tests.orchestration.toy_location import (
     with_unlucky_numbers,
 )
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.protocol.toy_runs import take_back
 
 HOLD = (
     "import sys; from spam_pipeline.protocol.ledger.claims import Claims\n"
@@ -177,7 +178,7 @@ def test_equal_content_is_said_to_be_unchanged_and_stops_the_wave(home: Path, in
 def test_what_is_gone_is_told_as_retracted(home: Path, instance: dg.DagsterInstance) -> None:
     engine = toy_engine(home)
     materialize(engine, instance)
-    (home / "landing/2026-01-01/a.txt").unlink()
+    take_back(engine, "received_numbers", "2026-01-01", home / "landing/2026-01-01/a.txt")
     found = touched(of_convergence(materialize(engine, instance)))
     assert ("numbers", 1, "retracted", "data: nothing to compute it from any more") in found
     seen = instance.fetch_observations(dg.AssetRecordsFilter(dg.AssetKey("numbers"), asset_partitions=[DAYS[0]]), 10)

@@ -13,6 +13,7 @@ from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge, run_partition
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, start_run, told
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.protocol.toy_runs import take_back
 
 NUMBERS = dg.AssetKey("numbers")
 
@@ -182,8 +183,7 @@ def test_a_retraction_is_told_as_an_observation(instance: dg.DagsterInstance, la
     landed.observe()
     converge(landed)
     report(instance, landed)
-    (tmp_path / "landed/landing/2026-01-01/a.txt").unlink()
-    landed.observe()
+    take_back(landed, "received_numbers", "2026-01-01", tmp_path / "landed/landing/2026-01-01/a.txt")
     converge(landed)
     report(instance, landed)
     asked = dg.AssetRecordsFilter(NUMBERS, asset_partitions=["2026-01-01"])

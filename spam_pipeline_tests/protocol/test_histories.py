@@ -25,7 +25,7 @@ from spam_pipeline.protocol.execution.plan import Planned, PlannedAction, plan
 from spam_pipeline.protocol.execution.running import run
 from spam_pipeline.protocol.foundation.partition import days_before, month_of
 from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind
-from spam_pipeline.protocol.planning.partition_status import PartitionStatus, State
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, State
 from spam_pipeline_tests.protocol.toy_home import Fuse, Home, Key, Killed, Landed
 from spam_pipeline_tests.protocol.toy_variants import CONTRACTS, EDITS, Code
 
@@ -63,10 +63,14 @@ def _rebuilt(files: tuple[tuple[Key, tuple[str, ...]], ...], code: Code) -> Rebu
         return done
 
 
-def held(engine: Engine) -> frozenset[Key]:
-    """The partitions that are held."""
+def held(engine: Engine, *reasons: Reason) -> frozenset[Key]:
+    """The partitions that are held, for any reason or for one of those."""
     statuses = [status for by_partition in engine.planner.statuses().values() for status in by_partition.values()]
-    return frozenset((status.stage, status.partition) for status in statuses if status.state is State.HELD)
+    return frozenset(
+        (status.stage, status.partition)
+        for status in statuses
+        if status.state is State.HELD and status.reason in (reasons or Reason)
+    )
 
 
 def rests_on(key: Key, days: set[str]) -> bool:
@@ -272,7 +276,7 @@ class Histories(RuleBasedStateMachine):
     def _check_rebuilt(self, engine: Engine) -> None:
         """What rests on something that is held may rest on an earlier version of it here, and on none in the rebuild.
 
-        Nobody has decided anything there, so what somebody decided about here counts as if it were held.
+        So does what rests on files that are gone: it is held here, and the rebuild never knew of it. Nobody has decided anything there, so what somebody decided about here counts as if it were held.
         """
         expected, is_held = rebuilt(self.home.files, self.code[engine.environment]), held(engine)
         either = expected.held | is_held | self.decided
@@ -284,13 +288,14 @@ class Histories(RuleBasedStateMachine):
             name, partition = key
             if key in self.decided or (name == "share" and ("model", "all") in self.decided):
                 return False
-            if name == "settled_total" and any(days_before(partition, -after) in arrivals for after in range(3)):
+            if name == "settled_total" and any(day >= partition for day in arrivals):
                 return False
             if name in {"numbers", "rejected_numbers"}:
                 return partition not in (unclear if name == "numbers" else arrivals)
             return not rests_on(key, days) and not (name == "board" and either)
 
-        assert {key for key in is_held if is_clear(key)} == {key for key in expected.held if is_clear(key)}
+        gone = held(engine, Reason.SOURCE_REMOVED)
+        assert {key for key in is_held - gone if is_clear(key)} == {key for key in expected.held if is_clear(key)}
         found = self.home.published(engine.environment, engine.graph.stages)
         assert {key: found[key] for key in found if key not in either and is_clear(key)} == {
             key: content for key, content in expected.contents.items() if key not in either and is_clear(key)

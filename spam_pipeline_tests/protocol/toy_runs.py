@@ -1,12 +1,13 @@
 """Converging the toy pipeline, and what is published then."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.ledger.records import PRODUCTION
+from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, toy_engine
 
 
@@ -22,6 +23,28 @@ def run(engine: Engine, *names: str) -> tuple[Converged, list[tuple[str, str, st
         ),
     )
     return done, did
+
+
+def take_back(engine: Engine, stage: str, partition: str, file: Path) -> None:
+    """Remove the file that a published partition was made from, and record that somebody rejects it; nothing follows yet."""
+    file.unlink()
+    engine.observe()
+    version = engine.reader.version(stage, partition)
+    engine.ledger.decide(
+        Decision(
+            environment=engine.environment,
+            version_id=version.id,
+            stage=stage,
+            partition=partition,
+            content=version.content,
+            kind=DecisionKind.REJECT,
+            by="eve",
+            reason="withdrawn",
+            findings=(),
+            decided_at=datetime.now(UTC),
+        ),
+        last=0,
+    )
 
 
 def digests(engine: Engine) -> dict[tuple[str, str], str]:

@@ -83,6 +83,38 @@ class _StageReport:
 
 
 @dataclass(frozen=True)
+class _Arrivals:
+    """The days of arrival of a stage: the newest one, the newest that is accepted and complete, and those that are not.
+
+    Of the latter each says whether it comes by itself, by what is there already.
+    """
+
+    stage: str
+    newest: str
+    newest_accepted: str
+    unaccepted: Mapping[str, bool]
+
+    @classmethod
+    def of(cls, offers: StageOffers, missing: Mapping[str, Hours]) -> "_Arrivals":
+        """Tell the days of a stage that are accepted and complete from those that are not."""
+        unaccepted = {
+            day: status.can_run
+            for day, status in offers.statuses.items()
+            if offers.versions.get(day) is None or status.state is State.HELD or day in missing
+        }
+        accepted = offers.statuses.keys() - unaccepted.keys()
+        return cls(offers.name, max(offers.statuses, default=""), max(accepted, default=""), unaccepted)
+
+    def lacking(self, day: str, after: int) -> list[tuple[str, bool]]:
+        """The days that settle `day` and are not accepted: of itself and so many `after` it, or else whatever came later."""
+        last = days_before(day, -after)
+        found = [item for item in days_from(day, last) if item in self.unaccepted]
+        if not found and self.newest_accepted < last:
+            found = [min(item for item in self.unaccepted if item > last)]
+        return [(f"{self.stage} {item}", self.unaccepted[item]) for item in found]
+
+
+@dataclass(frozen=True)
 class _StageState:
     """One stage over a snapshot of the ledger, given the reports of the stages before it."""
 
@@ -131,7 +163,7 @@ class _StageState:
                 found |= item.offer.selection.wanted(item.upstream.versions, item.offer.keys)
         if self.stage.settled_after_days is None:
             return sorted({*found, *self.missing_hours})
-        newest = max((day for item in self._arrivals for day in item.statuses), default="")
+        newest = max((item.newest for item in self._arrivals), default="")
         return sorted(day for day in found if newest and day <= days_before(newest, self.stage.settled_after_days))
 
     def status(self, partition: str) -> PartitionStatus:
@@ -210,27 +242,19 @@ class _StageState:
         return any(self.snapshot.landed.get(name, {}).get(partition) for name in self._partitioning_sources)
 
     @cached_property
-    def _arrivals(self) -> list[StageOffers]:
-        """What the stages offer whose days of arrival settle the days of this one."""
-        return [self.before[name].offers for name in self.graph.settled_by(self.stage)]
+    def _arrivals(self) -> list["_Arrivals"]:
+        """The days of arrival of the stages that settle the days of this one."""
+        reports = [self.before[name] for name in self.graph.settled_by(self.stage)]
+        return [_Arrivals.of(report.offers, report.state.missing_hours) for report in reports]
 
     def _lacking_arrivals(self, partition: str) -> list[tuple[str, bool]]:
         """The days of arrival that settle a partition and are not accepted and complete, each with True if it comes by itself."""
         after = self.stage.settled_after_days
-        if after is None:
-            return []
-        days = list(days_from(partition, days_before(partition, -after)))
-        return [
-            (f"{arrivals.name} {day}", arrivals.statuses[day].can_run)
-            for arrivals in self._arrivals
-            for day in days
-            if day in arrivals.statuses
-            and (
-                arrivals.versions.get(day) is None
-                or arrivals.statuses[day].state is State.HELD
-                or day in self.before[arrivals.name].state.missing_hours
-            )
-        ]
+        return (
+            []
+            if after is None
+            else [item for arrivals in self._arrivals for item in arrivals.lacking(partition, after)]
+        )
 
     @cached_property
     def _watermark(self) -> str:

@@ -80,6 +80,9 @@ def test_many_files_are_counted_and_some_are_named(home: Path) -> None:
 
 
 def test_a_file_that_changed_and_one_that_went_away_are_told_apart(home: Path) -> None:
+    land(home, "2026-01-02", "c", "2026-01-02 5")
+    run(toy_engine(home))
+
     def edit() -> None:
         land(home, "2026-01-01", "a", "2026-01-01 7")
         (home / "landing" / "2026-01-02" / "b.txt").unlink()

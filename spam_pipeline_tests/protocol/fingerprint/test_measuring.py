@@ -54,7 +54,7 @@ PLAYS = pl.LazyFrame(
 ONE_OF_EACH: dict[str, Measure] = {
     "plays": Count(),
     "fees": Total(pl.col("fee")),
-    "money": Totals(pl.col("fee"), by="country"),
+    "money": Totals(pl.col("fee"), by=pl.col("country")),
     "long": Share(pl.col("ms") > 2000),
     "ms": Mean(pl.col("ms")),
     "countries": Spread(pl.col("country")),

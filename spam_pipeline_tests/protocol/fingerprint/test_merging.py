@@ -41,7 +41,7 @@ EXACT: dict[str, Measure] = {
     "plays": Count(),
     "swedish": Count(pl.col("country") == "SE"),
     "fees": Total(pl.col("fee")),
-    "money": Totals(pl.col("fee"), by="country"),
+    "money": Totals(pl.col("fee"), by=pl.col("country")),
     "long": Share(pl.col("ms") > 30_000),
     "ms": Mean(pl.col("ms")),
     "countries": Spread(pl.col("country")),
