@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -95,8 +96,8 @@ def test_status_as_json_counts_the_partitions_of_every_stage_by_state(
     ended = spam_pipeline("status", "--json", home=converged_home)
     printed = json.loads(ended.out)
     assert ended.status == 0
-    assert set(printed) == {"converged", "stages"}
-    assert printed["converged"] is True
+    assert (printed["converged"], printed["waiting"]) == (True, [])
+    assert printed["passed_over"] == {"files": 0, "first": []}
     assert set(printed["stages"]) == STAGES
     assert printed["stages"]["plays"] == {"fresh": len(DAYS), "stale": 0, "held": 0, "missing": 0}
     assert printed["stages"]["royalty_statements"] == {"fresh": 1, "stale": 0, "held": 0, "missing": 0}
@@ -163,10 +164,10 @@ def test_nothing_is_simulated_when_files_land_elsewhere(
     assert not list(tmp_path.rglob("*"))
 
 
-def test_simulate_leaves_a_landing_zone_alone_that_is_there(spam_pipeline: CommandLine, converged_home: Path) -> None:
-    before = sorted(converged_home.rglob("*"))
-    assert "is not empty" in failure(spam_pipeline("simulate", home=converged_home))
-    assert sorted(converged_home.rglob("*")) == before
+def test_simulate_leaves_a_landing_zone_alone_that_is_there(spam_pipeline: CommandLine, own_home: Path) -> None:
+    before = sorted(own_home.rglob("*"))
+    assert "is not empty" in failure(spam_pipeline("simulate", home=own_home))
+    assert sorted(own_home.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,7 @@ def test_converge_of_what_is_converged_computes_nothing(spam_pipeline: CommandLi
     printed = json.loads(ended.out)
     seconds = printed.pop("seconds")
     assert ended.status == 0
+    assert printed.pop("passed_over") == {"files": 0, "first": []}
     assert printed == {"converged": True, "computed": 0, "reused": 0, "audited": 0, "held": [], "failed": []}
     assert isinstance(seconds, float)
     assert "observing the landing zone" in ended.err.splitlines()
@@ -436,3 +438,61 @@ def test_a_failing_process_leaves_one_line_and_no_traceback(converged_home: Path
     variables = {"SPAM_PIPELINE_HOME": str(converged_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
     ended = as_process("versions", "plays", "2026-02-30", **variables)
     assert ended == Ended(1, "", "error: '2026-02-30' is no event day: expected YYYY-MM-DD\n")
+
+
+# What is missing, and what was passed over
+
+
+def test_a_lost_day_is_named_until_somebody_takes_it_back_and_declares_the_gap(
+    spam_pipeline: CommandLine, own_home: Path
+) -> None:
+    lost = DAYS[2]
+    shutil.rmtree(own_home / "landing" / "plays" / lost)
+    ended = spam_pipeline("converge", home=own_home)
+    assert ended.status == 3
+    assert f"held: received_plays {lost}: what it was made from is gone" in ended.out
+    assert f"held: royalty_usage {DAYS[0]}: its day is not settled: it lacks received_plays {lost}" in ended.out
+
+    declared = ("declare-gap", lost, "--by", "anna", "--reason", "the sender was away")
+    published = open_home(own_home).versions("received_plays", lost)[-1][0].recipe
+    assert f"to take them back, reject {published[:16]}" in failure(spam_pipeline(*declared, home=own_home))
+    told = ("--by", "anna", "--reason", "sent twice")
+    assert spam_pipeline("decide", "reject", published, *told, home=own_home).status == 0
+    assert json.loads(spam_pipeline("status", "--json", home=own_home).out)["waiting"][0] == (
+        f"received_plays {lost}: nothing has landed for it"
+    )
+    assert f"landed plays/{lost}/gap.json" in spam_pipeline(*declared, home=own_home).out
+    waiting = json.loads(spam_pipeline("status", "--json", home=own_home).out)["waiting"]
+    assert not [line for line in waiting if line.startswith(f"received_plays {lost}")]
+    assert "has landed for it, so that there is no gap" in failure(spam_pipeline(*declared, home=own_home))
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        (("2026-02-30",), "is no arrival day"),
+        ((DAYS[0], "--hour", "7"), "'7' is no hour: expected two digits, 00 to 23"),
+        ((DAYS[0],), "has landed for it, so that there is no gap"),
+        (("2999-01-01",), "2999-01-01 is not over yet"),
+    ],
+)
+def test_a_gap_that_is_none_is_not_declared(
+    spam_pipeline: CommandLine, converged_home: Path, asked: tuple[str, ...], problem: str
+) -> None:
+    ended = spam_pipeline("declare-gap", *asked, "--by", "anna", "--reason", "x", home=converged_home)
+    assert problem in failure(ended)
+
+
+def test_what_almost_fits_the_layout_is_told_and_not_read(spam_pipeline: CommandLine, own_home: Path) -> None:
+    for folder in (f"{DAYS[0]}/5", "2999-01-03/15"):
+        (own_home / "landing/plays" / folder).mkdir(parents=True)
+        (own_home / "landing/plays" / folder / "a.jsonl").write_text("{}\n", encoding="utf-8")
+    ended = spam_pipeline("converge", home=own_home)
+    assert ended.status == 0
+    assert "passed over in the landing zone: 2" in ended.out
+    assert f"plays/{DAYS[0]}/5/a.jsonl (its hour is 5: expected two digits, 00 to 23)" in ended.out
+    passed_over = json.loads(spam_pipeline("status", "--json", home=own_home).out)["passed_over"]
+    assert passed_over["first"][1] == {
+        "path": "plays/2999-01-03/15/a.jsonl",
+        "why": "its day, 2999-01-03, is ahead of the clock",
+    }

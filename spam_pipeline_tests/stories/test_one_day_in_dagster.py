@@ -1,4 +1,4 @@
-"""A person at the Dagster UI runs one day of a home on which nothing was ever converged."""
+"""A person at the Dagster UI runs one day of a home of which nothing but the arrivals was ever converged."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.definitions import build_definitions
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import KEY, START, open_pipeline
@@ -17,6 +18,9 @@ def home(simulated: Path, tmp_path: Path) -> Path:
 
 
 def test_the_job_takes_one_day_from_the_landed_files_to_the_reports(home: Path) -> None:
+    arrivals = open_pipeline(home)
+    arrivals.engine.observe()
+    converge(arrivals.engine, ["received_plays"])  # royalties of a day wait for the two after it
     definitions = build_definitions(Settings(home=home, start_date=START, identifier_key=KEY))
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("one_day").execute_in_process(

@@ -5,11 +5,20 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline_tests.shared_homes import copied
-from spam_pipeline_tests.stories.conftest import a_play, converge_with, edit, edited, land, open_pipeline, run
+from spam_pipeline_tests.stories.conftest import (
+    a_play,
+    converge_with,
+    edit,
+    edited,
+    land,
+    land_gaps,
+    open_pipeline,
+    run,
+)
 
-FAR_DAY, NEAR_DAY, ATTACKED = "2026-01-05", "2026-01-20", "2026-11-18"
-DAYS = (FAR_DAY, NEAR_DAY, ATTACKED, "2026-11-29")
-LAST_ARRIVAL = "2026-11-29"
+FAR_DAY, NEAR_DAY, ATTACKED = "2026-01-05", "2026-01-20", "2026-03-18"
+DAYS = (FAR_DAY, NEAR_DAY, ATTACKED, "2026-03-29")
+LAST_ARRIVAL = "2026-03-29"
 DAILY_REPORTS = {
     *("daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"),
     "incident_plays",
@@ -49,16 +58,17 @@ def land_plays(home: Path, arrival: str, name: str, day: str, count: int, **said
 
 @pytest.fixture(scope="module")
 def converged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four days of a year with plays; on one of them, a fifth of the plays are barely long enough to earn, in widgets."""
+    """Four days of three months with plays; on one of them, a fifth of the plays are barely long enough to earn, in widgets."""
     home = tmp_path_factory.mktemp("four_days") / "home"
     for day in DAYS:
         land_plays(home, day, "usual", day, 160 if day == ATTACKED else 40)
     hidden = {"user_id": None, "client": "embed", "source": "embed", "ms_played": 31_000}
     land_plays(home, ATTACKED, "hidden", ATTACKED, 40, **hidden)
+    land_gaps(home, FAR_DAY, LAST_ARRIVAL)
     reference = home / "landing" / "reference"
     reference.mkdir()
     (reference / "revenue.csv").write_text(
-        "month,country,tier,currency,net_revenue_minor\n2026-01,SE,free,SEK,100000\n2026-11,SE,free,SEK,100000\n",
+        "month,country,tier,currency,net_revenue_minor\n2026-01,SE,free,SEK,100000\n2026-03,SE,free,SEK,100000\n",
         encoding="utf-8",
     )
     run(open_pipeline(home))
@@ -70,7 +80,7 @@ def home(converged: Path, tmp_path: Path) -> Path:
     return copied(converged, tmp_path / "home")
 
 
-def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> None:
+def test_a_file_months_late_touches_its_day_and_its_month(home: Path) -> None:
     land_plays(home, LAST_ARRIVAL, "late", FAR_DAY, 1)
     _, did = run(open_pipeline(home))
     assert did == {
@@ -80,7 +90,7 @@ def test_a_file_eleven_months_late_touches_its_day_and_its_month(home: Path) -> 
             (stage, "2026-01")
             for stage in ("royalty_statements", "statement_basis", "royalty_adjustments", "royalty_payments")
         ),
-        ("royalty_payments", "2026-11"),
+        ("royalty_payments", "2026-03"),
         ("reports", "2026-01"),
         ("report_pages", "all"),
         ("widget_counts", "all"),
