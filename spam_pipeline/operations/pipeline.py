@@ -93,7 +93,7 @@ class Pipeline:
             graph=self.graph,
             ledger=Ledger(settings.ledger),
             store=Store(settings.store, settings.cache / "store"),
-            private_store=Store(settings.rejected, settings.cache / "rejected"),
+            private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True),
             landing=self.landing_zone,
             classify=_source_and_partition,
             claims=Claims(settings.ledger),
