@@ -73,7 +73,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or settings_from_environment()
-        self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration())
+        self.graph = StageGraph(STAGES, SOURCES, self.settings.configuration(), self.settings.own_packages)
 
     @cached_property
     def landing_zone(self) -> LandingZone:
