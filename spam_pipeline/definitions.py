@@ -28,6 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     graph = pipeline.graph
 
     def open_engine() -> Engine:
+        pipeline.require_key_of_ones_own()
         return pipeline.engine
 
     condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)

@@ -18,6 +18,7 @@ from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import SOURCES as INGESTION_SOURCES
 from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.operations.explaining import Explained, explain
+from spam_pipeline.operations.identifier_key import require_key_of_ones_own
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.protocol import WHOLE, PipelineError, Version
@@ -100,6 +101,10 @@ class Pipeline:
             environment=settings.environment,
         )
 
+    def require_key_of_ones_own(self) -> None:
+        """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
+        require_key_of_ones_own(self.settings, self.landing_zone)
+
     def read(self, stage: str, partition: str | Sequence[str] = WHOLE, as_of: str | datetime | None = None) -> Any:
         """The published data of one partition, or of several: a `polars.LazyFrame`, or a stage's artifact.
 
@@ -181,6 +186,7 @@ class Pipeline:
         Downstream stages converge as after any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
         `WrongDecision` when `by` is empty.
         """
+        self.require_key_of_ones_own()
         return issue(self.engine, self.landing_zone, month, by)
 
     def explain(self, payee_id: str, month: str) -> Explained:
@@ -207,7 +213,7 @@ class Pipeline:
 
     def promote(self, by: str) -> Promoted:
         """Publish to production what this environment publishes, in one transaction, without computing anything. Raises `NotPromoted`."""
-        self.engine.observe()
+        self._observe()
         return promote(self.engine, by)
 
     def drop(self) -> int:
@@ -226,18 +232,25 @@ class Pipeline:
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
-        """The partitions that converging would run, and why. Observes the landing zone and runs nothing."""
-        self.engine.observe()
+        """The partitions that converging would run, and why. Observes the landing zone and runs nothing.
+
+        Raises `DevelopmentKeyRefused`.
+        """
+        self._observe()
         return plan(self.engine, stages)
 
     def status(self, stages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Counts of partitions by stage and state, after observing the landing zone."""
-        self.engine.observe()
+        """Counts of partitions by stage and state, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
+        self._observe()
         statuses = self.engine.planner.statuses(stages)
         return {
             stage: {state.value: sum(status.state is state for status in by_partition.values()) for state in State}
             for stage, by_partition in statuses.items()
         }
+
+    def _observe(self) -> None:
+        self.require_key_of_ones_own()
+        self.engine.observe()
 
 
 def moment(when: str | datetime | None) -> datetime | None:

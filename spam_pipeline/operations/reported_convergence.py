@@ -36,15 +36,15 @@ def converge_and_report(
 ) -> Converged:
     """Observe the landing zone, converge, and report the publications to the Dagster instance.
 
-    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone, and
-    `InstanceNotUpdated` when everything was published but reporting it failed.
+    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
+    `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
     """
     if not pipeline.landing_zone.exists():
         raise NothingLanded(
             f"no landing zone at {pipeline.landing_zone}: set SPAM_PIPELINE_HOME or SPAM_PIPELINE_LANDING_URL, "
             "or run spam-pipeline simulate"
         )
-
+    pipeline.require_key_of_ones_own()
     pipeline.engine.sweep()
     with _reporter(pipeline) as reporter:
         on_progress("observing the landing zone")
