@@ -182,8 +182,8 @@ class Settings(BaseSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """The folder of the Dagster instance when `DAGSTER_HOME` names none."""
-        return self.home.absolute() / "dagster"
+        """The folder of the environment's own Dagster instance; in production, when `DAGSTER_HOME` names none."""
+        return self.environment_dir / "dagster"
 
     @property
     def has_development_key(self) -> bool:
