@@ -9,10 +9,11 @@ from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
-from spam_pipeline.orchestration.automation import OpenEngine, stale
+from spam_pipeline.orchestration.automation import stale
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job
+from spam_pipeline.orchestration.instance import engine_resource
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.issuing import issue_job
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
@@ -28,6 +29,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     graph = pipeline.graph
 
     def open_engine() -> Engine:
+        pipeline.require_key_of_ones_own()
         return pipeline.engine
 
     condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
@@ -58,7 +60,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
         ],
         resources={
-            ENGINE: _engine_resource(open_engine),
+            ENGINE: engine_resource(open_engine),
             READER: published_versions,
             # read-only: a process that had the file open for writing would lock out every other one
             "warehouse_file": DuckDBResource(
@@ -66,12 +68,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
         },
         executor=dg.in_process_executor,  # a step takes 0.1 s here, and seconds in a process of its own
-    )
-
-
-def _engine_resource(open_engine: OpenEngine) -> dg.ResourceDefinition:
-    return dg.ResourceDefinition(
-        lambda _context: open_engine(), description="Runs stages over the ledger and the store of this pipeline."
     )
 
 

@@ -13,7 +13,7 @@ import fsspec  # type: ignore[import-untyped]  # it ships no types
 import sqlalchemy as sa
 from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from spam_pipeline.protocol import Cadence, PipelineError
 from spam_pipeline.protocol.operating import PRODUCTION
@@ -57,6 +57,13 @@ def _day(value: str | date) -> date:
         return value if isinstance(value, date) else date.fromisoformat(value)
     except ValueError:
         raise ValueError("expected a day, YYYY-MM-DD") from None
+
+
+def _packages(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
+    if not all(name.isidentifier() for name in names):
+        raise ValueError("expected names of top-level packages, with commas between them")
+    return names
 
 
 def _ledger_url(url: str) -> str:
@@ -112,6 +119,7 @@ class Settings(BaseSettings):
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
+    own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 
     @property
     def landing(self) -> Path:
@@ -175,8 +183,8 @@ class Settings(BaseSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """The folder of the Dagster instance when `DAGSTER_HOME` names none."""
-        return self.home.absolute() / "dagster"
+        """The folder of the environment's own Dagster instance; in production, when `DAGSTER_HOME` names none."""
+        return self.environment_dir / "dagster"
 
     @property
     def has_development_key(self) -> bool:

@@ -61,6 +61,16 @@ def test_a_variable_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, name: str
     assert getattr(with_variable(monkeypatch, name, value), attribute) == value
 
 
+@pytest.mark.parametrize(
+    ("value", "packages"),
+    [("", ()), ("acme_shared", ("acme_shared",)), ("acme_shared, acme_math", ("acme_shared", "acme_math"))],
+)
+def test_own_packages_are_listed_with_commas(
+    monkeypatch: pytest.MonkeyPatch, value: str, packages: tuple[str, ...]
+) -> None:
+    assert with_variable(monkeypatch, "OWN_PACKAGES", value).own_packages == packages
+
+
 def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPAM_PIPELINE_START_DATE", "2025-12-31")
     settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
@@ -93,6 +103,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("START_DATE", "2026-02-30", "a day, YYYY-MM-DD"),
         ("START_DATE", "1767225600", "a day, YYYY-MM-DD"),
         ("START_DATE", "", "a day, YYYY-MM-DD"),
+        ("OWN_PACKAGES", "acme-shared", "names of top-level packages, with commas between"),
+        ("OWN_PACKAGES", "acme.shared", "names of top-level packages, with commas between"),
         ("IDENTIFIER_KEY", "fifteen letters", "at least 16 characters"),
         ("IDENTIFIER_KEY", "", "at least 16 characters"),
     ],

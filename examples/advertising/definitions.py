@@ -118,7 +118,7 @@ def _counts_asset(landing: Path) -> dg.AssetsDefinition:
 def _published_plays(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> int | None:
     """Plays without spam of the day that an event publishes; None where it does not tell of a publication in production.
 
-    Branches show in the same instance, and running a fresh day materializes it without publishing anything.
+    Running a fresh day materializes it without publishing anything, and earlier releases showed branches in the same instance.
     """
     run, event = instance.get_run_by_id(record.run_id), record.asset_materialization
     environment = run.tags.get("spam_pipeline/environment") if run else None

@@ -17,12 +17,10 @@ _OWNER = "team:ingestion"
 _SIDE_PARTS = {"rejected": contracts.Rejected}
 _RejectedRows = Annotated[pl.LazyFrame, Reads(SamePartition(side_part="rejected"))]
 
-_reference_stage = partial(
-    stage,
-    partitions=unpartitioned,
-    owner=_OWNER,
-    libraries=("cryptography", "polars", "polars-hash", "pycountry"),
-)
+_PSEUDONYMS = ("cryptography", "numpy", "polars-hash")
+"""The libraries that identifiers are hashed with."""
+
+_reference_stage = partial(stage, partitions=unpartitioned, owner=_OWNER, libraries=("polars",))
 """Declares a stage over one reference file, with a side part for rejected rows."""
 
 
@@ -30,7 +28,7 @@ _reference_stage = partial(
     partitions=arrival_days,
     contract=contracts.ReceivedPlays,
     owner=_OWNER,
-    libraries=("cryptography", "geoip2fast", "polars", "polars-hash", "protobuf", "pycountry", "zstandard"),
+    libraries=(*_PSEUDONYMS, "geoip2fast", "polars", "protobuf", "pycountry", "zstandard"),
     side_parts={**_SIDE_PARTS, "gaps": contracts.Gaps},
     private_parts=("rejected_bytes",),
     file_by_file=True,
@@ -76,7 +74,7 @@ def plays(
     return distinct_plays(received_plays)
 
 
-@_reference_stage(contract=contracts.Tracks, side_parts=_SIDE_PARTS)
+@_reference_stage(contract=contracts.Tracks, side_parts=_SIDE_PARTS, libraries=("polars", *_PSEUDONYMS))
 def tracks(tracks_file: LandedFile, identifier_key: str) -> reference.Parts:
     """Track catalogue with artist, duration and day of upload, by month of upload."""
     return reference.tracks_by_month(tracks_file, identifier_key)
@@ -94,19 +92,19 @@ def agreements(agreements_file: LandedFile) -> reference.Parts:
     return reference.agreements_by_month(agreements_file)
 
 
-@_reference_stage(contract=contracts.Accounts, side_parts=_SIDE_PARTS)
+@_reference_stage(contract=contracts.Accounts, side_parts=_SIDE_PARTS, libraries=("polars", "pycountry", *_PSEUDONYMS))
 def accounts(accounts_file: LandedFile, identifier_key: str) -> reference.Parts:
     """Listener accounts with country and tier, by month of creation."""
     return reference.accounts_by_month(accounts_file, identifier_key)
 
 
-@_reference_stage(contract=contracts.Revenue, side_parts=_SIDE_PARTS)
+@_reference_stage(contract=contracts.Revenue, side_parts=_SIDE_PARTS, libraries=("polars", "pycountry"))
 def revenue(revenue_file: LandedFile) -> reference.Parts:
     """Net revenue in minor units of its currency, by month, country and tier: the royalty pools before the payout share."""
     return reference.revenue_by_month(revenue_file)
 
 
-@_reference_stage(contract=contracts.Incidents, side_parts=_SIDE_PARTS)
+@_reference_stage(contract=contracts.Incidents, side_parts=_SIDE_PARTS, libraries=("polars", *_PSEUDONYMS))
 def incidents(incidents_file: LandedFile, identifier_key: str) -> reference.Parts:
     """Incidents declared by experts, by event day: entities, time window, attack type and status."""
     return reference.incidents_by_day(incidents_file, identifier_key)

@@ -19,6 +19,7 @@ from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.ingestion.sources import sources, why_passed_over
 from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
+from spam_pipeline.operations.identifier_key import require_key_of_ones_own
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.protocol import WHOLE, PipelineError, Version
@@ -87,7 +88,10 @@ class Pipeline:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or settings_from_environment()
         self.graph = StageGraph(
-            STAGES, (*sources(self.settings.plays_cadence), *ROYALTIES_SOURCES), self.settings.configuration()
+            STAGES,
+            (*sources(self.settings.plays_cadence), *ROYALTIES_SOURCES),
+            self.settings.configuration(),
+            self.settings.own_packages,
         )
 
     @cached_property
@@ -108,12 +112,16 @@ class Pipeline:
             graph=self.graph,
             ledger=Ledger(settings.ledger),
             store=Store(settings.store, settings.cache / "store"),
-            private_store=Store(settings.rejected, settings.cache / "rejected"),
+            private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True),
             landing=self.landing_zone,
             classify=_source_and_partition,
             claims=Claims(settings.ledger),
             environment=settings.environment,
         )
+
+    def require_key_of_ones_own(self) -> None:
+        """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
+        require_key_of_ones_own(self.settings, self.landing_zone)
 
     def read(self, stage: str, partition: str | Sequence[str] = WHOLE, as_of: str | datetime | None = None) -> Any:
         """The published data of one partition, or of several: a `polars.LazyFrame`, or a stage's artifact.
@@ -203,6 +211,7 @@ class Pipeline:
         Downstream stages converge as after any other change. Raises `NotIssued` with the reason, `WrongPartition`, and
         `WrongDecision` when `by` is empty.
         """
+        self.require_key_of_ones_own()
         return issue(self.engine, self.landing_zone, month, by)
 
     def explain(self, payee_id: str, month: str) -> Explained:
@@ -229,7 +238,7 @@ class Pipeline:
 
     def promote(self, by: str) -> Promoted:
         """Publish to production what this environment publishes, in one transaction, without computing anything. Raises `NotPromoted`."""
-        self.engine.observe()
+        self._observe()
         return promote(self.engine, by)
 
     def drop(self) -> int:
@@ -248,13 +257,16 @@ class Pipeline:
         return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
-        """The partitions that converging would run, and why. Observes the landing zone and runs nothing."""
-        self.engine.observe()
+        """The partitions that converging would run, and why. Observes the landing zone and runs nothing.
+
+        Raises `DevelopmentKeyRefused`.
+        """
+        self._observe()
         return plan(self.engine, stages)
 
     def status(self, stages: Sequence[str] | None = None) -> Status:
-        """The present state of partitions, after observing the landing zone."""
-        self.engine.observe()
+        """The present state of partitions, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
+        self._observe()
         statuses = self.engine.planner.statuses(stages)
         all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
         return Status(
@@ -266,6 +278,10 @@ class Pipeline:
             waiting=tuple(str(status) for status in all_of_them if status.needs_somebody),
             passed_over=self.engine.passed_over(),
         )
+
+    def _observe(self) -> None:
+        self.require_key_of_ones_own()
+        self.engine.observe()
 
 
 def moment(when: str | datetime | None) -> datetime | None:

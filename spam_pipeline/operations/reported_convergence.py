@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from spam_pipeline.operations import reporter_process
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import Converged, Quarantined, converge, quarantine
+from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, quarantine
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 
 
@@ -36,15 +36,15 @@ def converge_and_report(
 ) -> Converged:
     """Observe the landing zone, converge, and report the publications to the Dagster instance.
 
-    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone, and
-    `InstanceNotUpdated` when everything was published but reporting it failed.
+    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
+    `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
     """
     if not pipeline.landing_zone.exists():
         raise NothingLanded(
             f"no landing zone at {pipeline.landing_zone}: set SPAM_PIPELINE_HOME or SPAM_PIPELINE_LANDING_URL, "
             "or run spam-pipeline simulate"
         )
-
+    pipeline.require_key_of_ones_own()
     pipeline.engine.sweep()
     with _reporter(pipeline) as reporter:
         on_progress("observing the landing zone")
@@ -66,9 +66,17 @@ def _reporter(pipeline: Pipeline) -> Iterator["subprocess.Popen[str]"]:
     assignment = Assignment(settings.ledger, settings.environment, settings.dagster_home, pipeline.graph.expected())
     command = [sys.executable, "-m", reporter_process.__name__]
     # In a session of its own an interruption at the terminal does not reach it: it ends when its input does.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as reporter:  # noqa: S603 - our own module
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command, stdin=subprocess.PIPE, text=True, start_new_session=True, env=_variables(settings.environment)
+    ) as reporter:
         _send(reporter, assignment)
         yield reporter
+
+
+def _variables(environment: str) -> dict[str, str]:
+    """The variables of the reporting process: the instance that `DAGSTER_HOME` names may be production's, and hears of nothing else."""
+    is_heard = environment == PRODUCTION
+    return {name: value for name, value in os.environ.items() if is_heard or name != "DAGSTER_HOME"}
 
 
 def _send(reporter: "subprocess.Popen[str]", message: Assignment | Ending) -> None:

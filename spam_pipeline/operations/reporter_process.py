@@ -4,12 +4,19 @@ Run as a program: that keeps the orchestrator, which is slow to load, out of the
 contracts see that this one module of the room reaches it.
 """
 
+import sys
+
+from spam_pipeline.protocol import PipelineError
+
 
 def main() -> None:
-    """Report what the convergence publishes, until it ends."""
+    """Report what the convergence publishes, until it ends; an error of ours is one line."""
     from spam_pipeline.orchestration.event_reporting import report_from_standard_input  # noqa: PLC0415 - see above
 
-    report_from_standard_input()
+    try:
+        report_from_standard_input()
+    except PipelineError as problem:
+        sys.exit(f"{problem}")
 
 
 if __name__ == "__main__":

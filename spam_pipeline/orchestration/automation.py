@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from typing_extensions import override
 
+from spam_pipeline.orchestration.instance import require_instance_of
 from spam_pipeline.protocol import WHOLE, digest
 from spam_pipeline.protocol.operating import Engine, PartitionStatuses, Retry
 
@@ -29,10 +30,12 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
     """True for the partitions that are due: stale or missing, able to run, and not waiting for another try.
 
     Level-triggered: true at every evaluation until they are no longer due. Partitions that need not run are not requested,
-    because Dagster's backfills report those that a run skips as failed (since 1.13.22).
+    because Dagster's backfills report those that a run skips as failed (since 1.13.22). An instance of another environment is
+    asked for no run: its conditions fail.
     """
 
-    def __init__(self, due: Callable[[str], AbstractSet[str]]) -> None:
+    def __init__(self, open_engine: OpenEngine, due: Callable[[Engine, str], AbstractSet[str]]) -> None:
+        self._open_engine = open_engine
         self._due = due
 
     @property
@@ -58,7 +61,10 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.candidate_subset)
-        due = self._due(context.key.path[-1])
+        engine = self._open_engine()
+        due = self._due(engine, context.key.path[-1])
+        if due:
+            require_instance_of(context.asset_graph_view.instance, engine.environment)
         if context.partitions_def is None:
             subset = context.candidate_subset if due else context.get_empty_subset()
             return dg.AutomationResult(context, subset)
@@ -70,14 +76,13 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
 def stale(open_engine: OpenEngine) -> Stale:
     """The condition for a stage: its partitions that are due."""
 
-    def due(stage: str) -> AbstractSet[str]:
-        engine = open_engine()
+    def due(engine: Engine, stage: str) -> AbstractSet[str]:
         return {
             status.partition
             for status in engine.planner.due(engine.planner.statuses([stage])[stage].values(), datetime.now(UTC))
         }
 
-    return Stale(due)
+    return Stale(open_engine, due)
 
 
 def anything_stale(open_engine: OpenEngine) -> Stale:
@@ -87,9 +92,8 @@ def anything_stale(open_engine: OpenEngine) -> Stale:
     that failed is.
     """
 
-    def due(_convergence: str) -> AbstractSet[str]:
-        engine, now = open_engine(), datetime.now(UTC)
-        statuses = engine.planner.statuses()
+    def due(engine: Engine, _convergence: str) -> AbstractSet[str]:
+        statuses, now = engine.planner.statuses(), datetime.now(UTC)
         if not engine.planner.due(
             [status for by_partition in statuses.values() for status in by_partition.values()], now
         ):
@@ -99,7 +103,7 @@ def anything_stale(open_engine: OpenEngine) -> Stale:
         next_try = _CONVERGENCE_RETRY.next_try(tried) if tried else now
         return {WHOLE} if next_try is not None and next_try <= now else frozenset()
 
-    return Stale(due)
+    return Stale(open_engine, due)
 
 
 def convergence_tags(engine: Engine) -> dict[str, str]:

@@ -10,7 +10,7 @@ import threading
 from queue import Empty, SimpleQueue
 
 from spam_pipeline.orchestration.events import EventReporter
-from spam_pipeline.orchestration.instance import open_instance
+from spam_pipeline.orchestration.instance import open_instance, require_instance_of
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.protocol.operating import Ledger, Quarantine
 from spam_pipeline.reporter_messages import Ending, read_assignment, read_ending
@@ -28,6 +28,7 @@ def report_from_standard_input() -> None:
     threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
     ledger = Ledger(assignment.ledger)
     with open_instance(assignment.dagster_home) as instance:
+        require_instance_of(instance, assignment.environment)
         whom = (instance, ledger, assignment.environment, assignment.expected)
         reporter = EventReporter(*whom)
         last = _report_until_the_end(reporter, ending)

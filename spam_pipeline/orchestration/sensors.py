@@ -15,6 +15,7 @@ from spam_pipeline.orchestration.automation import CONVERGENCE, OpenEngine, conv
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
+from spam_pipeline.orchestration.instance import require_instance_of
 from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
@@ -45,6 +46,7 @@ def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         engine = open_engine()
+        require_instance_of(context.instance, engine.environment)
         engine.observe(_OBSERVING_SECONDS)
         ledger, _, last = (context.cursor or "").partition(" ")
         after = int(last) if ledger == engine.ledger.identity else 0
@@ -67,6 +69,7 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     )
     def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         engine = open_engine()
+        require_instance_of(context.instance, engine.environment)
         _end_dead_runs(context.instance, engine)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])

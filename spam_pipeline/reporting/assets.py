@@ -105,7 +105,7 @@ def track_play_counts(
     partitions=unpartitioned,
     contract=WidgetCounts,
     owner=_OWNER,
-    libraries=["polars"],
+    libraries=["duckdb", "polars", "redis"],
     delivery=widget_delivery,
 )
 def widget_counts(
@@ -132,7 +132,7 @@ def incident_plays(
     partitions=statement_months,
     contract=Reports,
     owner=_OWNER,
-    libraries=["jinja2", "polars"],
+    libraries=["jinja2", "markupsafe", "polars"],
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: Annotated[
@@ -178,7 +178,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     partitions=unpartitioned,
     contract=ReportPages,
     owner=_OWNER,
-    libraries=["jinja2", "polars"],
+    libraries=["duckdb", "jinja2", "markupsafe", "polars"],
     delivery=report_delivery,
 )
 def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("month", "about"))]) -> pl.LazyFrame:
@@ -193,7 +193,7 @@ def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), column
     partitions=unpartitioned,
     contract=Catalogue,
     owner=_OWNER,
-    libraries=["duckdb", "polars"],
+    libraries=["duckdb", "fsspec", "polars"],
     delivery=warehouse_delivery,
 )
 def warehouse(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:

@@ -1,6 +1,7 @@
 """Atomic replacement of a file: build beside it, flush, rename. The content of the file is the caller's."""
 
 import glob
+import itertools
 import shutil
 import tempfile
 import time
@@ -15,12 +16,13 @@ _LEFT_SECONDS = 86_400
 
 @contextmanager
 def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
-    """Yield a path to build a new file at; on leaving without an error, it durably replaces `path`.
+    """Yield a path to build a new file at; on leaving without an error, it durably replaces `path`, or the file it links to.
 
     Until then readers see the old file, and those that have it open keep it. Each caller builds in a folder of its own, so
     the last of several to finish wins. `leftovers` are suffixes of journals that belong to the old file only, and would be
     replayed into the new one.
     """
+    named, path = path, path.resolve()  # whoever put a link there keeps the file on another disk
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -28,8 +30,10 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
         building = folder / "building"
         yield building
         flush(building)
-        for suffix in leftovers:
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for place, suffix in itertools.product(
+            (named, path), leftovers
+        ):  # a client's journal lies beside the name it used
+            place.with_name(place.name + suffix).unlink(missing_ok=True)
         building.replace(path)
         flush(path.parent)
     finally:

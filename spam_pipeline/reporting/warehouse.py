@@ -2,7 +2,7 @@
 
 Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
 earlier publications included, is a view over the store's files. The file is built beside its place and renamed, so it is
-never open for writing where readers find it. Its relations are defined in `stage_views` and `comparisons`.
+never open for writing where readers find it, and no lock of a client is in the way. Its relations are defined in `stage_views` and `comparisons`.
 """
 
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # it ships no types
 
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
@@ -37,11 +38,13 @@ _COPIED_ROWS = 10_000_000
 
 _UNREADABLE = (
     "not a valid DuckDB database file",
-    "Could not read enough bytes",
+    "Failed to read",
     "Corrupt database file",
     "with version number",
+    "Failure while replaying WAL file",
 )
-"""Messages of DuckDB for a file that is damaged or of another release's format: its exceptions don't distinguish them."""
+"""Messages of DuckDB for a file that is damaged or of another release's format: its exceptions don't distinguish them. The last
+one is of a journal that a client of an earlier file wrote after that was replaced; nobody can open the new file beside it."""
 
 
 def delivered(target: str) -> str | None:
@@ -53,7 +56,7 @@ def delivered(target: str) -> str | None:
     if not path.exists():
         return None
     try:
-        with _attached(path) as database:
+        with attached(path) as database:
             found = database.execute("SELECT recipe FROM target._pipeline.delivered").fetchone()
     except duckdb.CatalogException as error:
         raise ForeignTarget(f"{path} is a database, but no warehouse: move it away, or name another file") from error
@@ -103,14 +106,18 @@ def _still_there(history: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextmanager
-def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database file as `target`, to read it.
 
     Attached instead of connected to, because connections of one process share a database by its path, and would see the
-    file from before a delivery as long as anybody in the process has that one open.
+    file from before a delivery as long as anybody in the process has that one open. Through fsspec, because DuckDB's own
+    file system locks the file: that fails while a client has it open for writing, as clients do by default, and would shut
+    out one that opens it meanwhile.
     """
+    path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
     with duckdb.connect(config=CONNECTION) as database:
-        database.execute(f"ATTACH {literal(str(path))} AS target (TYPE duckdb, READ_ONLY)")
+        database.register_filesystem(LocalFileSystem())
+        database.execute(f"ATTACH {literal(f'local://{path}')} AS target (TYPE duckdb, READ_ONLY)")
         yield database
 
 

@@ -62,7 +62,7 @@ def entity_facts(
     partitions=event_days,
     contract=PlaySignals,
     owner=OWNER,
-    libraries=["polars"],
+    libraries=["numpy", "polars"],
 )
 def play_signals(
     plays: Annotated[
@@ -92,7 +92,7 @@ def play_signals(
     partitions=event_days,
     contract=LabelledExamples,
     owner=OWNER,
-    libraries=["polars"],
+    libraries=["numpy", "polars"],
 )
 def labelled_examples(
     plays: Annotated[pl.LazyFrame, Reads(columns=_PLAY_COLUMNS)],
@@ -112,7 +112,7 @@ def labelled_examples(
     partitions=unpartitioned,
     contract=SPAM_MODEL,
     owner=OWNER,
-    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops"],
+    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops", "threadpoolctl"],
 )
 def spam_model(labelled_examples: _AllExamples) -> SpamModel:
     """Spam model trained on all labelled examples: a logistic regression, calibrated at a prior of 3 % spam.
@@ -127,7 +127,7 @@ def spam_model(labelled_examples: _AllExamples) -> SpamModel:
     partitions=unpartitioned,
     contract=ModelEvaluation,
     owner=OWNER,
-    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy"],
+    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "threadpoolctl"],
 )
 def model_evaluation(
     labelled_examples: _AllExamples,
@@ -148,7 +148,7 @@ def model_evaluation(
     partitions=event_days,
     contract=ClassifiedPlays,
     owner=OWNER,
-    libraries=["numpy", "polars", "scikit-learn", "scipy"],
+    libraries=["numpy", "polars", "scipy"],
 )
 def classified_plays(
     plays: Annotated[

@@ -28,7 +28,7 @@ class CountedPlays(Numbers):
         return (Limit("plays_without_spam", at_most=MOST_PLAYS),)
 
 
-@stage(partitions=event_days, contract=CountedPlays, owner="team:toys")
+@stage(partitions=event_days, contract=CountedPlays, owner="team:toys", libraries=["polars"])
 def daily_plays(received_numbers: Annotated[pl.LazyFrame, Reads(PartForPartition())]) -> pl.LazyFrame:
     """The day's counts."""
     return received_numbers.unique().sort("number")

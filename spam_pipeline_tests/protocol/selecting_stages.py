@@ -45,25 +45,27 @@ MOMENT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 accounts_file = Source("accounts_file", unpartitioned, "One file of accounts.")
 
 
-@stage(partitions=arrival_days, contract=Total, owner="team:toys", side_parts={"rejected": Rejected})
+@stage(
+    partitions=arrival_days, contract=Total, owner="team:toys", libraries=["polars"], side_parts={"rejected": Rejected}
+)
 def received(landed_numbers: pl.LazyFrame) -> pl.LazyFrame:
     """What arrived, in a part for the day itself and one for the day before."""
     return landed_numbers
 
 
-@stage(partitions=unpartitioned, contract=Total, owner="team:toys")
+@stage(partitions=unpartitioned, contract=Total, owner="team:toys", libraries=["polars"])
 def accounts(accounts_file: pl.LazyFrame) -> pl.LazyFrame:
     """Accounts, in a part for each month."""
     return accounts_file
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def daily(received: Annotated[pl.LazyFrame, Reads(PartForPartition())]) -> pl.LazyFrame:
     """What happened on a day."""
     return received
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def with_accounts(
     daily: pl.LazyFrame, accounts: Annotated[pl.LazyFrame, Reads(PartsUpToMonth())], factor: int
 ) -> pl.LazyFrame:
@@ -75,6 +77,7 @@ def with_accounts(
     partitions=unpartitioned,
     contract=Catalogue,
     owner="team:toys",
+    libraries=["polars"],
     delivery=Delivery("board", delivered_recipe, deliver_lines),
 )
 def everything(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
@@ -82,13 +85,13 @@ def everything(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.La
     return catalogue
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def of_days(daily: pl.LazyFrame) -> pl.LazyFrame:
     """Something about the days selected."""
     return daily
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def of_arrivals(received: pl.LazyFrame) -> pl.LazyFrame:
     """Something about the arrivals selected."""
     return received

@@ -9,7 +9,7 @@ from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers, numbers, received_numbers
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def slow_copy(numbers: pl.LazyFrame) -> pl.LazyFrame:
     """The day's numbers again, after a while."""
     time.sleep(0.2)

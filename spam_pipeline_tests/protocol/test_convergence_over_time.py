@@ -34,7 +34,13 @@ from spam_pipeline_tests.protocol.toy_variants import FewNumbers, PositiveTotal
 # Failures and retries
 
 
-@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", retry=Retry(tries=2, first_wait_seconds=3600))
+@stage(
+    partitions=arrival_days,
+    contract=Numbers,
+    owner="team:toys",
+    libraries=["polars"],
+    retry=Retry(tries=2, first_wait_seconds=3600),
+)
 def impatient(received_numbers: pl.LazyFrame, factor: int) -> pl.LazyFrame:
     """Fails whatever it reads."""
     raise ValueError(f"{len(received_numbers.collect_schema())} columns times {factor} will not do")

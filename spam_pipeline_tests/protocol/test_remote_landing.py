@@ -76,13 +76,19 @@ def replaced_after(landed_numbers: LandedFile) -> pl.DataFrame:
     return pl.DataFrame({"day": [read[0]], "number": [int(read[1])]})
 
 
-@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", file_by_file=True)
+@stage(
+    partitions=arrival_days,
+    contract=Numbers,
+    owner="team:toys",
+    libraries=["polars", "universal-pathlib"],
+    file_by_file=True,
+)
 def file_by_file(landed_numbers: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
     """A stage that decodes files one by one."""
     yield "2026-01-01", replaced_after(landed_numbers)
 
 
-@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", libraries=["polars", "universal-pathlib"])
 def whole(landed_numbers: LandedFile) -> pl.LazyFrame:
     """A stage that takes its file as a whole."""
     return replaced_after(landed_numbers).lazy()

@@ -106,6 +106,7 @@ MODEL = ArtifactContract(".json", write_json, read_json, known_days)
     partitions=arrival_days,
     contract=Numbers,
     owner="team:toys",
+    libraries=["polars"],
     side_parts={"rejected": Rejected},
     private_parts=("rejected_bytes",),
     file_by_file=True,
@@ -127,19 +128,20 @@ def received_numbers(landed_numbers: LandedFile) -> Iterator[tuple[str, pl.DataF
     partitions=arrival_days,
     contract=Rejected,
     owner="team:toys",
+    libraries=["polars"],
 )
 def rejected_numbers(received_numbers: Annotated[pl.LazyFrame, Reads(SamePartition("rejected"))]) -> pl.LazyFrame:
     """Where the broken lines are."""
     return received_numbers.sort("file", "line")
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def numbers(received_numbers: Annotated[pl.LazyFrame, Reads(PartForPartition())]) -> pl.LazyFrame:
     """The day's distinct numbers."""
     return received_numbers.unique().sort("number")
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def two_day_total(
     numbers: Annotated[pl.LazyFrame, Reads(TrailingDays(2))], partition: str, factor: int
 ) -> pl.LazyFrame:
@@ -147,26 +149,26 @@ def two_day_total(
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum() * factor)
 
 
-@stage(partitions=unpartitioned, contract=MODEL, owner="team:toys")
+@stage(partitions=unpartitioned, contract=MODEL, owner="team:toys", libraries=["polars"])
 def model(numbers: Annotated[pl.LazyFrame, Reads(EveryPartition())]) -> dict[str, int]:
     """How many numbers each day has."""
     return dict(numbers.group_by("day").len().sort("day").collect().rows())
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys")
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"])
 def share(numbers: pl.LazyFrame, model: Mapping[str, int], partition: str) -> pl.LazyFrame:
     """The day's numbers in percent of all."""
     percent = 100 * model.get(partition, 0) // max(1, sum(model.values()))
     return numbers.select(key=pl.lit(partition), total=pl.lit(percent, pl.Int64)).head(1)
 
 
-@stage(partitions=statement_months, contract=Total, owner="team:toys")
+@stage(partitions=statement_months, contract=Total, owner="team:toys", libraries=["polars"])
 def monthly_total(numbers: Annotated[pl.LazyFrame, Reads(DaysOfMonth())], partition: str) -> pl.LazyFrame:
     """Total of the month."""
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum())
 
 
-@stage(partitions=event_days, contract=Total, owner="team:toys", settled_after_days=2)
+@stage(partitions=event_days, contract=Total, owner="team:toys", libraries=["polars"], settled_after_days=2)
 def settled_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     """Total of a day that nobody expects anything more for."""
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum())
@@ -176,6 +178,7 @@ def settled_total(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     partitions=unpartitioned,
     contract=Catalogue,
     owner="team:toys",
+    libraries=["polars"],
     delivery=Delivery("board", delivered_recipe, deliver_lines),
 )
 def board(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
@@ -197,7 +200,9 @@ STAGES = (
 
 
 def toy_graph(home: Path, stages: tuple[Any, ...] = STAGES, factor: int = 1) -> StageGraph:
-    return StageGraph(stages, [landed_numbers], {"factor": factor, "board": str(home / "board.txt")})
+    """The graph of toys; those that a test writes as a module of its own rest on this package too."""
+    configuration = {"factor": factor, "board": str(home / "board.txt")}
+    return StageGraph(stages, [landed_numbers], configuration, own_packages=["spam_pipeline_tests"])
 
 
 def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name

@@ -34,7 +34,14 @@ def a_page(about: str, plays: int) -> str:
     return parsed_page.a_page(about, [("plays", f"{plays}")], "../index.html" if about else "index.html")
 
 
-@stage(partitions=statement_months, contract=Reports, owner="team:reporting", file_by_file=True, context="reporting")
+@stage(
+    partitions=statement_months,
+    contract=Reports,
+    owner="team:reporting",
+    libraries=["polars"],
+    file_by_file=True,
+    context="reporting",
+)
 def reports(landed_pages: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
     """The pages of a month, as they landed."""
     with landed_pages.open() as file:

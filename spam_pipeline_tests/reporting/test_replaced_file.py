@@ -42,6 +42,21 @@ def test_journals_of_the_old_file_go_with_it(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [target, bystander]
 
 
+def test_a_link_stays_one_and_the_file_behind_it_is_replaced(tmp_path: Path) -> None:
+    named, target = tmp_path / "home" / "file", tmp_path / "disk" / "data"
+    for path in (named, target):
+        path.parent.mkdir()
+    named.symlink_to(target)
+    for journal in (named.with_name("file.wal"), target.with_name("data.wal")):
+        journal.write_text("old")
+    for text in ("old", "new"):
+        with replaced(named, leftovers=[".wal"]) as building:
+            building.write_text(text)
+    assert named.is_symlink()
+    assert target.read_text() == "new"
+    assert [*named.parent.iterdir(), *target.parent.iterdir()] == [named, target]
+
+
 def test_a_reader_keeps_the_file_that_it_opened(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_text("old")

@@ -147,6 +147,104 @@ def test_a_reader_in_the_same_process_does_not_hide_a_delivery(files: list[dict[
         assert reader.execute("SELECT recipe FROM _pipeline.delivered").fetchall() == [("recipe-1",)]
 
 
+CLIENT = """
+import json, sys
+
+import duckdb
+
+client = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read only")
+print('"open"', flush=True)
+for line in sys.stdin:
+    print(json.dumps(client.execute(line).fetchall()), flush=True)
+"""
+"""A client in a process of its own, which does what it is asked and says what it got."""
+
+
+class Client:
+    """A client that has the warehouse open, by default as DuckDB does it: for writing."""
+
+    def __init__(self, path: Path, mode: str = "read and write") -> None:
+        command = [sys.executable, "-c", CLIENT, str(path), mode]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._answer() == "open"
+
+    def ask(self, sql: str) -> Any:
+        assert self._process.stdin
+        self._process.stdin.write(f"{sql}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        self._process.communicate()
+        assert self._process.returncode == 0
+
+    def _answer(self) -> Any:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
+
+
+RECIPE = "SELECT recipe FROM _pipeline.delivered"
+
+
+@pytest.mark.parametrize(
+    ("mode", "did"),
+    [
+        ("read and write", ()),
+        ("read and write", ("CREATE TABLE work AS SELECT 1 AS x",)),
+        ("read and write", ("BEGIN", "CREATE TABLE work AS SELECT 1 AS x")),
+        ("read only", ()),
+        ("read only", ("BEGIN", "SELECT 1")),
+    ],
+    ids=["writer", "writer with a journal", "writer in a transaction", "reader", "reader in a transaction"],
+)
+def test_a_client_keeps_the_file_that_it_has_open_and_the_next_one_gets_the_new_one(
+    files: list[dict[str, Any]], target: Path, mode: str, did: tuple[str, ...]
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files[:2]))
+    client = Client(target, mode)
+    for sql in did:
+        client.ask(sql)
+    assert delivered(str(target)) == "recipe-1"
+    deliver(str(target), "recipe-2", catalogue_of(*files))
+    assert client.ask(RECIPE) == [["recipe-1"]]
+    assert delivered(str(target)) == "recipe-2"
+    assert ask(target, RECIPE) == [("recipe-2",)]
+    client.close()
+    assert ask(target, RECIPE) == [("recipe-2",)]
+    assert ask(target, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'work'") == [(0,)]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_asking_what_is_delivered_shuts_out_no_client(files: list[dict[str, Any]], target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    with warehouse.attached(target):
+        client = Client(target)
+        assert client.ask(RECIPE) == [["recipe-1"]]
+        client.close()
+
+
+def test_a_journal_that_a_client_of_the_old_file_writes_later_is_no_journal_of_the_new_one(
+    files: list[dict[str, Any]], target: Path
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files[:2]))
+    client = Client(target)
+    deliver(str(target), "recipe-2", catalogue_of(*files))
+    client.ask("CREATE TABLE work AS SELECT 1 AS x")
+    assert target.with_name(f"{target.name}.wal").exists()
+    assert delivered(str(target)) is None, "nobody can open it beside that journal, so it has to be delivered again"
+    deliver(str(target), "recipe-2", catalogue_of(*files))
+    assert delivered(str(target)) == "recipe-2"
+    assert ask(target, "SELECT count(*) FROM ingestion.plays") == [(3,)]
+    client.close()
+
+
+def test_a_file_that_is_read_only_is_replaced(files: list[dict[str, Any]], target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files[:2]))
+    target.chmod(0o444)
+    deliver(str(target), "recipe-2", catalogue_of(*files))
+    assert delivered(str(target)) == "recipe-2"
+
+
 READER = """
 import json, sys
 from pathlib import Path
@@ -266,7 +364,7 @@ def test_a_database_of_another_kind_holds_no_recipe(tmp_path: Path) -> None:
 
 
 def test_a_target_that_cannot_be_read_is_an_error_and_not_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(duckdb.IOException, match="directory"):
+    with pytest.raises(IsADirectoryError):
         delivered(str(tmp_path))
 
 

@@ -1,26 +1,26 @@
 """Code versions: a digest of everything in a package that a function reaches, taken from the source alone.
 
 Starting at a function, every name that its syntax tree loads is followed to its definition, through the modules of the same
-top-level package. Comments, docstrings, annotations of functions and variables, formatting, the order of definitions and the
+top-level package, and of the own packages that are named. Comments, docstrings, annotations of functions and variables, formatting, the order of definitions and the
 way a name is imported don't count; annotations in a class body do, they make fields. Renaming a local variable or moving
-a definition to another module counts, although it changes no data. What cannot be read from the source is an error.
+a definition to another module counts, although it changes no data. Code of others counts by the releases of the libraries
+that are declared. What cannot be read from the source, and code of others that is not declared, is an error.
 
 Known limits: a method is found through the names that make its object; a resource file through a string that is its path
 seen from its module's folder; a module that nothing leads to is not searched for what it changes elsewhere; and a name
 that a class body both binds and loads is taken for the module's, which at worst counts too much.
 """
 
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from spam_pipeline.protocol.code_version.form_cache import kept_module
+from spam_pipeline.protocol.code_version.libraries import installed_release, is_declared, line_of_import, way_out
 from spam_pipeline.protocol.code_version.normal_form import Form, Module, extended, read_module, with_rules
 from spam_pipeline.protocol.foundation.digest import digest, digest_of_file
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
@@ -47,32 +47,39 @@ class CodeVersion:
 def code_version(
     function: Callable[..., Any],
     *,
-    libraries: Iterable[str] = (),
+    libraries: Iterable[str] | None = None,
     shown_by: Iterable[Callable[..., Any]] = (),
+    own_packages: Iterable[str] = (),
     opaque: tuple[str, ...] = OPAQUE,
 ) -> CodeVersion:
     """The code version of a function defined at the top level of a module, with the distributions it declares.
 
-    `shown_by` are functions of the same package that convert what it reads.
+    Without `libraries` it declares nothing and may use everything, as a function that is no stage does.
+
+    `shown_by` are functions of the same package that convert what it reads. `own_packages` are other top-level packages whose
+    definitions count as those of its own package do.
 
     Modules named in `opaque` count by the qualified names used of them, not by their bodies. Nothing is imported or run.
-    Raises `WrongDefinition` when something that is reached cannot be read from the source, or a library isn't installed.
+    Raises `WrongDefinition` when something that is reached cannot be read from the source, when it reaches a library that is
+    not declared, or a declared one isn't installed.
     """
-    sources = _Sources.around(function)
-    reach = _Reach(sources, opaque)
+    versions = {name: installed_release(name) for name in sorted(set(libraries or ()))}
+    declared = None if libraries is None else _Declared(function.__qualname__, tuple(versions))
+    reach = _Reach(_Sources.around(function, own_packages), opaque, declared)
     for reached in (function, *shown_by):
         reach.follow(reached.__module__, reached.__qualname__)
     definitions = dict(sorted(reach.digests.items()))
-    versions = {name: _installed(name, tuple(sys.path)) for name in sorted(set(libraries))}
     return CodeVersion(digest(("code version", definitions, versions)), definitions, versions)
 
 
-def rules_version(contract: type | Callable[..., Any], *, opaque: tuple[str, ...] = OPAQUE) -> str:
+def rules_version(
+    contract: type | Callable[..., Any], *, own_packages: Iterable[str] = (), opaque: tuple[str, ...] = OPAQUE
+) -> str:
     """The digest of everything that a contract, or one function of it, audits data by, its bases included.
 
-    Raises like `code_version`.
+    Raises like `code_version`, except that rules declare no libraries: they make no data.
     """
-    sources = _Sources.around(contract)
+    sources = _Sources.around(contract, own_packages)
     reach = _Reach(sources, opaque, with_rules=True)
     reach.follow(sources.start, contract.__qualname__)
     return digest(("rules", dict(sorted(reach.digests.items()))))
@@ -103,15 +110,12 @@ def changed(old: CodeVersion, new: CodeVersion) -> list[str]:
     return found
 
 
-@lru_cache
-def _installed(distribution: str, _path: tuple[str, ...]) -> str:
-    """The version of a distribution on the path of imports; finding it reads a file of some hundred lines."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError as missing:
-        raise WrongDefinition(
-            f"the declared library {distribution} isn't installed: install it, or correct the distribution's name"
-        ) from missing
+@dataclass(frozen=True)
+class _Declared:
+    """The distributions that a stage declares, and the name of its function."""
+
+    stage: str
+    libraries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -126,15 +130,18 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Sources:
-    """The source files of one top-level package, found from those of the module `start`."""
+    """The source files of one's own top-level packages, the first found from those of the module `start`.
+
+    `folders` has the folder that each package lies in.
+    """
 
     start: str
     file: Path
-    folder: Path
+    folders: Mapping[str, Path]
 
     @classmethod
-    def around(cls, function: Callable[..., Any] | type) -> "_Sources":
-        """The sources of the package that `function` is defined in."""
+    def around(cls, function: Callable[..., Any] | type, own_packages: Iterable[str] = ()) -> "_Sources":
+        """The sources of the package that `function` is defined in, and of `own_packages`."""
         name, qualified = function.__module__, getattr(function, "__qualname__", None) or repr(function)
         if not qualified.isidentifier():
             raise _wrong(
@@ -145,16 +152,33 @@ class _Sources:
         file = Path(getattr(module, "__file__", None) or (spec and spec.origin) or "no file")
         if file.suffix != ".py" or not file.is_file():
             raise _wrong(f"{name}.{qualified}", "its module has no source file; save it as one")
-        return cls(name, file, file.parents[name.count(".") + (file.name == "__init__.py")])
+        folder = file.parents[name.count(".") + (file.name == "__init__.py")]
+        others = {package: _folder_of(package) for package in own_packages}
+        return cls(name, file, {**others, name.partition(".")[0]: folder})
+
+    def contain(self, module: str) -> bool:
+        """Return True if a module lies in a package of one's own, whether there is such a module or not."""
+        return module == self.start or module.partition(".")[0] in self.folders
 
     def module(self, name: str) -> Module | None:
         """The module called `name`; None when there is none. A folder without `__init__.py` is an empty one."""
-        place = self.folder.joinpath(*name.split("."))
+        place = self.folders[name.partition(".")[0]].joinpath(*name.split("."))
         elsewhere = (place / "__init__.py", place.with_name(f"{place.name}.py"))
         for path in (self.file,) if name == self.start else elsewhere:
             if path.is_file():
-                return kept_module(name, path, _source(name, path))
+                return kept_module(name, path, _source(name, path), frozenset(self.folders))
         return read_module(name, place / "__init__.py", "") if place.is_dir() else None
+
+
+def _folder_of(package: str) -> Path:
+    """The folder that a top-level package of one's own lies in; nothing is imported."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    found = [*((spec and spec.submodule_search_locations) or ()), *([spec.origin] if spec and spec.origin else [])]
+    if not found:
+        raise WrongDefinition(
+            f"the own package {package} cannot be found: expected the name of a top-level package on the path of imports"
+        )
+    return Path(found[0]).parent
 
 
 _loaded: dict[str, tuple[object, Path, str]] = {}
@@ -175,8 +199,16 @@ def _source(name: str, path: Path) -> str:
 class _Reach:
     """Everything that is reached from a definition, with its digests; contracts as a whole if their rules count."""
 
-    def __init__(self, sources: _Sources, opaque: tuple[str, ...], *, with_rules: bool = False) -> None:
+    def __init__(
+        self,
+        sources: _Sources,
+        opaque: tuple[str, ...],
+        declared: _Declared | None = None,
+        *,
+        with_rules: bool = False,
+    ) -> None:
         self.digests: dict[str, str] = {}
+        self._declared = declared
         self._with_rules = with_rules
         self._sources = sources
         self._opaque = opaque
@@ -207,7 +239,9 @@ class _Reach:
             raise _wrong(key, problem)
         parts = []
         for form in forms:
-            found = [self._locate(key, reference) for reference in form.references]
+            found = [self._locate(key, reference, module) for reference in form.references]
+            for imported in form.imports:
+                self._require_declared(key, imported, module)
             self._waiting += [
                 _Found(f"{item.module.name}.{item.name}", item.module, item.name) for item in found if item.module
             ]
@@ -217,8 +251,8 @@ class _Reach:
                     self.digests[f"{module.package}/{path}"] = digest_of_file(module.path.parent / path)
         self.digests[key] = digest(parts)
 
-    def _locate(self, user: str, reference: str) -> _Found:
-        """Follow a reference of `user` to its definition, past all re-exports."""
+    def _locate(self, user: str, reference: str, importer: Module | None = None) -> _Found:
+        """Follow a reference of `user`, which stands in the module `importer`, to its definition, past all re-exports."""
         passed: set[str] = set()
         while not self._is_outside(reference):
             module_name, _, chain = reference.partition(":")
@@ -226,6 +260,7 @@ class _Reach:
             inner, module = f"{module_name}.{name}", self._module(module_name)
             if module is None:
                 raise _wrong(user, f"there is no source of the module {module_name}; correct the import")
+            importer = module
             if not name:
                 raise _wrong(
                     user, f"it uses the module {module_name} as a value; name what it takes from it: <module>.<name>"
@@ -241,7 +276,18 @@ class _Reach:
                 reference = f"{inner}:{rest}"
             else:
                 raise _wrong(user, f"the source of {module_name} does not define {name}; define it there")
+        if importer:
+            self._require_declared(user, reference, importer)
         return _Found(reference.replace(":", ".").strip("."))
+
+    def _require_declared(self, user: str, reference: str, importer: Module) -> None:
+        """Raise `WrongDefinition` when `importer` takes from a module of others that no declared library installs."""
+        name = reference.partition(":")[0].partition(".")[0]
+        if self._declared is None or self._is_opaque(reference) or is_declared(name, self._declared.libraries):
+            return
+        line = line_of_import(name, _source(importer.name, importer.path))
+        solution = way_out(name, self._declared.stage)
+        raise _wrong(user, f"it uses {name}, imported at {importer.path}:{line}, which is not declared; {solution}")
 
     def _module(self, name: str) -> Module | None:
         if name not in self._modules:
@@ -250,15 +296,15 @@ class _Reach:
 
     def _is_outside(self, reference: str) -> bool:
         module = reference.partition(":")[0]
-        if module == self._sources.start:
-            return False
+        return not self._sources.contain(module) or (module != self._sources.start and self._is_opaque(reference))
+
+    def _is_opaque(self, reference: str) -> bool:
         dotted = f"{reference.replace(':', '.')}."
-        is_opaque = any(dotted.startswith(f"{name}.") for name in self._opaque)
-        return is_opaque or module.partition(".")[0] != self._sources.start.partition(".")[0]
+        return any(dotted.startswith(f"{name}.") for name in self._opaque)
 
     def _check_changes(self, module: Module) -> None:
         for reference, line in module.changes:
-            found = self._locate(module.name, reference)
+            found = self._locate(module.name, reference, module)
             changed_name = f"{found.module.name}.{found.name}" if found.module else ""
             if found.rest and changed_name in self.digests:
                 place = f"{module.path.name} line {line} changes it after its definition"

@@ -27,7 +27,7 @@ Taken when this module is loaded, as that code is: a file that is edited later w
 
 
 @lru_cache(maxsize=1024)
-def kept_module(name: str, path: Path, source: str) -> Module:
+def kept_module(name: str, path: Path, source: str, own_packages: frozenset[str] = frozenset()) -> Module:
     """The module with this source, as `read_module` takes it apart.
 
     The kept file begins with a seal: a hash of everything that it was made from and of its text. An edited source, another
@@ -35,12 +35,12 @@ def kept_module(name: str, path: Path, source: str) -> Module:
     also why several processes may write the same file at once.
     """
     place = Path(cache_from_source(path)).with_suffix(".forms")
-    source_digest = digest((sys.version, _RULES, name, str(path), source))
+    source_digest = digest((sys.version, _RULES, name, str(path), source, sorted(own_packages)))
     with suppress(OSError, ValueError):
         seal, _, text = place.read_text(encoding="utf-8").partition("\n")
         if seal == _seal(source_digest, text):
             return _MODULE.validate_json(text)
-    module = read_module(name, path, source)
+    module = read_module(name, path, source, own_packages)
     text = _MODULE.dump_json(module).decode()
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)

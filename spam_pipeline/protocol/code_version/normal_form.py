@@ -55,13 +55,15 @@ class Form:
     """The normal form of a top-level statement: the digest of its tree, where a number stands for each reference.
 
     A reference is `<module>:<name>.<attribute>...` as the module's own imports say; where it leads is not known here.
-    `changes` are references that end behind the name of an object that the statement changes, with their lines.
+    `changes` are references that end behind the name of an object that the statement changes, with their lines. `imports` are
+    the modules of others that the statement imports itself when it runs, whatever it uses of them.
     """
 
     tree: str
     references: tuple[str, ...]
     paths: tuple[str, ...]
     changes: tuple[tuple[str, int], ...]
+    imports: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -93,14 +95,15 @@ def with_rules(name: str) -> str:
     return f"{name} with its rules"
 
 
-def read_module(name: str, path: Path, source: str) -> Module:
-    """Take a module apart.
+def read_module(name: str, path: Path, source: str, own_packages: frozenset[str] = frozenset()) -> Module:
+    """Take a module apart. `own_packages` are top-level packages whose definitions count, besides the module's own.
 
     >>> module = read_module("p.a", Path("a.py"), "from p.b import scale as s; X = 1; f = lambda n: s(n) + X")
     >>> module.imports, list(module.definitions), module.definitions["f"][0].references
     ({'s': 'p.b:scale'}, ['X', 'f'], ('p.b:scale', 'p.a:X'))
     """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    place = _Place(name, package, own_packages | {name.partition(".")[0]})
     statements = [(item, _bindings([item], package)) for item in _top_level(ast.parse(source).body)]
     defined = {local for item, bound in statements if not isinstance(item, _Import) for local in bound}
     imported = [bound for item, bound in statements if isinstance(item, _Import) and not defined & bound.keys()]
@@ -112,9 +115,9 @@ def read_module(name: str, path: Path, source: str) -> Module:
     for statement, bound in statements:
         if bound and bound.keys() <= imports.keys():
             continue
-        whole = form = _form(statement, name, package, names)
+        whole = form = _form(statement, place, names)
         if is_contract := _is_contract(statement, names):
-            form = _form(_without_rules(statement), name, package, names)
+            form = _form(_without_rules(statement), place, names)
         changes.extend(form.changes)
         for local in bound:
             definitions[local].append(form)
@@ -272,13 +275,34 @@ class _Scope:
         return not _does_nothing(node)
 
 
-def _form(statement: ast.stmt, module: str, package: str, names: _Names) -> Form:
+@dataclass(frozen=True)
+class _Place:
+    """Where a statement stands: its module, the package that relative imports start from, and the packages whose code counts."""
+
+    module: str
+    package: str
+    own_packages: frozenset[str]
+
+    def is_inside(self, reference: str) -> bool:
+        return re.split("[.:]", reference)[0] in {"", *self.own_packages}
+
+
+def _form(statement: ast.stmt, place: _Place, names: _Names) -> Form:
     """The normal form of a statement at the top level of a module in which names lead where `names` says."""
-    scope, walk = _Scope(names, _Block.MODULE), _Walk(module, package)
+    scope, walk = _Scope(names, _Block.MODULE), _Walk(place)
     for decorator in getattr(statement, "decorator_list", []):  # such as @registry.add
         walk.note_change(decorator.func if isinstance(decorator, ast.Call) else decorator, scope, "")
     tree = digest(json.dumps(walk.tree(statement, scope)))
-    return Form(tree, tuple(walk.references), tuple(walk.paths), tuple(walk.changes), tuple(walk.problems))
+    imported = (*_imported_anywhere(statement, place), *walk.imports)
+    return Form(tree, tuple(walk.references), tuple(walk.paths), tuple(walk.changes), imported, tuple(walk.problems))
+
+
+def _imported_anywhere(statement: ast.stmt, place: _Place) -> Iterator[str]:
+    """The modules of others that a statement imports, inside of functions as well."""
+    for node in ast.walk(statement):
+        if isinstance(node, _Import):
+            modules = {reference.partition(":")[0] for reference in _imported(node, place.package).values()}
+            yield from sorted(module for module in modules if not place.is_inside(module))
 
 
 class _Walk:
@@ -287,12 +311,14 @@ class _Walk:
     Independent of Python's minor version as far as the grammar is: fields that are empty or say nothing are left out.
     """
 
-    def __init__(self, module: str, package: str) -> None:
-        self._module = module
-        self._package = package
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+        self._module = place.module
+        self._package = place.package
         self.references: dict[str, int] = {}
         self.paths: list[str] = []
         self.changes: list[tuple[str, int]] = []
+        self.imports: list[str] = []
         self.problems: list[str] = []
 
     def tree(self, node: Any, scope: _Scope) -> Any:
@@ -334,7 +360,8 @@ class _Walk:
     def call(self, node: ast.Call, scope: _Scope) -> Any:
         imports = _reference(node.func, scope.names) in _IMPORTERS
         match node:
-            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if imports and not self._is_inside(name):
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if imports and not self._place.is_inside(name):
+                self.imports.append(name)
                 return ["Import", name, self.tree(node.keywords, scope)]
             case ast.Call(func=ast.Name(id="getattr"), args=[owner, ast.Constant(value=str(name))]):
                 return self.tree(ast.copy_location(ast.Attribute(owner, name, ast.Load()), node), scope)
@@ -350,7 +377,7 @@ class _Walk:
             if isinstance(call.func, ast.Attribute) and (runs_on_import or call.func.attr in _CHANGING_METHODS):
                 self.note_change(call.func, scope, "")
             callee = _reference(call.func, scope.names)
-            if runs_on_import and callee and self._is_inside(callee):  # such as register(function)
+            if runs_on_import and callee and self._place.is_inside(callee):  # such as register(function)
                 for argument in call.args:
                     self.note_change(argument, scope)
         return ["Expr", self.tree(node.value, scope)]
@@ -363,7 +390,7 @@ class _Walk:
 
     def import_(self, node: _Import, _: _Scope) -> Any:
         references = _imported(node, self._package)
-        if any(self._is_inside(reference) for reference in references.values()):
+        if any(self._place.is_inside(reference) for reference in references.values()):
             self.problems.append(
                 f"line {node.lineno} imports from its own package below another statement, or a name that is also "
                 "defined; import it at the top of the module under a name of its own"
@@ -407,7 +434,7 @@ class _Walk:
         owner, names = node, scope.names
         while not (reference := _reference(owner, names)) and isinstance(owner, ast.Attribute | ast.Subscript):
             owner = owner.value
-        if reference and self._is_inside(reference):
+        if reference and self._place.is_inside(reference):
             self.changes.append((extended(reference, behind if owner is node else "="), owner.lineno))
 
     def _decorator(self, node: ast.expr, scope: _Scope) -> Any:
@@ -423,9 +450,6 @@ class _Walk:
             hiding = reference.partition(":")[2]
             self.problems.append(f"line {line} uses {hiding}, which hides what it takes; name it directly")
         return ["Reference", self.references.setdefault(reference, len(self.references))]
-
-    def _is_inside(self, reference: str) -> bool:
-        return re.split("[.:]", reference)[0] in ("", self._module.partition(".")[0])
 
 
 _VISITORS: Final[Mapping[type, Callable[[_Walk, Any, _Scope], Any]]] = {

@@ -6,6 +6,7 @@ error here. It holds no data and knows no partition.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -55,11 +56,20 @@ class _Derived(Mapping[str, _Value]):
 class StageGraph:
     """Stages in topological order, with their code versions and the configuration each one reads.
 
+    Stages rest on the code of the packages that they are defined in, and of `own_packages`: other top-level packages that are
+    deployed with them, such as what the teams of a repository share. Other code is that of declared libraries.
+
     Code versions and contract digests are derived from the sources on first use, and only then raise `WrongDefinition` for
     what cannot be read there: deriving all of them at once took 1.4 s of every process.
     """
 
-    def __init__(self, stages: Iterable[AnyStage], sources: Iterable[Source], configuration: Configuration) -> None:
+    def __init__(
+        self,
+        stages: Iterable[AnyStage],
+        sources: Iterable[Source],
+        configuration: Configuration,
+        own_packages: Collection[str] = (),
+    ) -> None:
         self.sources: Mapping[str, Source] = MappingProxyType({source.name: source for source in sources})
         self.configuration = MappingProxyType(dict(configuration))
         by_name: dict[str, AnyStage] = {}
@@ -78,10 +88,12 @@ class StageGraph:
         self._settled_by = {
             stage.name: self._settling(stage) for stage in self.stages.values() if stage.settled_after_days is not None
         }
-        for package in {name.partition(".")[0] for stage in self.stages.values() for name in _modules_of(stage)}:
+        self._own_packages = tuple(own_packages)
+        defined_in = {name.partition(".")[0] for stage in self.stages.values() for name in _modules_of(stage)}
+        for package in {*defined_in, *own_packages}:
             hold_sources(package)
         self.code_versions: Mapping[str, CodeVersion] = _Derived(self.stages, self._code_version)
-        self.contract_digests: Mapping[str, str] = _Derived(self.stages, _contract_digest)
+        self.contract_digests: Mapping[str, str] = _Derived(self.stages, self._contract_digest)
         self.audited_against_history: frozenset[str] = frozenset(
             name for name, stage in self.stages.items() if audits_against_history(stage.contract)
         )
@@ -164,7 +176,15 @@ class StageGraph:
         return found
 
     def _code_version(self, stage: AnyStage) -> CodeVersion:
-        return code_version(stage.function, libraries=stage.libraries, shown_by=self._shown_by(stage))
+        return code_version(
+            stage.function,
+            libraries=stage.libraries,
+            shown_by=self._shown_by(stage),
+            own_packages=self._own_packages,
+        )
+
+    def _contract_digest(self, stage: AnyStage) -> str:
+        return _contract_digest(stage, partial(rules_version, own_packages=self._own_packages))
 
     def _shown_by(self, stage: AnyStage) -> list[Callable[..., Any]]:
         """The functions that convert upstreams to the earlier schemas that a stage reads."""
@@ -235,22 +255,22 @@ def _check_expectations(stage: AnyStage, reads: Reads, upstream: AnyStage) -> No
             )
 
 
-def _contract_digest(stage: AnyStage) -> str:
+def _contract_digest(stage: AnyStage, digest_of: Callable[[type | Callable[..., Any]], str]) -> str:
     """The digest of the rules that versions of a stage are audited by, and of what is measured.
 
     It covers the stage's name, so that an audit of one stage never counts for another with the same rules.
     """
     contracts = {WHOLE: stage.contract, **stage.side_parts}
     rules = {
-        part: rules_version(contract) if isinstance(contract, type) else _rules_of_artifact(contract)
+        part: digest_of(contract) if isinstance(contract, type) else _rules_of_artifact(contract, digest_of)
         for part, contract in contracts.items()
     }
     return digest((stage.name, rules))
 
 
-def _rules_of_artifact(contract: ArtifactContract) -> list[str]:
+def _rules_of_artifact(contract: ArtifactContract, digest_of: Callable[[type | Callable[..., Any]], str]) -> list[str]:
     functions = (contract.fingerprint, contract.findings)
-    return [*(repr(limit) for limit in contract.limits), *(rules_version(function) for function in functions)]
+    return [*(repr(limit) for limit in contract.limits), *(digest_of(function) for function in functions)]
 
 
 def _upstreams(stage: AnyStage, stages: Mapping[str, AnyStage]) -> tuple[str, ...]:

@@ -23,17 +23,25 @@ _ABANDONED_AFTER_SECONDS = 24 * 3600
 
 
 class Store:
-    """Immutable files below `url`, a local path or any fsspec URL; `cache` holds local copies of remote files."""
+    """Immutable files below `url`, a local path or any fsspec URL; `cache` holds local copies of remote files.
 
-    def __init__(self, url: str, cache: Path) -> None:
+    With `owner_only`, nobody but the owner of the files on this machine reaches them, whatever the umask is.
+    """
+
+    def __init__(self, url: str, cache: Path, *, owner_only: bool = False) -> None:
         self._root = UPath(url)
         self._is_local = self._root.protocol in ("", "file", "local")
         self._local_root = Path(self._root.path) if self._is_local else cache
         self._scratch = self._local_root / ".scratch"
+        self._owner_only = owner_only
+        if owner_only:
+            _close_to_others(self._local_root)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A temporary folder on the same file system as the store, so that a rename puts a file in place."""
+        if self._owner_only:
+            self._local_root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             yield Path(folder)
@@ -47,7 +55,7 @@ class Store:
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True)
             flush(made)  # before the rename: after a loss of power a name must not lead to missing bytes
-            made.chmod(0o444)
+            made.chmod(0o400 if self._owner_only else 0o444)
             made.replace(final)
             flush(final.parent)
         return path
@@ -91,3 +99,9 @@ class Store:
             copy = folder / local.name
             remote.fs.get_file(remote.path, str(copy))
             copy.replace(local)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take a folder of ours away from everybody else: earlier releases left it open to all."""
+    if folder.exists() and folder.stat().st_uid == os.getuid():
+        folder.chmod(0o700)

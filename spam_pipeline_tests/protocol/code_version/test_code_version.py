@@ -475,11 +475,12 @@ def test_files_move_behind_an_opaque_door_for_nothing(make: MakePackage) -> None
 def test_a_graph_holds_the_sources_that_run_although_it_derives_code_versions_later(make: MakePackage) -> None:
     package = make({"__init__.py": "", "a.py": TOY, "b.py": "LIMIT = 10\n"})
     stage = importlib.import_module(f"{package.name}.a").toys
-    held = StageGraph([stage], [], {"landed": 1})
+    own = ["spam_pipeline_tests"]
+    held = StageGraph([stage], [], {"landed": 1}, own)
     package.write("b.py", "LIMIT = 11\n")
-    assert changed(held.code_versions["toys"], StageGraph([stage], [], {"landed": 1}).code_versions["toys"]) == []
+    assert changed(held.code_versions["toys"], StageGraph([stage], [], {"landed": 1}, own).code_versions["toys"]) == []
     importlib.reload(sys.modules[f"{package.name}.b"])
-    later = StageGraph([stage], [], {"landed": 1})
+    later = StageGraph([stage], [], {"landed": 1}, own)
     assert changed(held.code_versions["toys"], later.code_versions["toys"]) == package.names(("b.LIMIT",))
 
 
@@ -490,7 +491,7 @@ from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def toys(landed):
     """A stage with a limit."""
     return landed.limit(LIMIT)

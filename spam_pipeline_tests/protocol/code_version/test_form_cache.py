@@ -56,6 +56,14 @@ def test_another_process_parses_nothing(file: Path) -> None:
     assert was_believed(file)
 
 
+def test_what_was_kept_for_other_own_packages_is_not_believed(file: Path) -> None:
+    source = SOURCE.replace("scale.register(f)", "import q.numbers\nq.numbers.LIMITS[0] = 1\n")
+    file.write_text(source, encoding="utf-8")
+    read(file, source)
+    own = frozenset({"q"})
+    assert kept_module("p.a", file, source, own) == read_module("p.a", file, source, own) != read(file, source)
+
+
 DAMAGES: dict[str, Callable[[str], str]] = {
     "it is empty": lambda _: "",
     "it is no JSON": lambda _: "[[[",

@@ -20,19 +20,19 @@ from spam_pipeline_tests.protocol.toy_pipeline import (
 )
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def one(another: pl.LazyFrame) -> pl.LazyFrame:
     """Reads the other."""
     return another
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def another(one: pl.LazyFrame) -> pl.LazyFrame:
     """Reads the one."""
     return one
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def lost(nowhere: pl.LazyFrame) -> pl.LazyFrame:
     """Reads what does not exist."""
     return nowhere
@@ -86,7 +86,9 @@ def test_an_unknown_stage_is_answered_with_the_ones_there_are(tmp_path: Path) ->
 
 
 def test_a_selection_for_no_parameter_is_refused() -> None:
-    define = stage(partitions=event_days, contract=Numbers, owner="team:toys", partitioned_by=["other"])
+    define = stage(
+        partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"], partitioned_by=["other"]
+    )
     with pytest.raises(WrongDefinition, match=r"declarations for other: it takes \(numbers\)"):
         define(lambda numbers: numbers)
 

@@ -21,7 +21,7 @@ def reading(annotation: Any, parameter: str = "numbers") -> Stage[Any, Any]:
         return numbers, partition
 
     function.__annotations__ = {parameter: annotation}
-    return stage(partitions=event_days, contract=Numbers, owner="team:toys")(function)
+    return stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])(function)
 
 
 @pytest.mark.parametrize("annotation", [Weekly, Weekly | None, dict[str, Weekly], WEEK])

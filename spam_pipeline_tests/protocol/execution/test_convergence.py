@@ -314,6 +314,7 @@ def test_a_partition_that_nothing_landed_for_is_not_wanted(home: Path) -> None:
     partitions=unpartitioned,
     contract=Catalogue,
     owner="team:toys",
+    libraries=["polars"],
     delivery=Delivery("board", lambda _target: None, deliver_lines),
 )
 def forgetful_board(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:
@@ -321,7 +322,7 @@ def forgetful_board(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> 
     return catalogue
 
 
-@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def fails_on_the_second(received_numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
     """Fails on one day."""
     if partition == "2026-01-02":
@@ -329,7 +330,7 @@ def fails_on_the_second(received_numbers: pl.LazyFrame, partition: str) -> pl.La
     return received_numbers.sort("day", "number")
 
 
-@stage(partitions=arrival_days, contract=Numbers, owner="team:toys")
+@stage(partitions=arrival_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def after_the_failing_one(fails_on_the_second: pl.LazyFrame) -> pl.LazyFrame:
     """Reads the stage that fails."""
     return fails_on_the_second

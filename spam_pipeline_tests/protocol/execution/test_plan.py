@@ -239,7 +239,7 @@ from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers
 
 
-@stage(partitions=event_days, contract=Numbers, owner="team:toys")
+@stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])
 def doubled(numbers):
     """The day's numbers, doubled."""
     return numbers.with_columns(pl.col("number") * factor())

@@ -1,5 +1,7 @@
 """The store, on a local disk and behind fsspec."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,32 @@ def test_the_same_bytes_are_kept_once_and_never_written_again(store: Store) -> N
 
 def test_a_stored_file_is_read_only(store: Store) -> None:
     assert store.locate(put(store, b"abc")).stat().st_mode & 0o222 == 0
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_what_is_for_the_owner_only_is_closed_to_everybody_else(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        store = Store(str(tmp_path / "home" / "rejected"), tmp_path / "cache", owner_only=True)
+        file = store.locate(put(store, b"abc"))
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "home" / "rejected") == 0o700
+    assert mode_of(file) == 0o400
+
+
+@pytest.mark.parametrize("url", ["rejected", "memory://a-bucket/rejected"])
+def test_a_folder_that_was_open_to_all_is_closed_before_anything_is_written(tmp_path: Path, url: str) -> None:
+    is_local = "://" not in url
+    folder = tmp_path / ("rejected" if is_local else "cache")
+    folder.mkdir()
+    folder.chmod(0o755)
+    Store(str(tmp_path / url) if is_local else url, tmp_path / "cache", owner_only=True)
+    assert mode_of(folder) == 0o700
 
 
 def test_damage_is_found_when_asked_for(store: Store) -> None:
