@@ -19,7 +19,7 @@ from spam_pipeline.ingestion.decode_protobuf import play_event
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import KEPT_BYTES
 from spam_pipeline_tests.contract_helpers import findings_about
-from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, landed, plays_of, received
+from spam_pipeline_tests.ingestion.landing import EVENT, HOUR, KEY, landed, plays_of, received, with_account
 
 ABSENT = ...  # prints alike in every process, as the names of parametrized tests must
 
@@ -315,11 +315,9 @@ def test_a_file_behind_a_url_gives_the_same_as_a_local_one(
 
 def test_a_broken_message_is_rejected_alone(tmp_path: Path) -> None:
     broken = (b"\xff\xff", b"\x12\x05ab", b"\x12\x02\xff\xfe")
-    parts = received(landed(tmp_path, f"{HOUR}a.pb", framed(message(), *broken, message(), b"")))
+    parts = received(landed(tmp_path, f"{HOUR}a.pb", framed(message(), *broken, message())))
     assert accepted(parts) == 2
-    assert reasons(parts) == [(number, None, "not a readable message") for number in (2, 3, 4)] + [
-        (6, "event_id", "event_id: required")
-    ]
+    assert reasons(parts) == [(number, None, "not a readable message") for number in (2, 3, 4)]
 
 
 def test_unknown_fields_of_messages_are_counted(tmp_path: Path) -> None:
@@ -364,6 +362,88 @@ def test_what_came_out_of_a_damaged_stream_is_kept_and_the_rest_is_one_record(
     ((number, field, reason),) = reasons(parts)
     assert (number, field) == (accepted(parts) + 1, None)
     assert "stream is" in reason
+
+
+GARBAGE = b"text that is no stream at all " * 100
+LONG_WINDOW = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
+
+
+def with_long_window(content: bytes) -> bytes:
+    """What `zstd --long=28` gives, when it does not know the size."""
+    packer = zstandard.ZstdCompressor(compression_params=LONG_WINDOW).compressobj()
+    return packer.compress(content) + packer.flush()
+
+
+def with_dictionary(content: bytes) -> bytes:
+    trained = zstandard.train_dictionary(1024, [f"{number:09}{line()!r}".encode() for number in range(2_000)])
+    return zstandard.ZstdCompressor(dict_data=trained).compress(content)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "reason", "is_lost"),
+    [
+        (".jsonl.gz", b"", "the gzip stream is empty", False),
+        (".jsonl.zst", b"", "the zstd stream is empty", False),
+        (".pb.gz", b"", "the gzip stream is empty", False),
+        (".jsonl.gz", GARBAGE, "not a gzip stream, though the file is named like one", True),
+        (".jsonl.zst", GARBAGE, "not a zstd stream, though the file is named like one", True),
+        (".jsonl.gz", zstandard.compress(line()), "not a gzip stream, though the file is named like one", True),
+        (".jsonl.gz", b"\x00" * 512, "not a gzip stream, though the file is named like one", True),
+        (".jsonl.zst", with_long_window(line()), "the zstd stream has a window larger than 128 MiB", True),
+        (".jsonl.zst", with_dictionary(line()), "the zstd stream needs a dictionary", True),
+        (".pb", b"\xff" * 700, "no readable message length", True),
+    ],
+    ids=[
+        "no gzip",
+        "no zstd",
+        "no messages",
+        "text as gzip",
+        "text as zstd",
+        "zstd as gzip",
+        "zeros",
+        "window",
+        "dictionary",
+        "pb",
+    ],
+)
+def test_a_file_that_cannot_be_read_is_lost_with_all_its_bytes_and_the_true_reason(
+    tmp_path: Path, ending: str, content: bytes, reason: str, *, is_lost: bool
+) -> None:
+    parts = with_account(landed(tmp_path, f"{HOUR}a{ending}", content))
+    account = parts["files"].row(0, named=True)
+    assert account["damage"].startswith(reason)
+    assert (account["accepted"], account["rejected"]) == (0, 1)
+    assert account["bytes"] == len(content)
+    assert account["lost_bytes"] == (len(content) if is_lost else 0)
+    assert reasons(parts) == [(1, None, account["damage"])]
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
+def test_what_is_lost_of_a_file_is_what_lies_behind_its_damage(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    streams = [pack(b"\n".join(line(event_id=f"{part}-{row}") for row in range(3_000)) + b"\n") for part in range(4)]
+    content = streams[0] + b"garbage" + b"".join(streams[1:])
+    account = with_account(landed(tmp_path, f"{HOUR}a.jsonl{ending}", content))["files"].row(0, named=True)
+    assert (account["accepted"], account["rejected"]) == (3_000, 1)
+    assert account["lost_bytes"] == len(content) - len(streams[0])
+    assert account["damage"] == f"the {'gzip' if ending == '.gz' else 'zstd'} stream is followed by something else"
+
+
+def test_what_is_lost_of_messages_is_what_lies_behind_the_last_whole_one(tmp_path: Path) -> None:
+    whole = framed(message(), message())
+    account = with_account(landed(tmp_path, f"{HOUR}a.pb", whole + varint(300) + b"x"))["files"].row(0, named=True)
+    assert (account["lost_bytes"], account["damage"]) == (3, "the last message is cut off")
+    packed = gzip.compress(whole + b"\xff" * len(whole))
+    account = with_account(landed(tmp_path, f"{HOUR}b.pb.gz", packed))["files"].row(0, named=True)
+    assert account["lost_bytes"] == pytest.approx(len(packed) / 2, abs=1)
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
+def test_nul_bytes_behind_a_stream_are_padding(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    content = pack(line() + b"\n") + b"\x00" * 4_000 + pack(line()) + b"\x00" * 4_000
+    account = with_account(landed(tmp_path, f"{HOUR}a.jsonl{ending}", content))["files"].row(0, named=True)
+    assert (account["accepted"], account["rejected"], account["damage"]) == (2, 0, None)
 
 
 @pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
@@ -422,4 +502,4 @@ def test_every_line_is_a_play_a_rejected_record_or_blank(tmp_path: Path, lines: 
 def test_no_bytes_stop_the_messages_before_them(tmp_path: Path, rest: bytes, messages: int) -> None:
     parts = received(landed(tmp_path, f"{HOUR}a.pb", framed(*[message()] * messages) + rest))
     assert accepted(parts) == messages
-    assert bool(reasons(parts)) == bool(rest)
+    assert bool(reasons(parts)) == bool(rest.strip(b"\x00"))
