@@ -79,9 +79,9 @@ def _unpacked(raw: BinaryIO, packed: _Format) -> Iterator[Piece]:
         raise DamagedStream(f"the {packed.name} stream is {'truncated' if stream else 'empty'}")
 
 
-def _problem(name: str, said: str, finished: int) -> str:
-    if any(words in said for words in _NO_SUCH_STREAM):
+def _problem(name: str, message: str, finished: int) -> str:
+    if any(words in message for words in _NO_SUCH_STREAM):
         other = f"the {name} stream is followed by something else"
         return other if finished else f"not a {name} stream, though the file is named like one"
-    known = next((problem for words, problem in _PROBLEMS.items() if words in said), "is corrupt")
+    known = next((problem for words, problem in _PROBLEMS.items() if words in message), "is corrupt")
     return f"the {name} stream {known}"

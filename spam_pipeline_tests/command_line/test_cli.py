@@ -21,6 +21,7 @@ STAGES = {
     *(
         "received_plays",
         "rejected",
+        "received_files",
         "plays",
         "tracks",
         "rights",
