@@ -111,19 +111,25 @@ def blocks_of_messages(
 
 
 def _filled(waiting: bytearray, pieces: Iterator[Piece], block_bytes: int) -> Iterator[_Filled]:
-    """Fill `waiting` to the size of a block, again and again until the stream ends."""
+    """Fill `waiting` to the size of a block, again and again until the stream ends.
+
+    A stream of nothing but padding is damaged too: such a file was made, and its content never reached the disk.
+    """
     taken = landed = decompressed = 0
-    damage = None
+    damage, is_filled = None, False
     try:
         for piece in pieces:
             waiting += piece.data
             taken += piece.landed
             decompressed += len(piece.data)
             landed = taken if piece.data else landed
+            is_filled = is_filled or bool(piece.data.strip(b"\x00"))
             if len(waiting) >= block_bytes:
                 yield _Filled(is_last=False, damage=None, landed=landed, decompressed=decompressed)
     except DamagedStream as damaged:
         damage = str(damaged)
+    if decompressed and not is_filled and not damage:
+        landed, damage = 0, "nothing but NUL bytes"
     yield _Filled(is_last=True, damage=damage, landed=landed, decompressed=decompressed)
 
 

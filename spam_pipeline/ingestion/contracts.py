@@ -174,10 +174,10 @@ class ReceivedFiles(Contract):
 
     file = dy.String(primary_key=True)
     arrival_hour = dy.Datetime(time_unit="ms", time_zone="UTC")
-    bytes = dy.Int64()
-    accepted = dy.Int64()
-    rejected = dy.Int64()
-    lost_bytes = dy.Int64()
+    bytes = dy.Int64(min=0)
+    accepted = dy.Int64(min=0)
+    rejected = dy.Int64(min=0)
+    lost_bytes = dy.Int64(min=0)
     damage = dy.String(nullable=True)
 
     @classmethod

@@ -6,14 +6,12 @@ mean is decided in `csv_tables`.
 
 import csv
 import io
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from spam_pipeline.ingestion.records import Rejection
 
 _BLANK = "\x00 \t\r\n"
-_PADDING = re.compile(r"\x00+(?=[\r\n]|\Z)|(?<=[\r\n])\x00+|\A\x00+")
 _WIDE_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _PROBLEMS = {
     "unexpected end of data": "a quote that is not closed on its line, nor on lines behind it that are no rows",
@@ -44,9 +42,15 @@ class Rows:
 
 
 def lines_of(content: bytes) -> list[str]:
-    """Split a file at LF, CRLF and CR, without a byte order mark and padding."""
+    """Split a file at LF, CRLF and CR, without a byte order mark and NUL bytes around a line."""
     text = content.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
-    return list(io.StringIO(_PADDING.sub("", text) if "\x00" in text else text, newline=""))
+    lines = list(io.StringIO(text, newline=""))
+    return list(map(_unpadded, lines)) if "\x00" in text else lines
+
+
+def _unpadded(line: str) -> str:
+    text = line.rstrip("\r\n")
+    return text.strip("\x00") + line[len(text) :]
 
 
 def header_of(content: bytes, lines: Sequence[str]) -> Header | None:

@@ -1,5 +1,6 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,13 +12,15 @@ from spam_pipeline.ingestion.blocks import (
     blocks_of_messages,
 )
 from spam_pipeline.ingestion.compression import DamagedStream, Piece
+from spam_pipeline.ingestion.received_plays import AnyBlock
 
 
 def plain(pieces: Iterable[bytes]) -> Iterator[Piece]:
     return (Piece(data, len(data)) for data in pieces)
 
 
-PIECES = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([b"\n", b"a\n", b"\n\nb"])), max_size=20)
+BYTES = st.binary(max_size=20).map(lambda data: data.replace(b"\r", b"").replace(b"\x00", b""))
+PIECES = st.lists(st.one_of(BYTES, st.sampled_from([b"\n", b"a\n", b"\n\nb"])), max_size=20)
 
 
 @given(pieces=PIECES, block_bytes=st.integers(1, 50))
@@ -87,6 +90,15 @@ def test_lines_that_end_with_cr_are_lines_however_the_bytes_come(lines: list[byt
 def test_a_first_line_that_fills_a_block_leaves_open_how_lines_end() -> None:
     blocks = list(blocks_of_lines(plain([b"x" * 100, b"\r\n", b"a\r\nb"]), 10))
     assert b"".join(block.data for block in blocks if isinstance(block, Block)) == b"x" * 100 + b"\r\na\r\nb"
+
+
+@pytest.mark.parametrize("cut", [blocks_of_lines, blocks_of_messages])
+def test_a_stream_of_nothing_but_nul_bytes_is_damaged_and_gave_nothing(
+    cut: Callable[[Iterator[Piece], int], Iterator[AnyBlock]],
+) -> None:
+    (tail,) = cut(plain([b"\x00" * 10, b"\x00" * 3_000_000]), 100)
+    assert isinstance(tail, UnreadableTail)
+    assert (tail.line, tail.reason, tail.read_bytes) == (1, "nothing but NUL bytes", 0)
 
 
 def test_nul_bytes_between_messages_are_padding() -> None:

@@ -444,6 +444,9 @@ def with_dictionary(content: bytes) -> bytes:
         (".jsonl.zst", with_long_window(line()), "the zstd stream has a window larger than 128 MiB", True),
         (".jsonl.zst", with_dictionary(line()), "the zstd stream needs a dictionary", True),
         (".pb", b"\xff" * 700, "no readable message length", True),
+        (".pb", b"\x00" * 700, "nothing but NUL bytes", True),
+        (".jsonl", b"\x00" * 3_000_000, "nothing but NUL bytes", True),
+        (".jsonl.zst", zstandard.compress(b"\x00" * 700), "nothing but NUL bytes", True),
     ],
     ids=[
         "no gzip",
@@ -455,7 +458,10 @@ def with_dictionary(content: bytes) -> bytes:
         "zeros",
         "window",
         "dictionary",
-        "pb",
+        "no length",
+        "messages of zeros",
+        "lines of zeros",
+        "packed zeros",
     ],
 )
 def test_a_file_that_cannot_be_read_is_lost_with_all_its_bytes_and_the_true_reason(
@@ -544,6 +550,9 @@ def test_every_line_is_a_play_a_rejected_record_or_blank(tmp_path: Path, lines: 
     physical = bare.split(b"\n" if b"\n" in bare else b"\r")
     there = {number: raw.strip(PADDING) for number, raw in enumerate(physical, start=1) if raw.strip(PADDING)}
     rejected = [number for number, _, _ in reasons(parts)]
+    if content and not content.strip(b"\x00"):
+        assert reasons(parts) == [(1, None, "nothing but NUL bytes")]
+        return
     assert accepted(parts) + len(rejected) == len(there)
     assert len(set(rejected)) == len(rejected)
     if rejected:
@@ -557,4 +566,4 @@ def test_every_line_is_a_play_a_rejected_record_or_blank(tmp_path: Path, lines: 
 def test_no_bytes_stop_the_messages_before_them(tmp_path: Path, rest: bytes, messages: int) -> None:
     parts = received(landed(tmp_path, f"{HOUR}a.pb", framed(*[message()] * messages) + rest))
     assert accepted(parts) == messages
-    assert bool(reasons(parts)) == bool(rest.strip(b"\x00"))
+    assert bool(reasons(parts)) == bool(rest.strip(b"\x00") or (rest and not messages))

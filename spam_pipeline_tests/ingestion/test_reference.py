@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pycountry
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.codes import CURRENCIES_SINCE, CURRENCIES_UNTIL, currency_codes
@@ -482,6 +482,7 @@ GOOD_ROW = st.integers(0, 99).map(lambda number: f"u{number},DE,free,2026-01-01"
 LINE = st.one_of(GOOD_ROW, st.lists(CELL, max_size=6).map(",".join), st.text(max_size=8))
 
 
+@example(lines=["\r\x00", "u0,DE,free,2026-01-01"], end="\n", last=False)
 @given(lines=st.lists(LINE, max_size=12), end=st.sampled_from(["\n", "\r\n", "\r"]), last=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_every_row_of_whatever_is_landed_is_accepted_or_rejected(lines: list[str], end: str, *, last: bool) -> None:
