@@ -15,6 +15,7 @@ from spam_pipeline.protocol import LandedFile, PartForPartition, Reads, SamePart
 
 _OWNER = "team:ingestion"
 _SIDE_PARTS = {"rejected": contracts.Rejected}
+_SIDE_PARTS_OF_PLAYS = {**_SIDE_PARTS, "files": contracts.ReceivedFiles, "gaps": contracts.Gaps}
 _RejectedRows = Annotated[pl.LazyFrame, Reads(SamePartition(side_part="rejected"))]
 
 _PSEUDONYMS = ("cryptography", "numpy", "polars-hash")
@@ -29,7 +30,7 @@ _reference_stage = partial(stage, partitions=unpartitioned, owner=_OWNER, librar
     contract=contracts.ReceivedPlays,
     owner=_OWNER,
     libraries=(*_PSEUDONYMS, "geoip2fast", "polars", "protobuf", "pycountry", "zstandard"),
-    side_parts={**_SIDE_PARTS, "gaps": contracts.Gaps},
+    side_parts=_SIDE_PARTS_OF_PLAYS,
     private_parts=("rejected_bytes",),
     file_by_file=True,
 )
@@ -39,7 +40,8 @@ def received_plays(
     """Valid play events by day of arrival, repeated deliveries included.
 
     JSON and protobuf are decoded to the same columns, identifiers become keyed hashes, and each event goes to the part of
-    the day on which it happened. A record that breaks a rule goes to `rejected`; the rest of its file is kept.
+    the day on which it happened. A record that breaks a rule goes to `rejected`; the rest of its file is kept. What each file
+    gave, and what of it could not be read, is in `files`.
     """
     return received_batches(landed_plays, identifier_key, start_date)
 
@@ -56,6 +58,19 @@ def rejected(received_plays: _RejectedRows) -> pl.LazyFrame:
     Their bytes are kept in a private part, because they can contain personal data.
     """
     return received_plays.sort("file", "line")
+
+
+@stage(
+    partitions=arrival_days,
+    contract=contracts.ReceivedFiles,
+    owner=_OWNER,
+    libraries=("polars",),
+)
+def received_files(
+    received_plays: Annotated[pl.LazyFrame, Reads(SamePartition(side_part="files"))],
+) -> pl.LazyFrame:
+    """Landed files of plays by day of arrival, with their accepted and rejected records, and bytes that could not be read."""
+    return received_plays.sort("file")
 
 
 @stage(
@@ -131,6 +146,7 @@ def rejected_reference(  # noqa: PLR0913, PLR0917 - one parameter for every file
 STAGES = (
     received_plays,
     rejected,
+    received_files,
     plays,
     tracks,
     rights,

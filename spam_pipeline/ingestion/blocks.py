@@ -3,15 +3,17 @@
 Memory is bounded whatever the stream holds. Decoding and validation are elsewhere.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from spam_pipeline.ingestion.compression import DamagedStream
+from spam_pipeline.ingestion.compression import DamagedStream, Piece
 
 BLOCK_BYTES = 16 * 1024 * 1024
 LONGEST_RECORD_BYTES = 1024 * 1024
 
+_PADDING = re.compile(rb"\x00+")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _VARINT_BITS = 7
 _VARINT_MORE = 1 << _VARINT_BITS
@@ -31,64 +33,104 @@ class Block(Generic[Data]):
 
 @dataclass(frozen=True)
 class UnreadableTail:
-    """The remainder of a file behind its last readable record, as one record: its number, first bytes, and the reason."""
+    """The remainder of a file behind its last readable record, as one record: its number, first bytes, and the reason.
+
+    `read_bytes` of the landed bytes gave the records before it.
+    """
 
     line: int
     raw: bytes
     reason: str
+    read_bytes: int
 
 
-def blocks_of_lines(pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | UnreadableTail]:
+@dataclass(frozen=True)
+class _Filled:
+    """How far a stream has been read when a block is full: whether it has ended, the damage that ended it, and its bytes so far."""
+
+    is_last: bool
+    damage: str | None
+    landed: int
+    decompressed: int
+
+    def read_bytes(self, waiting: int) -> int:
+        """The landed bytes that gave all but the last `waiting` decompressed ones; in proportion where they are compressed."""
+        return self.landed * (self.decompressed - waiting) // max(self.decompressed, 1)
+
+
+def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | UnreadableTail]:
     """Cut a stream at line ends. A leading byte order mark is dropped.
 
+    Lines end with LF or CRLF. Where a CR comes first and no LF in the same block, they end with CR, for which blocks have LF.
     A line longer than `LONGEST_RECORD_BYTES` may be truncated, but stays longer than the limit, so that it is rejected.
     """
-    waiting, line = bytearray(), 1
-    for is_last, damage in _filled(waiting, pieces, block_bytes):
+    waiting, line, line_end = bytearray(), 1, b""
+    for filled in _filled(waiting, pieces, block_bytes):
         if line == 1 and waiting.startswith(_BYTE_ORDER_MARK):
             del waiting[: len(_BYTE_ORDER_MARK)]
-        end = len(waiting) if is_last and not damage else waiting.rfind(b"\n") + 1
+        line_end = line_end or _line_end(waiting)
+        end = len(waiting) if filled.is_last and not filled.damage else waiting.rfind(line_end or b"\n") + 1
         if end:
             data = bytes(memoryview(waiting)[:end])
+            data = data.replace(b"\r", b"\n") if line_end == b"\r" else data
             del waiting[:end]
             yield Block(line, data, end)
             line += data.count(b"\n")
+        if filled.damage:
+            kept = bytes(waiting[: LONGEST_RECORD_BYTES + 1])
+            yield UnreadableTail(line, kept, filled.damage, filled.read_bytes(len(waiting)))
         del waiting[LONGEST_RECORD_BYTES + 1 :]
-        if damage:
-            yield UnreadableTail(line, bytes(waiting), damage)
+
+
+def _line_end(start: bytearray) -> bytes:
+    """What ends the lines of a file that starts with these bytes; nothing as long as that cannot be told."""
+    if b"\n" in start:
+        return b"\n"
+    return b"\r" if b"\r" in start[:-1] else b""  # an LF may still follow the last
 
 
 def blocks_of_messages(
-    pieces: Iterator[bytes], block_bytes: int = BLOCK_BYTES
+    pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Block[list[bytes]] | UnreadableTail]:
     """Cut a stream of length-delimited messages, each preceded by its length as a varint. Numbers count messages.
 
-    A length that is no varint or exceeds `LONGEST_RECORD_BYTES` ends the file: no later message boundary can be found.
+    NUL bytes in the place of a length are padding. A length that is no varint or exceeds `LONGEST_RECORD_BYTES` ends the file: no
+    later message boundary can be found.
     """
     waiting, first = bytearray(), 1
-    for is_last, damage in _filled(waiting, pieces, block_bytes):
+    for filled in _filled(waiting, pieces, block_bytes):
         messages, end, broken = _messages(bytes(waiting))
         if messages:
             yield Block(first, messages, end)
             first += len(messages)
         del waiting[:end]
-        lost = broken or damage or ("the last message is cut off" if is_last and waiting else None)
+        lost = broken or filled.damage or ("the last message is cut off" if filled.is_last and waiting else None)
         if lost:
-            yield UnreadableTail(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost)
+            yield UnreadableTail(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost, filled.read_bytes(len(waiting)))
             return
 
 
-def _filled(waiting: bytearray, pieces: Iterator[bytes], block_bytes: int) -> Iterator[tuple[bool, str | None]]:
-    """Fill `waiting` to the size of a block; yield whether the stream has ended, and the damage that ended it."""
+def _filled(waiting: bytearray, pieces: Iterator[Piece], block_bytes: int) -> Iterator[_Filled]:
+    """Fill `waiting` to the size of a block, again and again until the stream ends.
+
+    A stream of nothing but padding is damaged too: such a file was made, and its content never reached the disk.
+    """
+    taken = landed = decompressed = 0
+    damage, is_filled = None, False
     try:
         for piece in pieces:
-            waiting += piece
+            waiting += piece.data
+            taken += piece.landed
+            decompressed += len(piece.data)
+            landed = taken if piece.data else landed
+            is_filled = is_filled or bool(piece.data.strip(b"\x00"))
             if len(waiting) >= block_bytes:
-                yield False, None
-    except DamagedStream as damage:
-        yield True, str(damage)
-    else:
-        yield True, None
+                yield _Filled(is_last=False, damage=None, landed=landed, decompressed=decompressed)
+    except DamagedStream as damaged:
+        damage = str(damaged)
+    if decompressed and not is_filled and not damage:
+        landed, damage = 0, "nothing but NUL bytes"
+    yield _Filled(is_last=True, damage=damage, landed=landed, decompressed=decompressed)
 
 
 def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
@@ -96,6 +138,9 @@ def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
     messages: list[bytes] = []
     position = 0
     while position < len(data):
+        if data[position] == 0:
+            position = _end_of_padding(data, position)
+            continue
         length, start = _varint(data, position)
         if length is None and start - position < _LONGEST_VARINT_BYTES:
             break
@@ -106,6 +151,12 @@ def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
         messages.append(data[start : start + length])
         position = start + length
     return messages, position, None
+
+
+def _end_of_padding(data: bytes, position: int) -> int:
+    """The end of the NUL bytes at `position`, or `position` where there are none."""
+    padding = _PADDING.match(data, position)
+    return padding.end() if padding else position
 
 
 def _varint(data: bytes, position: int) -> tuple[int | None, int]:

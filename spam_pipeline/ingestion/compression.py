@@ -3,58 +3,85 @@
 Damage ends a stream but does not undo it: the pieces before it have been handed over. The bytes are not interpreted here.
 """
 
-import gzip
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
 _PIECE_BYTES = 1024 * 1024
+_ZSTD_WINDOW_BYTES = 128 * 1024 * 1024
+_PADDING = b"\x00"
 
-# One zstd block of four bytes may stand for 128 KiB, so a step of this many bytes gives at most 32 MiB.
-_ZSTD_STEP_BYTES = 1024
+_NO_SUCH_STREAM = ("incorrect header check", "Unknown frame descriptor")
+_PROBLEMS = {
+    "too much memory": "has a window larger than 128 MiB (compress with --long=27 or less)",
+    "Dictionary": "needs a dictionary (compress without one)",
+}
+"""What the libraries say of bytes that are no stream, and of whole frames that are not read; anything else is corrupt."""
+
+
+class Piece(NamedTuple):
+    """Decompressed bytes, and the number of landed bytes that gave them."""
+
+    data: bytes
+    landed: int
 
 
 class DamagedStream(Exception):
     """The remainder of a compressed stream cannot be read; the message gives the cause and never quotes the data."""
 
 
-def decompressed(raw: BinaryIO, path: str) -> Iterator[bytes]:
+def decompressed(raw: BinaryIO, path: str) -> Iterator[Piece]:
     """Yield the decompressed bytes of a file, by the suffix of its `path`: .gz, .zst, or plain for any other.
 
-    Pieces hold at most 32 MiB. Raises `DamagedStream` after the last readable piece of a truncated or corrupt file.
+    Pieces hold at most 32 MiB. NUL bytes behind a finished stream are padding. Raises `DamagedStream` after the last readable piece
+    of a truncated or corrupt file, and for one without any stream: nothing was compressed to nothing, so the upload was cut off.
     """
     if path.endswith(".gz"):
-        return _gunzipped(raw)
+        return _unpacked(raw, _GZIP)
     if path.endswith(".zst"):
-        return _unzstd(raw)
-    return iter(lambda: raw.read(_PIECE_BYTES), b"")
+        return _unpacked(raw, _ZSTD)
+    return (Piece(data, len(data)) for data in iter(lambda: raw.read(_PIECE_BYTES), b""))
 
 
-def _gunzipped(raw: BinaryIO) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=raw) as stream:
-        try:
-            while piece := stream.read1(_PIECE_BYTES):
-                yield piece
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DamagedStream("the gzip stream is truncated or corrupt") from error
+@dataclass(frozen=True)
+class _Format:
+    """A compressed format: its name, a new decompressor, and how many landed bytes to decompress at once."""
+
+    name: str
+    decompressor: Callable[[], Any]
+    step_bytes: int
 
 
-def _unzstd(raw: BinaryIO) -> Iterator[bytes]:
-    """Decompress frame by frame: only then does the end of the file tell a finished frame from a truncated one."""
-    frame = None
-    for step in iter(lambda: raw.read(_ZSTD_STEP_BYTES), b""):
+# Deflate expands at most 1032 times, and one zstd block of four bytes may stand for 128 KiB: a step gives at most 32 MiB.
+_GZIP = _Format("gzip", lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), 16 * 1024)
+_ZSTD = _Format("zstd", lambda: zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj(), 1024)
+
+
+def _unpacked(raw: BinaryIO, packed: _Format) -> Iterator[Piece]:
+    """Decompress stream by stream: only then does the end of the file tell a finished one from a truncated one."""
+    stream, finished = None, 0
+    for step in iter(lambda: raw.read(packed.step_bytes), b""):
         rest = step
-        while rest:
-            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+        while rest := rest.lstrip(_PADDING) if finished and stream is None else rest:
+            stream = stream or packed.decompressor()
             try:
-                piece = frame.decompress(rest)
-            except zstandard.ZstdError as error:
-                raise DamagedStream("the zstd stream is corrupt") from error
-            if piece:
-                yield piece
-            rest = frame.unused_data if frame.eof else b""
-            frame = None if frame.eof else frame
-    if frame is not None:
-        raise DamagedStream("the zstd stream is truncated")
+                data = stream.decompress(rest)
+            except (zlib.error, zstandard.ZstdError) as error:
+                raise DamagedStream(_problem(packed.name, str(error), finished)) from error
+            yield Piece(data, len(rest) - len(stream.unused_data))
+            rest = stream.unused_data
+            if stream.eof:
+                stream, finished = None, finished + 1
+    if stream is not None or not finished:
+        raise DamagedStream(f"the {packed.name} stream is {'truncated' if stream else 'empty'}")
+
+
+def _problem(name: str, message: str, finished: int) -> str:
+    if any(words in message for words in _NO_SUCH_STREAM):
+        other = f"the {name} stream is followed by something else"
+        return other if finished else f"not a {name} stream, though the file is named like one"
+    known = next((problem for words, problem in _PROBLEMS.items() if words in message), "is corrupt")
+    return f"the {name} stream {known}"

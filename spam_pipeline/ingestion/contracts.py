@@ -4,26 +4,35 @@ People, devices, networks, tracks and user agents carry 64-bit keyed hashes (`*_
 all tables of the pipeline; addresses and user ids do not leave ingestion. All times are UTC. Decoding is elsewhere.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
 import dataframely as dy
 import polars as pl
 
-from spam_pipeline.protocol import Contract
+from spam_pipeline.protocol import Contract, Finding, HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import (
     Count,
     Drift,
     Figure,
+    Fingerprint,
     Keys,
     Measure,
     Quantiles,
+    Recorded,
+    Records,
     Share,
     Spread,
+    Total,
     Totals,
+    numbers,
 )
 
 TOLERATED_REJECTED_SHARE = 0.01
 """At most one rejected record in a hundred: some clients are always broken, but with more than this the sender is."""
 
 _HOUR_MS = 3_600_000
+_FILES_NAMED = 3
 
 REFUSED_WHEN_MOST_MOVED = Drift(refuse_above=0.5)
 """For distributions that no campaign shifts by half: beyond that, the sending or the decoding side has made an error."""
@@ -125,6 +134,19 @@ class ReceivedPlays(Contract):
             "without_user_agent_share": _null_share("user_agent_key"),
         }
 
+    @classmethod
+    def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
+        """What was lost of the landed files, where it is more of them than records may be rejected."""
+        del history
+        loss = _loss(numbers(fingerprint))
+        if loss is None or loss.share <= TOLERATED_REJECTED_SHARE:
+            return
+        first = fingerprint["files_first_damaged"]
+        rows = first.rows if isinstance(first, Recorded) else ()
+        seen = f"{loss}, such as " + ", ".join(f"{row['file']} ({row['damage']})" for row in rows)
+        expected = f"at most {TOLERATED_REJECTED_SHARE:.2%} of what landed"
+        yield Finding("lost", "lost bytes", Severity.REFUSE, expected, seen, size=loss.share)
+
 
 class Rejected(Contract):
     """Rejected records: one row each, with location and reason. Their bytes are in a private part, by file and line."""
@@ -138,7 +160,7 @@ class Rejected(Contract):
     def fingerprint(cls) -> dict[str, Measure]:
         """Volume, and reasons of rejection. Errors come in bursts, so neither is compared with other days."""
         return {
-            "rejected": Count(),
+            "records": Count(),
             "reasons": Spread(pl.col("reason"), drift=None),
             "fields": Spread(pl.col("field"), drift=None),
         }
@@ -152,6 +174,35 @@ class Gaps(Contract):
     declared_by = dy.String()
     declared_at = dy.Datetime(time_unit="ms", time_zone="UTC")
     reason = dy.String()
+
+
+class ReceivedFiles(Contract):
+    """Landed files of plays: one row each, also for one without any record.
+
+    `bytes` are those that landed, `lost_bytes` those of them that could not be read, for the reason in `damage`. `accepted` and
+    `rejected` are records; what could not be read is one rejected record, however much it was.
+    """
+
+    file = dy.String(primary_key=True)
+    arrival_hour = dy.Datetime(time_unit="ms", time_zone="UTC")
+    bytes = dy.Int64(min=0)
+    accepted = dy.Int64(min=0)
+    rejected = dy.Int64(min=0)
+    lost_bytes = dy.Int64(min=0)
+    damage = dy.String(nullable=True)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many files landed and how large they are; how many of them are damaged, and what of them was lost."""
+        is_damaged = pl.col("damage").is_not_null()
+        return {
+            "landed": Count(),
+            "bytes": Total(pl.col("bytes")),
+            "lost_bytes": Total(pl.col("lost_bytes")),
+            "damaged": Count(is_damaged),
+            "damaged_bytes": Total(pl.when(is_damaged).then("bytes")),
+            "first_damaged": Records(_first_damaged),
+        }
 
 
 class Tracks(Contract):
@@ -290,6 +341,46 @@ class Incidents(Contract):
             "statuses": Spread(pl.col("status"), drift=None),
             "attack_types": Spread(pl.col("attack_type"), drift=None),
         }
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """What was lost of a day's files, in bytes, and the bytes that the day would have with it."""
+
+    bytes: float
+    of: float
+    damaged: int
+    files: int
+
+    @property
+    def share(self) -> float:
+        return self.bytes / self.of if self.of else 1.0
+
+    def __str__(self) -> str:
+        return f"{self.share:.2%} ({self.bytes:,.0f} of {self.of:,.0f} bytes, {self.damaged:,} of {self.files:,} files)"
+
+
+def _loss(seen: Mapping[str, float]) -> _Loss | None:
+    """What damaged files have lost: what could not be read of them, or what they lack of an average whole file if that is more.
+
+    The bytes of a file that was cut off are readable; those that it lacks did not land. Without any whole file everything is lost.
+    None without damage.
+    """
+    names = ("landed", "bytes", "lost_bytes", "damaged", "damaged_bytes")
+    files, landed, unreadable, damaged, of_damaged = (seen.get(f"files_{name}", 0) for name in names)
+    if not damaged:
+        return None
+    whole, read = files - damaged, landed - unreadable
+    if not whole:
+        return _Loss(landed, landed, int(damaged), int(files))
+    lacking = damaged * (landed - of_damaged) / whole - (of_damaged - unreadable)
+    lost = max(unreadable, lacking)
+    return _Loss(lost, read + lost, int(damaged), int(files))
+
+
+def _first_damaged(files: pl.LazyFrame) -> pl.LazyFrame:
+    damaged = files.filter(pl.col("damage").is_not_null())
+    return damaged.sort("file").head(_FILES_NAMED).select("file", "damage", "bytes", "lost_bytes")
 
 
 def _listening() -> dict[str, Measure]:

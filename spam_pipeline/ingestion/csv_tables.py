@@ -1,22 +1,25 @@
 """CSV reference files as typed tables: every row is accepted, or rejected with its location and the reason.
 
-A table is described by its columns; the tables themselves are in `reference`. Files are small compared with plays, so they
-are read whole.
+A table is described by its columns; the tables themselves are in `reference`. What is a row is decided in `csv_rows`. Files are
+small compared with plays, so they are read whole.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from spam_pipeline.ingestion.contracts import Rejected
+from spam_pipeline.ingestion.csv_rows import Header, Rows, header_of, lines_of, rows_of
 from spam_pipeline.ingestion.records import Rejection, rejection_of
 from spam_pipeline.protocol import column_types
 
-_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-_HEADER_LINE = 1
+_OTHER_SEPARATORS = (";", "\t", "|")
+_NOTHING = Rows({}, {})
+
+
+class RowsLost(Exception):
+    """Other rows were accepted and rejected than a file has: an error of this code, whatever the file."""
 
 
 @dataclass(frozen=True)
@@ -48,78 +51,77 @@ class TableRead:
 def read_table(content: bytes, path: str, table: Table) -> TableRead:
     """Read a CSV file with a header. Columns that are not the table's are ignored, as are lines without any value.
 
-    Of rows with the same key the first is kept. `line` is where a row begins, counting line breaks within quotes. A file that
-    lacks a column is rejected as a whole, at line 1; a file without a header has no rows.
+    Every row is accepted or rejected. Of rows with the same key the first is kept. `line` is where a row begins, counting line
+    breaks within quotes. A file whose header cannot be used is rejected as a whole, at the line of the header; a file without a
+    header has no rows. Raises `RowsLost` if that should ever not be so.
     """
-    cells = _cells(content)
-    missing = next((name for name in table.columns if name not in cells.columns), None)
-    if missing is None:
-        return _validated(_located(cells, table), path, table)
-    nothing = _validated(
-        pl.DataFrame(schema={**dict.fromkeys(table.columns, pl.String), "line": pl.Int64}), path, table
-    )
-    if not cells.columns:
-        return nothing
-    at_header = pl.DataFrame({"line": [_HEADER_LINE], "broken": [0]})
-    return TableRead(nothing.rows, _rejected(at_header, path, [rejection_of(missing, "no such column in this file")]))
+    lines = lines_of(content)
+    header = header_of(content, lines)
+    if header is None:
+        found = _NOTHING
+    elif problem := _problem_of_header(header, table):
+        found = Rows({}, {header.line: problem})
+    else:
+        found = rows_of(lines, header, [name for name, column in table.columns.items() if not column.is_optional])
+    read = _validated(header, found, path, table)
+    seen, kept = len(found.cells) + len(found.broken), read.rows.height + read.rejected.height
+    if seen != kept:
+        raise RowsLost(f"{path} has {seen} rows, of which {kept} were accepted or rejected: please report this file")
+    return read
 
 
-def _cells(content: bytes) -> pl.DataFrame:
-    """Read all cells as text, invalid UTF-8 replaced; no columns for an empty file."""
-    if content.count(b'"') % 2:  # an unclosed quote would swallow every row behind it
-        return _frame(_line_by_line(content))
+def _problem_of_header(header: Header, table: Table) -> Rejection | None:
+    if header.problem:
+        return header.problem
+    for name in table.columns:
+        if name not in header.names:
+            return rejection_of(name, f"no such column in this file{_nearly(name, header.names)}")
+        if header.names.count(name) > 1:
+            return rejection_of(name, "more than one column of this name in this file")
+    return None
+
+
+def _nearly(name: str, names: Sequence[str]) -> str:
+    """What a header has in the place of a column that it lacks, if that can be told."""
+    if any(other.strip().casefold() == name for other in names):
+        return ", only one with blanks around its name or in other letters"
+    if len(names) == 1 and any(separator in names[0] for separator in _OTHER_SEPARATORS):
+        return ", which is not separated by commas"
+    return ", which is not UTF-8 text" if any("\x00" in other or not _is_text(other) for other in names) else ""
+
+
+def _is_text(cell: str) -> bool:
+    """Return true for text; what is no UTF-8 has come as lone surrogates."""
     try:
-        return pl.read_csv(
-            content, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy", raise_if_empty=False
-        )
-    except pl.exceptions.ComputeError:  # a misplaced quote, for which the fast parser refuses the whole file
-        return _frame(csv.reader(io.StringIO(_text(content), newline="")))
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _text(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")
+def _cells(header: Header | None, found: Rows, table: Table) -> tuple[pl.DataFrame, dict[int, Rejection]]:
+    """The table's cells by `line`, empty ones as null; and the rows of which one of them is no text."""
+    columns: dict[str, list[str | None]] = {}
+    unreadable: dict[int, Rejection] = {}
+    for name in table.columns:
+        index = header.names.index(name) if header and found.cells else 0
+        column = [row[index] or None if index < len(row) else None for row in found.cells.values()]
+        if not _is_text("".join(filter(None, column))):
+            wrong = [line for line, cell in zip(found.cells, column, strict=True) if cell and not _is_text(cell)]
+            unreadable = dict.fromkeys(wrong, rejection_of(name, "not readable as UTF-8")) | unreadable
+            column = [cell if cell and _is_text(cell) else None for cell in column]
+        columns[name] = column
+    frame = pl.DataFrame({**columns, "line": list(found.cells)}, schema=_schema(table))
+    return frame.filter(~pl.col("line").is_in(list(unreadable))), unreadable
 
 
-def _line_by_line(content: bytes) -> Iterator[list[str]]:
-    """Parse each line as a row, as if no value continued on the next; a line with an open quote is unreadable."""
-    for line in _text(content).splitlines():
-        yield [_UNREADABLE] * (line.count(",") + 1) if line.count('"') % 2 else next(csv.reader([line]), [])
+def _schema(table: Table) -> dict[str, pl.DataType]:
+    return {**dict.fromkeys(table.columns, pl.String()), "line": pl.Int64()}
 
 
-def _frame(reader: Iterator[list[str]]) -> pl.DataFrame:
-    header = next(reader, [])
-    rows = list(_until_unreadable(reader, len(header)))
-    return pl.DataFrame(
-        {
-            name: [row[index] if index < len(row) else None for row in rows]
-            for index, name in reversed(list(enumerate(header)))  # so that of repeated names the first counts
-        },
-        schema=dict.fromkeys(header, pl.String),
-    )
-
-
-def _until_unreadable(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    """Yield rows until an unclosed quote exceeds the parser's limit; one unreadable row stands for the remainder."""
-    try:
-        yield from reader
-    except csv.Error:
-        yield [_UNREADABLE] * width
-
-
-def _located(cells: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Select the table's cells, empty ones as null, and the `line` of each row that has a value."""
-    breaks = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0)).cast(pl.Int64)
-    first = _HEADER_LINE + 1
-    places = cells.select(
-        line=pl.int_range(first, first + pl.len(), dtype=pl.Int64) + breaks.cum_sum() - breaks,
-        is_blank=pl.all_horizontal(pl.all().fill_null("") == ""),
-    )
-    filled = cells.select(pl.when(pl.col(name) != "").then(name).alias(name) for name in table.columns)
-    return pl.concat([filled, places], how="horizontal").filter(~pl.col("is_blank")).drop("is_blank")
-
-
-def _validated(text: pl.DataFrame, path: str, table: Table) -> TableRead:
+def _validated(header: Header | None, found: Rows, path: str, table: Table) -> TableRead:
     """Convert text to values and separate rejected rows, by the first violation: columns, then rules, then the key."""
+    text, unreadable = _cells(header, found, table)
     of_columns = [problem for name, column in table.columns.items() for problem in _problems(name, column)]
     of_table = [(broken, rejection_of(name, problem)) for broken, name, problem in table.rules]
     validated = (
@@ -133,12 +135,20 @@ def _validated(text: pl.DataFrame, path: str, table: Table) -> TableRead:
     repeated = accepted.filter(~is_first).with_columns(broken=pl.lit(len(rejections), dtype=pl.Int64))
     broken = pl.concat([validated.filter(pl.col("broken").is_not_null()), repeated])
     rejections.append(rejection_of(table.key[0], "repeats the key of an earlier row"))
-    return TableRead(accepted.filter(is_first).select(*table.columns), _rejected(broken, path, rejections))
+    located = broken.select(
+        "line",
+        field=_named(rejections, [rejection.field for rejection in rejections]),
+        reason=_named(rejections, [rejection.reason for rejection in rejections]),
+    )
+    rejected = pl.concat([located, _located(found.broken | unreadable)]).with_columns(file=pl.lit(path))
+    return TableRead(
+        accepted.filter(is_first).select(*table.columns),
+        rejected.select(pl.col(name).cast(dtype) for name, dtype in column_types(Rejected).items()).sort("line"),
+    )
 
 
 def _problems(name: str, column: Column) -> Iterator[tuple[pl.Expr, Rejection]]:
     cell = pl.col(name)
-    yield cell.str.contains(_UNREADABLE, literal=True), rejection_of(name, "not readable as UTF-8")
     if not column.is_optional:
         yield cell.is_null(), rejection_of(name, "required")
     yield cell.is_not_null() & column.value.is_null(), rejection_of(name, f"expected {column.expected}")
@@ -153,17 +163,9 @@ def _first_broken(problems: Sequence[tuple[pl.Expr, Rejection]], offset: int = 0
     return pl.coalesce(*numbered, pl.lit(None, dtype=pl.Int64))
 
 
-def _rejected(broken: pl.DataFrame, path: str, rejections: Sequence[Rejection]) -> pl.DataFrame:
-    return (
-        broken.select(
-            "line",
-            file=pl.lit(path),
-            field=_named(rejections, [rejection.field for rejection in rejections]),
-            reason=_named(rejections, [rejection.reason for rejection in rejections]),
-        )
-        .select(pl.col(name).cast(dtype) for name, dtype in column_types(Rejected).items())
-        .sort("line")
-    )
+def _located(rejections: Mapping[int, Rejection]) -> pl.DataFrame:
+    rows = [(line, rejection.field, rejection.reason) for line, rejection in rejections.items()]
+    return pl.DataFrame(rows, schema={"line": pl.Int64, "field": pl.String, "reason": pl.String}, orient="row")
 
 
 def _named(rejections: Sequence[Rejection], names: Sequence[str | None]) -> pl.Expr:

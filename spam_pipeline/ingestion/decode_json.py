@@ -29,7 +29,9 @@ from spam_pipeline.ingestion.records import (
 )
 
 _BLANK = r"^[ \t\r\x0b\x0c]*$"
+_PADDING = "\x00 \t\r\x0b\x0c"
 _WIDEST = 2**63
+_MOST_DIGITS = 100  # Python refuses to convert thousands, and nobody needs more than 19
 _UTF8_STEP_BYTES = 64 * 1024
 
 _Members = tuple[tuple[str, Any], ...]
@@ -37,7 +39,7 @@ _Lost = tuple[int, Rejection, bytes]
 
 
 def decode_lines(block: Block[bytes]) -> Decoded:
-    """Decode the lines of a block. Blank lines are skipped; numbers are those of physical lines.
+    """Decode the lines of a block. Blank lines are skipped; numbers are those of physical lines. NUL bytes around a line are padding.
 
     Unknown fields are counted per record and otherwise ignored.
     """
@@ -64,6 +66,8 @@ def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
     numbered = pl.read_lines(data, name="text").with_columns(
         line=pl.int_range(block.first, block.first + pl.len(), dtype=pl.Int64)
     )
+    if b"\x00" in data:
+        numbered = numbered.with_columns(pl.col("text").str.strip_chars(_PADDING))
     return numbered.filter(~pl.col("text").str.contains(_BLANK)), unreadable
 
 
@@ -129,14 +133,19 @@ def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
 def _read(text: str) -> Rejection | Sequence[str | int | None]:
     """Return the values of a line in field order and its number of unknown fields, or the reason to reject it."""
     try:
-        members = json.loads(text, object_pairs_hook=tuple, parse_constant=_refuse_constant)
-    except ValueError:  # also what Python raises for an integer of thousands of digits
+        members = json.loads(text, object_pairs_hook=tuple, parse_int=_integer, parse_constant=_refuse_constant)
+    except ValueError:
         return Rejection("not valid JSON")
     except RecursionError:
         return Rejection("nested too deeply")
     if not isinstance(members, tuple):
         return Rejection("expected a JSON object")
     return _values(members)
+
+
+def _integer(text: str) -> int:
+    """An integer; one that is far too large for any field is `_WIDEST`."""
+    return int(text) if len(text) <= _MOST_DIGITS else _WIDEST
 
 
 def _refuse_constant(_name: str) -> None:
@@ -161,7 +170,9 @@ def _problem(name: str, value: Any) -> str | None:
         is_text = isinstance(value, str) and not value.lstrip("-").isdecimal() and _is_unicode(value)
         return None if is_text or type(value) is int else "expected RFC 3339 with offset, or integer milliseconds"
     if name not in INTEGER_FIELDS:
-        return None if isinstance(value, str) and _is_unicode(value) else "expected a string"
+        if not isinstance(value, str):
+            return "expected a string"
+        return None if _is_unicode(value) else "expected a string without lone surrogates"
     if type(value) is not int:  # bool is an int to isinstance
         return "expected an integer"
     return None if -_WIDEST <= value < _WIDEST else "expected an integer of at most 64 bits"

@@ -42,7 +42,8 @@ def bounds_of(arrival_hour: datetime, start_date: date) -> Bounds:
 def apply_rules(decoded: Decoded, bounds: Bounds) -> Decoded:
     """Move records that break a rule to the rejections, and convert the others to their final values.
 
-    `occurred_at` becomes a time, `ip` its canonical spelling, an unknown or absent client or source `other`.
+    `occurred_at` becomes a time, `ip` its canonical spelling, an unknown or absent client or source `other`, an empty user or user
+    agent null: some clients spell what they do not know as an empty text, and all of these would be one person.
     """
     records = decoded.records.with_columns(
         occurred_ms=_occurred_ms(pl.col("occurred_at")),
@@ -98,9 +99,15 @@ def _accepted(records: pl.DataFrame) -> pl.DataFrame:
     return records.with_columns(
         occurred_at=pl.col("occurred_ms").cast(pl.Datetime("ms", "UTC")),
         ip=pl.col("address"),
+        user_id=_filled("user_id"),
+        user_agent=_filled("user_agent"),
         client=_one_of("client", CLIENTS),
         source=_one_of("source", SOURCES_OF_PLAYS),
     ).drop("occurred_ms", "address", "broken", "raw")
+
+
+def _filled(field: str) -> pl.Expr:
+    return pl.when(pl.col(field) != "").then(field)
 
 
 def _one_of(field: str, known: tuple[str, ...]) -> pl.Expr:

@@ -22,7 +22,7 @@ from spam_pipeline.ingestion.blocks import (
     blocks_of_messages,
 )
 from spam_pipeline.ingestion.compression import decompressed
-from spam_pipeline.ingestion.contracts import Gaps, ReceivedPlays, Rejected
+from spam_pipeline.ingestion.contracts import Gaps, ReceivedFiles, ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
 from spam_pipeline.ingestion.event_rules import Bounds, apply_rules, bounds_of
@@ -36,6 +36,7 @@ from spam_pipeline.protocol import LandedFile, column_types
 REJECTED = "rejected"
 REJECTED_BYTES = "rejected_bytes"
 GAPS = "gaps"
+FILES = "files"
 
 # Measured on two cores: a third worker adds a tenth, because one that holds the interpreter's lock leaves a core partly idle.
 _WORKERS = 3
@@ -57,18 +58,20 @@ class _Rules:
 
 @dataclass(frozen=True)
 class _Received:
-    """The result of one block: `plays` of the contract, `rejections` of the rules, and the number of bytes read."""
+    """The result of one block: `plays` of the contract, `rejections` of the rules, the number of bytes read, and what ended the file."""
 
     plays: pl.DataFrame
     rejections: pl.DataFrame
     size: int
+    tail: UnreadableTail | None = None
 
 
 def received_batches(file: LandedFile, identifier_key: str, start_date: date) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the plays of a file by event day, its rejected records, and their bytes.
+    """Yield the plays of a file by event day, its rejected records, their bytes, and the account of the file.
 
-    The items are `(day, ReceivedPlays)` in file order, `("gaps", Gaps)` of a file that declares one, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
-    `file`, `line` and `raw` (at most 64 KiB a record). Every non-blank record is in exactly one of the first two.
+    The items are `(day, ReceivedPlays)` in file order, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
+    `file`, `line` and `raw` (at most 64 KiB a record). Every non-blank record is in exactly one of the first two. The last item
+    is `("files", ReceivedFiles)`, one row. Of a file that declares a gap it is `("gaps", Gaps)`, and the only one.
     Raises `LandingChanged` when the file is no longer the one that was observed.
     """
     if is_gap(file.path):
@@ -81,8 +84,21 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
         pieces = decompressed(raw, file.path)
         blocks: Iterator[AnyBlock]
         blocks = blocks_of_lines(pieces) if holds_json(file.path) else blocks_of_messages(pieces)
+        accepted, rejected, tail = 0, 0, None
         for batch in _batches(_in_parallel(workers, receive, blocks)):
             yield from _parts(batch, file.path)
+            accepted += sum(received.plays.height for received in batch)
+            rejected += sum(received.rejections.height for received in batch)
+            tail = batch[-1].tail
+    yield FILES, _account(file, accepted, rejected, tail)
+
+
+def _account(file: LandedFile, accepted: int, rejected: int, tail: UnreadableTail | None) -> pl.DataFrame:
+    """The row of a file in `ReceivedFiles`."""
+    lost_bytes = file.size - tail.read_bytes if tail else 0
+    damage = tail.reason if tail else None
+    row = (file.path, arrival_hour(file.path), file.size, accepted, rejected, lost_bytes, damage)
+    return pl.DataFrame([row], schema=column_types(ReceivedFiles), orient="row")
 
 
 def _gap(file: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -128,12 +144,12 @@ def _receive(block: AnyBlock, *, rules: _Rules) -> _Received:
     if isinstance(block, UnreadableTail):
         lost = rejections_frame([(block.line, Rejection(block.reason), block.raw)])
         decoded = Decoded(pl.DataFrame(schema=RECORD_TYPES), lost)
-        size = len(block.raw)
+        size, tail = len(block.raw), block
     else:
         decoded = decode_messages(block) if isinstance(block.data, list) else decode_lines(block)
-        size = block.size
+        size, tail = block.size, None
     checked = apply_rules(decoded, rules.bounds)
-    return _Received(_pseudonymous(checked.records, rules), checked.rejections, size)
+    return _Received(_pseudonymous(checked.records, rules), checked.rejections, size, tail)
 
 
 def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:

@@ -4,12 +4,12 @@ CSV is read, and rows are rejected, in `csv_tables`. Who earns from a track, and
 decided by other contexts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
 from spam_pipeline.ingestion.addresses import canonical_addresses
-from spam_pipeline.ingestion.codes import country_codes, currency_codes
+from spam_pipeline.ingestion.codes import CURRENCIES_SINCE, CURRENCIES_UNTIL, country_codes, currency_codes
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Revenue, Rights, Tracks
 from spam_pipeline.ingestion.csv_tables import Column, Table, TableRead, read_table
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
@@ -110,10 +110,14 @@ def revenue_by_month(file: LandedFile) -> Parts:
             "month": Column(month, "a month as YYYY-MM"),
             "country": _one_of("country", country_codes(), "an ISO 3166-1 alpha-2 code"),
             "tier": _one_of("tier", TIERS),
-            "currency": _one_of("currency", currency_codes(), "an ISO 4217 code"),
+            "currency": _one_of("currency", currency_codes(), "an ISO 4217 code of money"),
             "net_revenue_minor": _integer("net_revenue_minor", LARGEST_REVENUE_MINOR),
         },
         key=["month", "country", "tier", "currency"],
+        rules=[
+            (pl.col("month") > _month_of("currency", CURRENCIES_UNTIL), "currency", "withdrawn before this month"),
+            (pl.col("month") < _month_of("currency", CURRENCIES_SINCE), "currency", "not introduced by this month"),
+        ],
     )
     read = _read(file, table)
     return _in_parts(read.rows, Revenue, pl.col("month"), read.rejected)
@@ -176,6 +180,10 @@ def _entity_keys(incidents: pl.DataFrame, identifier_key: str) -> pl.Series:
 
 def _text(name: str, *, is_optional: bool = False) -> Column:
     return Column(pl.col(name), "text", is_optional)
+
+
+def _month_of(name: str, months: Mapping[str, str]) -> pl.Expr:
+    return pl.col(name).replace_strict(months, default=None, return_dtype=pl.String)
 
 
 def _one_of(name: str, known: Collection[str], expected: str | None = None) -> Column:

@@ -22,6 +22,7 @@ STAGES = {
     *(
         "received_plays",
         "rejected",
+        "received_files",
         "plays",
         "tracks",
         "rights",

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from upath import UPath
 
-from spam_pipeline.ingestion.received_plays import REJECTED, REJECTED_BYTES, received_batches
+from spam_pipeline.ingestion.received_plays import FILES, REJECTED, REJECTED_BYTES, received_batches
 from spam_pipeline.protocol import LandedFile
 from spam_pipeline.protocol.operating import LandingZone
 
@@ -48,6 +48,13 @@ def observed(zone: LandingZone, path: str) -> LandedFile:
 
 
 def received(file: LandedFile) -> dict[str, pl.DataFrame]:
+    """All batches of a file, joined by part, without the account of the file."""
+    parts = with_account(file)
+    del parts[FILES]
+    return parts
+
+
+def with_account(file: LandedFile) -> dict[str, pl.DataFrame]:
     """All batches of a file, joined by part."""
     parts: dict[str, list[pl.DataFrame]] = {}
     for part, frame in received_batches(file, KEY, START):

@@ -13,6 +13,7 @@ from spam_pipeline.ingestion.contracts import (
     Agreements,
     Incidents,
     Plays,
+    ReceivedFiles,
     ReceivedPlays,
     Revenue,
     Rights,
@@ -122,6 +123,54 @@ def test_a_campaign_of_one_network_that_plays_one_track_is_for_others_to_refuse(
     attacked = pl.concat([day, campaign]).lazy()
     assert refused(ReceivedPlays, attacked) == refused(Plays, attacked) == set()
     assert findings_of_the_last_day(Plays, attacked) != []
+
+
+WHOLE = (1_000, 0, None)
+"""Bytes, lost bytes and damage of a file."""
+
+
+def loss_of(*files: tuple[int, int, str | None]) -> list[Finding]:
+    """Findings on a day of landed files."""
+    hour = datetime(2026, 1, 5, tzinfo=UTC)
+    rows = [(f"plays/{number}", hour, size, 1, 0, lost, damage) for number, (size, lost, damage) in enumerate(files)]
+    frame = pl.LazyFrame(rows, schema=column_types(ReceivedFiles), orient="row")
+    seen = {f"files_{name}": value for name, value in fingerprint_of(ReceivedFiles, frame).items()}
+    return list(ReceivedPlays.findings(seen, []))
+
+
+@pytest.mark.parametrize(
+    ("files", "share"),
+    [
+        ([WHOLE] * 9 + [(1_000, 1_000, "unreadable")], 0.1),
+        ([WHOLE] * 9 + [(1_000, 500, "corrupt")], 0.05),
+        ([WHOLE] * 9 + [(0, 0, "empty")], 0.1),
+        ([WHOLE] * 9 + [(400, 10, "truncated")], 0.061),
+        ([WHOLE] * 8 + [(5_000, 5_000, "unreadable"), (0, 0, "empty")], 5_000 / 13_000),
+        ([WHOLE] * 8 + [(10, 10, "a large file in few bytes"), (0, 0, "empty")], 0.2),
+        ([(10_000, 10, "truncated")], 1.0),
+        ([(0, 0, "empty")], 1.0),
+    ],
+    ids=["unreadable", "corrupt", "empty", "truncated", "large", "small", "the only one", "nothing"],
+)
+def test_a_damaged_file_weighs_what_was_lost_and_at_least_what_it_lacks_of_a_whole_one(
+    files: list[tuple[int, int, str | None]], share: float
+) -> None:
+    (found,) = loss_of(*files)
+    assert (found.rule, found.about, found.severity) == ("lost", "lost bytes", Severity.REFUSE)
+    assert found.size == pytest.approx(share, abs=0.002)
+    assert found.expected == "at most 1.00% of what landed"
+
+
+def test_what_was_lost_is_said_with_the_first_files() -> None:
+    (found,) = loss_of(*[WHOLE] * 6, *[(1_000, 1_000, "corrupt")] * 4)
+    assert found.seen == (
+        "40.00% (4,000 of 10,000 bytes, 4 of 10 files), such as plays/6 (corrupt), plays/7 (corrupt), plays/8 (corrupt)"
+    )
+
+
+@pytest.mark.parametrize("files", [[], [(0, 0, None)], [WHOLE], [WHOLE] * 200 + [(0, 0, "empty")]])
+def test_whole_files_and_a_loss_within_the_tolerance_are_nothing(files: list[tuple[int, int, str | None]]) -> None:
+    assert loss_of(*files) == []
 
 
 def test_one_record_in_a_hundred_may_be_rejected_of_whatever_is_landed() -> None:

@@ -1,12 +1,19 @@
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pycountry
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from spam_pipeline.ingestion.codes import CURRENCIES_SINCE, CURRENCIES_UNTIL, currency_codes
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Rejected, Revenue, Rights, Tracks
+from spam_pipeline.ingestion.csv_rows import header_of, lines_of, rows_of
+from spam_pipeline.ingestion.csv_tables import Column, Table, read_table
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.reference import (
     Parts,
@@ -235,7 +242,7 @@ def test_a_row_that_was_rejected_does_not_take_the_key(read: Callable[..., Read]
 
 
 def test_other_columns_blank_lines_and_a_byte_order_mark_are_nothing(read: Callable[..., Read]) -> None:
-    text = "\ufefftier,extra,user_id,created_on,country\r\nfree,,u,2026-01-01,DE\r\n\r\nfree,x,v,2026-01-01,ZZ,more\r\n"
+    text = "\ufefftier,extra,user_id,created_on,country\r\nfree,,u,2026-01-01,DE\r\n\r\nfree,x,v,2026-01-01,ZZ\r\n"
     parts = read(accounts_by_month)(text)
     assert len(rows(parts, "2026-01")) == 1
     assert [(number, field) for number, field, _ in rejected(parts)] == [(4, "country")]
@@ -257,6 +264,249 @@ def test_an_empty_file_has_no_rows(read: Callable[..., Read], text: str) -> None
     parts = read(accounts_by_month)(text)
     assert list(parts) == ["rejected"]
     assert rejected(parts) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "row"),
+    [
+        (revenue_by_month, REVENUE, "2026-01,US,premium,USD,20,240"),
+        (revenue_by_month, REVENUE, "2026-01,US,premium,USD,20,"),
+        (agreements_by_month, AGREEMENTS, "a,pro_rata,2026-01-01,x,y"),
+        (accounts_by_month, ACCOUNTS, '"u",DE,free,2026-01-01,"x"'),
+    ],
+)
+def test_a_row_with_more_values_than_the_header_is_rejected(
+    read: Callable[..., Read], table: Callable[..., Parts], header: str, row: str
+) -> None:
+    ((line, field, reason),) = rejected(read(table)(f"{header}{row}\n"))
+    cells, names = row.count(",") + 1, header.count(",") + 1
+    assert (line, field, reason) == (2, None, f"{cells} values, the header has {names}")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_rows_are_read_however_their_lines_end(read: Callable[..., Read], end: str) -> None:
+    lines = ACCOUNTS + "u,DE,free,2026-01-01\n\n  \nv,XX,free,2026-01-01\nw,DE,free,2026-01-02"
+    parts = read(accounts_by_month)(lines.replace("\n", end))
+    assert len(rows(parts, "2026-01")) == 2
+    assert [number for number, _, _ in rejected(parts)] == [5]
+
+
+def test_lines_that_end_in_several_ways_are_all_lines(read: Callable[..., Read]) -> None:
+    parts = read(incidents_by_day)(
+        INCIDENTS.replace("\n", "\r")
+        + "".join(f"i{end!r},suspected,a,ip,192.0.2.1,2026-01-05,2026-01-06,,,{end}" for end in ("\r", "\r\n", "\n"))
+    )
+    assert len(rows(parts, "2026-01-05")) == 3
+
+
+GOOD_TRACK = "{},a,T,X,1000,2026-01-01\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ('t1,a,"12" Mix",X,1000,2026-01-01\n', "text behind a closing quote"),
+        ('t1,a,"12 Mix,X,1000,2026-01-01\n', "a quote that is not closed on its line"),
+        ('t1,a,"",12" Mix"",X,1000,2026-01-01\n', "7 values, the header has 6"),
+        ('t1,"a,"T",X,1000,2026-01-01\n', "text behind a closing quote"),
+        (f't1,a,"{"x" * 140_000}\n', "a value longer than 128 KiB in quotes"),
+    ],
+    ids=["inches", "open", "doubled", "two fields", "long"],
+)
+def test_a_quote_that_is_misplaced_swallows_no_row(read: Callable[..., Read], wrong: str, reason: str) -> None:
+    good = [GOOD_TRACK.format(f"t{number}") for number in range(2, 5)]
+    parts = read(tracks_by_month)(TRACKS + wrong + good[0] + wrong.replace("t1", "t9") + good[1] + good[2])
+    assert [row[0] for row in rows(parts, "2026-01")] == ["t2", "t3", "t4"]
+    assert [(number, field) for number, field, _ in rejected(parts)] == [(2, None), (4, None)]
+    assert all(text.startswith(reason) for _, _, text in rejected(parts))
+
+
+def test_a_quote_that_closes_rows_later_swallows_none_of_them(read: Callable[..., Read]) -> None:
+    parts = read(tracks_by_month)(
+        TRACKS + 't1,a,"12,X,1000,2026-01-01\n' + GOOD_TRACK.format("t2") + 't3,a,7",X,1000,2026-01-01\n'
+    )
+    assert [row[0] for row in rows(parts, "2026-01")] == ["t2", "t3"]
+    assert [number for number, _, _ in rejected(parts)] == [2]
+
+
+@pytest.mark.parametrize("title", ["two\nlines", "three\r\n\r\nlines", 'with "quotes"\nand, commas', "\n"])
+def test_a_value_in_quotes_may_have_lines_that_are_no_rows(read: Callable[..., Read], title: str) -> None:
+    doubled = title.replace('"', '""')
+    parts = read(tracks_by_month)(f'{TRACKS}t1,a,"{doubled}",X,1000,2026-01-01\n' + GOOD_TRACK.format("t2"))
+    assert [row[3] for row in rows(parts, "2026-01")] == [title, "T"]
+    assert rejected(parts) == []
+
+
+def test_a_note_may_have_lines_behind_a_row_that_is_complete(read: Callable[..., Read]) -> None:
+    window = "suspected,a,user,u,2026-01-05,2026-01-06,,"
+    parts = read(incidents_by_day)(f'{INCIDENTS}i1,{window},"two\nlines"\ni2,{window},\n')
+    assert [row[0] for row in rows(parts, "2026-01-05")] == ["i1", "i2"]
+    assert rejected(parts) == []
+
+
+@pytest.mark.parametrize("title", ['7" Mix', "it's", "a�b", "\U0001f600", " ", "Ünï", "\u2028", "\x85", "\x1c"])
+def test_every_text_without_commas_is_a_title(read: Callable[..., Read], title: str) -> None:
+    parts = read(tracks_by_month)(f"{TRACKS}t1,a,{title},X,1000,2026-01-01\n")
+    assert [row[3] for row in rows(parts, "2026-01")] == [title]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "shift-jis"])
+def test_rows_in_another_encoding_are_rejected_and_the_others_are_not(read: Callable[..., Read], encoding: str) -> None:
+    title = "日本" if encoding == "shift-jis" else "Ünï"
+    text = TRACKS + GOOD_TRACK.format("t1") + f"t2,a,{title},X,1000,2026-01-01\n" + GOOD_TRACK.format("t3")
+    parts = read(tracks_by_month)(text.encode(encoding))
+    assert [row[0] for row in rows(parts, "2026-01")] == ["t1", "t3"]
+    assert rejected(parts) == [(3, "title", "title: not readable as UTF-8")]
+
+
+def test_bytes_of_a_column_that_nobody_reads_are_nothing(read: Callable[..., Read]) -> None:
+    parts = read(incidents_by_day)(INCIDENTS.encode() + b"i,suspected,a,user,u,2026-01-05,2026-01-06,,,caf\xe9\n")
+    assert len(rows(parts, "2026-01-05")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "reason"),
+    [
+        (ACCOUNTS.encode("utf-16"), None, "encoded in UTF-16 or UTF-32, expected UTF-8"),
+        (ACCOUNTS.encode("utf-32"), None, "encoded in UTF-16 or UTF-32, expected UTF-8"),
+        (ACCOUNTS.encode("utf-16-le"), "user_id", "user_id: no such column in this file, which is not UTF-8 text"),
+        (
+            ACCOUNTS.replace(",", ";").encode(),
+            "user_id",
+            "user_id: no such column in this file, which is not separated by commas",
+        ),
+        (
+            ACCOUNTS.replace(",", "\t").encode(),
+            "user_id",
+            "user_id: no such column in this file, which is not separated by commas",
+        ),
+        (
+            ACCOUNTS.replace("tier", "tier ").encode(),
+            "tier",
+            "tier: no such column in this file, only one with blanks around its name or in other letters",
+        ),
+        (
+            ACCOUNTS.replace("tier", "Tier").encode(),
+            "tier",
+            "tier: no such column in this file, only one with blanks around its name or in other letters",
+        ),
+        (
+            ACCOUNTS.replace("tier", "tier,tier").encode(),
+            "tier",
+            "tier: more than one column of this name in this file",
+        ),
+        (
+            b'"user_id,country\n',
+            None,
+            "a quote that is not closed on its line, nor on lines behind it that are no rows",
+        ),
+        (b"u,DE,free,2026-01-01\n", "user_id", "user_id: no such column in this file"),
+    ],
+)
+def test_a_header_that_cannot_be_used_rejects_the_file_and_says_why(
+    read: Callable[..., Read], content: bytes, field: str | None, reason: str
+) -> None:
+    parts = read(accounts_by_month)(content)
+    assert list(parts) == ["rejected"]
+    assert rejected(parts) == [(1, field, reason)]
+
+
+def test_columns_that_nobody_reads_may_have_one_name_and_blank_lines_may_come_first(read: Callable[..., Read]) -> None:
+    parts = read(accounts_by_month)(
+        "\n \n" + ACCOUNTS.strip() + ",x,x,\nu,DE,free,2026-01-01,1,2,3\nv,XX,free,2026-01-01\n"
+    )
+    assert len(rows(parts, "2026-01")) == 1
+    assert [number for number, _, _ in rejected(parts)] == [5]
+    assert rejected(read(accounts_by_month)("\n\nuser_id\nu\n"))[0][:2] == (3, "country")
+
+
+def test_padding_is_no_row(read: Callable[..., Read]) -> None:
+    row = "u{},DE,free,2026-01-01"
+    lines = [
+        row.format(1) + "\x00" * 9,
+        "\x00" * 9,
+        "\x00" + row.format(2),
+        ",,,",
+        " \t",
+        "u3,XX,free,2026-01-01",
+        "\x00" * 5_000,
+    ]
+    parts = read(accounts_by_month)(ACCOUNTS + "\n".join(lines))
+    assert len(rows(parts, "2026-01")) == 2
+    assert [number for number, _, _ in rejected(parts)] == [7]
+
+
+@pytest.mark.parametrize(
+    ("month", "currency", "problem"),
+    [
+        ("2025-12", "BGN", None),
+        ("2026-01", "BGN", None),
+        ("2026-02", "BGN", "withdrawn before this month"),
+        ("2022-12", "HRK", None),
+        ("2023-02", "HRK", "withdrawn before this month"),
+        ("2025-06", "ANG", None),
+        ("2025-07", "ANG", "withdrawn before this month"),
+        ("2025-02", "XCG", "not introduced by this month"),
+        ("2025-07", "XCG", None),
+        ("2024-03", "ZWL", None),
+        ("2024-12", "ZWL", "withdrawn before this month"),
+        ("2026-01", "EUR", None),
+        *(
+            (("2026-01", code, "expected an ISO 4217 code of money"))
+            for code in ("XXX", "XTS", "XAU", "XBA", "DEM", "eur")
+        ),
+    ],
+)
+def test_a_currency_is_judged_for_its_month(
+    read: Callable[..., Read], month: str, currency: str, problem: str | None
+) -> None:
+    parts = read(revenue_by_month)(f"{REVENUE}{month},DE,free,{currency},5\n")
+    assert rejected(parts) == ([(2, "currency", f"currency: {problem}")] if problem else [])
+    assert (month in parts) is (problem is None)
+
+
+@pytest.mark.parametrize("currency", [*CURRENCIES_UNTIL, *CURRENCIES_SINCE])
+def test_currencies_with_a_month_are_those_that_are_not_always_money(currency: str) -> None:
+    assert currency in currency_codes()
+    assert (currency in CURRENCIES_UNTIL) is (pycountry.currencies.get(alpha_3=currency) is None)
+
+
+CELL = st.one_of(
+    st.sampled_from(
+        ["", "a", '"', '""', '"a"', '"a', 'a"', '"a,b"', '"a\nb"', '"a\nu9,DE,free,2026-01-01"', "\r", "\n", "\x00"]
+    ),
+    st.sampled_from(["DE", "free", "2026-01-01", "caf\udce9", "�", " "]),
+    st.text(alphabet=',"\r\n \x00aé\u2028', max_size=6),
+)
+GOOD_ROW = st.integers(0, 99).map(lambda number: f"u{number},DE,free,2026-01-01")
+LINE = st.one_of(GOOD_ROW, st.lists(CELL, max_size=6).map(",".join), st.text(max_size=8))
+
+
+@example(lines=["\r\x00", "u0,DE,free,2026-01-01"], end="\n", last=False)
+@given(lines=st.lists(LINE, max_size=12), end=st.sampled_from(["\n", "\r\n", "\r"]), last=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_every_row_of_whatever_is_landed_is_accepted_or_rejected(lines: list[str], end: str, *, last: bool) -> None:
+    text = end.join([ACCOUNTS.strip(), *lines]) + (end if last else "")
+    table = Table(
+        {name: Column(pl.col(name), "text", is_optional=name != "created_on") for name in ACCOUNTS.strip().split(",")},
+        key=["created_on", "user_id"],
+    )
+    content = text.encode(errors="surrogateescape")
+    header = header_of(content, lines_of(content))
+    assert header is not None
+    found = rows_of(lines_of(content), header, ["created_on"])
+    physical = [part.strip("\x00") for part in re.split(r"\r\n|\r|\n", text)]
+    complete = {number for number, part in enumerate(physical, 1) if number > 1 and is_surely_a_row(part)}
+    assert complete <= found.cells.keys() ^ found.broken.keys()
+    assert all(physical[line - 1].strip(" \t\x00") for line in found.cells.keys() | found.broken.keys())
+    read = read_table(content, "reference/accounts.csv", table)
+    assert read.rows.height + read.rejected.height == len(found.cells) + len(found.broken)
+    assert read.rejected["line"].is_unique().all()
+
+
+def is_surely_a_row(line: str) -> bool:
+    """Every line with a value for each required column is a row of its own, whatever the quotes around it say."""
+    return line.count(",") >= 3 and bool(line.replace(",", "").replace('"', "").strip(" \t\x00"))
 
 
 def test_bytes_that_are_not_utf8_reject_their_row(read: Callable[..., Read]) -> None:

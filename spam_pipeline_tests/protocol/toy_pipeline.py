@@ -55,6 +55,10 @@ class Rejected(Contract):
     file = dy.String()
     line = dy.Int64()
 
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        return {"records": Count(), "lines": Sum(pl.col("line"))}
+
 
 class Total(Contract):
     key = dy.String(primary_key=True)

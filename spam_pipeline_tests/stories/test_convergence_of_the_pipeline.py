@@ -146,7 +146,7 @@ def test_records_in_are_records_out(home: Path) -> None:
     pipeline = open_pipeline(home)
     engine = pipeline.engine
     received = sum(
-        version.rows + sum(part.rows for part in version.side_parts)
+        version.rows + sum(part.rows for part in version.side_parts if part.name == "rejected")
         for key in engine.planner.statuses(["received_plays"])["received_plays"]
         for version in [engine.reader.version("received_plays", key)]
     )
@@ -155,6 +155,11 @@ def test_records_in_are_records_out(home: Path) -> None:
             "select (select count(*) from ingestion.plays), (select count(*) from ingestion.rejected),"
             " (select count(*) from ingestion.received_plays)"
         ).fetchall()[0]
+        of_files = connection.execute("select sum(accepted), sum(rejected) from ingestion.received_files").fetchall()[0]
+        not_balanced_files = connection.execute(
+            "select file from ingestion.received_files anti join (select file, count(*) as rejected from ingestion.rejected"
+            " group by file) using (file, rejected) where rejected > 0"
+        ).fetchall()
         unbalanced = connection.execute(
             "select count(*) from (select rule, country, tier, currency from royalties.royalty_statements"
             " group by all having sum(amount_minor) != any_value(pool_minor))"
@@ -164,6 +169,8 @@ def test_records_in_are_records_out(home: Path) -> None:
             " (select count(*) from trust_and_safety.classified_plays where occurred_at < '2026-01-07')"
         ).fetchall()[0]
     assert received == arrived + rejected
+    assert of_files == (arrived, rejected)
+    assert not_balanced_files == []
     assert arrived == plays + _duplicates(pipeline)
     assert rejected > 0
     assert unbalanced == 0

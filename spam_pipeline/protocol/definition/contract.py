@@ -21,6 +21,9 @@ from spam_pipeline.protocol.foundation.limit import Limit
 
 FRAME_SUFFIX = ".parquet"
 
+REJECTED_PART = "rejected"
+"""The side part whose rows are the records that were rejected; `Contract.tolerated_rejected_share` is about them."""
+
 ShowAsEarlier = Callable[[pl.LazyFrame], pl.LazyFrame]
 """Converts data to the columns of an earlier schema; a function at the top level of a module, so that it has a code version."""
 
@@ -29,10 +32,8 @@ class Contract(dy.Schema):
     """The promise of a stage that publishes frames. Subclass it with `dataframely` columns and a `fingerprint`."""
 
     tolerated_rejected_share: ClassVar[float | None] = None
-    """The share of records that may be rejected before the rest is refused as well; None where nothing is rejected."""
-
-    rejected_part: ClassVar[str] = "rejected"
-    """The side part that has one row for each rejected record."""
+    """The share of records that may be rejected, into the side part `rejected`, before the rest is refused as well; None where
+    nothing is rejected."""
 
     excusing_part: ClassVar[str | None] = None
     """The side part in which people say why there is nothing: with a row there, a version without rows is like no other, and passes."""

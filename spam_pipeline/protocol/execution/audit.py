@@ -11,7 +11,13 @@ from typing import NamedTuple
 import polars as pl
 import scipy  # type: ignore[import-untyped]  # it ships no types, and loads scipy.special when that is used
 
-from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract, column_types
+from spam_pipeline.protocol.definition.contract import (
+    REJECTED_PART,
+    AnyContract,
+    ArtifactContract,
+    Contract,
+    column_types,
+)
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.drift import HistoricFingerprint, drift, losses
 from spam_pipeline.protocol.fingerprint import numbers
@@ -107,15 +113,13 @@ def _by_fingerprint(contract: AnyContract, version: Version, known: AuditContext
 
 
 def _rejected(contract: type[Contract], version: Version) -> Iterator[Finding]:
-    """More rejected records than tolerated, by more than chance: an exact binomial test."""
+    """More rejected records than tolerated, by more than chance: an exact binomial test. Everything rejected is no chance."""
     tolerated = contract.tolerated_rejected_share
-    rejected = _rows_of(version, contract.rejected_part)
+    rejected = _rows_of(version, REJECTED_PART)
     records = rejected + version.rows
-    if (
-        tolerated is None
-        or not rejected
-        or float(scipy.special.bdtrc(rejected - 1, records, tolerated)) >= _MAY_BE_CHANCE
-    ):
+    if tolerated is None or not rejected:
+        return
+    if version.rows and float(scipy.special.bdtrc(rejected - 1, records, tolerated)) >= _MAY_BE_CHANCE:
         return
     share = rejected / records
     seen = f"{share:.2%} ({rejected:,} of {records:,})"

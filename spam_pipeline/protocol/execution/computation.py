@@ -16,7 +16,7 @@ from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.execution.audit import findings_on_data
-from spam_pipeline.protocol.fingerprint import Counted, Fingerprint, measure
+from spam_pipeline.protocol.fingerprint import Fingerprint, measure
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
@@ -71,8 +71,13 @@ class Computation:
         return found
 
     def fingerprint(self, stage: AnyStage, parts: tuple[Part, ...], side_parts: tuple[Part, ...]) -> Fingerprint:
-        """Measure a version's data, and count the records of each of its side parts."""
-        aside = {f"{part.name}_records": Counted(part.rows) for part in side_parts}
+        """Measure a version's data, and its side parts by their own contracts, under their names."""
+        aside = {
+            f"{part.name}_{name}": measured
+            for part in side_parts
+            if (contract := stage.side_parts.get(part.name))
+            for name, measured in measure(contract.fingerprint(), self._reader.scan((part,), contract)).items()
+        }
         if isinstance(stage.contract, ArtifactContract):
             value = stage.contract.read(self._store.locate(parts[0].files[0].path))
             return {**stage.contract.fingerprint(value), **aside}

@@ -132,6 +132,18 @@ def test_few_records_that_may_be_rejected_by_chance_refuse_nothing() -> None:
     assert refusing(version(plays=29, rejected=1)) == []
 
 
+def test_a_version_of_which_everything_was_rejected_is_refused_however_small_it_is() -> None:
+    (found,) = refusing(version(spam=0, plays=0, rejected=1))
+    assert found.seen == "100.00% (1 of 1)"
+
+
+def test_rows_of_other_side_parts_are_no_rejected_records() -> None:
+    accounts = part(500, "files")
+    assert refusing(replace(version(plays=10_000), side_parts=(accounts,))) == []
+    (found,) = refusing(replace(version(plays=9_500, rejected=500), side_parts=(part(500, "rejected"), accounts)))
+    assert found.seen == "5.00% (500 of 10,000)"
+
+
 def test_how_many_records_were_rejected_is_said() -> None:
     (found,) = refusing(version(plays=950, rejected=50))
     assert (found.expected, found.seen) == ("at most 1.00%", "5.00% (50 of 1,000)")

@@ -22,6 +22,7 @@ from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.outcome import ActionTaken
 from spam_pipeline.protocol.execution.running import run as run_one
 from spam_pipeline.protocol.execution.running import run_partition
+from spam_pipeline.protocol.fingerprint import Counted
 from spam_pipeline.protocol.foundation.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline.protocol.planning.partition_status import RequiredAction, State
@@ -50,6 +51,16 @@ def test_everything_wanted_is_published(home: Path) -> None:
     assert total(engine, "monthly_total", "2026-01") == 113
     assert engine.reader.read("model", ["all"]) == {"2026-01-01": 2, "2026-01-02": 1, "2026-01-04": 1}
     assert engine.reader.read("rejected_numbers", ["2026-01-01"]).collect()["line"].to_list() == [3]
+
+
+def test_a_version_is_measured_with_its_side_parts_under_their_names(home: Path) -> None:
+    engine = toy_engine(home)
+    run(engine)
+    seen = {day: engine.reader.version("received_numbers", day).fingerprint for day in ("2026-01-01", "2026-01-02")}
+    assert seen["2026-01-01"].keys() == {"numbers", "total", "rejected_records", "rejected_lines"}
+    assert seen["2026-01-01"]["rejected_records"] == Counted(1)
+    assert seen["2026-01-01"]["rejected_lines"] == Counted(3)
+    assert seen["2026-01-02"].keys() == {"numbers", "total"}
 
 
 def test_rows_are_those_of_a_version_of_frames(home: Path) -> None:
