@@ -1,9 +1,15 @@
-"""A landed file: one observed item of a source, as a stage receives it."""
+"""A landed file: one observed item of a source, as a stage receives it, with the bytes that were observed or none."""
 
+import hashlib
+import io
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from typing_extensions import Buffer, override
+
 from spam_pipeline.protocol.foundation.errors import LandingChanged
+
+_BUFFER_BYTES = 1024 * 1024
 
 
 class State(Protocol):
@@ -21,7 +27,7 @@ class State(Protocol):
 class Zone(Protocol):
     """The part of a landing zone that a landed file uses."""
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, path: str) -> io.BufferedReader:
         """Open the bytes of a path. Raises `FileNotFoundError`."""
 
     def state(self, path: str) -> State | None:
@@ -44,17 +50,51 @@ class LandedFile:
     zone: Zone
 
     def open(self) -> BinaryIO:
-        """Open the raw bytes as a stream. Raises `LandingChanged` when they are not the ones that were observed."""
-        self.check()
-        try:
-            return self.zone.open(self.path)
-        except FileNotFoundError as gone:
-            raise LandingChanged(f"{self.path} was observed, but is gone") from gone
+        """Open the raw bytes as a stream, which has to be closed; what was read until then was observed.
 
-    def check(self) -> None:
-        """Raise `LandingChanged` unless the file is still as observed. Called after reading, it vouches for what was read."""
+        Raises `LandingChanged` when the file is gone or was replaced; closing raises it when the bytes have another digest.
+        """
         state = self.zone.state(self.path)
         if state is None:
-            raise LandingChanged(f"{self.path} was observed, but is gone")
+            raise LandingChanged(self.path, "was observed, but is gone")
         if (state.size, state.marker) != (self.size, self.marker):
-            raise LandingChanged(f"{self.path} was replaced since it was observed; observe again")
+            raise LandingChanged(self.path, "was replaced since it was observed; observe again")
+        try:
+            return io.BufferedReader(_ObservedBytes(self.zone.open(self.path), self), _BUFFER_BYTES)
+        except FileNotFoundError as gone:
+            raise LandingChanged(self.path, "was observed, but is gone") from gone
+
+
+class _ObservedBytes(io.RawIOBase):
+    """The bytes of a landed file, digested while they are read: size and time of a file can be kept while its bytes change."""
+
+    def __init__(self, raw: io.BufferedReader, file: LandedFile) -> None:
+        super().__init__()
+        self._raw = raw
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        count = self._raw.readinto(view)
+        self._digest.update(view[:count])
+        return count
+
+    @override
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            while rest := self._raw.read(_BUFFER_BYTES):
+                self._digest.update(rest)
+        finally:
+            self._raw.close()
+            super().close()
+        found = self._digest.hexdigest()
+        if found != self._file.digest:
+            raise LandingChanged(self._file.path, "has other bytes than those that were observed", found)

@@ -46,7 +46,12 @@ class StoreDamaged(PipelineError):
 
 
 class LandingChanged(PipelineError):
-    """A landed file changed while it was being read; the next observation sees the new bytes."""
+    """A landed file is not the one that was observed; `digest` is that of its bytes, if they were read."""
+
+    def __init__(self, path: str, problem: str, digest: str | None = None) -> None:
+        super().__init__(f"{path} {problem}")
+        self.path = path
+        self.digest = digest
 
 
 class LandingVanished(PipelineError):

@@ -44,7 +44,8 @@ _BUFFER_BYTES = 1024 * 1024
 class FileState:
     """A file as the landing zone has it now. `marker` differs once the file was replaced, even by one of the same size.
 
-    It is the time of change in nanoseconds locally, and remotely the strongest one that the file system offers: an ETag rather
+    Locally it is the times of modification and of change in nanoseconds, and the inode: a file that is renamed over another one
+    may have its size and its time of modification. Remotely it is the strongest one that the file system offers: an ETag rather
     than a time. Where it offers none the marker is empty, and only a change of size is noticed.
     """
 
@@ -184,7 +185,9 @@ def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
 
 
 def _local_state(path: str, found: os.stat_result) -> FileState | None:
-    return FileState(path, found.st_size, str(found.st_mtime_ns)) if stat.S_ISREG(found.st_mode) else None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return FileState(path, found.st_size, f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}")
 
 
 def _remote_state(path: str, info: Mapping[str, Any]) -> FileState | None:

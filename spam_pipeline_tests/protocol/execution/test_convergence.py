@@ -1,6 +1,6 @@
 """Observing, running and converging, told with the toy pipeline over a real store and ledger."""
 
-import os
+import io
 import shutil
 import signal
 import sqlite3
@@ -19,6 +19,7 @@ from spam_pipeline.protocol.definition.delivery import Delivery
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import stage
+from spam_pipeline.protocol.execution.convergence import converge
 from spam_pipeline.protocol.execution.outcome import ActionTaken
 from spam_pipeline.protocol.execution.running import run as run_one
 from spam_pipeline.protocol.execution.running import run_partition
@@ -26,7 +27,7 @@ from spam_pipeline.protocol.fingerprint import Counted
 from spam_pipeline.protocol.foundation.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline.protocol.planning.partition_status import RequiredAction, State
-from spam_pipeline_tests.protocol.made_up_records import landed
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Catalogue,
@@ -101,18 +102,21 @@ def test_one_more_file_in_an_old_arrival_day_recomputes_only_what_it_touches(hom
     assert digests(engine) == rebuilt(home)
 
 
-def test_a_landed_file_is_decoded_once(home: Path) -> None:
+def test_a_landed_file_is_decoded_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    really_open = LandingZone.open
+
+    def noted(zone: LandingZone, path: str) -> io.BufferedReader:
+        opened.append(path)
+        return really_open(zone, path)
+
     engine = toy_engine(home)
     run(engine)
-    (home / "landing" / "2026-01-01" / "a.txt").chmod(0)
     land(home, "2026-01-01", "b", "2026-01-01 3")
-    if os.getuid() == 0:
-        (home / "landing" / "2026-01-01" / "a.txt").write_text("2026-01-01 9\n", encoding="utf-8")
-        state = landed(engine.ledger)[0]
-        os.truncate(home / "landing" / "2026-01-01" / "a.txt", state.size)
-        os.utime(home / "landing" / "2026-01-01" / "a.txt", ns=(int(state.marker), int(state.marker)))
-    done, _ = run(engine)
-    assert done.converged, "the file that was decoded before is not opened again"
+    engine.observe()
+    monkeypatch.setattr(LandingZone, "open", noted)
+    assert converge(engine).converged
+    assert opened == ["2026-01-01/b.txt"], "the file that was decoded before is not opened again"
     assert engine.reader.read("numbers", ["2026-01-01"]).collect()["number"].to_list() == [1, 2, 3]
 
 
@@ -175,6 +179,7 @@ def test_a_version_that_breaks_its_contract_is_quarantined_and_its_consumers_kee
     assert done.converged
     assert done.held == (
         "received_numbers 2026-01-04: its version was refused",
+        "settled_total 2026-01-01: its day is not settled: it lacks received_numbers 2026-01-04",
         "settled_total 2026-01-02: its day is not settled: it lacks received_numbers 2026-01-04",
     )
     assert total(engine, "monthly_total", "2026-01") == 113

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,11 +94,29 @@ def test_links_are_passed_over(tmp_path: Path) -> None:
     assert zone.state("link.csv") is None
 
 
-def test_a_local_marker_is_the_time_of_change_to_the_nanosecond(tmp_path: Path) -> None:
+def test_a_local_marker_tells_a_file_that_was_renamed_over_one_of_the_same_size_and_time(tmp_path: Path) -> None:
+    zone = LandingZone(str(tmp_path))
     land(str(tmp_path), "a.csv", b"1")
-    os.utime(tmp_path / "a.csv", ns=(0, 1_767_225_600_000_000_001))
-    (state,) = LandingZone(str(tmp_path)).files()
-    assert state.marker == "1767225600000000001"
+    before = zone.state("a.csv")
+    land(str(tmp_path), ".b.csv", b"2")
+    shutil.copystat(tmp_path / "a.csv", tmp_path / ".b.csv")
+    (tmp_path / ".b.csv").replace(tmp_path / "a.csv")
+    after = zone.state("a.csv")
+    assert before is not None
+    assert after is not None
+    assert (after.size, after.marker.split()[0]) == (before.size, before.marker.split()[0])
+    assert after.marker != before.marker
+
+
+def test_a_local_marker_tells_a_file_that_was_written_in_place_with_its_time_put_back(tmp_path: Path) -> None:
+    zone = LandingZone(str(tmp_path))
+    file = tmp_path / "a.csv"
+    land(str(tmp_path), "a.csv", b"1")
+    before, times = zone.state("a.csv"), file.stat()
+    with file.open("r+b") as opened:
+        opened.write(b"2")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert zone.state("a.csv") != before
 
 
 def test_a_message_names_the_place_without_a_password(tmp_path: Path) -> None:
@@ -110,7 +130,6 @@ def test_a_landed_file_opens_as_it_was_observed(url: str) -> None:
     file = landed(url, "a.txt")
     with file.open() as raw:
         assert raw.read() == b"x\n"
-    file.check()
 
 
 def test_a_landed_file_that_was_replaced_or_removed_does_not_open(url: str) -> None:
@@ -124,14 +143,23 @@ def test_a_landed_file_that_was_replaced_or_removed_does_not_open(url: str) -> N
         file.open()
 
 
-def test_a_landed_file_that_is_replaced_while_it_is_read_does_not_stand_a_check(url: str) -> None:
+@pytest.mark.parametrize("read", [0, 1, -1], ids=["nothing", "a byte", "everything"])
+def test_a_landed_file_with_other_bytes_than_those_observed_cannot_be_closed_in_peace(url: str, read: int) -> None:
     land(url, "a.txt", b"x\n")
-    file = landed(url, "a.txt")
-    with file.open() as raw:
-        raw.read()
-        land(url, "a.txt", b"y\n")
-    with pytest.raises(LandingChanged, match="replaced since it was observed"):
-        file.check()
+    file = replace(landed(url, "a.txt"), digest=hashlib.sha256(b"y\n").hexdigest())
+    raw = file.open()
+    raw.read(read)
+    with pytest.raises(LandingChanged, match="has other bytes than those that were observed") as changed:
+        raw.close()
+    assert (changed.value.path, changed.value.digest) == ("a.txt", hashlib.sha256(b"x\n").hexdigest())
+
+
+def test_a_file_that_was_opened_as_observed_may_be_replaced_by_rename_while_it_is_read(tmp_path: Path) -> None:
+    land(str(tmp_path), "a.txt", b"x\n")
+    with landed(str(tmp_path), "a.txt").open() as raw:
+        land(str(tmp_path), ".b.txt", b"y\n")
+        (tmp_path / ".b.txt").replace(tmp_path / "a.txt")
+        assert raw.read() == b"x\n"
 
 
 @pytest.mark.parametrize(
