@@ -87,8 +87,9 @@ def test_lines_that_end_with_cr_are_lines_however_the_bytes_come(lines: list[byt
     ]
 
 
-def test_a_first_line_that_fills_a_block_leaves_open_how_lines_end() -> None:
-    blocks = list(blocks_of_lines(plain([b"x" * 100, b"\r\n", b"a\r\nb"]), 10))
+@pytest.mark.parametrize("pieces", [[b"x" * 100, b"\r\n", b"a\r\nb"], [b"x" * 100 + b"\r", b"\na\r\nb"]])
+def test_a_first_line_that_fills_a_block_leaves_open_how_lines_end(pieces: list[bytes]) -> None:
+    blocks = list(blocks_of_lines(plain(pieces), 10))
     assert b"".join(block.data for block in blocks if isinstance(block, Block)) == b"x" * 100 + b"\r\na\r\nb"
 
 

@@ -488,6 +488,12 @@ def test_what_is_lost_of_a_file_is_what_lies_behind_its_damage(
     assert account["damage"] == f"the {'gzip' if ending == '.gz' else 'zstd'} stream is followed by something else"
 
 
+def test_a_file_of_several_batches_has_one_account(tmp_path: Path) -> None:
+    wide = [line(user_agent="x" * 900_000)] * 120 + [b"{"]
+    account = with_account(landed(tmp_path, f"{HOUR}a.jsonl", b"\n".join(wide)))["files"].row(0, named=True)
+    assert (account["accepted"], account["rejected"]) == (120, 1)
+
+
 def test_what_is_lost_of_messages_is_what_lies_behind_the_last_whole_one(tmp_path: Path) -> None:
     whole = framed(message(), message())
     account = with_account(landed(tmp_path, f"{HOUR}a.pb", whole + varint(300) + b"x"))["files"].row(0, named=True)

@@ -447,6 +447,7 @@ def test_padding_is_no_row(read: Callable[..., Read]) -> None:
         ("2025-06", "ANG", None),
         ("2025-07", "ANG", "withdrawn before this month"),
         ("2025-02", "XCG", "not introduced by this month"),
+        ("2025-03", "XCG", None),
         ("2025-07", "XCG", None),
         ("2024-03", "ZWL", None),
         ("2024-12", "ZWL", "withdrawn before this month"),

@@ -73,7 +73,8 @@ def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path
     run(pipeline)
     land_play(home, "2026-01-08", "again", LATE, event_id="event of first", ms_played=1)
     _, did = run(pipeline)
-    assert did == {("received_plays", "2026-01-08"), ("plays", LATE), ("warehouse", "all")}
+    arrival = {("received_plays", "2026-01-08"), ("received_files", "2026-01-08")}
+    assert did == {*arrival, ("plays", LATE), ("warehouse", "all")}
     kept = plays_of(pipeline, LATE).filter(pl.col("event_id") == "event of first")
     assert kept["ms_played"].to_list() == [90_000], "the earliest arrival counts"
 
@@ -84,7 +85,7 @@ def test_only_the_new_file_of_an_old_arrival_day_is_decoded(home: Path) -> None:
     land_play(home, "2026-01-02", "one-more", LATE)
     run(pipeline)
     after = _stored_files(home, "2026-01-02")
-    assert len(after) == len(before) + 1
+    assert len(after) == len(before) + 2, "its play, and the account of the file"
     assert {path: after[path] for path in before} == before, "no other file was written again"
 
 
