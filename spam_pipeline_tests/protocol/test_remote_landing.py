@@ -104,7 +104,7 @@ def test_a_file_that_is_replaced_after_it_was_read_gives_a_version_of_what_was_o
     for number in (1, 2):
         assert run(engine).computed == 1
         version = engine.reader.version(reading.name, "2026-01-01")
-        observed = hashlib.sha256(f"2026-01-01 {number}".encode()).hexdigest()
+        observed = hashlib.sha256(f"2026-01-01 {number}\n".encode()).hexdigest()
         assert [item.content for item in version.inputs] == [observed]
         assert engine.reader.rows(version).collect()["number"].to_list() == [number]
 
