@@ -203,6 +203,7 @@ class Pipeline:
 
         Raises `NotDeclared` with the reason, `WrongPartition`, and `WrongDecision` without a name or a reason.
         """
+        self.require_key_of_ones_own()
         return declare_gap(self.engine, self.landing_zone, day, hour, by, reason)
 
     def issue(self, month: str, *, by: str) -> Issued:

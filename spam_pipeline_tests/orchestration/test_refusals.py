@@ -110,14 +110,19 @@ def test_what_is_accepted_is_no_longer_shown_as_refused(home: Path, instance: dg
     assert len(told(instance, "numbers", DAYS[0])) == 1
 
 
-def test_what_another_environment_refuses_is_its_own_affair(home: Path, instance: dg.DagsterInstance) -> None:
+def test_what_another_environment_refuses_is_its_own_affair(
+    home: Path, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
     production = observed(home, stages=watched())
     converge(production)
     branch = toy_engine(home, environment="branch", stages=watched(broken=True))
     converge(branch)
     tell(production, instance)
     assert red(instance) == set()
-    assert "3 refusals" in tell(branch, instance)
+    (tmp_path / "hers").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "hers")) as hers:
+        assert "3 refusals" in tell(branch, hers)
+    assert red(instance) == set()
 
 
 def test_the_process_beside_a_convergence_reports_what_is_quarantined_and_what_consumers_need(
