@@ -15,7 +15,12 @@ from spam_pipeline.protocol import LandedFile, PartForPartition, Reads, SamePart
 
 _OWNER = "team:ingestion"
 _SIDE_PARTS = {"rejected": contracts.Rejected}
-_SIDE_PARTS_OF_PLAYS = {**_SIDE_PARTS, "files": contracts.ReceivedFiles, "gaps": contracts.Gaps}
+_SIDE_PARTS_OF_PLAYS = {
+    **_SIDE_PARTS,
+    "files": contracts.ReceivedFiles,
+    "gaps": contracts.Gaps,
+    "manifests": contracts.Manifests,
+}
 _RejectedRows = Annotated[pl.LazyFrame, Reads(SamePartition(side_part="rejected"))]
 
 _PSEUDONYMS = ("cryptography", "numpy", "polars-hash")

@@ -4,7 +4,7 @@ People, devices, networks, tracks and user agents carry 64-bit keyed hashes (`*_
 all tables of the pipeline; addresses and user ids do not leave ingestion. All times are UTC. Decoding is elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dataframely as dy
@@ -136,8 +136,9 @@ class ReceivedPlays(Contract):
 
     @classmethod
     def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
-        """What was lost of the landed files, where it is more of them than records may be rejected."""
+        """What was lost of the landed files, where it is more of them than records may be rejected; and what manifests miss."""
         del history
+        yield from _missed_by_manifests(numbers(fingerprint))
         loss = _loss(numbers(fingerprint))
         if loss is None or loss.share <= TOLERATED_REJECTED_SHARE:
             return
@@ -176,6 +177,24 @@ class Gaps(Contract):
     reason = dy.String()
 
 
+class Manifests(Contract):
+    """What producers said they had sent: one row for each manifest and unit (`files`, `records`, `bytes`).
+
+    `hour` (0 to 23) is the hour of arrival that it speaks for, null for the whole day.
+    """
+
+    file = dy.String(primary_key=True)
+    unit = dy.String(primary_key=True)
+    hour = dy.Int64(nullable=True, min=0, max=23)
+    sent = dy.Int64(min=0)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """What was sent, by unit and hour, or by unit alone for a whole day."""
+        of_hour = pl.format("{}_of_hour_{}", "unit", "hour")
+        return {"sent": Totals(pl.col("sent"), by=pl.coalesce(of_hour, "unit"))}
+
+
 class ReceivedFiles(Contract):
     """Landed files of plays: one row each, also for one without any record.
 
@@ -194,9 +213,14 @@ class ReceivedFiles(Contract):
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
         """How many files landed and how large they are; how many of them are damaged, and what of them was lost."""
-        is_damaged = pl.col("damage").is_not_null()
+        is_damaged, hour = pl.col("damage").is_not_null(), pl.col("arrival_hour").dt.hour()
+        records = pl.col("accepted") + pl.col("rejected")
         return {
-            "landed": Count(),
+            "files": Count(),
+            "records": Total(records),
+            "files_of_hour": Totals(None, by=hour),
+            "records_of_hour": Totals(records, by=hour),
+            "bytes_of_hour": Totals(pl.col("bytes"), by=hour),
             "bytes": Total(pl.col("bytes")),
             "lost_bytes": Total(pl.col("lost_bytes")),
             "damaged": Count(is_damaged),
@@ -366,7 +390,7 @@ def _loss(seen: Mapping[str, float]) -> _Loss | None:
     The bytes of a file that was cut off are readable; those that it lacks did not land. Without any whole file everything is lost.
     None without damage.
     """
-    names = ("landed", "bytes", "lost_bytes", "damaged", "damaged_bytes")
+    names = ("files", "bytes", "lost_bytes", "damaged", "damaged_bytes")
     files, landed, unreadable, damaged, of_damaged = (seen.get(f"files_{name}", 0) for name in names)
     if not damaged:
         return None
@@ -399,3 +423,23 @@ def _listening() -> dict[str, Measure]:
 
 def _null_share(column: str) -> Share:
     return Share(pl.col(column).is_null(), drift=REFUSED_WHEN_MOST_MOVED)
+
+
+def _missed_by_manifests(found: Mapping[str, float]) -> Iterator[Finding]:
+    """Findings where what landed in an hour or on a day is not what the producer said had been sent.
+
+    The numbers of a manifest are named like those of the files that landed.
+    """
+    for name, sent in found.items():
+        what = name.removeprefix("manifests_sent_")
+        landed = found.get(f"files_{what}", 0)
+        if what != name and landed != sent:
+            size = abs(landed - sent) / max(sent, 1)
+            yield Finding(
+                "manifest",
+                what.replace("_", " "),
+                Severity.REFUSE,
+                f"{sent:,.0f}, as sent",
+                f"{landed:,.0f}",
+                size=size,
+            )

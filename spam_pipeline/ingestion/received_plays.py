@@ -22,20 +22,20 @@ from spam_pipeline.ingestion.blocks import (
     blocks_of_messages,
 )
 from spam_pipeline.ingestion.compression import decompressed
-from spam_pipeline.ingestion.contracts import Gaps, ReceivedFiles, ReceivedPlays, Rejected
+from spam_pipeline.ingestion.contracts import Gaps, Manifests, ReceivedFiles, ReceivedPlays, Rejected
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
 from spam_pipeline.ingestion.event_rules import Bounds, apply_rules, bounds_of
 from spam_pipeline.ingestion.hosting import HostingNetworks, hosting_networks
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Rejection, rejections_frame
-from spam_pipeline.ingestion.sources import arrival_hour, holds_json, hour_of_gap, is_gap
-from spam_pipeline.ingestion.stated_arrivals import WrongStatement, read_gap
+from spam_pipeline.ingestion.sources import GAP, arrival_hour, holds_json, stated_in
+from spam_pipeline.ingestion.stated_arrivals import WrongStatement, read_gap, read_manifest
 from spam_pipeline.protocol import LandedFile, column_types
 
 REJECTED = "rejected"
 REJECTED_BYTES = "rejected_bytes"
-GAPS = "gaps"
+GAPS, MANIFESTS = "gaps", "manifests"
 FILES = "files"
 
 # Measured on two cores: a third worker adds a tenth, because one that holds the interpreter's lock leaves a core partly idle.
@@ -71,11 +71,12 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
 
     The items are `(day, ReceivedPlays)` in file order, `("rejected", Rejected)` and `("rejected_bytes", ...)` with columns
     `file`, `line` and `raw` (at most 64 KiB a record). Every non-blank record is in exactly one of the first two. The last item
-    is `("files", ReceivedFiles)`, one row. Of a file that declares a gap it is `("gaps", Gaps)`, and the only one.
+    is `("files", ReceivedFiles)`, one row. A gap and a manifest give `("gaps", Gaps)` or `("manifests", Manifests)` alone.
     Raises `LandingChanged` when the file is no longer the one that was observed.
     """
-    if is_gap(file.path):
-        yield from _gap(file)
+    stated = stated_in(file.path)
+    if stated is not None:
+        yield from _statement(file, *stated)
         return
     hour = arrival_hour(file.path)
     rules = _Rules(hour, bounds_of(hour, start_date), identifier_key, hosting_networks())
@@ -101,18 +102,26 @@ def _account(file: LandedFile, accepted: int, rejected: int, tail: UnreadableTai
     return pl.DataFrame([row], schema=column_types(ReceivedFiles), orient="row")
 
 
-def _gap(file: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The gap that a file declares, or the rejection of one that cannot be read."""
+def _statement(file: LandedFile, kind: str, hour: int | None) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The gap or the manifest in a file, or the rejection of one that cannot be read."""
     with file.open() as raw:
         content = raw.read(LONGEST_RECORD_BYTES)
     try:
-        gap = read_gap(content)
-        row = {"file": file.path, "hour": hour_of_gap(file.path), **gap._asdict()}
-        yield GAPS, pl.DataFrame([row], schema=column_types(Gaps))
+        yield _gap(file.path, hour, content) if kind == GAP else _manifest(file.path, hour, content)
     except WrongStatement as problem:
         lost = rejections_frame([(1, Rejection(str(problem)), content)]).with_columns(file=pl.lit(file.path))
         yield REJECTED, lost.select(*column_types(Rejected))
         yield REJECTED_BYTES, lost.select("file", "line", "raw")
+
+
+def _gap(path: str, hour: int | None, content: bytes) -> tuple[str, pl.DataFrame]:
+    row = {"file": path, "hour": hour, **read_gap(content)._asdict()}
+    return GAPS, pl.DataFrame([row], schema=column_types(Gaps))
+
+
+def _manifest(path: str, hour: int | None, content: bytes) -> tuple[str, pl.DataFrame]:
+    rows = [(path, unit, hour, count) for unit, count in read_manifest(content).items()]
+    return MANIFESTS, pl.DataFrame(rows, schema=column_types(Manifests), orient="row")
 
 
 def _in_parallel(

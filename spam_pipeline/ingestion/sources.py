@@ -12,24 +12,28 @@ from datetime import UTC, datetime
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol import HOURS, WHOLE, Cadence, Source, WrongPartition
 
-GAP = "gap.json"
-"""The name of a file in which somebody says that nothing arrives for its folder, a day or an hour."""
+GAP, MANIFEST = "gap.json", "manifest.json"
+"""Names of files that speak for their folder, a day or an hour: somebody says that nothing arrives, or a producer how much."""
 
 # A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
 # and a surrogate stands for bytes that are not UTF-8 and fit into no ledger. The year 9999 has no day after its last.
 _NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
 _DAY, _HOUR = r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[01][0-9]|2[0-3]"
 _PLAYS = re.compile(rf"plays/({_DAY})/({_HOUR})/{_NAME}")
-_GAP = re.compile(rf"plays/({_DAY})(?:/({_HOUR}))?/{re.escape(GAP)}")
+_STATED = re.compile(rf"plays/({_DAY})(?:/({_HOUR}))?/({re.escape(GAP)}|{re.escape(MANIFEST)})")
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
 _ENDINGS = _JSON_ENDINGS + _PROTOBUF_ENDINGS
 
 
 def hours_of(path: str) -> Collection[str]:
-    """The hours that a file of `landed_plays` speaks for: its own, or all for a gap of a whole day."""
-    gap = _GAP.fullmatch(path)
-    return HOURS if gap and not gap[2] else (path.split("/")[2],)
+    """The hours that a file of `landed_plays` delivers: its own; all for a gap of a whole day; none for a manifest."""
+    stated = _STATED.fullmatch(path)
+    if stated is None:
+        return (path.split("/")[2],)
+    if stated[3] == MANIFEST:
+        return ()
+    return (stated[2],) if stated[2] else HOURS
 
 
 landed_plays = Source(
@@ -72,7 +76,7 @@ def classify(path: str) -> tuple[Source, str] | None:
     if single is not None:
         return single, WHOLE
     plays = _PLAYS.fullmatch(path)
-    matched = plays if plays and path.endswith(_ENDINGS) else _GAP.fullmatch(path)
+    matched = plays if plays and path.endswith(_ENDINGS) else _STATED.fullmatch(path)
     if matched is None:
         return None
     try:
@@ -125,12 +129,7 @@ def holds_json(path: str) -> bool:
     return path.endswith(_JSON_ENDINGS)
 
 
-def is_gap(path: str) -> bool:
-    """Return true for a declaration that nothing was played in a day or an hour."""
-    return _GAP.fullmatch(path) is not None
-
-
-def hour_of_gap(path: str) -> int | None:
-    """Return the hour (0 to 23) of a gap; None for one of a whole day."""
-    gap = _GAP.fullmatch(path)
-    return int(gap[2]) if gap and gap[2] else None
+def stated_in(path: str) -> tuple[str, int | None] | None:
+    """Return `GAP` or `MANIFEST`, and the hour (0 to 23) that the file speaks for or None for a whole day; None for other files."""
+    stated = _STATED.fullmatch(path)
+    return None if stated is None else (stated[3], int(stated[2]) if stated[2] else None)

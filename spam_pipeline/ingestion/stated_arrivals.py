@@ -1,6 +1,6 @@
-"""What a day or an hour of plays was to be, as somebody stated it in a small JSON file beside them: a gap, where there was nothing.
+"""What a day or an hour of plays was to be, as stated in a small JSON file beside them: a gap or a manifest.
 
-Reading and writing these files belongs here; what a day lacks is decided by the protocol, which never opens them.
+A gap is a person's: nothing arrives. A manifest is the producer's: so much was sent. Reading and writing these files belongs here; what a day lacks is decided by the protocol, which never opens them.
 """
 
 import json
@@ -12,10 +12,11 @@ from spam_pipeline.ingestion.sources import GAP
 from spam_pipeline.protocol import PipelineError
 
 _LONGEST_BYTES = 64 * 1024
+_TOO_MANY = 10**18
 
 
 class WrongStatement(PipelineError):
-    """A gap that cannot be read as one. The message never quotes the file."""
+    """A gap or a manifest that cannot be read as one. The message never quotes the file."""
 
 
 class Gap(NamedTuple):
@@ -24,6 +25,22 @@ class Gap(NamedTuple):
     declared_by: str
     declared_at: datetime
     reason: str
+
+
+UNITS = ("files", "records", "bytes")
+"""The units in which a manifest may count what was sent."""
+
+
+def read_manifest(content: bytes) -> dict[str, int]:
+    """Read a manifest: how much was sent in some of the units. Raises `WrongStatement` when it says nothing or anything else."""
+    stated = _stated(content)
+    counts = {unit: stated[unit] for unit in UNITS if stated.get(unit) is not None}
+    if not counts:
+        raise WrongStatement(f"expected at least one of {', '.join(UNITS)}")
+    for unit, count in counts.items():
+        if type(count) is not int or not 0 <= count < _TOO_MANY:  # bool is an int to isinstance
+            raise WrongStatement(f"{unit}: expected a whole number from 0")
+    return counts
 
 
 def gap_path(day: str, hour: str | None) -> str:

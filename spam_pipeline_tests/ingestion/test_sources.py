@@ -3,14 +3,15 @@ from datetime import UTC, datetime
 import pytest
 
 from spam_pipeline.ingestion.sources import (
+    GAP,
+    MANIFEST,
     SOURCES,
     arrival_hour,
     classify,
-    hour_of_gap,
     hours_of,
     incidents_file,
-    is_gap,
     landed_plays,
+    stated_in,
     tracks_file,
     why_passed_over,
 )
@@ -71,11 +72,17 @@ def test_a_gap_belongs_to_the_day_of_arrival_that_it_speaks_for() -> None:
         ("plays/2026-01-05/07/gap.json", 7, ("07",)),
     ):
         assert classify(path) == (landed_plays, "2026-01-05")
-        assert is_gap(path)
-        assert hour_of_gap(path) == hour
+        assert stated_in(path) == (GAP, hour)
         assert tuple(hours_of(path)) == hours
     assert hours_of("plays/2026-01-05/13/a.jsonl") == ("13",)
-    assert not is_gap("plays/2026-01-05/13/a.jsonl")
+    assert stated_in("plays/2026-01-05/13/a.jsonl") is None
+
+
+def test_a_manifest_belongs_to_the_day_of_arrival_that_it_speaks_for_and_delivers_nothing() -> None:
+    for path, hour in (("plays/2026-01-05/manifest.json", None), ("plays/2026-01-05/07/manifest.json", 7)):
+        assert classify(path) == (landed_plays, "2026-01-05")
+        assert stated_in(path) == (MANIFEST, hour)
+        assert tuple(hours_of(path)) == ()
 
 
 @pytest.mark.parametrize(

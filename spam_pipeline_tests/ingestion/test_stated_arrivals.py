@@ -1,11 +1,18 @@
-"""Gaps: what somebody states about a day or an hour of plays, in a file that lands beside them."""
+"""Gaps and manifests: what is stated about a day or an hour of plays, in a file that lands beside them."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from spam_pipeline.ingestion.stated_arrivals import Gap, WrongStatement, gap_as_json, gap_path, read_gap
+from spam_pipeline.ingestion.stated_arrivals import (
+    Gap,
+    WrongStatement,
+    gap_as_json,
+    gap_path,
+    read_gap,
+    read_manifest,
+)
 
 OUTAGE = Gap("anna", datetime(2026, 1, 6, 9, tzinfo=UTC), "the collectors were switched off: 'maintenance' ä")
 
@@ -43,4 +50,35 @@ def test_a_gap_lies_in_the_folder_that_it_speaks_for() -> None:
 def test_what_does_not_say_by_whom_when_and_why_is_no_gap(content: bytes, reason: str) -> None:
     with pytest.raises(WrongStatement) as problem:
         read_gap(content)
+    assert str(problem.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("content", "counts"),
+    [
+        (b'{"files": 2, "records": 10, "bytes": 0}', {"files": 2, "records": 10, "bytes": 0}),
+        (b'{"records": 10, "sender": "collector 3"}', {"records": 10}),
+        (b'{"files": null, "bytes": 7}', {"bytes": 7}),
+    ],
+)
+def test_a_manifest_counts_in_some_of_the_units(content: bytes, counts: dict[str, int]) -> None:
+    assert read_manifest(content) == counts
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "expected at least one of files, records, bytes"),
+        (b'{"files": -1}', "files: expected a whole number from 0"),
+        (b'{"files": true}', "files: expected a whole number from 0"),
+        (b'{"records": 1.0}', "records: expected a whole number from 0"),
+        (b'{"records": "10"}', "records: expected a whole number from 0"),
+        (b'{"bytes": 1e400}', "bytes: expected a whole number from 0"),
+        (b'{"bytes": ' + b"9" * 30 + b"}", "bytes: expected a whole number from 0"),
+        (b"[1]", "expected a JSON object"),
+    ],
+)
+def test_what_counts_nothing_is_no_manifest(content: bytes, reason: str) -> None:
+    with pytest.raises(WrongStatement) as problem:
+        read_manifest(content)
     assert str(problem.value) == reason
