@@ -31,6 +31,7 @@ from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
 from spam_pipeline_tests.shared_homes import copied
+from spam_pipeline_tests.stories.conftest import land_gaps
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -220,6 +221,7 @@ def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_o
         "ms_played": 1,
     }
     landed.write_text(json.dumps(play), encoding="utf-8")
+    land_gaps(in_documented_home, "2026-01-01", "2026-02-02")
     pipeline = open_home(in_documented_home)
     pipeline.engine.observe()
     assert converge(pipeline.engine).failed == ()
