@@ -508,9 +508,9 @@ def test_a_file_is_cut_off_where_more_is_missing_than_its_unread_bytes(
 
 
 def test_a_file_of_several_batches_has_one_account(tmp_path: Path) -> None:
-    wide = [line(user_agent="x" * 900_000)] * 120 + [b"{"]
+    wide = [line(user_agent="x" * 900_000)] * 140 + [b"{"]
     account = with_account(landed(tmp_path, f"{HOUR}a.jsonl", b"\n".join(wide)))["files"].row(0, named=True)
-    assert (account["accepted"], account["rejected"]) == (120, 1)
+    assert (account["accepted"], account["rejected"]) == (140, 1)
 
 
 def test_what_is_lost_of_messages_is_what_lies_behind_the_last_whole_one(tmp_path: Path) -> None:
