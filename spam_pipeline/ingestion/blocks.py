@@ -35,13 +35,15 @@ class Block(Generic[Data]):
 class UnreadableTail:
     """The remainder of a file behind its last readable record, as one record: its number, first bytes, and the reason.
 
-    `read_bytes` of the landed bytes gave the records before it.
+    `read_bytes` of the landed bytes gave the records before it. `is_cut_off` says that the file ends too early, so that more than its
+    unread bytes is missing.
     """
 
     line: int
     raw: bytes
     reason: str
     read_bytes: int
+    is_cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,15 @@ class _Filled:
     """How far a stream has been read when a block is full: whether it has ended, the damage that ended it, and its bytes so far."""
 
     is_last: bool
-    damage: str | None
+    damage: DamagedStream | None
     landed: int
     decompressed: int
 
-    def read_bytes(self, waiting: int) -> int:
-        """The landed bytes that gave all but the last `waiting` decompressed ones; in proportion where they are compressed."""
-        return self.landed * (self.decompressed - waiting) // max(self.decompressed, 1)
+    def tail(self, number: int, waiting: bytes | bytearray, damage: DamagedStream) -> UnreadableTail:
+        """The tail of a file whose last bytes wait in vain; those before gave landed bytes in proportion where they are compressed."""
+        read_bytes = self.landed * (self.decompressed - len(waiting)) // max(self.decompressed, 1)
+        kept = bytes(waiting[: LONGEST_RECORD_BYTES + 1])
+        return UnreadableTail(number, kept, str(damage), read_bytes, damage.is_cut_off)
 
 
 def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> Iterator[Block[bytes] | UnreadableTail]:
@@ -77,8 +81,7 @@ def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> 
             yield Block(line, data, end)
             line += data.count(b"\n")
         if filled.damage:
-            kept = bytes(waiting[: LONGEST_RECORD_BYTES + 1])
-            yield UnreadableTail(line, kept, filled.damage, filled.read_bytes(len(waiting)))
+            yield filled.tail(line, waiting, filled.damage)
         del waiting[LONGEST_RECORD_BYTES + 1 :]
 
 
@@ -104,9 +107,11 @@ def blocks_of_messages(
             yield Block(first, messages, end)
             first += len(messages)
         del waiting[:end]
-        lost = broken or filled.damage or ("the last message is cut off" if filled.is_last and waiting else None)
-        if lost:
-            yield UnreadableTail(first, bytes(waiting[:LONGEST_RECORD_BYTES]), lost, filled.read_bytes(len(waiting)))
+        damage = DamagedStream(broken) if broken else filled.damage
+        if filled.is_last and waiting and not damage:
+            damage = DamagedStream("the last message is cut off", is_cut_off=True)
+        if damage:
+            yield filled.tail(first, waiting, damage)
             return
 
 
@@ -116,7 +121,8 @@ def _filled(waiting: bytearray, pieces: Iterator[Piece], block_bytes: int) -> It
     A stream of nothing but padding is damaged too: such a file was made, and its content never reached the disk.
     """
     taken = landed = decompressed = 0
-    damage, is_filled = None, False
+    damage: DamagedStream | None = None
+    is_filled = False
     try:
         for piece in pieces:
             waiting += piece.data
@@ -127,9 +133,9 @@ def _filled(waiting: bytearray, pieces: Iterator[Piece], block_bytes: int) -> It
             if len(waiting) >= block_bytes:
                 yield _Filled(is_last=False, damage=None, landed=landed, decompressed=decompressed)
     except DamagedStream as damaged:
-        damage = str(damaged)
+        damage = damaged
     if decompressed and not is_filled and not damage:
-        landed, damage = 0, "nothing but NUL bytes"
+        landed, damage = 0, DamagedStream("nothing but NUL bytes")
     yield _Filled(is_last=True, damage=damage, landed=landed, decompressed=decompressed)
 
 

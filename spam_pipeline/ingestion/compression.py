@@ -30,7 +30,14 @@ class Piece(NamedTuple):
 
 
 class DamagedStream(Exception):
-    """The remainder of a compressed stream cannot be read; the message gives the cause and never quotes the data."""
+    """The remainder of a compressed stream cannot be read; the message gives the cause and never quotes the data.
+
+    `is_cut_off` says that the remainder never landed.
+    """
+
+    def __init__(self, reason: str, *, is_cut_off: bool = False) -> None:
+        super().__init__(reason)
+        self.is_cut_off = is_cut_off
 
 
 def decompressed(raw: BinaryIO, path: str) -> Iterator[Piece]:
@@ -76,7 +83,7 @@ def _unpacked(raw: BinaryIO, packed: _Format) -> Iterator[Piece]:
             if stream.eof:
                 stream, finished = None, finished + 1
     if stream is not None or not finished:
-        raise DamagedStream(f"the {packed.name} stream is {'truncated' if stream else 'empty'}")
+        raise DamagedStream(f"the {packed.name} stream is {'truncated' if stream else 'empty'}", is_cut_off=True)
 
 
 def _problem(name: str, message: str, finished: int) -> str:

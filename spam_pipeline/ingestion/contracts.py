@@ -136,17 +136,18 @@ class ReceivedPlays(Contract):
 
     @classmethod
     def findings(cls, fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> Iterable[Finding]:
-        """What was lost of the landed files, where it is more of them than records may be rejected; and what manifests miss."""
+        """What was lost of the landed files, refused above the share of records that may be rejected; and what manifests miss."""
         del history
         yield from _missed_by_manifests(numbers(fingerprint))
         loss = _loss(numbers(fingerprint))
-        if loss is None or loss.share <= TOLERATED_REJECTED_SHARE:
+        if loss is None:
             return
         first = fingerprint["files_first_damaged"]
         rows = first.rows if isinstance(first, Recorded) else ()
         seen = f"{loss}, such as " + ", ".join(f"{row['file']} ({row['damage']})" for row in rows)
         expected = f"at most {TOLERATED_REJECTED_SHARE:.2%} of what landed"
-        yield Finding("lost", "lost bytes", Severity.REFUSE, expected, seen, size=loss.share)
+        severity = Severity.REFUSE if loss.share > TOLERATED_REJECTED_SHARE else Severity.WARN
+        yield Finding("lost", "lost bytes", severity, expected, seen, size=loss.share)
 
 
 class Rejected(Contract):
@@ -198,8 +199,9 @@ class Manifests(Contract):
 class ReceivedFiles(Contract):
     """Landed files of plays: one row each, also for one without any record.
 
-    `bytes` are those that landed, `lost_bytes` those of them that could not be read, for the reason in `damage`. `accepted` and
-    `rejected` are records; what could not be read is one rejected record, however much it was.
+    `bytes` are those that landed, `lost_bytes` those of them that could not be read, for the reason in `damage`; of a file that
+    `is_cut_off` more is missing, which never landed. `accepted` and `rejected` are records; what could not be read is one rejected
+    record, however much it was.
     """
 
     file = dy.String(primary_key=True)
@@ -208,6 +210,7 @@ class ReceivedFiles(Contract):
     accepted = dy.Int64(min=0)
     rejected = dy.Int64(min=0)
     lost_bytes = dy.Int64(min=0)
+    is_cut_off = dy.Bool()
     damage = dy.String(nullable=True)
 
     @classmethod
@@ -225,6 +228,7 @@ class ReceivedFiles(Contract):
             "lost_bytes": Total(pl.col("lost_bytes")),
             "damaged": Count(is_damaged),
             "damaged_bytes": Total(pl.when(is_damaged).then("bytes")),
+            "cut_off_bytes": Total(pl.when("is_cut_off").then("bytes")),
             "first_damaged": Records(_first_damaged),
         }
 
@@ -387,18 +391,18 @@ class _Loss:
 def _loss(seen: Mapping[str, float]) -> _Loss | None:
     """What damaged files have lost: what could not be read of them, or what they lack of an average whole file if that is more.
 
-    The bytes of a file that was cut off are readable; those that it lacks did not land. Without any whole file everything is lost.
-    None without damage.
+    A file that was cut off has lost what never landed: nobody knows how much, so that it counts as much again as did land. Without any
+    whole file everything is lost. None without damage.
     """
-    names = ("files", "bytes", "lost_bytes", "damaged", "damaged_bytes")
-    files, landed, unreadable, damaged, of_damaged = (seen.get(f"files_{name}", 0) for name in names)
+    names = ("files", "bytes", "lost_bytes", "damaged", "damaged_bytes", "cut_off_bytes")
+    files, landed, unread, damaged, of_damaged, of_cut_off = (seen.get(f"files_{name}", 0) for name in names)
     if not damaged:
         return None
-    whole, read = files - damaged, landed - unreadable
+    whole, read = files - damaged, landed - unread
     if not whole:
         return _Loss(landed, landed, int(damaged), int(files))
-    lacking = damaged * (landed - of_damaged) / whole - (of_damaged - unreadable)
-    lost = max(unreadable, lacking)
+    lacking = damaged * (landed - of_damaged) / whole - (of_damaged - unread)
+    lost = max(unread + of_cut_off, lacking)
     return _Loss(lost, read + lost, int(damaged), int(files))
 
 

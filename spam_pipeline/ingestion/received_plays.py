@@ -97,8 +97,8 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
 def _account(file: LandedFile, accepted: int, rejected: int, tail: UnreadableTail | None) -> pl.DataFrame:
     """The row of a file in `ReceivedFiles`."""
     lost_bytes = file.size - tail.read_bytes if tail else 0
-    damage = tail.reason if tail else None
-    row = (file.path, arrival_hour(file.path), file.size, accepted, rejected, lost_bytes, damage)
+    damage, is_cut_off = (tail.reason, tail.is_cut_off) if tail else (None, False)
+    row = (file.path, arrival_hour(file.path), file.size, accepted, rejected, lost_bytes, is_cut_off, damage)
     return pl.DataFrame([row], schema=column_types(ReceivedFiles), orient="row")
 
 

@@ -45,8 +45,8 @@ def test_every_landed_file_has_an_account_also_one_that_gave_nothing(tmp_path: P
     assert findings_about(ReceivedFiles, found) == []
     hour = datetime(2026, 1, 5, 13, tzinfo=UTC)
     assert found.collect().rows() == [
-        (f"{HOUR}a.jsonl", hour, 0, 0, 0, 0, None),
-        (f"{HOUR}b.jsonl", hour, len(content), 1, 1, 0, None),
+        (f"{HOUR}a.jsonl", hour, 0, 0, 0, 0, False, None),
+        (f"{HOUR}b.jsonl", hour, len(content), 1, 1, 0, False, None),
     ]
 
 

@@ -125,14 +125,16 @@ def test_a_campaign_of_one_network_that_plays_one_track_is_for_others_to_refuse(
     assert findings_of_the_last_day(Plays, attacked) != []
 
 
-WHOLE = (1_000, 0, None)
-"""Bytes, lost bytes and damage of a file."""
+Landed = tuple[int, int, bool, str | None]
+"""Bytes, lost bytes, whether it was cut off, and the damage of a file."""
+
+WHOLE: Landed = (1_000, 0, False, None)
 
 
-def loss_of(*files: tuple[int, int, str | None]) -> list[Finding]:
+def loss_of(*files: Landed) -> list[Finding]:
     """Findings on a day of landed files."""
     hour = datetime(2026, 1, 5, tzinfo=UTC)
-    rows = [(f"plays/{number}", hour, size, 1, 0, lost, damage) for number, (size, lost, damage) in enumerate(files)]
+    rows = [(f"plays/{number}", hour, file[0], 1, 0, *file[1:]) for number, file in enumerate(files)]
     frame = pl.LazyFrame(rows, schema=column_types(ReceivedFiles), orient="row")
     seen = {f"files_{name}": value for name, value in fingerprint_of(ReceivedFiles, frame).items()}
     return list(ReceivedPlays.findings(seen, []))
@@ -141,35 +143,45 @@ def loss_of(*files: tuple[int, int, str | None]) -> list[Finding]:
 @pytest.mark.parametrize(
     ("files", "share"),
     [
-        ([WHOLE] * 9 + [(1_000, 1_000, "unreadable")], 0.1),
-        ([WHOLE] * 9 + [(1_000, 500, "corrupt")], 0.05),
-        ([WHOLE] * 9 + [(0, 0, "empty")], 0.1),
-        ([WHOLE] * 9 + [(400, 10, "truncated")], 0.061),
-        ([WHOLE] * 8 + [(5_000, 5_000, "unreadable"), (0, 0, "empty")], 5_000 / 13_000),
-        ([WHOLE] * 8 + [(10, 10, "a large file in few bytes"), (0, 0, "empty")], 0.2),
-        ([(10_000, 10, "truncated")], 1.0),
-        ([(0, 0, "empty")], 1.0),
+        ([WHOLE] * 9 + [(1_000, 1_000, False, "unreadable")], 0.1),
+        ([WHOLE] * 9 + [(1_000, 500, False, "corrupt")], 0.05),
+        ([WHOLE] * 9 + [(0, 0, True, "empty")], 0.1),
+        ([WHOLE] * 9 + [(400, 0, True, "truncated")], 600 / 10_000),
+        ([WHOLE] * 9 + [(700, 0, True, "truncated")], 700 / 10_400),
+        ([WHOLE] * 9 + [(3_000, 10, True, "truncated")], 3_010 / 15_000),
+        ([WHOLE] * 8 + [(5_000, 5_000, False, "unreadable"), (0, 0, True, "empty")], 5_000 / 13_000),
+        ([WHOLE] * 8 + [(10, 10, False, "a large file in few bytes"), (0, 0, True, "empty")], 0.2),
+        ([(10_000, 10, True, "truncated")], 1.0),
+        ([(0, 0, True, "empty")], 1.0),
     ],
-    ids=["unreadable", "corrupt", "empty", "truncated", "large", "small", "the only one", "nothing"],
+    ids=["unreadable", "corrupt", "empty", "half", "most", "large half", "large", "small", "the only one", "nothing"],
 )
 def test_a_damaged_file_weighs_what_was_lost_and_at_least_what_it_lacks_of_a_whole_one(
-    files: list[tuple[int, int, str | None]], share: float
+    files: list[Landed], share: float
 ) -> None:
     (found,) = loss_of(*files)
     assert (found.rule, found.about, found.severity) == ("lost", "lost bytes", Severity.REFUSE)
-    assert found.size == pytest.approx(share, abs=0.002)
+    assert found.size == pytest.approx(share, abs=0.0001)
     assert found.expected == "at most 1.00% of what landed"
 
 
 def test_what_was_lost_is_said_with_the_first_files() -> None:
-    (found,) = loss_of(*[WHOLE] * 6, *[(1_000, 1_000, "corrupt")] * 4)
+    (found,) = loss_of(*[WHOLE] * 6, *[(1_000, 1_000, False, "corrupt")] * 4)
     assert found.seen == (
         "40.00% (4,000 of 10,000 bytes, 4 of 10 files), such as plays/6 (corrupt), plays/7 (corrupt), plays/8 (corrupt)"
     )
 
 
-@pytest.mark.parametrize("files", [[], [(0, 0, None)], [WHOLE], [WHOLE] * 200 + [(0, 0, "empty")]])
-def test_whole_files_and_a_loss_within_the_tolerance_are_nothing(files: list[tuple[int, int, str | None]]) -> None:
+@pytest.mark.parametrize(
+    "damaged", [(0, 0, True, "empty"), (1_200, 200, False, "corrupt"), (900, 0, True, "truncated")]
+)
+def test_a_loss_within_the_tolerance_is_told_and_flows(damaged: Landed) -> None:
+    (found,) = loss_of(*[WHOLE] * 200, damaged)
+    assert (found.rule, found.severity) == ("lost", Severity.WARN)
+
+
+@pytest.mark.parametrize("files", [[], [(0, 0, False, None)], [WHOLE]])
+def test_whole_files_have_lost_nothing(files: list[Landed]) -> None:
     assert loss_of(*files) == []
 
 

@@ -471,6 +471,7 @@ def test_a_file_that_cannot_be_read_is_lost_with_all_its_bytes_and_the_true_reas
     account = parts["files"].row(0, named=True)
     assert account["damage"].startswith(reason)
     assert (account["accepted"], account["rejected"]) == (0, 1)
+    assert account["is_cut_off"] is not is_lost
     assert account["bytes"] == len(content)
     assert account["lost_bytes"] == (len(content) if is_lost else 0)
     assert reasons(parts) == [(1, None, account["damage"])]
@@ -488,10 +489,28 @@ def test_what_is_lost_of_a_file_is_what_lies_behind_its_damage(
     assert account["damage"] == f"the {'gzip' if ending == '.gz' else 'zstd'} stream is followed by something else"
 
 
+@pytest.mark.parametrize(
+    ("ending", "content", "is_cut_off"),
+    [
+        (".jsonl.gz", gzip.compress(line())[:-3], True),
+        (".jsonl.zst", zstandard.compress(line())[:-3], True),
+        (".jsonl.gz", gzip.compress(line()) + b"garbage", False),
+        (".pb", framed(message(), message())[:-3], True),
+        (".pb", framed(message()) + b"\xff" * 20, False),
+        (".jsonl", line()[:-3], False),
+    ],
+)
+def test_a_file_is_cut_off_where_more_is_missing_than_its_unread_bytes(
+    tmp_path: Path, ending: str, content: bytes, *, is_cut_off: bool
+) -> None:
+    account = with_account(landed(tmp_path, f"{HOUR}a{ending}", content))["files"].row(0, named=True)
+    assert account["is_cut_off"] is is_cut_off
+
+
 def test_a_file_of_several_batches_has_one_account(tmp_path: Path) -> None:
-    wide = [line(user_agent="x" * 900_000)] * 120 + [b"{"]
+    wide = [line(user_agent="x" * 900_000)] * 140 + [b"{"]
     account = with_account(landed(tmp_path, f"{HOUR}a.jsonl", b"\n".join(wide)))["files"].row(0, named=True)
-    assert (account["accepted"], account["rejected"]) == (120, 1)
+    assert (account["accepted"], account["rejected"]) == (140, 1)
 
 
 def test_what_is_lost_of_messages_is_what_lies_behind_the_last_whole_one(tmp_path: Path) -> None:
