@@ -3,7 +3,7 @@
 A hash with a mere seed is reversed by guessing: there are only four billion IPv4 addresses. So the 128-bit xxh3 of a value,
 which never leaves memory, is encrypted with AES under a key derived from the pipeline's secret and the kind of identifier:
 without the secret nobody can compute, check or invert a pseudonym, and equal values of different kinds do not join. Callers
-bring identifiers in canonical spelling.
+bring identifiers in canonical spelling. cryptography is imported where it is used, because most commands hash nothing.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import hashlib
 import numpy as np
 import polars as pl
 import polars_hash as plh
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 _AES_KEY_BYTES = 16
 _SEEDS = (1, 2)
@@ -34,6 +33,8 @@ def keyed_hash(values: pl.Series, kind: str, identifier_key: str) -> pl.Series:
 
 def _encrypt(blocks: bytes, kind: str, identifier_key: str) -> bytes:
     """Encrypt each 16-byte block on its own with AES-128, so that equal blocks stay equal: a keyed permutation, no message."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - see the module's docstring
+
     key = hashlib.sha256(f"{kind}\0{identifier_key}".encode()).digest()[:_AES_KEY_BYTES]
     cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - every block is a value of its own that must join
     return cipher.encryptor().update(blocks)

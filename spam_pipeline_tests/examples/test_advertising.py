@@ -11,6 +11,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget, WorkspaceFileTarget
 
 from examples.advertising.definitions import DAILY_PLAYS, build_definitions, open_engine
+from spam_pipeline.orchestration.instance import InstanceOfAnother
 from spam_pipeline.reporting.contracts import DailyPlays
 from spam_pipeline_tests.examples.toy_platform import MOST_PLAYS, Platform
 from spam_pipeline_tests.orchestration.toy_location import evaluated
@@ -121,7 +122,10 @@ def test_a_refused_version_starts_a_run_only_once_somebody_accepts_it(platform: 
 def test_a_branch_and_the_run_of_a_fresh_day_publish_nothing_to_bill(platform: Platform, team: Team) -> None:
     platform.receive("a", f"{FIRST} 2000")
     assert team.runs_for_publications() == [FIRST]
-    platform.branch().receive("late", f"{FIRST} 500")
+    branch = platform.branch()
+    with pytest.raises(InstanceOfAnother):
+        branch.receive("late", f"{FIRST} 500")
+    branch.report_as_before()
     platform.materialize(FIRST)
     assert len(platform.told(FIRST)) == 3
     assert team.runs_for_publications() == []

@@ -7,6 +7,7 @@ from typing import Annotated
 import dagster as dg
 import polars as pl
 
+from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.sensors import publications_sensor
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol import Limit, PartForPartition, Reads, stage
@@ -71,6 +72,14 @@ class Platform:
     def told(self, day: str) -> list[dict[str, object]]:
         """What the instance was told of a day."""
         return told(self.instance, "daily_plays", day)
+
+    def report_as_before(self) -> None:
+        """Report as releases before 0.7.0 did, which let the instance hear of every environment."""
+        engine = self.engine
+        reporter = EventReporter(self.instance, engine.ledger, self.environment, engine.graph.expected())
+        reporter.report()
+        reporter.close()
+        engine.ledger.close()
 
     def report(self, engine: Engine) -> None:
         """A tick of our own sensor."""
