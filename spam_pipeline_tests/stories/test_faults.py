@@ -247,8 +247,8 @@ def is_whole(file: Path) -> bool:
 
 TestFaults = Faults.TestCase
 TestFaults.settings = settings(
-    max_examples=4,
-    stateful_step_count=5,
+    max_examples=3,
+    stateful_step_count=4,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # one step is two real convergences
 )

@@ -47,7 +47,7 @@ def observe(zone: LandingZone, classify: Classify, known: Iterable[Observation])
         )
     changed = (item for path, item in there.items() if not _is_same(item, before.get(path)))
     for batch in _batches(sorted(changed, key=lambda item: (item.partition != WHOLE, item.path))):
-        yield _with_digests(zone, batch)
+        yield [_as_known(item, before.get(item.path)) for item in _with_digests(zone, batch)]
     gone = (remembered[path] for path in sorted(remembered.keys() - there.keys()))
     yield from _batches(replace(item, digest=None, observed_at=now, id=0) for item in gone)
 
@@ -67,6 +67,13 @@ def _printable(path: str) -> str:
 
 def _read(items: Iterable[Observation]) -> list[Observation]:
     return [item for item in items if item.source != PASSED_OVER]
+
+
+def _as_known(item: Observation, before: Observation | None) -> Observation:
+    """An observation of known bytes was made when they were first seen: a file that was copied or touched brings nothing new."""
+    if before is None or (before.source, before.digest) != (item.source, item.digest):
+        return item
+    return replace(item, observed_at=before.observed_at)
 
 
 def _is_same(item: Observation, before: Observation | None) -> bool:

@@ -144,3 +144,12 @@ def test_a_landing_zone_of_which_only_what_is_passed_over_is_left_has_vanished(t
     file.rename(file.with_name("a.md"))
     with pytest.raises(LandingVanished):
         list(observe(zone, classify_strictly, known))
+
+
+def test_a_file_that_was_touched_was_seen_when_its_bytes_were(tmp_path: Path) -> None:
+    file = land(tmp_path, "2026-01-01", "a", "x")
+    (first,) = seen(tmp_path)
+    os.utime(file, ns=(0, 1))
+    (again,) = seen(tmp_path, [first])
+    assert again.marker != first.marker
+    assert (again.digest, again.observed_at) == (first.digest, first.observed_at)
