@@ -40,7 +40,7 @@ def declare_gap(engine: Engine, landing: LandingZone, day: str, hour: str | None
     if landed:
         raise NotDeclared(f"{landed[0]} has landed for it, so that there is no gap")
     received = engine.planner.statuses(["received_plays"])["received_plays"].get(day)
-    if hour is None and received and received.published:
+    if hour is None and received and received.published and any(part.rows for part in received.published.parts):
         raise NotDeclared(f"plays of {day} are published: to take them back, reject {received.published.recipe[:16]}")
     path = gap_path(day, hour)
     try:

@@ -5,14 +5,14 @@ earlier publications included, is a view over the store's files. The file is bui
 never open for writing where readers find it, and no lock of a client is in the way. Its relations are defined in `stage_views` and `comparisons`.
 """
 
+import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import polars as pl
-from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # it ships no types
 
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
@@ -36,6 +36,9 @@ _COPIED_CONTEXTS = ("reporting", "royalties")
 _COPIED_ROWS = 10_000_000
 """A stage with more rows stays a view, because each delivery copies all rows of a table."""
 
+_JOURNAL = ".wal"
+"""The end of the name of a client's journal; beside a file that is not the one it belongs to, nobody can open that."""
+
 _UNREADABLE = (
     "not a valid DuckDB database file",
     "Failed to read",
@@ -48,15 +51,29 @@ one is of a journal that a client of an earlier file wrote after that was replac
 
 
 def delivered(target: str) -> str | None:
-    """Return the recipe of the file at `target`; None when there is no file, or it is damaged or of another format.
+    """Return the recipe of the file at `target`; None when there is no file, or it is not as it was delivered.
 
-    Raises `ForeignTarget` for a sound database that this pipeline did not build.
+    That is read from a note beside the file, which says which file it means: DuckDB locks what it opens, so that it cannot open a
+    file while a client writes to it, and would shut out one that comes meanwhile. Only a file without a note of its own, such as
+    one that was copied here, is opened. Raises `ForeignTarget` for a sound database that this pipeline did not build.
     """
     path = Path(target).absolute()
     if not path.exists():
         return None
+    path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
+    noted, found = _noted(path), _identity(path)
+    if noted is None or noted[1][0] != found[0]:
+        return _recipe_within(path)
+    is_whole = noted[1] == found and not path.with_name(path.name + _JOURNAL).exists()
+    return noted[0] if is_whole else None
+
+
+def _recipe_within(path: Path) -> str | None:
     try:
-        with attached(path) as database:
+        # Attached instead of connected to: connections of one process share a database by its path, and would see the file from
+        # before a delivery as long as anybody in the process has that one open.
+        with duckdb.connect(config=CONNECTION) as database:
+            database.execute(f"ATTACH {literal(str(path))} AS target (READ_ONLY)")
             found = database.execute("SELECT recipe FROM target._pipeline.delivered").fetchone()
     except duckdb.CatalogException as error:
         raise ForeignTarget(f"{path} is a database, but no warehouse: move it away, or name another file") from error
@@ -65,6 +82,34 @@ def delivered(target: str) -> str | None:
             return None
         raise
     return str(found[0]) if found else None
+
+
+def _note(path: Path) -> Path:
+    """The note beside a warehouse, or beside the file that a link leads to."""
+    place = path.resolve()
+    return place.with_name(f".delivered-{place.name}.json")
+
+
+def _identity(path: Path) -> list[int]:
+    """What tells a file from every other one, and from itself before somebody wrote to it: inode, size, time of modification."""
+    found = path.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _noted(path: Path) -> tuple[str, list[int]] | None:
+    """The recipe and the file that the note speaks of; None where there is none that can be read."""
+    try:
+        noted = json.loads(_note(path).read_text(encoding="utf-8"))
+        return str(noted["recipe"]), [int(number) for number in noted["file"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_note(path: Path, recipe: str, file: list[int]) -> None:
+    note = _note(path)
+    unfinished = note.with_name(f"{note.name}.{uuid4().hex}")
+    unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
+    unfinished.replace(note)
 
 
 def deliver(
@@ -79,9 +124,21 @@ def deliver(
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
     empty table while nothing of them is published, or only partitions without rows.
     """
-    files = catalogue.collect()
     place = Path(target).absolute()
-    with replaced(place, leftovers=[".wal"]) as building, duckdb.connect(building, config=CONNECTION) as database:
+    with replaced(place, leftovers=[_JOURNAL]) as building:
+        _build(building, recipe, catalogue.collect(), _still_there(history.collect()), empty)
+        file = _identity(building)
+    _write_note(place, recipe, file)
+
+
+def _build(
+    file: Path,
+    recipe: str,
+    files: pl.DataFrame,
+    history: pl.DataFrame,
+    empty: Mapping[StageName, pl.LazyFrame],
+) -> None:
+    with duckdb.connect(file, config=CONNECTION) as database:
         store_catalogue(database, files)
         stages = list(published_stages(files))
         create_empty(database, stages, empty)
@@ -89,7 +146,7 @@ def deliver(
             is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
             kind = "TABLE" if is_copied else "VIEW"
             database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
-        store_history(database, _still_there(history.collect()))
+        store_history(database, history)
         create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
@@ -103,22 +160,6 @@ def _still_there(history: pl.DataFrame) -> pl.DataFrame:
             "%d files of the past are not in the store: the warehouse leaves them out of what was", len(lost)
         )
     return history.filter(~pl.col("location").is_in(lost))
-
-
-@contextmanager
-def attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database file as `target`, to read it.
-
-    Attached instead of connected to, because connections of one process share a database by its path, and would see the
-    file from before a delivery as long as anybody in the process has that one open. Through fsspec, because DuckDB's own
-    file system locks the file: that fails while a client has it open for writing, as clients do by default, and would shut
-    out one that opens it meanwhile.
-    """
-    path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
-    with duckdb.connect(config=CONNECTION) as database:
-        database.register_filesystem(LocalFileSystem())
-        database.execute(f"ATTACH {literal(f'local://{path}')} AS target (TYPE duckdb, READ_ONLY)")
-        yield database
 
 
 def _delivered(target: str) -> str | None:

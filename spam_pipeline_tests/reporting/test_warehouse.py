@@ -1,6 +1,7 @@
 """The warehouse file: built, read, replaced, damaged."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -38,6 +39,11 @@ def deliver(target: str, recipe: str, catalogue: pl.LazyFrame, history: pl.LazyF
     warehouse.deliver(target, recipe, catalogue, pl.LazyFrame(schema=HISTORY) if history is None else history, {})
 
 
+def note_of(target: Path) -> Path:
+    """The note that says which file was delivered."""
+    return target.with_name(f".delivered-{target.name}.json")
+
+
 def ask(path: Path, sql: str) -> list[Any]:
     with duckdb.connect(path, read_only=True) as database:
         return database.execute(sql).fetchall()
@@ -70,7 +76,7 @@ def test_every_stage_is_a_relation_that_knows_the_partition_of_each_row(
     ]
     assert ask(target, "SELECT plays FROM reporting.track_play_counts WHERE partition_key = '2026-01-05'") == [(2,)]
     assert delivered(str(target)) == "recipe-1"
-    assert list(target.parent.iterdir()) == [target]
+    assert set(target.parent.iterdir()) == {target, note_of(target)}
 
 
 def test_reports_travel_with_a_copy_of_the_file_and_plays_stay_in_the_store(
@@ -204,7 +210,8 @@ def test_a_client_keeps_the_file_that_it_has_open_and_the_next_one_gets_the_new_
     client = Client(target, mode)
     for sql in did:
         client.ask(sql)
-    assert delivered(str(target)) == "recipe-1"
+    has_journal = target.with_name(f"{target.name}.wal").exists()
+    assert delivered(str(target)) == (None if has_journal else "recipe-1")
     deliver(str(target), "recipe-2", catalogue_of(*files))
     assert client.ask(RECIPE) == [["recipe-1"]]
     assert delivered(str(target)) == "recipe-2"
@@ -212,15 +219,24 @@ def test_a_client_keeps_the_file_that_it_has_open_and_the_next_one_gets_the_new_
     client.close()
     assert ask(target, RECIPE) == [("recipe-2",)]
     assert ask(target, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'work'") == [(0,)]
-    assert list(target.parent.iterdir()) == [target]
+    assert set(target.parent.iterdir()) == {target, note_of(target)}
 
 
-def test_asking_what_is_delivered_shuts_out_no_client(files: list[dict[str, Any]], target: Path) -> None:
+def test_a_file_that_was_copied_here_says_itself_what_it_holds(files: list[dict[str, Any]], target: Path) -> None:
     deliver(str(target), "recipe-1", catalogue_of(*files))
-    with warehouse.attached(target):
-        client = Client(target)
-        assert client.ask(RECIPE) == [["recipe-1"]]
-        client.close()
+    copy = shutil.copy(target, target.with_name("copy.duckdb"))
+    assert delivered(str(copy)) == "recipe-1"
+    note_of(target).unlink()
+    assert delivered(str(target)) == "recipe-1"
+    note_of(target).write_text("{}", encoding="utf-8")
+    assert delivered(str(target)) == "recipe-1"
+
+
+def test_a_file_that_a_client_has_changed_is_not_as_it_was_delivered(files: list[dict[str, Any]], target: Path) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    with duckdb.connect(target) as database:
+        database.execute("CREATE TABLE work AS SELECT 1 AS x")
+    assert delivered(str(target)) is None
 
 
 def test_a_journal_that_a_client_of_the_old_file_writes_later_is_no_journal_of_the_new_one(
@@ -308,7 +324,7 @@ def test_deliveries_at_the_same_time_leave_one_of_them_whole(files: list[dict[st
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda number: deliver(str(target), f"{number}", catalogue_of(*files)), range(6)))
     assert delivered(str(target)) in set("012345")
-    assert list(target.parent.iterdir()) == [target]
+    assert set(target.parent.iterdir()) == {target, note_of(target)}
 
 
 def test_a_delivery_that_fails_leaves_the_warehouse_as_it_was(files: list[dict[str, Any]], target: Path) -> None:
@@ -317,7 +333,7 @@ def test_a_delivery_that_fails_leaves_the_warehouse_as_it_was(files: list[dict[s
     with pytest.raises(duckdb.IOException):
         deliver(str(target), "recipe-2", catalogue_of(gone))
     assert delivered(str(target)) == "recipe-1"
-    assert list(target.parent.iterdir()) == [target]
+    assert set(target.parent.iterdir()) == {target, note_of(target)}
 
 
 @pytest.mark.parametrize("damage", ["delete", "empty", "text", "cut", "overwrite head", "overwrite body", "journal"])

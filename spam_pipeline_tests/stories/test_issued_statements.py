@@ -279,6 +279,39 @@ def test_an_issued_month_whose_plays_were_taken_back_stays_in_the_books(home: Pa
     assert adjusted(pipeline, JANUARY) == {}
 
 
+def test_with_a_lost_a_late_and_an_undeclared_day_nothing_is_issued_until_somebody_decides_and_adjustments_are_exact(
+    home: Path, tmp_path: Path
+) -> None:
+    pipeline, plays = open_pipeline(home), home / "landing" / "plays"
+
+    def refusal(month: str) -> str:
+        converge(pipeline.engine)
+        with pytest.raises(NotIssued) as refused:
+            pipeline.issue(month, by="Ada")
+        return str(refused.value)
+
+    late = shutil.move(plays / "2026-01-20", tmp_path / "late")
+    shutil.rmtree(plays / "2026-02-10")
+    (plays / "2026-01-07" / "gap.json").unlink()
+    assert "received_plays 2026-01-07 is held" in refusal(JANUARY)
+    pipeline.declare_gap("2026-01-07", by="Ada", reason="nobody listened")
+    assert "received_plays 2026-01-20 is held" in refusal(JANUARY)
+    shutil.move(late, plays / "2026-01-20")
+    assert "received_plays 2026-02-10 is held" in refusal(JANUARY), "plays of January may have been on it"
+    lost = pipeline.engine.reader.version("received_plays", "2026-02-10").recipe
+    pipeline.decide("reject", lost, by="Ada", reason="made up by the sender")
+    converge(pipeline.engine)
+    pipeline.issue(JANUARY, by="Ada")
+    as_issued = agreed(pipeline, JANUARY)
+    converge(pipeline.engine)
+    assert "2026-02 has no statement" in refusal(FEBRUARY), "its only plays were taken back"
+
+    pipeline.declare_gap("2026-02-10", by="Ada", reason="made up by the sender")
+    land_heard(home, "2026-03-04", "2026-01-20", "late", 9)
+    converged(pipeline)
+    assert adjusted(pipeline, JANUARY) == difference(agreed(pipeline, JANUARY), as_issued) != {}
+
+
 def test_a_month_waits_for_its_revenue_and_one_without_plays_for_nothing(home: Path) -> None:
     pipeline = open_pipeline(home)
     land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *REVENUE[1:]])
