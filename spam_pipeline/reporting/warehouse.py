@@ -73,7 +73,7 @@ def _recipe_within(path: Path) -> str | None:
         # Attached instead of connected to: connections of one process share a database by its path, and would see the file from
         # before a delivery as long as anybody in the process has that one open.
         with duckdb.connect(config=CONNECTION) as database:
-            database.execute(f"ATTACH {literal(str(path))} AS target (READ_ONLY)")
+            database.execute(f"ATTACH {literal(str(path))} AS target (TYPE duckdb, READ_ONLY)")
             found = database.execute("SELECT recipe FROM target._pipeline.delivered").fetchone()
     except duckdb.CatalogException as error:
         raise ForeignTarget(f"{path} is a database, but no warehouse: move it away, or name another file") from error

@@ -58,7 +58,12 @@ def open_pages(home: Path) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{home / 'ledger.db'}"
     return open_engine(
-        graph=StageGraph([reports, report_pages], [landed_pages], {"reports_folder": str(home / "reports")}),
+        graph=StageGraph(
+            [reports, report_pages],
+            [landed_pages],
+            {"reports_folder": str(home / "reports")},
+            own_packages=["spam_pipeline"],
+        ),
         ledger=Ledger(url),
         store=Store(str(home / "store"), home / "cache"),
         private_store=Store(str(home / "private"), home / "cache-private"),
