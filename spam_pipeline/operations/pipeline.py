@@ -255,7 +255,7 @@ class Pipeline:
     def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
         reader = self.engine.reader
-        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
+        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames(), reader.check)
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
         """The partitions that converging would run, and why. Observes the landing zone and runs nothing.

@@ -33,6 +33,11 @@ class ObservationLog:
                 for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
             }
 
+    def last(self, paths: Collection[str]) -> dict[str, Observation]:
+        """The last observation of each of these paths; absent if there was none."""
+        with self._engine.connect() as connection:
+            return {item.path: item for some in in_batches(paths) for item in last_observations(connection, paths=some)}
+
     def record(self, seen: Sequence[Observation]) -> None:
         """Add a batch of observations, except those that another process has added meanwhile."""
         with writing(self._engine) as connection:
@@ -53,6 +58,16 @@ class ObservationLog:
         with self._engine.connect() as connection:
             files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
         return None if files is None else {part: files_of(items) for part, items in files.items()}
+
+    def shard_files(self) -> set[str]:
+        """The path of every stored file of a shard."""
+        with self._engine.connect() as connection:
+            return {
+                file.path
+                for by_part in connection.scalars(sa.select(shards.c.files))
+                for listed_files in by_part.values()
+                for file in files_of(listed_files)
+            }
 
     def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
         """Record the files that a landed file was decoded into; the same shard again changes nothing."""
