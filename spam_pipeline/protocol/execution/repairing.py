@@ -53,7 +53,7 @@ class Repairs:
         try:
             if version is not None:
                 self._compute_again(version)
-            self._store.locate(path)
+            self._store.verify(path)
         except Irreparable:
             raise
         except Exception as error:

@@ -59,16 +59,6 @@ class ObservationLog:
             files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
         return None if files is None else {part: files_of(items) for part, items in files.items()}
 
-    def shard_files(self) -> set[str]:
-        """The path of every stored file of a shard."""
-        with self._engine.connect() as connection:
-            return {
-                file.path
-                for by_part in connection.scalars(sa.select(shards.c.files))
-                for listed_files in by_part.values()
-                for file in files_of(listed_files)
-            }
-
     def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
         """Record the files that a landed file was decoded into; the same shard again changes nothing."""
         row = {
