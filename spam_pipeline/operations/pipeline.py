@@ -262,8 +262,12 @@ class Pipeline:
     def verify(self, *, repair: bool = False, on_progress: Callable[[str], None] = lambda _: None) -> Verified:
         """Digest the bytes of every stored file that some version has. `on_progress` receives a line now and then.
 
-        With `repair`, what is damaged or missing is computed again; only the same bytes take its place.
+        With `repair`, it observes the landing zone, and what is damaged or missing is computed again; only the same bytes take its
+        place. Raises `DevelopmentKeyRefused` then, and `LandingVanished`.
         """
+        if repair:
+            on_progress("observing the landing zone")
+            self._observe()
         return verify(self.engine, repair=repair, on_progress=on_progress)
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
