@@ -215,6 +215,20 @@ def query_command(
     print_answer(sql, as_of, as_json=as_json)
 
 
+@app.command("verify")
+def verify_command(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Compute damaged and missing files again and put them back.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the bytes of every stored file that some version has. Exits with 1 when one is damaged or missing."""
+    from spam_pipeline.command_line.verifying import print_verification
+
+    print_verification(repair=repair, as_json=as_json)
+
+
 @app.command("demo")
 def demo_command() -> None:
     """Simulate ten days, converge, and print a tour of what happened."""

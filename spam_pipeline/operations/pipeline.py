@@ -44,6 +44,7 @@ from spam_pipeline.protocol.operating import (
     StageGraph,
     State,
     Store,
+    Verified,
     compare,
     decide,
     decide_all_matching,
@@ -54,6 +55,7 @@ from spam_pipeline.protocol.operating import (
     plan,
     promote,
     resolve,
+    verify,
 )
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
 from spam_pipeline.reporting.query import connect
@@ -255,7 +257,18 @@ class Pipeline:
     def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
         reader = self.engine.reader
-        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames())
+        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames(), reader.check)
+
+    def verify(self, *, repair: bool = False, on_progress: Callable[[str], None] = lambda _: None) -> Verified:
+        """Digest the bytes of every stored file that some version has. `on_progress` receives a line now and then.
+
+        With `repair`, it observes the landing zone, and what is damaged or missing is computed again; only the same bytes take its
+        place. Raises `DevelopmentKeyRefused` then, and `LandingVanished`.
+        """
+        if repair:
+            on_progress("observing the landing zone")
+            self._observe()
+        return verify(self.engine, repair=repair, on_progress=on_progress)
 
     def plan(self, stages: Sequence[str] | None = None) -> list[Planned]:
         """The partitions that converging would run, and why. Observes the landing zone and runs nothing.

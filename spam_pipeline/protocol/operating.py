@@ -21,6 +21,7 @@ from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
+from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
 from spam_pipeline.protocol.explanation.comparison.figures import Shift
@@ -117,6 +118,7 @@ __all__ = [
     "Store",
     "UnknownVersion",
     "Verdict",
+    "Verified",
     "WrongDecision",
     "WrongDefinition",
     "audit_now",
@@ -148,5 +150,6 @@ __all__ = [
     "resolve",
     "run",
     "run_partition",
+    "verify",
     "watermark",
 ]

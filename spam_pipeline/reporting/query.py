@@ -1,18 +1,24 @@
 """Ad-hoc SQL over published data: an in-memory DuckDB that can read the published files and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import polars as pl
+from duckdb.sqltypes import BOOLEAN, VARCHAR
 
+from spam_pipeline.protocol import StoreDamaged
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
+    PublishedStage,
     StageName,
     create_empty,
+    create_unreadable,
+    literal,
     published_stages,
     rows_of,
     store_catalogue,
@@ -27,21 +33,33 @@ class Answer:
     rows: list[tuple[Any, ...]]
 
 
+_CHECKED = "_pipeline_checked"
+"""The function of SQL that is true once the files of a relation have been checked."""
+
+Check = Callable[[str], None]
+"""Raises `StoreDamaged` unless a file of the store, by its path there, has the bytes that its name promises."""
+
+
 def connect(
-    catalogue: pl.DataFrame, empty: Mapping[StageName, pl.LazyFrame] | None = None
+    catalogue: pl.DataFrame,
+    empty: Mapping[StageName, pl.LazyFrame] | None = None,
+    check: Check = lambda _file: None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory database with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
     Stages without published files get an empty relation with the columns in `empty`. The relations of `comparisons` are there
-    too. Times show in UTC. The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing.
+    too. Times show in UTC. A statement that reads a stage checks its files first; damage fails that statement and no other one.
+    The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing.
     """
     database = duckdb.connect(config=CONNECTION)
     store_catalogue(database, catalogue)
     stages = list(published_stages(catalogue))
-    for stage in stages:
-        database.execute(f"CREATE VIEW {stage.relation} AS {rows_of(database, stage)}")
-    create_empty(database, stages, empty or {})
-    create_comparisons(database)
+    with _unchecked(database):
+        for stage in stages:
+            _create_view(database, stage, empty or {}, check)
+        create_empty(database, stages, empty or {})
+        create_comparisons(database)
+    _check_before_reading(database, stages, check)
     _lock(database, catalogue)
     return database
 
@@ -60,6 +78,48 @@ def ask(database: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         return Answer(tuple(column[0] for column in result.description or ()), result.fetchall())
     except duckdb.Error as error:
         raise QueryRefused(str(error)) from error
+
+
+@contextmanager
+def _unchecked(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let views be created, for which DuckDB prepares them, without digesting everything that is published."""
+    database.create_function(_CHECKED, lambda _stage: True, [VARCHAR], BOOLEAN)
+    yield
+    database.remove_function(_CHECKED)
+
+
+def _check_before_reading(database: duckdb.DuckDBPyConnection, stages: Iterable[PublishedStage], check: Check) -> None:
+    files = {stage.relation: stage.files for stage in stages}
+
+    def checked(relation: str) -> bool:
+        for file in files[relation]:
+            check(file)
+        return True
+
+    database.create_function(_CHECKED, checked, [VARCHAR], BOOLEAN)
+
+
+def _create_view(
+    database: duckdb.DuckDBPyConnection, stage: PublishedStage, empty: Mapping[StageName, pl.LazyFrame], check: Check
+) -> None:
+    """Create the view of a stage. Where DuckDB cannot read its files and one of them is damaged, that is what its readers are told."""
+    try:
+        rows = rows_of(database, stage, f"{_CHECKED}({literal(stage.relation)})")
+        database.execute(f"CREATE VIEW {stage.relation} AS {rows}")
+    except duckdb.Error:
+        damage = _damage(stage, check)
+        if damage is None:
+            raise
+        create_unreadable(database, stage, empty[stage.context, stage.name], damage)
+
+
+def _damage(stage: PublishedStage, check: Check) -> str | None:
+    for file in stage.files:
+        try:
+            check(file)
+        except StoreDamaged as damage:
+            return str(damage)
+    return None
 
 
 def _lock(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:

@@ -36,11 +36,12 @@ StageName = tuple[str, str]
 
 @dataclass(frozen=True)
 class PublishedStage:
-    """A stage with at least one published file; `locations` has each file once."""
+    """A stage with at least one published file; `files` has each once, by its path in the store, `locations` by that on this machine."""
 
     context: str
     name: str
     rows: int
+    files: tuple[str, ...]
     locations: tuple[str, ...]
 
     @property
@@ -62,8 +63,8 @@ def literal(value: str) -> str:
 def published_stages(catalogue: pl.DataFrame) -> Iterator[PublishedStage]:
     """Yield the stages of a catalogue, in its order."""
     for (context, name), files in catalogue.group_by("context", "stage", maintain_order=True):
-        locations = files["location"].unique(maintain_order=True).to_list()
-        yield PublishedStage(str(context), str(name), int(files["rows"].sum()), tuple(locations))
+        paths, locations = (tuple(files[column].unique(maintain_order=True)) for column in ("file", "location"))
+        yield PublishedStage(str(context), str(name), int(files["rows"].sum()), paths, locations)
 
 
 def store_catalogue(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:
@@ -83,6 +84,23 @@ def create_empty(
             database.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(context)}")
             rows = f"SELECT ''::VARCHAR AS partition_key, * FROM read_parquet({literal(str(columns))})"  # noqa: S608 - quoted
             database.execute(f"CREATE TABLE {identifier(context)}.{identifier(name)} AS {rows}")
+
+
+def create_unreadable(
+    database: duckdb.DuckDBPyConnection, stage: PublishedStage, columns: pl.LazyFrame, problem: str
+) -> None:
+    """Create the view of a stage with a file that cannot be read: it has its columns, and every query of it raises the problem."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "columns.parquet"
+        columns.sink_parquet(place)
+        described = database.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(place))})").fetchall()  # noqa: S608 - quoted
+    names = [("partition_key", "VARCHAR"), *((name, kind) for name, kind, *_ in described)]
+    # Each column raises, because a filter on one that is constant would leave nothing to raise.
+    listed = ", ".join(f"error(problem)::{kind} AS {identifier(name)}" for name, kind in names)
+    row = f"(SELECT unnest([{literal(problem)}]) AS problem)"
+    database.execute(
+        f"CREATE VIEW {stage.relation} AS SELECT {listed} FROM {row} WHERE error(problem) IS NULL"  # noqa: S608 - quoted
+    )
 
 
 def store_history(database: duckdb.DuckDBPyConnection, history: pl.DataFrame) -> None:
@@ -106,10 +124,13 @@ def _store(database: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, 
     database.execute(f"INSERT INTO {table} SELECT {values}", [files[name].to_list() for name in types])
 
 
-def rows_of(database: duckdb.DuckDBPyConnection, stage: PublishedStage) -> str:
-    """Build the SELECT over all files of a stage. `store_catalogue` comes first."""
+def rows_of(database: duckdb.DuckDBPyConnection, stage: PublishedStage, condition: str = "true") -> str:
+    """Build the SELECT over all files of a stage. `store_catalogue` comes first.
+
+    DuckDB evaluates the `condition`, an expression of constants, whenever it prepares a statement that reads the stage.
+    """
     by_name = "false" if _have_same_columns(database, stage) else "true"
-    return _rows_listed_in("_pipeline.catalogue", stage, by_name)
+    return _rows_listed_in("_pipeline.catalogue", stage, by_name, condition)
 
 
 _MOMENT = """
@@ -127,10 +148,11 @@ def _rows_as_of(stage: PublishedStage) -> str:
     """
 
 
-def _rows_listed_in(table: str, stage: PublishedStage, by_name: str) -> str:
+def _rows_listed_in(table: str, stage: PublishedStage, by_name: str, condition: str = "true") -> str:
+    files = f"CASE WHEN {condition} THEN {_file_list(stage)} END"
     return f"""
         SELECT published.partition AS partition_key, data.* EXCLUDE (_location)
-        FROM read_parquet({_file_list(stage)}, filename = '_location', union_by_name = {by_name}) AS data
+        FROM read_parquet({files}, filename = '_location', union_by_name = {by_name}) AS data
         JOIN {table} AS published
           ON published.location = data._location
          AND published.context = {literal(stage.context)} AND published.stage = {literal(stage.name)}

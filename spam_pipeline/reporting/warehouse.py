@@ -168,10 +168,19 @@ def _delivered(target: str) -> str | None:
 
 
 def _deliver(target: str, version: Version, reader: Publications) -> None:
+    """Deliver a version. Files that are copied are checked first, others when DuckDB cannot read them; later readers open those."""
     catalogue = reader.located(reader.rows(version))
     history, empty = reader.history(), reader.empty_frames(with_delivered=False)
+    files = catalogue.collect()
+    for file in files.filter(pl.col("context").is_in(_COPIED_CONTEXTS))["file"].unique():
+        reader.check(file)
     with reaching(target):
-        deliver(target, version.recipe, catalogue, history, empty)
+        try:
+            deliver(target, version.recipe, catalogue, history, empty)
+        except duckdb.Error:
+            for file in files["file"].unique():
+                reader.check(file)
+            raise
 
 
 warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol import StoreDamaged, column_types
 from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.query import ask, connect
@@ -127,3 +127,70 @@ def test_the_connection_itself_opens_no_file_that_is_not_published(
 def test_the_connection_itself_stays_locked(database: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(duckdb.InvalidInputException):
         database.execute("SET enable_external_access = true")
+
+
+DAYS = ("2026-01-05", "2026-01-06")
+
+
+@pytest.fixture
+def two_stages(publish: Publish) -> pl.DataFrame:
+    """A catalogue of two days of two stages."""
+    plays = [publish("ingestion", "plays", day, pl.DataFrame({"event_id": [day]})) for day in DAYS]
+    counts = [publish("reporting", "track_play_counts", day, pl.DataFrame({"plays": [1]})) for day in DAYS]
+    return pl.DataFrame(plays + counts, schema=CATALOGUE)
+
+
+EMPTY = {
+    ("ingestion", "plays"): pl.LazyFrame(schema={"event_id": pl.String, "reasons": pl.List(pl.String)}),
+    ("reporting", "track_play_counts"): pl.LazyFrame(schema={"plays": pl.Int64}),
+}
+
+READING_PLAYS = (
+    "SELECT * FROM ingestion.plays",
+    "SELECT count(*) FROM ingestion.plays",
+    "SELECT event_id FROM ingestion.plays WHERE event_id = 'another'",
+    "SELECT sum(length(event_id)) FROM ingestion.plays WHERE partition_key = '2026-01-06'",
+    "SELECT 1 FROM ingestion.plays, reporting.track_play_counts",
+)
+
+
+class Checked:
+    """Finds one file damaged, and remembers which ones were asked for."""
+
+    def __init__(self, damaged: str) -> None:
+        self.damaged = damaged
+        self.asked: list[str] = []
+
+    def __call__(self, file: str) -> None:
+        self.asked.append(file)
+        if file == self.damaged:
+            raise StoreDamaged(file, "has bytes with the digest 123")
+
+
+@pytest.mark.parametrize("sql", READING_PLAYS)
+@pytest.mark.parametrize("damage", ["bytes", "lost", "unreadable"])
+def test_a_damaged_file_fails_what_reads_it_and_nothing_else(two_stages: pl.DataFrame, damage: str, sql: str) -> None:
+    damaged = two_stages.row(0, named=True)
+    if damage == "lost":
+        Path(damaged["location"]).unlink()
+    elif damage == "unreadable":
+        Path(damaged["location"]).write_bytes(b"no Parquet")
+    with connect(two_stages, EMPTY, Checked(damaged["file"])) as database:
+        with pytest.raises(QueryRefused, match=f"{damaged['file']} has bytes with the digest 123"):
+            ask(database, sql)
+        assert ask(database, "SELECT sum(plays) FROM reporting.track_play_counts").rows == [(2,)]
+        assert ask(database, "SELECT 1").rows == [(1,)]
+
+
+def test_only_files_that_are_read_are_checked(two_stages: pl.DataFrame) -> None:
+    checked = Checked("none")
+    with connect(two_stages, EMPTY, checked) as database:
+        assert checked.asked == []
+        ask(database, "SELECT * FROM reporting.track_play_counts")
+        assert sorted(set(checked.asked)) == sorted(two_stages.filter(stage="track_play_counts")["file"])
+
+
+def test_what_duckdb_cannot_read_though_its_bytes_are_right_is_an_error(two_stages: pl.DataFrame) -> None:
+    Path(two_stages["location"][0]).write_bytes(b"no Parquet")
+    with pytest.raises(duckdb.Error):
+        connect(two_stages, EMPTY, Checked("none"))

@@ -29,7 +29,10 @@ class Publications(Protocol):
         """The parts of an input of a stage, as some version read them."""
 
     def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
-        """A catalogue with the column `location`: where each file lies on this machine."""
+        """A catalogue with the column `location`: where each file lies on this machine, unless it is lost."""
+
+    def check(self, file: str) -> None:
+        """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises."""
 
     def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
         """A frame without rows for every stage of frames, by context and name."""

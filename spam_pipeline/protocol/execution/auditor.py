@@ -10,6 +10,7 @@ from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.drift import HistoricFingerprint
 from spam_pipeline.protocol.execution.audit import ON_DATA, AuditContext, Schema, evaluate, verdict_of
 from spam_pipeline.protocol.execution.computation import Computation
+from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger import Ledger
@@ -28,19 +29,21 @@ _Fingerprints = dict[int, Fingerprint]
 class Auditor:
     """Audits versions in one environment, in the context that `snapshot` gives at each moment."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what an audit reads, each named
         self,
         graph: StageGraph,
         ledger: Ledger,
         computation: Computation,
         environment: str,
         snapshot: Callable[[], Snapshot],
+        repairs: Repairs,
     ) -> None:
         self._graph = graph
         self._ledger = ledger
         self._computation = computation
         self._environment = environment
         self._snapshot = snapshot
+        self._repairs = repairs
         self._remembered: dict[str, _Fingerprints] = {}
         self._schemas: dict[tuple[str, str], Schema] = {}
 
@@ -53,8 +56,14 @@ class Auditor:
 
         Its history does not contain the refused version, of recipe `replacing`, that is to fall back to it.
         """
-        measured = replace(version, fingerprint=self._computation.fingerprint(stage, version.parts, version.side_parts))
-        return measured, self._audit(stage, measured, self._computation.findings(stage, measured), replacing)
+        fingerprint, findings = self._repairs.mending(
+            lambda: (
+                self._computation.fingerprint(stage, version.parts, version.side_parts),
+                self._computation.findings(stage, version),
+            )
+        )
+        measured = replace(version, fingerprint=fingerprint)
+        return measured, self._audit(stage, measured, findings, replacing)
 
     def again(self, stage: AnyStage, version: Version, last: Audit) -> Audit:
         """Audit a version again by the same rules in the present context; no data is read."""

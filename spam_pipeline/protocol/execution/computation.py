@@ -18,7 +18,7 @@ from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.execution.audit import findings_on_data
 from spam_pipeline.protocol.fingerprint import Fingerprint, measure
 from spam_pipeline.protocol.foundation.digest import digest
-from spam_pipeline.protocol.foundation.errors import LandingChanged
+from spam_pipeline.protocol.foundation.errors import LandingChanged, StoreDamaged
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
@@ -58,12 +58,15 @@ class Computation:
         Raises `LandingChanged`, `StoreDamaged`, `WrongDefinition`, and whatever the stage's function raises.
         """
         started = time.perf_counter()
+        return self._described(stage, recipe, self.files(stage, recipe), started)
+
+    def files(self, stage: AnyStage, recipe: Recipe) -> Files:
+        """Compute the files of a recipe; what the store has of them already stays as it is, unless it is damaged. Raises like `version`."""
         try:
-            files = self._files(stage, recipe)
+            return self._files(stage, recipe)
         except LandingChanged as changed:
             self._observe_again(recipe, changed)
             raise
-        return self._described(stage, recipe, files, started)
 
     def findings(self, stage: AnyStage, version: Version) -> list[Finding]:
         """Findings on the data of a version, by the contracts of its parts."""
@@ -114,12 +117,12 @@ class Computation:
                 self._ledger.observations.record([replace(found, observed_at=datetime.now(UTC))])
 
     def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
-        """Decode landed files and join the shards by part; a file that was decoded before is not opened."""
+        """Decode landed files and join the shards by part; a file whose shard is there undamaged is not opened."""
 
         def decode(item: InputRef) -> Files:
             of_file = replace(recipe, inputs=(item,))
             files = self._ledger.observations.shard(of_file.digest)
-            if files is None:
+            if files is None or not self._has(files):
                 batches = stage(**self._arguments(stage, of_file, landed))
                 files = write_batches(self._store, self._private_store, folder, batches, stage.private_parts)
                 self._ledger.observations.record_shard(of_file.digest, stage.name, item.part, files)
@@ -130,6 +133,15 @@ class Computation:
             for files in decoders.map(decode, recipe.inputs):
                 gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
         return gathered
+
+    def _has(self, files: Files) -> bool:
+        try:
+            for made in files.values():
+                for file in made:
+                    self._store.locate(file.path)
+        except StoreDamaged:
+            return False
+        return True
 
     def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
         values: dict[str, Any] = self._graph.configuration_of(stage)

@@ -5,10 +5,11 @@ is written is up to the stage's delivery.
 """
 
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.execution.publishing import recorded_failure
+from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.explanation.root_causes import RootCauses
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import PipelineError
@@ -37,12 +38,21 @@ class DeliveryReader(Reader):
 class Deliveries:
     """Keeps the targets of one environment's stages at the published versions."""
 
-    def __init__(self, graph: StageGraph, ledger: Ledger, store: Store, claims: Claims, environment: str) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a delivery reads, each named
+        self,
+        graph: StageGraph,
+        ledger: Ledger,
+        store: Store,
+        claims: Claims,
+        environment: str,
+        repairs: Repairs,
+    ) -> None:
         self._graph = graph
         self._ledger = ledger
         self._store = store
         self._claims = claims
         self._environment = environment
+        self._repairs = repairs
 
     def deliver(self, stage: AnyStage, version: Version, trigger: Trigger) -> bool:
         """Deliver a published version, unless its stage has no target or the target holds it; return True if it was delivered.
@@ -60,7 +70,7 @@ class Deliveries:
             if self._graph.delivered(stage) == read.recipe:
                 return False
             reader = DeliveryReader(self._graph, self._ledger, self._store, self._environment)
-            stage.delivery.deliver(target, read, reader)
+            self._repairs.mending(partial(stage.delivery.deliver, target, read, reader))
         return True
 
     def deliver_if_reachable(self, stage: AnyStage, partition: str, trigger: Trigger) -> None:

@@ -13,6 +13,7 @@ from spam_pipeline.protocol.execution.auditor import Auditor
 from spam_pipeline.protocol.execution.computation import Computation
 from spam_pipeline.protocol.execution.delivering import Deliveries
 from spam_pipeline.protocol.execution.publishing import Publisher
+from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.explanation.causes import Cause, causes_of
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
@@ -40,6 +41,7 @@ class Engine:
     reader: Reader
     planner: Planner
     computation: Computation
+    repairs: Repairs
     publisher: Publisher
     deliveries: Deliveries
 
@@ -102,7 +104,8 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     computation = Computation(
         graph=graph, ledger=ledger, reader=reader, store=store, private_store=private_store, landing=landing
     )
-    auditor = Auditor(graph, ledger, computation, environment, planner.snapshot)
+    repairs = Repairs(graph, ledger, computation, store)
+    auditor = Auditor(graph, ledger, computation, environment, planner.snapshot, repairs)
     return Engine(
         graph=graph,
         ledger=ledger,
@@ -114,6 +117,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         reader=reader,
         planner=planner,
         computation=computation,
+        repairs=repairs,
         publisher=Publisher(graph, ledger, auditor, environment),
-        deliveries=Deliveries(graph, ledger, store, claims, environment),
+        deliveries=Deliveries(graph, ledger, store, claims, environment, repairs),
     )

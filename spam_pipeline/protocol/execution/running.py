@@ -1,6 +1,7 @@
 """Running one partition: computed or taken from the ledger, audited, published, delivered, in this direction and once.
 
-A crash at any point leaves the previous publication in place and at most an unreferenced file. `planning` decides what to run,
+A crash at any point leaves the previous publication in place and at most an unreferenced file. Stored files that are read for it and
+prove damaged are computed again first. `planning` decides what to run,
 `convergence` or the orchestrator in which order.
 """
 
@@ -112,7 +113,7 @@ def _computed(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger)
     attempts.remember_code(engine.graph.code_versions[stage.name])
     attempt = attempts.begin(recipe.digest, stage.name, recipe.partition, trigger.run)
     try:
-        version = engine.computation.version(stage, recipe)
+        version = engine.repairs.mending(lambda: engine.computation.version(stage, recipe))
         audit = engine.publisher.audit(stage, version)
     except Exception as error:
         attempts.fail(attempt, format_error(error))

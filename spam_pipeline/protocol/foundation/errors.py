@@ -7,6 +7,7 @@
     ├── Held                a stage cannot run now: an input is missing or quarantined
     ├── Claimed             another process is computing the same thing at this moment
     ├── StoreDamaged        a file of the store is missing, or its bytes differ from the digest in its name
+    ├── Irreparable         such a file, and computing it again does not lead to its bytes
     ├── LandingChanged      a landed file changed while it was being read
     ├── LandingVanished     none of the known landed files can be found
     ├── WrongLedger         the ledger was laid out by another release
@@ -42,7 +43,15 @@ class Claimed(PipelineError):
 
 
 class StoreDamaged(PipelineError):
-    """A file of the store is missing, or its bytes differ from the digest in its name."""
+    """A file of the store is missing, or its bytes differ from the digest in its name; `path` is below the store's root."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path} {problem}: spam-pipeline verify --repair computes it again")
+        self.path = path
+
+
+class Irreparable(PipelineError):
+    """A file of the store is missing or damaged, and computing it again does not lead to its bytes; people restore it."""
 
 
 class LandingChanged(PipelineError):

@@ -57,7 +57,7 @@ from spam_pipeline.protocol.ledger.rows import (
     publication_of,
 )
 from spam_pipeline.protocol.ledger.tables import connect, layout, parts, publications, versions, writing
-from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, versions_where
+from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, resting_on, versions_where
 
 
 class Ledger:
@@ -338,6 +338,16 @@ class Ledger:
                 for version_id, name, files in connection.execute(query):
                     found[version_id][name] = files_of(files)
         return found
+
+    def stored_files(self) -> set[str]:
+        """The path of every file of the store that some version has."""
+        with self._engine.connect() as connection:
+            return {file.path for listed in connection.scalars(sa.select(parts.c.files)) for file in files_of(listed)}
+
+    def resting_on(self, version_id: int) -> list[tuple[str, str]]:
+        """Stage and partition of whatever was computed from a version, directly or through others, in order."""
+        with self._engine.connect() as connection:
+            return resting_on(connection, version_id)
 
     def publications_after(
         self, publication_id: int, environment: str, limit: int | None = None

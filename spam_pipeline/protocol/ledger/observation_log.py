@@ -33,6 +33,11 @@ class ObservationLog:
                 for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
             }
 
+    def last(self, paths: Collection[str]) -> dict[str, Observation]:
+        """The last observation of each of these paths; absent if there was none."""
+        with self._engine.connect() as connection:
+            return {item.path: item for some in in_batches(paths) for item in last_observations(connection, paths=some)}
+
     def record(self, seen: Sequence[Observation]) -> None:
         """Add a batch of observations, except those that another process has added meanwhile."""
         with writing(self._engine) as connection:

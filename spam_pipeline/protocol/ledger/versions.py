@@ -142,3 +142,13 @@ def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[In
     ):
         found[version_id].append(InputRef(parameter, name, partition, part, content, record, bool(is_file)))
     return found
+
+
+def resting_on(connection: Connection, version_id: int) -> list[tuple[str, str]]:
+    """Stage and partition of whatever was computed from a version, directly or through others, in order."""
+    reached = sa.select(inputs.c.version_id).where(inputs.c.upstream_version_id == version_id).cte(recursive=True)
+    further = sa.select(inputs.c.version_id).join(reached, inputs.c.upstream_version_id == reached.c.version_id)
+    reached = reached.union(further)
+    query = sa.select(versions.c.stage, versions.c.partition).distinct().where(versions.c.id.in_(sa.select(reached)))
+    rows = connection.execute(query.order_by(versions.c.stage, versions.c.partition))
+    return [(stage, partition) for stage, partition in rows]

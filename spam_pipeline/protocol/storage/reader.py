@@ -189,12 +189,19 @@ class Reader:
         return self.located(frame.sort("context", "stage", "partition", "published_at", "part", "file"))
 
     def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
-        """A catalogue with the column `location`: where each file lies on this machine."""
+        """A catalogue with the column `location`: where each file lies on this machine, or would if it were not lost.
+
+        Whoever reads one checks it first, so that a damaged file concerns nobody else.
+        """
         paths = catalogue.select("file").unique().collect()["file"].to_list()
-        places = {"file": paths, "location": [str(self._store.locate(path)) for path in paths]}
+        places = {"file": paths, "location": [str(self._store.place(path)) for path in paths]}
         return catalogue.join(
             pl.LazyFrame(places, schema={"file": pl.String, "location": pl.String}), on="file", maintain_order="left"
         )
+
+    def check(self, file: str) -> None:
+        """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises; see `Store.locate`."""
+        self._store.locate(file)
 
     def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
         """A frame without rows for every stage of frames, by context and name; on request without delivered ones."""

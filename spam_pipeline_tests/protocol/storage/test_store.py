@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from upath import UPath
 
 from spam_pipeline.protocol.foundation.errors import StoreDamaged
 from spam_pipeline.protocol.storage.store import Store
@@ -68,17 +69,83 @@ def test_a_folder_that_was_open_to_all_is_closed_before_anything_is_written(tmp_
     assert mode_of(folder) == 0o700
 
 
-def test_damage_is_found_when_asked_for(store: Store) -> None:
+def change(file: Path, content: bytes) -> None:
+    """Change a file where it lies, as a disk does."""
+    file.chmod(0o644)
+    file.write_bytes(content)
+
+
+def test_other_bytes_than_the_name_promises_are_not_handed_out(tmp_path: Path) -> None:
+    path = put(Store(str(tmp_path / "store"), tmp_path / "cache"), b"abc")
+    change(tmp_path / "store" / path, b"abd")
+    other_process = Store(str(tmp_path / "store"), tmp_path / "cache")
+    for ask in (other_process.locate, other_process.verify):
+        with pytest.raises(StoreDamaged, match=r"2026-01-05/ba7816.* has bytes with the digest a52d15"):
+            ask(path)
+
+
+def test_a_file_that_is_changed_after_it_was_read_is_checked_again(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
     path = put(store, b"abc")
-    store.locate(path).chmod(0o644)
-    store.locate(path).write_bytes(b"abd")
-    with pytest.raises(StoreDamaged, match="its bytes have the digest"):
-        store.verify(path)
+    file = store.locate(path)
+    time = file.stat().st_mtime_ns
+    change(file, b"abd")
+    os.utime(file, ns=(time, time))  # of the same size and, says the disk, the same age
+    with pytest.raises(StoreDamaged):
+        store.locate(path)
+
+
+def test_a_file_is_digested_once_by_a_process_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(Store(str(tmp_path / "store"), tmp_path / "cache"), b"abc")
+    other_process = Store(str(tmp_path / "store"), tmp_path / "cache")
+    other_process.locate(path)
+    monkeypatch.setattr("spam_pipeline.protocol.storage.store.digest_of_file", lambda _: pytest.fail("digested again"))
+    other_process.locate(path)
+
+
+def test_the_right_bytes_take_the_place_of_damaged_ones(store: Store, tmp_path: Path) -> None:
+    path = put(store, b"abc")
+    change(store.locate(path), b"abd")
+    assert put(store, b"abc") == path
+    assert store.locate(path).read_bytes() == b"abc"
+    assert store.locate(path).stat().st_mode & 0o222 == 0
+    assert not list(tmp_path.rglob("made.parquet"))
 
 
 def test_a_file_that_the_store_lost_is_said_to_be_missing(store: Store) -> None:
-    with pytest.raises(StoreDamaged, match="is missing: restore the file"):
-        store.locate("toys/numbers/2026-01-05/lost.parquet")
+    for ask in (store.locate, store.verify):
+        with pytest.raises(StoreDamaged, match=r"numbers/2026-01-05/lost.parquet is missing"):
+            ask("toys/numbers/2026-01-05/lost.parquet")
+
+
+def test_a_damaged_copy_of_a_remote_file_is_fetched_anew(tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path}/store", tmp_path / "cache")
+    path = put(store, b"abc")
+    change(tmp_path / "cache" / path, b"abd")
+    assert store.locate(path).read_bytes() == b"abc"
+
+
+def test_a_remote_file_is_checked_when_it_is_fetched_and_leaves_no_copy_when_damaged(tmp_path: Path) -> None:
+    path = put(Store(f"memory://{tmp_path}/store", tmp_path / "cache"), b"abc")
+    UPath(f"memory://{tmp_path}/store/{path}").write_bytes(b"abd")
+    elsewhere = Store(f"memory://{tmp_path}/store", tmp_path / "another-machine")
+    with pytest.raises(StoreDamaged, match="has bytes with the digest"):
+        elsewhere.locate(path)
+    assert not [file for file in (tmp_path / "another-machine").rglob("*") if file.is_file()]
+    assert not elsewhere.place(path).exists(), "who hands the path on gets one where nothing lies"
+
+
+def test_a_copy_does_not_vouch_for_a_remote_file(tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path}/store", tmp_path / "cache")
+    path = put(store, b"abc")
+    UPath(f"memory://{tmp_path}/store/{path}").write_bytes(b"abd")
+    assert store.locate(path).read_bytes() == b"abc"
+    with pytest.raises(StoreDamaged):
+        store.verify(path)
+    put(store, b"abc")
+    store.verify(path)
 
 
 def test_scratch_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
