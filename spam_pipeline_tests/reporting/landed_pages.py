@@ -38,7 +38,7 @@ def a_page(about: str, plays: int) -> str:
     partitions=statement_months,
     contract=Reports,
     owner="team:reporting",
-    libraries=["polars"],
+    libraries=["jinja2", "markupsafe", "polars"],
     file_by_file=True,
     context="reporting",
 )
