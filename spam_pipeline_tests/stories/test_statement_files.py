@@ -19,7 +19,7 @@ from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
 from spam_pipeline_tests.royalties.test_payee_files import Row, read
 from spam_pipeline_tests.shared_homes import copied
-from spam_pipeline_tests.stories.conftest import a_play, land, open_pipeline
+from spam_pipeline_tests.stories.conftest import a_play, land, land_gaps, open_pipeline
 from spam_pipeline_tests.stories.test_issued_statements import (
     change_everything,
     converged,
@@ -46,6 +46,7 @@ def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("january") / "home"
     for day in ("2026-01-05", "2026-01-20", "2026-02-10", "2026-03-02", "2026-03-04"):
         land_heard(home, day, day)
+    land_gaps(home, "2026-01-05", "2026-03-04")
     revenue = ["2026-01,SE,premium,SEK,1000003", "2026-02,SE,premium,SEK,70001"]
     land_table(home, "reference/revenue.csv", ["month,country,tier,currency,net_revenue_minor", *revenue])
     accounts = [f"listener {number},SE,premium,2025-01-01" for number in range(1, 6)]

@@ -85,6 +85,7 @@ def test_a_file_months_late_touches_its_day_and_its_month(home: Path) -> None:
     _, did = run(open_pipeline(home))
     assert did == {
         ("received_plays", LAST_ARRIVAL),
+        ("received_files", LAST_ARRIVAL),
         *((stage, FAR_DAY) for stage in DAILY_STAGES),
         *(
             (stage, "2026-01")
