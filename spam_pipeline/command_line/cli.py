@@ -93,11 +93,21 @@ def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
 
 
 @app.command("converge")
-def converge_command(stages: Stages = None, as_json: Json = False) -> None:
+def converge_command(
+    *,
+    stages: Stages = None,
+    from_landing: Annotated[
+        bool,
+        typer.Option(
+            "--from-landing", help="Fill a ledger that was lost from the landing zone; it says what that does not have."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
     from spam_pipeline.command_line.converging import print_convergence
 
-    print_convergence(stages, as_json=as_json)
+    print_convergence(stages, from_landing=from_landing, as_json=as_json)
 
 
 @app.command("status")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import typer
 
 from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress
+from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
 from spam_pipeline.protocol.operating import Converged, Planned, grouped
@@ -15,10 +16,12 @@ _SHOWN = 5
 """Paths that are listed of those that were passed over."""
 
 
-def print_convergence(stages: Sequence[str] | None, *, as_json: bool) -> None:
+def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_json: bool) -> None:
     """Converge, print what that did, and exit with the status that says whether everything is up to date."""
-    pipeline = Pipeline()
+    pipeline = Pipeline(from_landing=from_landing)
     pipeline.graph.find(stages or ())  # a wrong name fails before anything starts
+    if from_landing and pipeline.engine.ledger.is_empty():
+        err.print(f"the ledger is filled from the landing zone, which does not have {LOST}")
     try:
         with progress() as on_progress:
             done = converge_and_report(pipeline, stages, on_progress)

@@ -21,6 +21,7 @@ from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own
 from spam_pipeline.operations.issuing import issue
+from spam_pipeline.operations.lost_ledger import require_ledger_of_store
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.protocol import WHOLE, PipelineError, Version
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
@@ -85,10 +86,14 @@ class Status(NamedTuple):
 
 
 class Pipeline:
-    """The pipeline at the locations that `settings` name; by default, settings come from environment variables."""
+    """The pipeline at the locations that `settings` name; by default, settings come from environment variables.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    With `from_landing`, a ledger without any record is filled from the landing zone even beside a store that has files.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, from_landing: bool = False) -> None:
         self.settings = settings or settings_from_environment()
+        self._from_landing = from_landing
         self.graph = StageGraph(
             STAGES,
             (*sources(self.settings.plays_cadence), *ROYALTIES_SOURCES),
@@ -103,17 +108,23 @@ class Pipeline:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine that runs stages; it opens the ledger at first use, and creates the home if there is none."""
+        """The engine that runs stages; it opens the ledger at first use, and creates the home if there is none.
+
+        Raises `LedgerLost`, and `PlaceUnusable`.
+        """
         settings = self.settings
         if settings.has_development_key:
             _logger.warning(
                 "SPAM_PIPELINE_IDENTIFIER_KEY is not set: identifiers are hashed with the public development key"
             )
         settings.home.mkdir(parents=True, exist_ok=True)
+        ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store")
+        if not self._from_landing:
+            require_ledger_of_store(ledger, store)
         return open_engine(
             graph=self.graph,
-            ledger=Ledger(settings.ledger),
-            store=Store(settings.store, settings.cache / "store"),
+            ledger=ledger,
+            store=store,
             private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True),
             landing=self.landing_zone,
             classify=_source_and_partition,

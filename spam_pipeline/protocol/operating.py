@@ -44,7 +44,15 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     pairs_of_environments,
     resolve,
 )
-from spam_pipeline.protocol.foundation.errors import AlreadyDecided, Claimed, Held, UnknownVersion, WrongDefinition
+from spam_pipeline.protocol.foundation.errors import (
+    AlreadyDecided,
+    Claimed,
+    Held,
+    LedgerLost,
+    PlaceUnusable,
+    UnknownVersion,
+    WrongDefinition,
+)
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.ledger import Ledger
@@ -95,12 +103,14 @@ __all__ = [
     "InputRef",
     "LandingZone",
     "Ledger",
+    "LedgerLost",
     "NotPromoted",
     "Observation",
     "Outcome",
     "Pair",
     "PartitionStatus",
     "PartitionStatuses",
+    "PlaceUnusable",
     "Planned",
     "Promoted",
     "Publication",

@@ -16,7 +16,7 @@ from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
 from spam_pipeline.protocol.execution.running import run
 from spam_pipeline.protocol.explanation.causes import Cause
-from spam_pipeline.protocol.foundation.errors import Claimed
+from spam_pipeline.protocol.foundation.errors import Claimed, PlaceUnusable
 from spam_pipeline.protocol.ledger.records import Trigger
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
 from spam_pipeline.protocol.planning.staleness import StalenessReport
@@ -73,6 +73,8 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
     on_outcome: OnOutcome = lambda _status, _cause, _outcome: None,
 ) -> Converged:
     """Bring the named stages (or all) and their upstreams up to date; `run` is the orchestrator's, if it is one.
+
+    Raises `PlaceUnusable`, once for all, when the ledger or the store cannot be used any more.
 
     A recipe that fails is tried once. With `only_due`, what failed earlier is left to its stage's retry policy; otherwise it
     is tried whatever happened before.
@@ -145,7 +147,7 @@ class _Wave:
     def _attempt(self, report: StalenessReport, status: PartitionStatus, why: Cause, *, wait: bool) -> bool:
         try:
             outcome = run(self.engine, report, status, Trigger(self.run, cause=str(why)), wait=wait)
-        except Claimed:
+        except (Claimed, PlaceUnusable):
             raise
         except Exception as error:
             _logger.debug("%s %s failed", status.stage, status.partition, exc_info=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
-from spam_pipeline.protocol.foundation.errors import Held
+from spam_pipeline.protocol.foundation.errors import Held, PlaceUnusable
 from spam_pipeline.protocol.ledger.recipe import Recipe
 from spam_pipeline.protocol.ledger.records import NO_TRIGGER, Audit, Trigger, Version
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
@@ -115,6 +115,9 @@ def _computed(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger)
     try:
         version = engine.repairs.mending(lambda: engine.computation.version(stage, recipe))
         audit = engine.publisher.audit(stage, version)
+    except PlaceUnusable:
+        attempts.complete(attempt)  # the recipe did not fail: it is tried again as soon as there is room
+        raise
     except Exception as error:
         attempts.fail(attempt, format_error(error))
         raise

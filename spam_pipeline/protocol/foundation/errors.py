@@ -10,6 +10,8 @@
     ├── Irreparable         such a file, and computing it again does not lead to its bytes
     ├── LandingChanged      a landed file changed while it was being read
     ├── LandingVanished     none of the known landed files can be found
+    ├── PlaceUnusable       the ledger or the store cannot be read or written: nothing else can go on either
+    ├── LedgerLost          a ledger without any record beside a store that has files
     ├── WrongLedger         the ledger was laid out by another release
     ├── AlreadyDecided      somebody else decided about the same partition meanwhile
     └── UnknownVersion      a name that matches no version, or several
@@ -65,6 +67,14 @@ class LandingChanged(PipelineError):
 
 class LandingVanished(PipelineError):
     """None of the known landed files can be found: an unmounted disk, say. Nothing was recorded."""
+
+
+class PlaceUnusable(PipelineError):
+    """The ledger or the store cannot be read or written: damaged, full, or locked. Whatever else would run would meet the same."""
+
+
+class LedgerLost(PipelineError):
+    """A ledger without any record beside a store that has files: one of them is not the right one."""
 
 
 class WrongLedger(PipelineError):

@@ -13,7 +13,11 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from spam_pipeline.protocol.foundation.digest import digest
-from spam_pipeline.protocol.foundation.errors import Claimed
+from spam_pipeline.protocol.foundation.errors import Claimed, PlaceUnusable
+from spam_pipeline.protocol.ledger.unusable import raise_unusable
+
+_ENDLESS_SECONDS = 3600
+"""Seconds after which a claim counts as one that never ends. A claim is held while one partition is computed or delivered."""
 
 
 class Claims:
@@ -22,10 +26,13 @@ class Claims:
     def __init__(self, ledger_url: str) -> None:
         url = sa.make_url(ledger_url)
         self._folder = Path(f"{url.database}-claims") if url.get_backend_name() == "sqlite" else None
-        self._engine = None if self._folder else sa.create_engine(url, poolclass=sa.NullPool)
+        self._engine = None if self._folder else _connected(url)
 
     def on(self, recipe: str, *, wait: bool) -> AbstractContextManager[None]:
-        """Hold the claim on a recipe. Raises `Claimed` when another process has it and `wait` is false."""
+        """Hold the claim on a recipe. Raises `Claimed` when another process has it and `wait` is false.
+
+        Raises `PlaceUnusable` after an hour of waiting: who has it hangs.
+        """
         if self._folder:  # 256 files in all: one in 256 pairs of recipes wait for each other without need
             return _lock_file(self._folder / recipe[:2], wait=wait)
         return self._advisory_lock(recipe, wait=wait)
@@ -43,6 +50,7 @@ class Claims:
             raise RuntimeError("claims of a ledger in a file are lock files")
         with self._engine.connect() as connection:
             if wait:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_ENDLESS_SECONDS * 1000}")
                 connection.execute(sa.select(sa.func.pg_advisory_lock(number)))
             elif not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(number))):
                 raise Claimed("another process is computing this")
@@ -50,11 +58,26 @@ class Claims:
             yield  # closing the connection gives the lock up
 
 
+def _connected(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    sa.event.listen(engine, "handle_error", raise_unusable)
+    return engine
+
+
 @contextmanager
 def _lock_file(path: Path, *, wait: bool) -> Iterator[None]:
     path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path, timeout=_ENDLESS_SECONDS if wait else 0, thread_local=False)
     try:
-        with FileLock(path, timeout=-1 if wait else 0, thread_local=False):
-            yield
+        lock.acquire()
     except Timeout as taken:
-        raise Claimed("another process is computing this") from taken
+        if not wait:
+            raise Claimed("another process is computing this") from taken
+        raise PlaceUnusable(
+            f"{path} has been locked for {_ENDLESS_SECONDS // 60} minutes by another process: end the one that hangs (fuser {path} "
+            "names it); nothing was lost"
+        ) from taken
+    try:
+        yield
+    finally:
+        lock.release()

@@ -57,6 +57,7 @@ from spam_pipeline.protocol.ledger.rows import (
     publication_of,
 )
 from spam_pipeline.protocol.ledger.tables import connect, layout, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.unusable import place_of
 from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, resting_on, versions_where
 
 
@@ -73,9 +74,18 @@ class Ledger:
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
+    def __str__(self) -> str:
+        """The place as messages name it."""
+        return place_of(self._engine.url)
+
     def close(self) -> None:
         """Give up all connections."""
         self._engine.dispose()
+
+    def is_empty(self) -> bool:
+        """Return True if nothing was ever recorded: nothing observed, nothing computed."""
+        with self._engine.connect() as connection:
+            return last_position(connection) == Position(*[0] * len(Position._fields))
 
     # Versions
 

@@ -10,7 +10,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from spam_pipeline.protocol.foundation.errors import WrongLedger
+from spam_pipeline.protocol.foundation.errors import PlaceUnusable, WrongLedger
+from spam_pipeline.protocol.ledger.unusable import LOCKED_AFTER_SECONDS, raise_unusable
 
 metadata = sa.MetaData()
 
@@ -190,12 +191,13 @@ LAYOUT = 3
 def connect(url: str) -> Engine:
     """An engine for `url` with the tables in place. SQLite works in WAL mode, so that readers never wait for a writer."""
     engine = sa.create_engine(url)
+    sa.event.listen(engine, "handle_error", raise_unusable)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     try:
         _lay_out(engine)
-    except WrongLedger:
+    except (WrongLedger, PlaceUnusable):
         engine.dispose()
         raise
     return engine
@@ -234,6 +236,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.execution_options(writes=True).begin() as connection:
         if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MS}")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         yield connection
 
@@ -241,7 +244,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 _LOCK = 0x5350414D
 """The advisory lock of one ledger's writers in PostgreSQL; any constant does ("SPAM" in ASCII)."""
 
-_WAIT_MS = 120_000
+_WAIT_MS = LOCKED_AFTER_SECONDS * 1000
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -6,6 +6,7 @@ it has changed. The ledger knows which files a version has, `repairing` computes
 copies in a cache folder, which may be deleted at any time: a copy is as immutable as the original.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import polars as pl
 from upath import UPath
 
 from spam_pipeline.protocol.foundation.digest import digest_of_file
-from spam_pipeline.protocol.foundation.errors import StoreDamaged
+from spam_pipeline.protocol.foundation.errors import PlaceUnusable, StoreDamaged
 from spam_pipeline.protocol.foundation.flushing import flush
 
 _ABANDONED_AFTER_SECONDS = 24 * 3600
@@ -42,14 +44,33 @@ class Store:
         if owner_only:
             _close_to_others(self._local_root)
 
+    def __str__(self) -> str:
+        """The place as messages name it."""
+        return str(self._root)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A temporary folder on the same file system as the store, so that a rename puts a file in place."""
-        if self._owner_only:
-            self._local_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            yield Path(folder)
+        """A temporary folder on the same file system as the store, so that a rename puts a file in place.
+
+        Raises `PlaceUnusable` when the disk is full by then, or becomes full inside the block.
+        """
+        try:
+            if self._owner_only:
+                self._local_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+                yield Path(folder)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            if not _is_for_want_of_room(error):
+                raise
+            raise PlaceUnusable(
+                f"the store {self._local_root} is on a disk that is full: make room, and go on where it was; nothing was lost ({error})"
+            ) from error
+
+    def is_empty(self) -> bool:
+        """Return True if no file was ever put in place here."""
+        folders = self._root.fs.walk(self._root.path)
+        return not any(files for folder, _, files in folders if "/.scratch" not in folder)
 
     def put(self, made: Path, folder: str) -> str:
         """Move a finished file into `folder` under its digest; return its path below the root. The same bytes are kept once.
@@ -147,6 +168,11 @@ class Store:
             _check(path, digest_of_file(copy))
             copy.replace(local)
         self._believed[path] = _identity(local)
+
+
+def _is_for_want_of_room(error: Exception) -> bool:
+    """Return True for an error of a full disk, or of a used up quota; Polars tells it in words only."""
+    return getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or f"os error {errno.ENOSPC}" in str(error)
 
 
 def _identity(file: Path) -> _Identity:

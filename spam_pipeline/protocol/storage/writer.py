@@ -47,7 +47,7 @@ def write_artifact(store: Store, folder: str, value: Any, contract: ArtifactCont
 def write_batches(store: Store, private: Store, folder: str, batches: Batches, private_parts: frozenset[str]) -> Files:
     """Write batches as they come, in bounded memory; private parts go to a store of their own and are not returned."""
     written: dict[str, list[StoredFile]] = defaultdict(list)
-    with store.scratch() as scratch, private.scratch() as private_scratch:
+    with private.scratch() as private_scratch, store.scratch() as scratch:
         for part, frame in _gathered(batches):
             if part in private_parts:
                 _write_frame(private, folder, private_scratch, frame.lazy())

@@ -13,6 +13,7 @@ from typing import Annotated
 import polars as pl
 import pytest
 import sqlalchemy
+from typing_extensions import override
 
 from spam_pipeline.partitions import arrival_days, unpartitioned
 from spam_pipeline.protocol.definition.delivery import Delivery
@@ -20,22 +21,35 @@ from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline.protocol.execution.convergence import converge
+from spam_pipeline.protocol.execution.engine import open_engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken
 from spam_pipeline.protocol.execution.running import run as run_one
 from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.fingerprint import Counted
-from spam_pipeline.protocol.foundation.errors import Held, LandingChanged, NotPublished, WrongDefinition, WrongPartition
+from spam_pipeline.protocol.foundation.errors import (
+    Held,
+    LandingChanged,
+    NotPublished,
+    PlaceUnusable,
+    WrongDefinition,
+    WrongPartition,
+)
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline.protocol.planning.partition_status import RequiredAction, State
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Catalogue,
     Numbers,
+    classify,
     deliver_lines,
     delivered_recipe,
     land,
     toy_engine,
+    toy_graph,
 )
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, total
 
@@ -398,3 +412,39 @@ def _converge_in_a_process(home: Path) -> "subprocess.Popen[bytes]":
         "sys.exit(not converge(engine).converged)"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(home)], cwd=ROOT)
+
+
+class FullStore(Store):
+    """A store on a disk that became full after some files."""
+
+    room = 3
+
+    @override
+    def put(self, made: Path, folder: str) -> str:
+        if self.room == 0:
+            Path("/dev/full").write_bytes(made.read_bytes())
+        self.room -= 1
+        return super().put(made, folder)
+
+
+def test_a_full_disk_ends_a_convergence_with_one_error_and_counts_against_no_recipe(home: Path) -> None:
+    url = f"sqlite:///{home / 'ledger.db'}"
+    engine = open_engine(
+        graph=toy_graph(home),
+        ledger=Ledger(url),
+        store=FullStore(str(home / "store"), home / "cache"),
+        private_store=Store(str(home / "private"), home / "cache-private"),
+        landing=LandingZone(str(home / "landing")),
+        classify=classify,
+        claims=Claims(url),
+        environment=PRODUCTION,
+    )
+    engine.observe()
+    with pytest.raises(PlaceUnusable, match="store is on a disk that is full: make room"):
+        converge(engine)
+    roomy = toy_engine(home)
+    statuses = [status for by_partition in roomy.planner.statuses().values() for status in by_partition.values()]
+    assert not roomy.ledger.attempts.of({status.recipe for status in statuses})
+    done, _ = run(roomy)
+    assert done.converged
+    assert digests(roomy) == rebuilt(home)

@@ -2,12 +2,14 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from upath import UPath
 
-from spam_pipeline.protocol.foundation.errors import StoreDamaged
+from spam_pipeline.protocol.foundation.errors import PlaceUnusable, StoreDamaged
 from spam_pipeline.protocol.storage.store import Store
 
 
@@ -161,3 +163,35 @@ def test_a_remote_file_is_fetched_again_when_its_local_copy_is_gone(tmp_path: Pa
     path = put(Store(url, tmp_path / "cache"), b"abc")
     elsewhere = Store(url, tmp_path / "another-machine")
     assert elsewhere.locate(path).read_bytes() == b"abc"
+
+
+FULL = Path("/dev/full")
+"""A disk without room, on Linux."""
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda: FULL.write_bytes(b"abc"), lambda: pl.LazyFrame({"n": [1]}).sink_parquet(FULL)],
+    ids=["Python", "Polars"],
+)
+def test_a_full_disk_is_named_with_the_place(store: Store, tmp_path: Path, write: Callable[[], object]) -> None:
+    full = pytest.raises(
+        PlaceUnusable, match=r"^the store .* is on a disk that is full: make room, and go on where it was"
+    )
+    with full as told, store.scratch():
+        write()
+    assert str(tmp_path) in str(told.value)
+
+
+def test_another_error_while_writing_stays_what_it_is(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), store.scratch():
+        (tmp_path / "nowhere" / "file").write_bytes(b"abc")
+
+
+def test_a_store_is_empty_until_the_first_file_is_put_in_place(store: Store) -> None:
+    assert store.is_empty()
+    with store.scratch() as scratch:
+        (scratch / "half").write_bytes(b"abc")
+        assert store.is_empty()
+    put(store, b"abc")
+    assert not store.is_empty()
