@@ -178,7 +178,11 @@ def test_lines_and_balances_add_up_while_something_else_is_being_made(home: Path
 
 def test_a_month_whose_catalogue_has_not_landed_calls_tracks_by_their_ids(home: Path, tmp_path: Path) -> None:
     (home / "landing/reference/tracks.csv").unlink()
-    _, _, report = write(converged(open_pipeline(home)), FEBRUARY, tmp_path / "out")
+    pipeline = open_pipeline(home)
+    pipeline.engine.observe()
+    catalogue = pipeline.engine.reader.version("tracks", "all").recipe
+    pipeline.decide("reject", catalogue, by="Ada", reason="not ours")
+    _, _, report = write(converged(pipeline), FEBRUARY, tmp_path / "out")
     assert {cells[5] for cells in report.resources} == {"track 1", "track 2", "track 3"}
 
 
