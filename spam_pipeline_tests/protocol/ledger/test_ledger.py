@@ -336,3 +336,40 @@ def test_of_versions_that_a_beginning_may_mean_ten_are_found(ledger: Ledger) -> 
 def test_what_is_no_beginning_of_a_recipe_finds_nothing(ledger: Ledger, given: str) -> None:
     with pytest.raises(UnknownVersion, match="expected the first 4 to 64 hex digits of a version's recipe, got"):
         ledger.find(given)
+
+
+def test_a_ledger_is_empty_until_anything_is_recorded(ledger: Ledger) -> None:
+    assert ledger.is_empty()
+    ledger.observations.record([an_observation()])
+    assert not ledger.is_empty()
+
+
+def test_every_stored_file_of_every_version_is_listed(ledger: Ledger) -> None:
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    ledger.record(a_version("r2", content="c2"), REFUSED, PRODUCTION)
+    assert ledger.stored_files() == {
+        "toys/numbers/2026-01-05/c1.parquet",
+        "toys/numbers/2026-01-05/c2.parquet",
+        "toys/numbers/rejected.parquet",
+    }
+
+
+def test_what_rests_on_a_version_is_found_through_others_and_once(ledger: Ledger) -> None:
+    def read(recipe: str) -> InputRef:
+        version = recorded(ledger, recipe)
+        return InputRef("numbers", "numbers", version.partition, "all", "c1", version.id)
+
+    ledger.record(a_version("r1"), PASSED, PRODUCTION)
+    ledger.record(a_version("r2", "2026-01-06", inputs=(read("r1"),)), PASSED, PRODUCTION)
+    ledger.record(a_version("r3", "2026-01-07", inputs=(read("r1"), read("r2"))), PASSED, PRODUCTION)
+    ledger.record(a_version("r4", "2026-01-07", inputs=(read("r2"),)), PASSED, PRODUCTION)
+    ledger.record(a_version("r5", "2026-01-08"), PASSED, PRODUCTION)
+    assert ledger.resting_on(recorded(ledger, "r1").id) == [("numbers", "2026-01-06"), ("numbers", "2026-01-07")]
+    assert ledger.resting_on(recorded(ledger, "r5").id) == []
+
+
+def test_the_last_observations_of_some_paths_can_be_asked_for(ledger: Ledger) -> None:
+    ledger.observations.record([an_observation(), an_observation("2026-01-05/b.txt")])
+    ledger.observations.record([an_observation(digest="d2")])
+    found = ledger.observations.last(["2026-01-05/a.txt", "2026-01-05/none.txt"])
+    assert {path: item.digest for path, item in found.items()} == {"2026-01-05/a.txt": "d2"}
