@@ -11,7 +11,7 @@ from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.foundation.errors import Irreparable, StoreDamaged
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, numbers, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, with_other
-from spam_pipeline_tests.protocol.toy_variants import numbers_in_two_steps, small_numbers
+from spam_pipeline_tests.protocol.toy_variants import FewNumbers, numbers_in_two_steps, small_numbers
 
 
 def stored(home: Path) -> dict[str, bytes]:
@@ -130,6 +130,15 @@ def test_a_delivery_repairs_what_it_reads(converged: Path) -> None:
     assert done.converged
     assert ("board", "all", "delivered") in did
     assert file.read_bytes() == before
+
+
+def test_an_audit_by_new_rules_repairs_what_it_reads(converged: Path) -> None:
+    before = stored(converged)
+    flip(file_of(converged, toy_engine(converged), "numbers", "2026-01-01"), 80)
+    done, did = run(toy_engine(converged, stages=with_other(replace(numbers, contract=FewNumbers))))
+    assert not done.failed
+    assert ("numbers", "2026-01-01", "audited") in did
+    assert before.items() <= stored(converged).items()
 
 
 def test_a_decoding_does_not_rest_on_a_damaged_shard(converged: Path) -> None:
