@@ -404,7 +404,9 @@ class _StageState:
 def _reported(state: _StageState, basis: tuple[object, ...], assume: Assume) -> _StageReport:
     wanted = {partition: state.status(partition) for partition in state.wanted()}
     unwanted = {key: state.unwanted(key) for key in sorted(state.published.keys() - wanted.keys())}
-    statuses = {**wanted, **unwanted}
+    statuses = dict(
+        sorted({**wanted, **unwanted}.items())
+    )  # as they were before one became unwanted: recipes have an order
     versions = assume(
         {key: status for key, status in statuses.items() if status.required_action is not RequiredAction.RETRACT}
     )

@@ -448,3 +448,14 @@ def test_a_full_disk_ends_a_convergence_with_one_error_and_counts_against_no_rec
     done, _ = run(roomy)
     assert done.converged
     assert digests(roomy) == rebuilt(home)
+
+
+def test_a_file_that_is_lost_computes_nothing_again_while_what_it_made_is_held(home: Path) -> None:
+    engine = toy_engine(home)
+    run(engine)
+    before = digests(engine)
+    (home / "landing" / "2026-01-01" / "a.txt").unlink()
+    done, did = run(engine)
+    assert did == []
+    assert "received_numbers 2026-01-01: what it was made from is gone" in done.held[0]
+    assert digests(engine) == before
