@@ -20,7 +20,7 @@ def landed_document(landing: LandingZone, month: str, path: str) -> LandedFile:
     digest, state = landing.digest(path), landing.state(path)
     if state is None:
         raise FileNotFoundError(path)
-    return LandedFile(issued_documents.name, month, path, digest, state.size, state.marker, landing)
+    return LandedFile(issued_documents.name, month, path, digest, state.size, landing)
 
 
 def land(document: Document, landing: LandingZone) -> str:

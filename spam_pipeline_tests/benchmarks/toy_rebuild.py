@@ -53,7 +53,7 @@ class Hand:
         for state in sorted(self._zone.files(), key=lambda state: state.path):
             source, day = classify(state.path) or ("", "")
             seen = self._zone.digest(state.path)
-            found[day].append(LandedFile(source, day, state.path, seen, state.size, state.marker, self._zone))
+            found[day].append(LandedFile(source, day, state.path, seen, state.size, self._zone))
         return found
 
     def partitions(self, stage: AnyStage) -> list[str]:

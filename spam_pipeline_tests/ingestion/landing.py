@@ -44,7 +44,7 @@ def observed(zone: LandingZone, path: str) -> LandedFile:
     """The file at `path`, as observed."""
     state = zone.state(path)
     assert state is not None
-    return LandedFile("landed_plays", "2026-01-05", path, zone.digest(path), state.size, state.marker, zone)
+    return LandedFile("landed_plays", "2026-01-05", path, zone.digest(path), state.size, zone)
 
 
 def received(file: LandedFile) -> dict[str, pl.DataFrame]:

@@ -19,10 +19,6 @@ class State(Protocol):
     def size(self) -> int:
         """Bytes."""
 
-    @property
-    def marker(self) -> str:
-        """A text that changes when the file is replaced."""
-
 
 class Zone(Protocol):
     """The part of a landing zone that a landed file uses."""
@@ -38,7 +34,7 @@ class Zone(Protocol):
 class LandedFile:
     """A file of the landing zone, named by its path below the zone's root and by the digest of its bytes when observed.
 
-    `size` (bytes) and `marker` are those of that moment and show whether it was replaced since.
+    `size` (bytes) is that of that moment.
     """
 
     source: str
@@ -46,18 +42,18 @@ class LandedFile:
     path: str
     digest: str
     size: int
-    marker: str
     zone: Zone
 
     def open(self) -> BinaryIO:
         """Open the raw bytes as a stream, which has to be closed; what was read until then was observed.
 
-        Raises `LandingChanged` when the file is gone or was replaced; closing raises it when the bytes have another digest.
+        Raises `LandingChanged` when the file is gone or has another size; closing raises it when the bytes have another digest.
+        Times alone say nothing: a backup that makes hard links changes them, and some mounts never tell the same ones twice.
         """
         state = self.zone.state(self.path)
         if state is None:
             raise LandingChanged(self.path, "was observed, but is gone")
-        if (state.size, state.marker) != (self.size, self.marker):
+        if state.size != self.size:
             raise LandingChanged(self.path, "was replaced since it was observed; observe again")
         try:
             return io.BufferedReader(_ObservedBytes(self.zone.open(self.path), self), _BUFFER_BYTES)

@@ -162,9 +162,7 @@ class Computation:
     def _landed_files(self, inputs: tuple[InputRef, ...]) -> dict[int, LandedFile]:
         observed = self._ledger.observations.by_id({item.record for item in inputs if item.is_file})
         return {
-            seen.id: LandedFile(
-                seen.source, seen.partition, seen.path, str(seen.digest), seen.size, seen.marker, self._landing
-            )
+            seen.id: LandedFile(seen.source, seen.partition, seen.path, str(seen.digest), seen.size, self._landing)
             for seen in observed.values()
         }
 

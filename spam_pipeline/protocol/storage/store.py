@@ -9,6 +9,7 @@ copies in a cache folder, which may be deleted at any time: a copy is as immutab
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -24,6 +25,9 @@ from spam_pipeline.protocol.foundation.errors import PlaceUnusable, StoreDamaged
 from spam_pipeline.protocol.foundation.flushing import flush
 
 _ABANDONED_AFTER_SECONDS = 24 * 3600
+
+_DIGEST_NAME = re.compile(r"[0-9a-f]{64}\.")
+"""The names of stored files; others are those of scratch folders, and of file managers."""
 
 _Identity = tuple[int, int, int, int]
 
@@ -69,8 +73,7 @@ class Store:
 
     def is_empty(self) -> bool:
         """Return True if no file was ever put in place here."""
-        folders = self._root.fs.walk(self._root.path)
-        return not any(files for folder, _, files in folders if "/.scratch" not in folder)
+        return not any(_DIGEST_NAME.match(name) for *_, files in self._root.fs.walk(self._root.path) for name in files)
 
     def put(self, made: Path, folder: str) -> str:
         """Move a finished file into `folder` under its digest; return its path below the root. The same bytes are kept once.

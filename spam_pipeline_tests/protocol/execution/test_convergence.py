@@ -238,7 +238,7 @@ def test_what_others_observe_meanwhile_does_not_disturb_a_run(home: Path) -> Non
     engine = toy_engine(home)
     engine.observe()
     report, status = engine.planner.status("received_numbers", "2026-01-01")
-    (home / "landing/2026-01-01/a.txt").touch()
+    land(home, "2026-01-01", "a", "2026-01-01 7")
     toy_engine(home).observe()
     with pytest.raises(LandingChanged):
         run_one(engine, report, status)

@@ -31,7 +31,7 @@ def landed(url: str, path: str) -> LandedFile:
     zone = LandingZone(url)
     state = zone.state(path)
     assert state is not None
-    return LandedFile("numbers", "2026-01-01", path, zone.digest(path), state.size, state.marker, zone)
+    return LandedFile("numbers", "2026-01-01", path, zone.digest(path), state.size, zone)
 
 
 def test_files_are_listed_with_path_and_size_however_deep_they_lie(url: str) -> None:
@@ -135,7 +135,7 @@ def test_a_landed_file_opens_as_it_was_observed(url: str) -> None:
 def test_a_landed_file_that_was_replaced_or_removed_does_not_open(url: str) -> None:
     land(url, "a.txt", b"x\n")
     file = landed(url, "a.txt")
-    land(url, "a.txt", b"y\n")
+    land(url, "a.txt", b"longer\n")
     with pytest.raises(LandingChanged, match="replaced since it was observed"):
         file.open()
     (UPath(url) / "a.txt").unlink()
@@ -152,6 +152,15 @@ def test_a_landed_file_with_other_bytes_than_those_observed_cannot_be_closed_in_
     with pytest.raises(LandingChanged, match="has other bytes than those that were observed") as changed:
         raw.close()
     assert (changed.value.path, changed.value.digest) == ("a.txt", hashlib.sha256(b"x\n").hexdigest())
+
+
+def test_a_file_of_which_only_the_times_are_others_opens(tmp_path: Path) -> None:
+    land(str(tmp_path), "a.txt", b"x\n")
+    file, before = landed(str(tmp_path), "a.txt"), LandingZone(str(tmp_path)).state("a.txt")
+    os.link(tmp_path / "a.txt", tmp_path / ".backup")
+    assert LandingZone(str(tmp_path)).state("a.txt") != before
+    with file.open() as raw:
+        assert raw.read() == b"x\n"
 
 
 def test_a_file_that_was_opened_as_observed_may_be_replaced_by_rename_while_it_is_read(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_a_store_is_empty_until_the_first_file_is_put_in_place(store: Store) -> 
     assert store.is_empty()
     with store.scratch() as scratch:
         (scratch / "half").write_bytes(b"abc")
+        (scratch.parent.parent / ".DS_Store").write_bytes(b"of a file manager")
         assert store.is_empty()
     put(store, b"abc")
     assert not store.is_empty()
