@@ -20,7 +20,7 @@ from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
-from spam_pipeline.protocol.operating import PASSED_OVER, Claimed, Engine, Observation, quarantine
+from spam_pipeline.protocol.operating import PASSED_OVER, Claimed, Engine, Observation, StalenessReport, quarantine
 
 _SECONDS = 10
 """Seconds between two looks at the landing zone and at the ledger."""
@@ -84,6 +84,10 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
             for stage, partition in failures.take_recovered(report.statuses):
                 reporter.report_again(stage, partition)
                 reporter.report_checks([evaluation(engine, report, stage)])
+        waiting = _waiting(report)
+        if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
+            reporter.report_checks([evaluation(engine, report, stage) for stage in report.statuses])
+            context.update_cursor(waiting)
         reporter.close()
         return dg.SkipReason(_summary(reported, refused))
 
@@ -113,6 +117,12 @@ def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSens
                 use_user_code_server=True,
             ),
         ]
+
+
+def _waiting(report: StalenessReport) -> str:
+    """What waits for somebody, as a digest that differs when anything else does."""
+    statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
+    return digest([str(status) for status in statuses if status.needs_somebody])
 
 
 def _summary(reported: int, refused: int) -> str:

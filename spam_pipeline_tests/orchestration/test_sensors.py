@@ -263,3 +263,23 @@ def test_a_failure_that_was_repaired_by_a_new_version_is_told_once(home: Path, i
     materialize(repaired, instance)
     tell(repaired, instance)
     assert len(told(instance, "numbers", "2026-01-02")) == 1
+
+
+def test_what_waits_for_somebody_is_shown_though_no_convergence_starts_for_it(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    engine = toy_engine(home)
+    engine.observe()
+    converge(engine)
+    tick = publications_sensor(lambda: engine)
+    tick(dg.build_sensor_context(instance=instance))
+    shown = last_check(instance, "received_numbers", "converged")
+    assert shown is not None
+    assert shown.passed
+    (home / "landing/2026-01-01/a.txt").unlink()
+    engine.observe()
+    tick(dg.build_sensor_context(instance=instance))
+    shown = last_check(instance, "received_numbers", "converged")
+    assert shown is not None
+    assert not shown.passed
+    assert "what it was made from is gone" in str(shown.metadata["not_fresh"].value)
