@@ -94,7 +94,7 @@ def _row(lines: Sequence[str], at: int, enough: int) -> tuple[list[str] | Reject
     try:
         return next(reader), reader.line_num
     except csv.Error as error:
-        return Rejection(next(problem for words, problem in _PROBLEMS.items() if words in str(error))), 1
+        return Rejection(next((problem for words, problem in _PROBLEMS.items() if words in str(error)), "not CSV")), 1
 
 
 def _lines_of_row(lines: Sequence[str], at: int, enough: int) -> Iterator[str]:

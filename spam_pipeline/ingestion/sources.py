@@ -52,14 +52,6 @@ accounts_file = Source("accounts_file", unpartitioned, "Listeners' accounts, `re
 revenue_file = Source("revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.")
 incidents_file = Source("incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.")
 
-
-def sources(plays_cadence: Cadence) -> tuple[Source, ...]:
-    """Return the sources, given how often plays have to land."""
-    return replace(landed_plays, cadence=plays_cadence), *SOURCES[1:]
-
-
-SOURCES = (landed_plays, tracks_file, rights_file, agreements_file, accounts_file, revenue_file, incidents_file)
-
 _SINGLE_FILES = {
     "reference/tracks.csv": tracks_file,
     "reference/rights.csv": rights_file,
@@ -68,6 +60,11 @@ _SINGLE_FILES = {
     "reference/revenue.csv": revenue_file,
     "incidents.csv": incidents_file,
 }
+
+
+def sources(plays_cadence: Cadence) -> tuple[Source, ...]:
+    """Return the sources, given how often plays have to land."""
+    return replace(landed_plays, cadence=plays_cadence), *_SINGLE_FILES.values()
 
 
 def classify(path: str) -> tuple[Source, str] | None:

@@ -10,9 +10,7 @@ from spam_pipeline.ingestion.sources import hours_of, landed_plays
 from spam_pipeline.ingestion.stated_arrivals import Gap, gap_as_json, gap_path
 from spam_pipeline.partitions import arrival_days
 from spam_pipeline.protocol import HOURS, PipelineError
-from spam_pipeline.protocol.operating import Engine, LandingZone, require_text
-
-_LONGEST_NAME, _LONGEST_REASON = 100, 2000
+from spam_pipeline.protocol.operating import Engine, LandingZone, require_name, require_reason
 
 
 class NotDeclared(PipelineError):
@@ -27,7 +25,7 @@ def declare_gap(engine: Engine, landing: LandingZone, day: str, hour: str | None
     arrival_days.check(day)
     if hour is not None and hour not in HOURS:
         raise NotDeclared(f"{hour!r} is no hour: expected two digits, 00 to 23")
-    who, why = require_text(by, "by whom", _LONGEST_NAME), require_text(reason, "why", _LONGEST_REASON)
+    who, why = require_name(by), require_reason(reason)
     now = datetime.now(UTC)
     if f"{day} {hour or HOURS[-1]}" >= f"{now:%Y-%m-%d %H}":
         raise NotDeclared(f"{day} {hour or ''}".strip() + " is not over yet: something may still land for it")

@@ -22,7 +22,7 @@ from spam_pipeline.protocol.operating import (
     PartitionStatuses,
     Reason,
     State,
-    require_text,
+    require_name,
     watermark,
 )
 from spam_pipeline.royalties.contracts import SETTLED_AFTER_DAYS
@@ -38,7 +38,6 @@ STATEMENTS, ADJUSTMENTS, PAYMENTS, BASIS, ISSUED, TRACKS = (
     "issued_statements",
     "tracks",
 )
-_LONGEST_NAME = 100
 
 
 def issue(engine: Engine, landing: LandingZone, month: str, by: str) -> Issued:
@@ -47,7 +46,7 @@ def issue(engine: Engine, landing: LandingZone, month: str, by: str) -> Issued:
     Raises `NotIssued` with the reason, `WrongPartition`, and `WrongDecision` when `by` is empty.
     """
     statement_months.check(month)
-    who = require_text(by, "by whom", _LONGEST_NAME)
+    who = require_name(by)
     if engine.environment != PRODUCTION:
         raise NotIssued(
             f"{month} can only be issued in {PRODUCTION}, not in {engine.environment}, which others do not read"

@@ -14,7 +14,8 @@ from spam_pipeline.protocol.execution.decision import (
     WrongDecision,
     decide,
     decide_all_matching,
-    require_text,
+    require_name,
+    require_reason,
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
@@ -156,7 +157,8 @@ __all__ = [
     "plan",
     "promote",
     "quarantine",
-    "require_text",
+    "require_name",
+    "require_reason",
     "resolve",
     "run",
     "run_partition",

@@ -30,9 +30,8 @@ def replaced(path: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
         building = folder / "building"
         yield building
         flush(building)
-        for place, suffix in itertools.product(
-            (named, path), leftovers
-        ):  # a client's journal lies beside the name it used
+        # A client's journal lies beside the name that it used.
+        for place, suffix in itertools.product((named, path), leftovers):
             place.with_name(place.name + suffix).unlink(missing_ok=True)
         building.replace(path)
         flush(path.parent)

@@ -39,9 +39,12 @@ _COPIED_ROWS = 10_000_000
 _JOURNAL = ".wal"
 """The end of the name of a client's journal; beside a file that is not the one it belongs to, nobody can open that."""
 
+_LOCKED = "Could not set lock"
+"""Part of DuckDB's message for a file that a client has open for writing."""
+
 _UNREADABLE = (
     "not a valid DuckDB database file",
-    "Failed to read",
+    "Could not read enough bytes",
     "Corrupt database file",
     "with version number",
     "Failure while replaying WAL file",
@@ -62,13 +65,22 @@ def delivered(target: str) -> str | None:
         return None
     path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
     noted, found = _noted(path), _identity(path)
-    if noted is None or noted[1][0] != found[0]:
-        return _recipe_within(path)
-    is_whole = noted[1] == found and not path.with_name(path.name + _JOURNAL).exists()
-    return noted[0] if is_whole else None
+    if noted and noted[1] == found:
+        return None if path.with_name(path.name + _JOURNAL).exists() else noted[0]
+    is_changed = (
+        noted is not None and noted[1][0] == found[0]
+    )  # by a client in place, unless its inode was given to another file
+    try:
+        within = _recipe_within(path)
+    except duckdb.IOException as error:
+        if is_changed and _LOCKED in str(error):
+            return None
+        raise
+    return None if is_changed else within
 
 
 def _recipe_within(path: Path) -> str | None:
+    """The recipe that a database says it has, None for one that cannot be read. Raises `ForeignTarget`."""
     try:
         # Attached instead of connected to: connections of one process share a database by its path, and would see the file from
         # before a delivery as long as anybody in the process has that one open.

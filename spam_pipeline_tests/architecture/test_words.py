@@ -17,7 +17,7 @@ GIVEN_UP = {
     "teller": "reporter",
     "tell": "report, on_progress",
     "told": "reported, format_error",
-    "said": "require_text",
+    "said": "require_name",
     "Need": "PartitionStatus",
     "needs": "statuses",
     "Work": "RequiredAction",

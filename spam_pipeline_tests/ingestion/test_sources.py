@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -5,17 +6,17 @@ import pytest
 from spam_pipeline.ingestion.sources import (
     GAP,
     MANIFEST,
-    SOURCES,
     arrival_hour,
     classify,
     hours_of,
     incidents_file,
     landed_plays,
+    sources,
     stated_in,
     tracks_file,
     why_passed_over,
 )
-from spam_pipeline.protocol import HOURS
+from spam_pipeline.protocol import HOURS, Cadence
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".pb", ".pb.gz", ".pb.zst"])
@@ -26,7 +27,13 @@ def test_files_of_plays_belong_to_their_arrival_day(ending: str) -> None:
 def test_the_single_files_are_not_partitioned() -> None:
     assert classify("reference/tracks.csv") == (tracks_file, "all")
     assert classify("incidents.csv") == (incidents_file, "all")
-    assert len({source.name for source in SOURCES}) == 7
+    assert len({source.name for source in sources(Cadence.DAY)}) == 7
+
+
+def test_plays_have_to_land_as_often_as_one_says() -> None:
+    plays, *others = sources(Cadence.HOUR)
+    assert plays == replace(landed_plays, cadence=Cadence.HOUR)
+    assert {other.cadence for other in others} == {None}
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,19 @@ def test_a_file_that_was_copied_here_says_itself_what_it_holds(files: list[dict[
     assert delivered(str(target)) == "recipe-1"
 
 
+def test_a_database_of_others_is_none_of_ours_even_with_the_inode_of_one(
+    files: list[dict[str, Any]], target: Path
+) -> None:
+    deliver(str(target), "recipe-1", catalogue_of(*files))
+    theirs = target.with_name("theirs.duckdb")
+    with duckdb.connect(theirs) as database:
+        database.execute("CREATE TABLE work AS SELECT 1 AS x")
+    target.write_bytes(theirs.read_bytes())
+    assert note_of(target).exists()
+    with pytest.raises(ForeignTarget):
+        delivered(str(target))
+
+
 def test_a_file_that_a_client_has_changed_is_not_as_it_was_delivered(files: list[dict[str, Any]], target: Path) -> None:
     deliver(str(target), "recipe-1", catalogue_of(*files))
     with duckdb.connect(target) as database:

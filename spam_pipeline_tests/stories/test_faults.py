@@ -4,7 +4,6 @@ After each convergence what is published is what a rebuild from the landing zone
 differs is held, refused, failed or passed over, and named. There is no third outcome.
 """
 
-import gzip
 import os
 import shutil
 from collections.abc import Mapping
@@ -76,9 +75,10 @@ class Faults(RuleBasedStateMachine):
         expected = self.rebuilt()
         different = {key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)}
         roots = {(stage, key) for stage, key in different if stage not in {"plays", "rejected", "received_files"}}
-        for stage, key in roots - {("rejected_reference", "all")}:
+        roots -= {("rejected_reference", "all")}
+        for stage, key in roots:
             assert f"{stage} {key}" in told, f"{stage} {key} differs from a rebuild, and nobody is told:\n{told}"
-        assert bool(roots) or not different, f"{different} differ, and nothing that they were made from does"
+        assert roots or not different, f"{different} differ, and nothing that they were made from does"
         return found, told
 
     def rebuilt(self) -> Contents:
@@ -166,13 +166,6 @@ class Faults(RuleBasedStateMachine):
             kept.rename(target)
         self.check()
 
-    @rule(data=st.data())
-    def repack(self, data: st.DataObject) -> None:
-        file = self.landed(data)
-        if file.suffix == ".gz":
-            file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()), 1, mtime=1)) if is_whole(file) else None
-        self.check()
-
     # Reference rows
 
     @rule(name=st.sampled_from(["tracks", "rights", "accounts", "revenue"]), share=BYTE, what=st.sampled_from("lcdw"))
@@ -195,8 +188,7 @@ class Faults(RuleBasedStateMachine):
             ],  # one is too wide
         }[what]
         file.write_text("".join(f"{line}\n" for line in rows), encoding="utf-8")
-        _, told = self.check()
-        del told
+        self.check()
         self.check_account(name, len(rows) - 1)
 
     def check_account(self, name: str, rows: int) -> None:
@@ -234,15 +226,6 @@ def flip(file: Path, place: float, bit: int) -> None:
     if content:
         content[int(len(content) * place)] ^= 1 << bit
         file.write_bytes(content)
-
-
-def is_whole(file: Path) -> bool:
-    """True for a gzip file that nothing has happened to."""
-    try:
-        gzip.decompress(file.read_bytes())
-    except (OSError, EOFError, gzip.zlib.error):
-        return False
-    return True
 
 
 TestFaults = Faults.TestCase

@@ -102,6 +102,10 @@ class StageGraph:
         """The stages that `stage` reads; for one that reads the whole catalogue, every stage of frames without a delivery."""
         return _upstreams(stage, self.stages)
 
+    def sources_of(self, stage: AnyStage) -> list[str]:
+        """The sources that a stage reads, by the order of its parameters."""
+        return [name for name in stage.parameters if name in self.sources]
+
     def settled_by(self, stage: AnyStage) -> tuple[str, ...]:
         """The stages by days of arrival that settle the days of a stage: those it rests on; none for one that does not wait."""
         return self._settled_by.get(stage.name, ())

@@ -99,8 +99,9 @@ class Auditor:
 
     def _is_judged_for_losses(self, stage: AnyStage, version: Version, history: History) -> bool:
         published = next((item for key, item in history if key == version.partition), None)
-        is_made_from_files = any(name in self._graph.sources for name in stage.parameters)
-        return published is not None and (is_made_from_files or published.code_version != version.code_version)
+        if published is None:
+            return False
+        return bool(self._graph.sources_of(stage)) or published.code_version != version.code_version
 
     def _past(self, stage: AnyStage, history: History) -> tuple[HistoricFingerprint, ...]:
         """The fingerprints of a history; those of the last one asked for are kept, because the next one shares most of them."""

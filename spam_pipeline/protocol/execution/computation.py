@@ -110,11 +110,22 @@ class Computation:
         Otherwise nobody would look again, and each convergence would fail.
         """
         state = self._landing.state(changed.path)
-        seen = self._ledger.observations.by_id({item.record for item in recipe.inputs if item.part == changed.path})
-        for item in seen.values():
-            if state is not None and changed.digest is not None:
-                found = replace(item, digest=changed.digest, size=state.size, marker=state.marker, id=0)
-                self._ledger.observations.record([replace(found, observed_at=datetime.now(UTC))])
+        if state is None or changed.digest is None:
+            return
+        ids = {item.record for item in recipe.inputs if item.part == changed.path}
+        self._ledger.observations.record(
+            [
+                replace(
+                    item,
+                    digest=changed.digest,
+                    size=state.size,
+                    marker=state.marker,
+                    observed_at=datetime.now(UTC),
+                    id=0,
+                )
+                for item in self._ledger.observations.by_id(ids).values()
+            ]
+        )
 
     def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
         """Decode landed files and join the shards by part; a file whose shard is there undamaged is not opened."""

@@ -40,7 +40,7 @@ def decide(engine: Engine, version: str, kind: DecisionKind, by: str, reason: st
     Raises `UnknownVersion` when that names none or several, `WrongDecision` when there is nothing to decide or the decision
     does not say by whom and why, and `AlreadyDecided` when somebody else has decided about the partition in the meantime.
     """
-    who, why = require_text(by, "by whom", _LONGEST_NAME), require_text(reason, "why", _LONGEST_REASON)
+    who, why = require_name(by), require_reason(reason)
     found, last = _only(engine, version)
     before = engine.ledger.decisions(engine.environment, found.stage, found.partition)
     about_it = next((item for item in reversed(before) if item.content == found.content), None)
@@ -135,8 +135,17 @@ def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: De
     raise WrongDecision(f"{what} {state}{earlier}")
 
 
-def require_text(text: str, what: str, longest: int) -> str:
-    """Return a text with its blanks normalised. Raises `WrongDecision` when it is empty, too long or not printable."""
+def require_name(by: str) -> str:
+    """Return who decides, with blanks normalised. Raises `WrongDecision` when it is empty, too long or not printable."""
+    return _required(by, "by whom", _LONGEST_NAME)
+
+
+def require_reason(reason: str) -> str:
+    """Return why somebody decides, with blanks normalised. Raises like `require_name`."""
+    return _required(reason, "why", _LONGEST_REASON)
+
+
+def _required(text: str, what: str, longest: int) -> str:
     stripped = " ".join(text.split())
     if not stripped or len(stripped) > longest or not stripped.isprintable():
         raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")

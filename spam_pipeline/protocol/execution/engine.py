@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.execution.auditor import Auditor
@@ -52,7 +53,8 @@ class Engine:
         known files is there.
         """
         started, seen = time.monotonic(), list[Observation]()
-        for batch in observe(self.landing, self._placed, self.planner.observations().values()):
+        placed = partial(self._placed, today=datetime.now(UTC).date().isoformat())
+        for batch in observe(self.landing, placed, self.planner.observations().values()):
             self.ledger.observations.record(batch)
             seen += batch
             if seconds is not None and time.monotonic() - started >= seconds:
@@ -64,18 +66,13 @@ class Engine:
         found = [item for item in self.planner.observations().values() if item.source == PASSED_OVER]
         return {item.path: item.partition for item in sorted(found, key=lambda item: item.path) if item.digest}
 
-    def _placed(self, path: str) -> tuple[str, str] | None:
+    def _placed(self, path: str, today: str) -> tuple[str, str] | None:
         """Source and partition of a path. A day that is ahead of the clock would settle those before it, so it is passed over."""
         found = self.classify(path)
         source = self.graph.sources.get(found[0]) if found else None
-        if (
-            found is None
-            or source is None
-            or source.cadence is None
-            or found[1] <= datetime.now(UTC).date().isoformat()
-        ):
-            return found
-        return PASSED_OVER, f"its day, {found[1]}, is ahead of the clock"
+        if found and source and source.cadence and found[1] > today:
+            return PASSED_OVER, f"its day, {found[1]}, is ahead of the clock"
+        return found
 
     def causes(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> dict[str, Cause]:
         """The causes why partitions of a stage are not fresh, by partition."""

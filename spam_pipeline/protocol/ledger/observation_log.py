@@ -42,8 +42,8 @@ class ObservationLog:
         """Add a batch of observations, except those that another process has added meanwhile."""
         with writing(self._engine) as connection:
             before = last_observations(connection, [item.path for item in seen])
-            known = {(item.path, item.digest, item.size, item.marker) for item in before}
-            new = [item for item in seen if (item.path, item.digest, item.size, item.marker) not in known]
+            known = {_what_was_seen(item) for item in before}
+            new = [item for item in seen if _what_was_seen(item) not in known]
             if new:
                 connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
 
@@ -71,3 +71,8 @@ class ObservationLog:
         with writing(self._engine) as connection:
             if connection.scalar(sa.select(shards.c.recipe).where(shards.c.recipe == recipe)) is None:
                 connection.execute(sa.insert(shards), row)
+
+
+def _what_was_seen(item: Observation) -> tuple[object, ...]:
+    """Everything of an observation but its time and its id."""
+    return item.source, item.partition, item.path, item.digest, item.size, item.marker

@@ -1,10 +1,16 @@
-"""Arrivals: what a source's days lack of what its cadence promises. Pure; what follows for a partition is in `staleness`."""
+"""Arrivals: what a source's days lack of what its cadence promises, and which days of arrival settle a day. Pure.
+
+What follows for a partition is in `staleness`.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from spam_pipeline.protocol.definition.stage import HOURS, Cadence, Source
-from spam_pipeline.protocol.foundation.partition import days_from
+from spam_pipeline.protocol.foundation.partition import days_before, days_from
 from spam_pipeline.protocol.ledger.records import Observation
+from spam_pipeline.protocol.planning.offers import StageOffers
+from spam_pipeline.protocol.planning.partition_status import State
 
 Hours = tuple[str, ...]
 """Hours of a day, such as `("05", "06")`."""
@@ -39,3 +45,35 @@ def in_words(missing: Hours) -> str:
     hours 05, 06; anything
     """
     return "anything" if missing == HOURS else f"hours {', '.join(missing)}"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The days of arrival of a stage: the newest one, the newest that is accepted and complete, and those that are not.
+
+    Of the latter each says whether it comes by itself, by what is there already.
+    """
+
+    stage: str
+    newest: str
+    newest_accepted: str
+    unaccepted: Mapping[str, bool]
+
+    @classmethod
+    def of(cls, offers: StageOffers, missing: Mapping[str, Hours]) -> "Arrivals":
+        """Tell the days of a stage that are accepted and complete from those that are not."""
+        unaccepted = {
+            day: status.can_run
+            for day, status in offers.statuses.items()
+            if offers.versions.get(day) is None or status.state is State.HELD or day in missing
+        }
+        accepted = offers.statuses.keys() - unaccepted.keys()
+        return cls(offers.name, max(offers.statuses, default=""), max(accepted, default=""), unaccepted)
+
+    def lacking(self, day: str, after: int) -> list[tuple[str, bool]]:
+        """The days that settle `day` and are not accepted: of itself and so many `after` it, or else whatever came later."""
+        last = days_before(day, -after)
+        found = [item for item in days_from(day, last) if item in self.unaccepted]
+        if not found and self.newest_accepted < last:
+            found = [min(item for item in self.unaccepted if item > last)]
+        return [(f"{self.stage} {item}", self.unaccepted[item]) for item in found]

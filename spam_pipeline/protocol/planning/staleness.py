@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.foundation.partition import Grain, days_before, days_from
+from spam_pipeline.protocol.foundation.partition import Grain, days_before
 from spam_pipeline.protocol.ledger.history import history_digest, nearest
 from spam_pipeline.protocol.ledger.recipe import (
     InputRef,
@@ -21,7 +21,7 @@ from spam_pipeline.protocol.ledger.recipe import (
     recipe_head,
 )
 from spam_pipeline.protocol.ledger.records import VersionSummary
-from spam_pipeline.protocol.planning.arrivals import Hours, in_words, missing_hours
+from spam_pipeline.protocol.planning.arrivals import Arrivals, Hours, in_words, missing_hours
 from spam_pipeline.protocol.planning.offers import Input, StageOffers
 from spam_pipeline.protocol.planning.partition_status import (
     NOT_REMARKABLE,
@@ -80,38 +80,6 @@ class _StageReport:
     basis: tuple[object, ...]
     state: "_StageState"
     offers: StageOffers
-
-
-@dataclass(frozen=True)
-class _Arrivals:
-    """The days of arrival of a stage: the newest one, the newest that is accepted and complete, and those that are not.
-
-    Of the latter each says whether it comes by itself, by what is there already.
-    """
-
-    stage: str
-    newest: str
-    newest_accepted: str
-    unaccepted: Mapping[str, bool]
-
-    @classmethod
-    def of(cls, offers: StageOffers, missing: Mapping[str, Hours]) -> "_Arrivals":
-        """Tell the days of a stage that are accepted and complete from those that are not."""
-        unaccepted = {
-            day: status.can_run
-            for day, status in offers.statuses.items()
-            if offers.versions.get(day) is None or status.state is State.HELD or day in missing
-        }
-        accepted = offers.statuses.keys() - unaccepted.keys()
-        return cls(offers.name, max(offers.statuses, default=""), max(accepted, default=""), unaccepted)
-
-    def lacking(self, day: str, after: int) -> list[tuple[str, bool]]:
-        """The days that settle `day` and are not accepted: of itself and so many `after` it, or else whatever came later."""
-        last = days_before(day, -after)
-        found = [item for item in days_from(day, last) if item in self.unaccepted]
-        if not found and self.newest_accepted < last:
-            found = [min(item for item in self.unaccepted if item > last)]
-        return [(f"{self.stage} {item}", self.unaccepted[item]) for item in found]
 
 
 @dataclass(frozen=True)
@@ -190,7 +158,7 @@ class _StageState:
 
     def unwanted(self, partition: str) -> PartitionStatus:
         """The status of a partition that is published though there is nothing to compute it from any more."""
-        if self._is_made_from_files:
+        if self._partitioning_sources:
             return self._without_files(partition)
         return self._with(partition, State.STALE, RequiredAction.RETRACT, Reason.UNWANTED)
 
@@ -228,33 +196,27 @@ class _StageState:
 
     @cached_property
     def _sources(self) -> list[str]:
-        return [name for name in self.stage.parameters if name in self.graph.sources]
+        return self.graph.sources_of(self.stage)
 
     @cached_property
     def _partitioning_sources(self) -> list[str]:
         return [name for name in self.stage.partitioned_by if name in self.graph.sources]
 
-    @property
-    def _is_made_from_files(self) -> bool:
-        return bool(self._partitioning_sources)
-
     def _has_landed(self, partition: str) -> bool:
         return any(self.snapshot.landed.get(name, {}).get(partition) for name in self._partitioning_sources)
 
     @cached_property
-    def _arrivals(self) -> list["_Arrivals"]:
+    def _arrivals(self) -> list[Arrivals]:
         """The days of arrival of the stages that settle the days of this one."""
         reports = [self.before[name] for name in self.graph.settled_by(self.stage)]
-        return [_Arrivals.of(report.offers, report.state.missing_hours) for report in reports]
+        return [Arrivals.of(report.offers, report.state.missing_hours) for report in reports]
 
     def _lacking_arrivals(self, partition: str) -> list[tuple[str, bool]]:
         """The days of arrival that settle a partition and are not accepted and complete, each with True if it comes by itself."""
         after = self.stage.settled_after_days
-        return (
-            []
-            if after is None
-            else [item for arrivals in self._arrivals for item in arrivals.lacking(partition, after)]
-        )
+        if after is None:
+            return []
+        return [item for arrivals in self._arrivals for item in arrivals.lacking(partition, after)]
 
     @cached_property
     def _watermark(self) -> str:
@@ -404,9 +366,8 @@ class _StageState:
 def _reported(state: _StageState, basis: tuple[object, ...], assume: Assume) -> _StageReport:
     wanted = {partition: state.status(partition) for partition in state.wanted()}
     unwanted = {key: state.unwanted(key) for key in sorted(state.published.keys() - wanted.keys())}
-    statuses = dict(
-        sorted({**wanted, **unwanted}.items())
-    )  # as they were before one became unwanted: recipes have an order
+    # In the order of keys, as before one of them became unwanted: recipes have an order.
+    statuses = dict(sorted({**wanted, **unwanted}.items()))
     versions = assume(
         {key: status for key, status in statuses.items() if status.required_action is not RequiredAction.RETRACT}
     )
@@ -420,9 +381,8 @@ def _basis(
     graph: StageGraph, snapshot: Snapshot, before: Mapping[str, _StageReport], stage: AnyStage
 ) -> tuple[object, ...]:
     """The basis of a stage's report: where it is equal, so is the report."""
-    reads_files = any(name in graph.sources for name in stage.parameters)
     upstreams = [before[name] for name in graph.waits_for(stage)]
-    landed = snapshot.landed_mark if reads_files else None
+    landed = snapshot.landed_mark if graph.sources_of(stage) else None
     moved = watermark(graph, snapshot) if stage.name in graph.audited_against_history else None
     return (snapshot.marks.get(stage.name), landed, moved, snapshot.delivered.get(stage.name), *upstreams)
 

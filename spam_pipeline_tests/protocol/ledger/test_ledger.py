@@ -52,6 +52,14 @@ def test_the_same_observation_of_two_processes_is_one(ledger: Ledger) -> None:
     assert landed(ledger) == first
 
 
+def test_a_path_that_now_belongs_elsewhere_is_recorded_again(ledger: Ledger) -> None:
+    before = an_observation()
+    now = replace(before, source="passed over", partition="its day is ahead of the clock")
+    ledger.observations.record([before])
+    ledger.observations.record([now])
+    assert [(item.source, item.partition) for item in landed(ledger)] == [(now.source, now.partition)]
+
+
 def test_an_earlier_observation_can_still_be_asked_for(ledger: Ledger) -> None:
     ledger.observations.record([an_observation()])
     (first,) = landed(ledger)
