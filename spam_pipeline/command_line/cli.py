@@ -84,12 +84,16 @@ def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
             parser=_scenario, metavar="NAME", help=f"One of {', '.join(SCENARIOS)}; may be repeated; default: all."
         ),
     ] = None,
+    skill: Annotated[
+        str,
+        typer.Option(metavar="LEVEL", help="How attackers hide: 0 (naive), 1, 2, 3, 4 (a real taste) or ramp."),
+    ] = "0",
     as_json: Json = False,
 ) -> None:
     """Write a landing zone of simulated plays, and the ground truth of every attack to truth.parquet beside it."""
     from spam_pipeline.command_line.simulating import print_simulation
 
-    print_simulation(days, plays_per_day, seed, start, scenario, as_json=as_json)
+    print_simulation(days, plays_per_day, seed, start, scenario, skill, as_json=as_json)
 
 
 @app.command("converge")

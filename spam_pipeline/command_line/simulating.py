@@ -9,8 +9,15 @@ from spam_pipeline.settings import settings_from_environment
 from spam_pipeline.simulation import simulate
 
 
-def print_simulation(  # noqa: PLR0913 - one parameter per option of the command
-    days: int, plays_per_day: int, seed: int, start: date | None, scenarios: Sequence[str] | None, *, as_json: bool
+def print_simulation(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    days: int,
+    plays_per_day: int,
+    seed: int,
+    start: date | None,
+    scenarios: Sequence[str] | None,
+    skill: str,
+    *,
+    as_json: bool,
 ) -> None:
     """Write a landing zone below the home, and print what is in it."""
     settings = settings_from_environment()
@@ -23,6 +30,7 @@ def print_simulation(  # noqa: PLR0913 - one parameter per option of the command
             seed=seed,
             start=start or settings.start_date,
             scenarios=scenarios,
+            skill=skill,
             on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
         )
     print_record(asdict(simulated), as_json=as_json)

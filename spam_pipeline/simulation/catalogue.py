@@ -20,6 +20,10 @@ from spam_pipeline.simulation.randomness import Indices, chance, draw, draw_cumu
 
 _WHOLE_PPM: Final = 1_000_000
 _TWO_PAYEES: Final = 1
+GENRES: Final = 12
+MOST_UPLOADERS: Final = 16
+"""The most uploaders of one campaign."""
+
 _FIRST_WORDS: Final = pl.Series(
     ["Blue", "Última", "Silent", "Neon", "Paper", "Über", "Golden", "Lost", "深夜", "Velvet", "Hollow", "Little"]
 )
@@ -43,7 +47,7 @@ _SECOND_WORDS: Final = pl.Series(
 
 @dataclass(frozen=True)
 class Planting:
-    """Tracks of one campaign; the last of them appears on the day it begins. Days count from the start."""
+    """Tracks of one campaign by `artists` new uploaders; the last of them appears on the day it begins. Days count from the start."""
 
     first_day: int
     tracks: int
@@ -51,6 +55,24 @@ class Planting:
     longest_ms: int
     oldest_days: int
     is_by_known_artist: bool
+    artists: int = 1
+
+
+@dataclass(frozen=True)
+class Genres:
+    """The platform's own tracks in the order of genres, their cumulative popularity, and where each genre begins and ends in it."""
+
+    track: Indices
+    cumulative_popularity: npt.NDArray[np.float64]
+    bounds: npt.NDArray[np.float64]
+
+    def popular(self, rng: np.random.Generator, genre: Indices) -> Indices:
+        """Draw one track of each of these genres in proportion to its popularity."""
+        least, most = self.bounds[genre], self.bounds[genre + 1]
+        drawn = least + rng.random(len(genre)) * (most - least)
+        return self.track[
+            np.minimum(np.searchsorted(self.cumulative_popularity, drawn, side="right"), len(self.track) - 1)
+        ]
 
 
 @dataclass(frozen=True)
@@ -63,6 +85,7 @@ class Catalogue:
     uploaded_ms: Indices
     cumulative_popularity: npt.NDArray[np.float64]
     tracks_of_artist: tuple[Indices, Indices]
+    by_genre: "Genres"
     planted: tuple[Indices, ...]
 
     def popular(self, rng: np.random.Generator, count: int) -> Indices:
@@ -89,7 +112,9 @@ def catalogue(rng: np.random.Generator, tracks: int, plantings: Sequence[Plantin
     popularity = ranks**-0.95 * rng.lognormal(0.0, 0.5, len(sizes))[artist]
     duration = np.clip(rng.lognormal(np.log(205_000), 0.32, tracks), 45_000, 720_000).astype(np.int64)
     uploaded = -rng.integers(DAY_MS, 2400 * DAY_MS, tracks)
-    planted = [_planted(rng, planting, len(sizes), number) for number, planting in enumerate(plantings)]
+    planted = [
+        _planted(rng, planting, len(sizes), number * MOST_UPLOADERS) for number, planting in enumerate(plantings)
+    ]
     ends = tracks + np.cumsum([0, *(planting.tracks for planting in plantings)])
     artist, duration, uploaded = (
         np.concatenate([own, *(planted_columns[column] for planted_columns in planted)])
@@ -102,6 +127,7 @@ def catalogue(rng: np.random.Generator, tracks: int, plantings: Sequence[Plantin
         uploaded_ms=uploaded,
         cumulative_popularity=np.cumsum(popularity),
         tracks_of_artist=(first, sizes),
+        by_genre=_by_genre(artist[:tracks], popularity),
         planted=tuple(np.arange(begin, end) for begin, end in pairwise(ends)),
     )
 
@@ -117,14 +143,24 @@ def _tracks_per_artist(rng: np.random.Generator, tracks: int) -> Indices:
 def _planted(
     rng: np.random.Generator, planting: Planting, artists: int, number: int
 ) -> tuple[Indices, Indices, Indices]:
-    artist = int(rng.integers(artists // 4, artists // 2)) if planting.is_by_known_artist else artists + number
+    is_known = planting.is_by_known_artist
+    first = int(rng.integers(artists // 4, artists // 2)) if is_known else artists + number
     ages = rng.integers(DAY_MS, (planting.oldest_days + 1) * DAY_MS, planting.tracks)
     ages[-1:] = 0
     return (
-        np.full(planting.tracks, artist),
+        first + np.arange(planting.tracks) % planting.artists,
         rng.integers(planting.shortest_ms, planting.longest_ms, planting.tracks),
         planting.first_day * DAY_MS - ages,
     )
+
+
+def _by_genre(artist: Indices, popularity: npt.NDArray[np.float64]) -> Genres:
+    """Sort tracks by the genre of their artist; popular artists are in every genre, because artists have no order."""
+    genre = artist % GENRES
+    track = np.argsort(genre, kind="stable")
+    cumulative = np.cumsum(popularity[track])
+    ends = np.searchsorted(genre[track], np.arange(GENRES + 1))
+    return Genres(track, cumulative, np.concatenate([[0.0], cumulative])[ends])
 
 
 def tracks_table(known: Catalogue, rng: np.random.Generator, start_ms: int) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Incidents declared by experts about some of the campaigns, days after they began.
 
 Loop bots, bot farms, bought plays and takeovers are confirmed; device farms are suspected; viral releases were suspected and
-then cleared. Everything else stays undeclared, and a declaration holds only what experts could know.
+then cleared. Everything else stays undeclared, attackers with a skill above all, and a declaration holds only what experts could know.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,9 @@ def incidents_table(
     """Build `incidents.csv`: one row per incident and entity. Only the header where no campaign is declared."""
     if not any(campaign.scenario.is_spam for campaign, _ in casts):
         return pl.DataFrame(schema=_SCHEMA)
-    declared = [(campaign, cast) for campaign, cast in casts if campaign.scenario.name in _VERDICTS]
+    declared = [
+        (campaign, cast) for campaign, cast in casts if campaign.scenario.name in _VERDICTS and not campaign.skill
+    ]
     tables = [_declaration(campaign, cast, known, start_ms, seed) for campaign, cast in declared]
     return pl.concat([pl.DataFrame(schema=_SCHEMA), *tables]).sort("decided_at", "incident_id", "entity_id")
 

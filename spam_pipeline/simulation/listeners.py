@@ -11,13 +11,15 @@ import numpy.typing as npt
 import polars as pl
 
 from spam_pipeline.simulation import geography, user_agents
-from spam_pipeline.simulation.catalogue import Catalogue
+from spam_pipeline.simulation.catalogue import GENRES, Catalogue
 from spam_pipeline.simulation.geography import COUNTRIES, DAY_MS
 from spam_pipeline.simulation.identifiers import identifiers
 from spam_pipeline.simulation.randomness import Indices, chance, draw, draw_cumulative
 
 DEVICES: Final = 3
 FAVOURITES: Final = 8
+_FAITHFUL: Final = 0.7
+"""The share of plays within the listener's own genre: audiences of related artists overlap, without anybody cheating."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Listeners:
     created_ms: Indices
     cumulative_activity: npt.NDArray[np.float64]
     favourites: Indices
+    genre: Indices
     home: Indices
     home_ip: pl.Series
     mobile_ip: pl.Series
@@ -70,13 +73,15 @@ def listeners(rng: np.random.Generator, accounts: int, known: Catalogue) -> List
     home_country[home] = country
     mobile_per_country = max(4, accounts // 600)
     client = draw(rng, np.array([0.28, 0.37, 0.35]), accounts * DEVICES)
+    genre = rng.integers(0, GENRES, accounts)
     return Listeners(
         user_id=identifiers("u", np.arange(accounts)),
         country=country,
         is_premium=chance(rng, 0.38, accounts),
         created_ms=-(rng.beta(0.9, 2.2, accounts) * 3600 * DAY_MS).astype(np.int64) - DAY_MS,
         cumulative_activity=np.cumsum(np.minimum(rng.pareto(1.25, accounts) + 0.05, 25.0)),
-        favourites=known.popular(rng, accounts * FAVOURITES),
+        favourites=tasteful(rng, known, np.repeat(genre, FAVOURITES)),
+        genre=genre,
         home=home,
         home_ip=geography.addresses(rng, home_country, ipv6_share=0.12),
         mobile_ip=geography.addresses(rng, np.repeat(np.arange(len(COUNTRIES)), mobile_per_country)),
@@ -85,6 +90,12 @@ def listeners(rng: np.random.Generator, accounts: int, known: Catalogue) -> List
         device_client=client,
         device_user_agent=user_agents.user_agents(rng, client),
     )
+
+
+def tasteful(rng: np.random.Generator, known: Catalogue, genre: Indices) -> Indices:
+    """Draw a track for each listener of these genres: mostly of the genre, sometimes of what everybody hears."""
+    of_genre, of_all = known.by_genre.popular(rng, genre), known.popular(rng, len(genre))
+    return np.where(chance(rng, _FAITHFUL, len(genre)), of_genre, of_all)
 
 
 def accounts_table(people: Listeners, rng: np.random.Generator, start_ms: int) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from spam_pipeline.simulation import geography, user_agents
 from spam_pipeline.simulation.catalogue import Catalogue
 from spam_pipeline.simulation.geography import DAY_MS
 from spam_pipeline.simulation.identifiers import FIRST_OF_VISITORS, identifiers
-from spam_pipeline.simulation.listeners import DEVICES, FAVOURITES, Listeners
+from spam_pipeline.simulation.listeners import DEVICES, FAVOURITES, Listeners, tasteful
 from spam_pipeline.simulation.listening import Listening, played_naturally
 from spam_pipeline.simulation.randomness import Indices, chance, draw
 
@@ -105,7 +105,7 @@ def _choices(
 ) -> Indices:
     count = len(account)
     favourite = people.favourites[account * FAVOURITES + (rng.random(count) ** 2 * FAVOURITES).astype(np.int64)]
-    track = np.where(chance(rng, 0.35, count), favourite, known.popular(rng, count))
+    track = np.where(chance(rng, 0.35, count), favourite, tasteful(rng, known, people.genre[account]))
     is_again = (chance(rng, 0.04, count)) & ~is_first
     chosen_at = np.maximum.accumulate(np.where(is_again, 0, np.arange(count)))
     return track[chosen_at]

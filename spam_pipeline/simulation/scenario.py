@@ -4,7 +4,7 @@ Campaigns repeat with other people, devices and tracks every `PERIOD_DAYS`, so t
 a shorter simulation squeezes one period into its days.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listeners import Listeners
 from spam_pipeline.simulation.listening import Listening
 from spam_pipeline.simulation.randomness import Indices, generator
+from spam_pipeline.simulation.skills import Skill
 
 PERIOD_DAYS: Final = 15
 
@@ -34,7 +35,7 @@ class World:
 class Campaign:
     """One run of a scenario; times in milliseconds since the simulation starts, `plays` in total.
 
-    `number` counts the runs of its scenario, `serial` all campaigns of the simulation.
+    `number` counts the runs of its scenario, `serial` all campaigns of the simulation. `skill` is how it hides, if it does.
     """
 
     scenario: "Scenario"
@@ -43,6 +44,7 @@ class Campaign:
     begins_ms: int
     ends_ms: int
     plays: int
+    skill: Skill | None = None
 
     @property
     def plays_per_day(self) -> int:
@@ -128,18 +130,28 @@ class Scenario:
     is_by_known_artist: bool = False
 
 
-def campaigns(scenarios: Sequence[Scenario], days: int, plays_per_day: int, seed: int) -> list[Campaign]:
-    """Schedule every campaign that begins within the simulated days, in the order of `scenarios`."""
+def campaigns(
+    scenarios: Sequence[Scenario], days: int, plays_per_day: int, seed: int, skills: Mapping[str, Skill]
+) -> list[Campaign]:
+    """Schedule every campaign that begins within the simulated days, in the order of `scenarios`.
+
+    Those of `skills` hide with that skill; a slow ramp has no begin: it runs all days.
+    """
     period = min(days, PERIOD_DAYS)
     found: list[Campaign] = []
     for scenario in scenarios:
+        skill = skills.get(scenario.name)
+        if skill and skill.ramps:
+            plays = max(1, round(scenario.plays_share * days * plays_per_day))
+            found.append(Campaign(scenario, 0, len(found), 0, days * DAY_MS, plays, skill))
+            continue
         for number, first_day in enumerate(range(0, days, period)):
             rng = generator(seed, f"begin of {scenario.name}", number)
             begins = (first_day + int(scenario.begins * period)) * DAY_MS + int(rng.integers(0, 6)) * HOUR_MS
             ends = min(begins + int(scenario.lasts * period * DAY_MS), days * DAY_MS)
             if begins < ends:
                 plays = max(1, round(scenario.plays_share * period * plays_per_day))
-                found.append(Campaign(scenario, number, len(found), begins, ends, plays))
+                found.append(Campaign(scenario, number, len(found), begins, ends, plays, skill))
     return found
 
 
@@ -153,4 +165,5 @@ def planting(campaign: Campaign) -> Planting:
         longest_ms=scenario.upload_ms[1],
         oldest_days=scenario.oldest_upload_days,
         is_by_known_artist=scenario.is_by_known_artist,
+        artists=campaign.skill.uploaders if campaign.skill else 1,
     )

@@ -24,8 +24,10 @@ from spam_pipeline.simulation.landing_zone import Landed, land_day, land_table, 
 from spam_pipeline.simulation.listeners import accounts_table, listeners, opened_accounts_table, revenue_table
 from spam_pipeline.simulation.listening import as_plays
 from spam_pipeline.simulation.organic import organic_day, organic_volume
+from spam_pipeline.simulation.patience import FORMS, patient_cast, patient_listening
 from spam_pipeline.simulation.randomness import Indices, generator
 from spam_pipeline.simulation.scenario import Campaign, Casting, Scenario, Scene, World, campaigns, planting
+from spam_pipeline.simulation.skills import SKILLS, Skill, cost_per_1000_plays
 from spam_pipeline.simulation.truth import keep_day, put_together, truth_of
 
 _SCENARIOS: Final = {scenario.name: scenario for scenario in (*ATTACKS, *HARD_NEGATIVES)}
@@ -41,6 +43,7 @@ class Simulated:
     """The totals of a simulation. `plays` are distinct; every line is a play, a duplicate of one, broken or blank.
 
     `late_plays` first land two or more hour folders after their own hour. `spam_plays` has every attack, 0 where it did not run.
+    `cost_per_1000_plays` is what 1,000 paid plays cost each attacker, in dollars, by the prices that `skills` assumes.
     """
 
     days: int
@@ -51,6 +54,7 @@ class Simulated:
     blank_lines: int
     late_plays: int
     spam_plays: Mapping[str, int]
+    cost_per_1000_plays: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -91,22 +95,25 @@ def simulate(  # noqa: PLR0913 - the options of the command, each with a default
     plays_per_day: int = 20_000,
     seed: int = 1,
     scenarios: Sequence[str] | None = None,
+    skill: str = "0",
     on_day: Callable[[str, int], None] = _no_progress,
 ) -> Simulated:
     """Write `landing/` and `truth.parquet` into `home`; by default with every scenario.
 
-    `plays_per_day` is the mean organic volume; scenarios come on top. Plays happen in `days` UTC days from `start`, and nothing
+    `skill` is how the coordinated attacks hide, a level of `SKILLS`. `plays_per_day` is the mean organic volume; scenarios come on top. Plays happen in `days` UTC days from `start`, and nothing
     arrives after them. `on_day` is called with each finished day and its number of plays. Memory grows with one day's plays.
 
-    Raises `FileExistsError` if something has landed in `home` before, `ValueError` for an unknown scenario or a negative or
-    zero number.
+    Raises `FileExistsError` if something has landed in `home` before, `ValueError` for an unknown scenario or skill, or a
+    negative or zero number.
     """
     chosen = _chosen(scenarios)
     for name, value, least in (("days", days, 1), ("plays_per_day", plays_per_day, 1), ("seed", seed, 0)):
         if value < least:
             raise ValueError(f"{name} is {value}: expected at least {least}")
+    if skill not in SKILLS:
+        raise ValueError(f"unknown skill {skill}: expected any of {', '.join(SKILLS)}")
     require_empty(home / "landing")
-    plan = _planned(seed, start, days, plays_per_day, chosen)
+    plan = _planned(seed, start, days, plays_per_day, chosen, SKILLS[skill])
     _land_tables(home / "landing", plan)
     done = _land_days(home, plan, on_day)
     put_together(home)
@@ -120,8 +127,10 @@ def _chosen(names: Sequence[str] | None) -> list[Scenario]:
     return [scenario for name, scenario in _SCENARIOS.items() if names is None or name in names]
 
 
-def _planned(seed: int, start: date, days: int, plays_per_day: int, chosen: Sequence[Scenario]) -> _Plan:
-    planned = campaigns(chosen, days, plays_per_day, seed)
+def _planned(  # noqa: PLR0913, PLR0917 - the options of a simulation
+    seed: int, start: date, days: int, plays_per_day: int, chosen: Sequence[Scenario], skill: Skill | None
+) -> _Plan:
+    planned = campaigns(chosen, days, plays_per_day, seed, dict.fromkeys(FORMS, skill) if skill else {})
     tracks = int(np.clip(plays_per_day // 4, 400, 400_000))
     accounts = int(np.clip(plays_per_day // 5, 200, 1_000_000))
     known = catalogue(generator(seed, "catalogue"), tracks, [planting(campaign) for campaign in planned])
@@ -129,8 +138,17 @@ def _planned(seed: int, start: date, days: int, plays_per_day: int, chosen: Sequ
     productions = []
     for campaign in planned:
         casting = Casting(world, campaign, generator(seed, f"cast of {campaign.scenario.name}", campaign.number))
-        productions.append(_Production(campaign, campaign.scenario.cast(casting), campaign.scenario.tracks(casting)))
+        cast = patient_cast(casting, campaign.skill) if campaign.skill else campaign.scenario.cast(casting)
+        productions.append(_Production(campaign, cast, _tracks(casting)))
     return _Plan(seed, start, days, plays_per_day, world, tuple(productions))
+
+
+def _tracks(casting: Casting) -> Indices:
+    """Draw the tracks that a campaign plays; where nobody plants any, each of its uploaders is one more unknowing artist."""
+    skill = casting.campaign.skill
+    is_planted = len(casting.world.known.planted[casting.campaign.serial]) > 0
+    draws = skill.uploaders if skill and not is_planted else 1
+    return np.concatenate([casting.campaign.scenario.tracks(casting) for _ in range(draws)])
 
 
 def _land_tables(landing: Path, plan: _Plan) -> None:
@@ -168,7 +186,27 @@ def _land_days(home: Path, plan: _Plan, on_day: Callable[[str, int], None]) -> S
         landed += land_day(home / "landing", waiting.filter(is_today), plan.day_ms(day), plan.seed)
         under_way = [waiting.filter(~is_today)]
         on_day(str(plan.start + timedelta(days=day)), plays.height)
-    return Simulated(days=plan.days, spam_plays=dict(spam), **counts, **asdict(landed))
+    return Simulated(
+        days=plan.days, spam_plays=dict(spam), cost_per_1000_plays=_costs(plan, spam), **counts, **asdict(landed)
+    )
+
+
+def _costs(plan: _Plan, spam: Mapping[str, int]) -> dict[str, float]:
+    """Estimate what each attack costs per 1,000 paid plays: its accounts are shared by all plays of its campaigns."""
+    accounts, skills = Counter[str](), {}
+    for production in plan.productions:
+        name = production.campaign.scenario.name
+        accounts[name] += production.cast.get_column("user_id").n_unique()
+        skills[name] = production.campaign.skill
+    return {
+        name: round(cost_per_1000_plays(skills[name], _paid(spam[name], skills[name]) / accounts[name]), 2)
+        for name in accounts
+        if spam.get(name) and accounts[name]
+    }
+
+
+def _paid(plays: int, skill: Skill | None) -> float:
+    return plays * (1 - (skill.camouflage if skill else 0.0))
 
 
 def _spam_plays(plays: pl.DataFrame) -> dict[str, int]:
@@ -206,6 +244,7 @@ def _acted(plan: _Plan, production: _Production, day: int) -> pl.DataFrame:
         plays=max(1, round(campaign.plays * (ends_ms - begins_ms) / (campaign.ends_ms - campaign.begins_ms))),
         rng=generator(plan.seed, f"days of {campaign.scenario.name}", campaign.number, day),
     )
-    plays = as_plays(campaign.scenario.listen(scene), plan.world.known)
+    listening = patient_listening(scene, campaign.skill) if campaign.skill else campaign.scenario.listen(scene)
+    plays = as_plays(listening, plan.world.known)
     is_in_scene = pl.col("occurred_ms").is_between(scene.begins_ms, scene.ends_ms, closed="left")
     return plays.filter(is_in_scene).with_columns(scenario=pl.lit(campaign.scenario.name))
