@@ -75,7 +75,7 @@ def own_home(converged_home: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def suspicious_home(own_home: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same, with what `suspicion_stages` suspect on three days; every pipeline of the test has these stages."""
+    """The same, with what `suspicion_stages` suspect on the last three days; every pipeline of the test has these stages."""
     assert no_settings is None
     monkeypatch.setenv(f"{PREFIX}OWN_PACKAGES", "spam_pipeline")
     simple = {stage.name: stage for stage in suspicion_stages.STAGES}
@@ -83,7 +83,7 @@ def suspicious_home(own_home: Path, no_settings: None, monkeypatch: pytest.Monke
     monkeypatch.setattr(pipeline_module, "STAGES", (*others, *simple.values()))
     pipeline = open_home(own_home)
     for name in simple:
-        for day in suspicion_stages.FARM_DAYS:
+        for day in DAYS:
             run_partition(pipeline.engine, name, day)
     pipeline.engine.ledger.close()
     return own_home

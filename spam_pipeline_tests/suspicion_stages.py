@@ -18,7 +18,7 @@ from spam_pipeline.trust_and_safety.suspicions_contract import (
 )
 
 FARM, CRUDE = "5f0c2e81", "it's crude"
-FARM_DAYS = ("2026-01-02", "2026-01-03", "2026-01-04")
+FARM_DAYS = ("2026-01-04", "2026-01-05", "2026-01-06")
 FIRST_DAY = date(2026, 1, 1)
 
 Incidents = Annotated[pl.LazyFrame, Reads(PartForPartition(), columns=("incident_id", "status"))]

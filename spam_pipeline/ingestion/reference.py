@@ -179,17 +179,17 @@ def _entity_keys(named: pl.DataFrame, identifier_key: str) -> pl.Series:
 
     Once a row has its key, two spellings of one entity are one, and no part has an incident's entity twice.
     """
-    given = pl.col("entity_id").str.starts_with(KEY_PREFIX)
     kind, text = pl.col("entity_type"), pl.col("entity_id")
-    address = text.map_batches(canonical_addresses, return_dtype=pl.String)
-    ids = named.select(
-        "entity_type", "entity_id", id=pl.when(given).then(None).when(kind == "ip").then(address).otherwise(text)
-    )
+    is_key, is_address = text.str.starts_with(KEY_PREFIX), kind == "ip"
+    addresses = pl.when(is_address).then(text).map_batches(canonical_addresses, return_dtype=pl.String)
+    ids = named.with_columns(id=pl.when(is_key).then(None).when(is_address).then(addresses).otherwise(text))
     keys = {known: keyed_hash(ids["id"], known, identifier_key).alias(known) for known in ENTITY_TYPES}
-    choice = pl.coalesce(
-        pl.when(given).then(_given_key(text)), *(pl.when(kind == known).then(known) for known in ENTITY_TYPES)
+    of_kind = (pl.when(kind == known).then(known) for known in ENTITY_TYPES)
+    return (
+        ids.with_columns(keys.values())
+        .select(pl.coalesce(pl.when(is_key).then(_given_key(text)), *of_kind))
+        .to_series()
     )
-    return ids.with_columns(keys.values()).select(choice).to_series()
 
 
 def _given_key(text: pl.Expr) -> pl.Expr:

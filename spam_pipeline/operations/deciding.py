@@ -5,7 +5,7 @@ them by hand, and what follows is what follows from any incident.
 """
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -65,7 +65,8 @@ class DecidedSuspicion(NamedTuple):
         """Return the values as text for people."""
         return {
             "suspicion": self.suspicion,
-            "decision": f"{self.status} as {self.attack_type}",
+            "decision": self.status,
+            "attack type": self.attack_type,
             "covers": f"{self.devices:,} devices from {self.first_day} to {self.last_day}",
             "by": self.by,
             "reason": self.reason,
@@ -88,43 +89,26 @@ def decide_suspicion(  # noqa: PLR0913, PLR0917 - where, what about which, and b
     `WrongPartition` for a day that is none, and `WrongDecision` without a name or a reason.
     """
     who, why = require_name(by), require_reason(reason)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    with engine.claims.on(
-        digest(("decide", INCIDENTS_PATH)), wait=True
-    ):  # the lines of whoever decides at the same time stay
+    # Whoever decides about another suspicion meanwhile has lines in the same file.
+    with engine.claims.on(digest(("decide", INCIDENTS_PATH)), wait=True):
         content = read_incidents(landing)
         before = lines_of_incident(content, suspicion)
         standing = standing_of(engine, suspicion, before)
-        from_day, until_day = _window(standing, narrowing)
-        lines = [
-            IncidentLine(
-                *(suspicion, action.status, standing.latest.attack_type, "device", device),
-                *(_midnight(from_day), _midnight(days_before(until_day, -1)), who, now, why),
-            )
-            for device in _devices(standing, narrowing)
-        ]
-        if before and {line.scope for line in before} == {line.scope for line in lines}:
-            first = before[0]
-            raise AlreadyDecided(
-                f"{suspicion}: {first.decided_by} {first.status} it already: {first.note or 'no reason given'}"
-            )
+        window, devices = window_of(standing, narrowing), _devices(standing, narrowing)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        about = (suspicion, action.status, standing.latest.attack_type, "device")
+        starts_at, ends_at = _midnight(window[0]), _midnight(days_before(window[1], -1))
+        lines = [IncidentLine(*about, device, starts_at, ends_at, who, now, why) for device in devices]
+        _require_new(before, lines)
         _land(landing, with_lines(content, suspicion, lines))
     engine.observe()
     return DecidedSuspicion(
-        suspicion=suspicion,
-        status=action.status,
-        attack_type=standing.latest.attack_type,
-        first_day=from_day,
-        last_day=until_day,
-        devices=len(lines),
-        by=who,
-        reason=why,
-        decided_at=now,
-        path=INCIDENTS_PATH,
+        *(suspicion, action.status, standing.latest.attack_type, *window, len(devices)),
+        *(who, why, now, INCIDENTS_PATH),
     )
 
 
-def _window(standing: Standing, narrowing: Narrowing) -> tuple[str, str]:
+def window_of(standing: Standing, narrowing: Narrowing) -> tuple[str, str]:
     """The first and the last day that are decided. Raises `NotDecided` for days that the suspicion does not have, or too many."""
     first, last = standing.first_day.isoformat(), standing.latest.last_day.isoformat()
     from_day = event_days.check(narrowing.first_day or first)
@@ -143,6 +127,15 @@ def _devices(standing: Standing, narrowing: Narrowing) -> list[str]:
     if strangers := sorted(named - set(held)):
         raise NotDecided(f"{strangers[0]} is no device of the suspicion, which has {len(held):,}, such as {held[0]}")
     return [device for device in held if not named or device in named]
+
+
+def _require_new(before: Sequence[IncidentLine], lines: Sequence[IncidentLine]) -> None:
+    """Raise `AlreadyDecided` when the lines that are there say the same, whoever wrote them."""
+    if before and {line.scope for line in before} == {line.scope for line in lines}:
+        first = before[0]
+        raise AlreadyDecided(
+            f"{first.incident_id}: {first.decided_by} {first.status} it already: {first.note or 'no reason given'}"
+        )
 
 
 def _midnight(day: str) -> str:

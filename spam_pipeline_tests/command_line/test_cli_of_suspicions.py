@@ -63,7 +63,7 @@ def test_everything_about_a_suspicion_ends_with_the_commands_that_decide_it(run:
     shown = run("suspicions", FARM).out
     for text in (
         f"{FARM}: rank 1 of the queue behaviour on {FARM_DAYS[-1]}",
-        "2026-01-01 to 2026-01-04",
+        "2026-01-01 to 2026-01-06",
         "3,000, of which 400 on the last day",
         "1,234.56 EUR",
         "00000000000000ff",
@@ -90,7 +90,10 @@ def test_json_has_the_keys_that_decide_a_part_and_the_titles(run: CommandLine) -
 def test_a_decision_is_printed_and_shown_with_the_suspicion(run: CommandLine) -> None:
     ended = run("decide", "clear", FARM, *WHO, "--until", "2026-01-03")
     assert ended.status == 0, ended.err
-    assert "cleared as bot_farm" in ended.out
+    assert [line.split() for line in ended.out.splitlines()[2:4]] == [
+        ["decision", "cleared"],
+        ["attack", "type", "bot_farm"],
+    ]
     assert "devices from 2026-01-01 to 2026-01-03" in ended.out
     assert "spam-pipeline converge" in ended.out
     assert "cleared by Ada" in run("suspicions", FARM).out

@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -13,7 +13,7 @@ import pytest
 
 from spam_pipeline.ingestion.incidents_file import IncidentLine, WrongIncidentsFile, lines_of_incident
 from spam_pipeline.ingestion.pseudonyms import key_as_text
-from spam_pipeline.operations.deciding import NotDecided, SuspicionAction
+from spam_pipeline.operations.deciding import Narrowing, NotDecided, SuspicionAction, window_of
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.suspicions import UnknownSuspicion
 from spam_pipeline.protocol import PipelineError, WrongPartition
@@ -22,7 +22,7 @@ from spam_pipeline_tests.conftest import KEY, open_home
 from spam_pipeline_tests.suspicion_stages import CRUDE, FARM, FARM_DAYS
 
 WHY = {"by": "Ada", "reason": 'one landlord, "six" phones; see ticket 7'}
-WINDOW = ("2026-01-01T00:00:00Z", "2026-01-05T00:00:00Z")
+WINDOW = ("2026-01-01T00:00:00Z", "2026-01-07T00:00:00Z")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_decision_is_a_line_for_every_device_of_all_days_over_the_window_of_th
     assert {(line.decided_by, line.note) for line in landed} == {("Ada", WHY["reason"])}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(landed[0].decided_at)).total_seconds()) < 60
     assert file_of(pipeline).read_bytes().startswith(before), "what others declared stays as it is"
-    assert (decided.first_day, decided.last_day, decided.devices) == ("2026-01-01", "2026-01-04", len(landed))
+    assert (decided.first_day, decided.last_day, decided.devices) == ("2026-01-01", "2026-01-06", len(landed))
 
 
 def test_clearing_lands_in_the_same_way(pipeline: Pipeline) -> None:
@@ -112,13 +112,21 @@ def test_devices_narrow_a_decision_in_either_spelling(pipeline: Pipeline) -> Non
     "days",
     [
         {"first_day": "2025-12-31"},
-        {"last_day": "2026-01-05"},
+        {"last_day": "2026-01-07"},
         {"first_day": "2026-01-03", "last_day": "2026-01-02"},
     ],
 )
 def test_days_that_the_suspicion_does_not_have_are_an_error(pipeline: Pipeline, days: dict[str, str]) -> None:
-    with pytest.raises(NotDecided, match="no part of the suspicion, which lasts from 2026-01-01 to 2026-01-04"):
+    with pytest.raises(NotDecided, match="no part of the suspicion, which lasts from 2026-01-01 to 2026-01-06"):
         pipeline.decide_suspicion("confirm", FARM, **WHY, **days)
+
+
+def test_no_window_is_longer_than_a_line_may_be(pipeline: Pipeline) -> None:
+    standing = pipeline.suspicion(FARM).standing
+    long_ago = standing._replace(first_day=standing.latest.last_day - timedelta(days=400))
+    with pytest.raises(NotDecided, match="2024-12-02 to 2026-01-06 is more than 400 days: narrow it"):
+        window_of(long_ago, Narrowing())
+    assert window_of(long_ago, Narrowing(first_day="2024-12-03")) == ("2024-12-03", "2026-01-06")
 
 
 def test_devices_that_the_suspicion_does_not_have_are_an_error(pipeline: Pipeline) -> None:

@@ -13,8 +13,8 @@ from spam_pipeline_tests.conftest import DAYS, open_home
 from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.suspicion_stages import CRUDE, FARM
 
-ENTERED = {"action": "confirm", "suspicion": FARM, "by": "Ada", "reason": "one landlord"}
-IN_WINDOW = pl.col("occurred_at").dt.date() <= pl.date(2026, 1, 4)
+ENTERED = {"action": "confirm", "suspicion": FARM, "by": "Ada", "reason": "one landlord", "last_day": "2026-01-05"}
+IN_WINDOW = pl.col("occurred_at").dt.date() <= pl.date(2026, 1, 5)
 
 
 def launched(home: Path, entered: dict[str, Any]) -> dg.ExecuteInProcessResult:
@@ -65,7 +65,7 @@ def written_by_hand(home: Path, decided_at: str, devices: list[int]) -> None:
     """Add the lines that a person would write, in the opposite order and with dates."""
     with (home / "landing" / "incidents.csv").open("a", encoding="utf-8") as file:
         for key in reversed(devices):
-            file.write(f'{CRUDE},cleared,bot_farm,device,key:{key:016X},2026-01-01,2026-01-05,"Ada",{decided_at}\n')
+            file.write(f'{CRUDE},cleared,bot_farm,device,key:{key:016X},2026-01-01,2026-01-07,"Ada",{decided_at}\n')
 
 
 def test_a_persons_lines_and_the_command_lead_to_the_same_state(suspicious_home: Path, tmp_path: Path) -> None:
