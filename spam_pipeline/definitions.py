@@ -12,7 +12,7 @@ from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, sta
 from spam_pipeline.orchestration.automation import stale
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
-from spam_pipeline.orchestration.decisions import decision_job
+from spam_pipeline.orchestration.decisions import decision_job, suspicion_job
 from spam_pipeline.orchestration.instance import engine_resource
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.issuing import issue_job
@@ -57,6 +57,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 description="One day through all its stages, with the reference data and the model they rest on.",
             ),
             decision_job(),
+            suspicion_job(lambda **asked: pipeline.decide_suspicion(**asked).as_text()),
             issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
         ],
         resources={

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from spam_pipeline.command_line.cli import main
+from spam_pipeline.operations import pipeline as pipeline_module
 from spam_pipeline.operations.pipeline import Pipeline
-from spam_pipeline.protocol.operating import converge
+from spam_pipeline.protocol.operating import converge, run_partition
 from spam_pipeline.settings import PREFIX, Settings
 from spam_pipeline.simulation import simulate
+from spam_pipeline_tests import suspicion_stages
 from spam_pipeline_tests.shared_homes import copied, filled_once
 
 START = date(2026, 1, 1)
@@ -69,6 +71,22 @@ def _converge_six_days(home: Path) -> None:
 def own_home(converged_home: Path, tmp_path: Path) -> Path:
     """A copy of the converged home, to be changed."""
     return copied(converged_home, tmp_path / "home")
+
+
+@pytest.fixture
+def suspicious_home(own_home: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, with what `suspicion_stages` suspect on the last three days; every pipeline of the test has these stages."""
+    assert no_settings is None
+    monkeypatch.setenv(f"{PREFIX}OWN_PACKAGES", "spam_pipeline")
+    simple = {stage.name: stage for stage in suspicion_stages.STAGES}
+    others = [stage for stage in pipeline_module.STAGES if stage.name not in simple]
+    monkeypatch.setattr(pipeline_module, "STAGES", (*others, *simple.values()))
+    pipeline = open_home(own_home)
+    for name in simple:
+        for day in DAYS:
+            run_partition(pipeline.engine, name, day)
+    pipeline.engine.ledger.close()
+    return own_home
 
 
 @pytest.fixture

@@ -31,6 +31,19 @@ class Decision(StrEnum):
 
     ACCEPT = "accept"
     REJECT = "reject"
+    CONFIRM = "confirm"
+    CLEAR = "clear"
+
+
+OF_SUSPICIONS = (Decision.CONFIRM, Decision.CLEAR)
+"""The kinds that are about suspicions; the others are about versions."""
+
+
+class Queue(StrEnum):
+    """The queues of suspicions, likewise."""
+
+    BEHAVIOUR = "behaviour"
+    AUTOMATION = "automation"
 
 
 def _day(text: str) -> date:
@@ -167,11 +180,40 @@ def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and opt
     print_comparison(stage, partition, old, new, html, as_json=as_json)
 
 
+@app.command("suspicions")
+def suspicions_command(
+    suspicion: Annotated[str | None, typer.Argument(help="The id of a suspicion; omit it to list them.")] = None,
+    *,
+    day: Annotated[str | None, typer.Option(help="An event day, YYYY-MM-DD; default: the latest one.")] = None,
+    queue: Annotated[Queue | None, typer.Option(help="One queue; default: both.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most suspicions of a queue.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what may be an attack, ranked by queue; or everything about one suspicion, and how to decide it."""
+    if suspicion is not None and (day or queue):
+        raise typer.BadParameter("--day and --queue are for the list: a suspicion has all its days")
+    from spam_pipeline.command_line.suspicions import print_suspicion, print_suspicions
+
+    if suspicion is None:
+        print_suspicions(day, queue, limit, as_json=as_json)
+    else:
+        print_suspicion(suspicion, as_json=as_json)
+
+
 @app.command("decide")
 def decide_command(  # noqa: PLR0913 - one parameter per argument and option of the command
-    action: Annotated[Decision, typer.Argument(help="Accept a quarantined version, or reject a published one.")],
-    version: Annotated[
-        str, typer.Argument(help="The recipe of the version, or its first digits; versions lists them.")
+    action: Annotated[
+        Decision,
+        typer.Argument(
+            help="Accept a quarantined version, or reject a published one; confirm a suspicion as spam, or clear it."
+        ),
+    ],
+    about: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION|SUSPICION",
+            help="The recipe of the version, or its first digits: versions lists them; the id of the suspicion: suspicions does.",
+        ),
     ],
     *,
     by: Annotated[str, typer.Option(help="Who decides.")],
@@ -182,12 +224,33 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
             help="Also accept the stage's other versions that the same code made and the same findings refuse."
         ),
     ] = False,
+    first_day: Annotated[
+        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="Decide a suspicion from this day on.")
+    ] = None,
+    last_day: Annotated[
+        str | None, typer.Option("--until", metavar="YYYY-MM-DD", help="Decide a suspicion up to the end of this day.")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Decide this device of a suspicion alone, key: and 16 digits; may be repeated."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Accept a quarantined version, or reject a published one; everything downstream is stale then and converges."""
+    """Accept or reject a version, confirm or clear a suspicion; everything downstream is stale then and converges."""
+    if action in OF_SUSPICIONS:
+        if all_matching:
+            raise typer.BadParameter("only versions match each other", param_hint="--all-matching")
+        from spam_pipeline.command_line.suspicions import print_suspicion_decision
+
+        print_suspicion_decision(action, about, by, reason, first_day, last_day, device, as_json=as_json)
+        return
+    if first_day or last_day or device:
+        raise typer.BadParameter("--from, --until and --device narrow a suspicion: a version is decided as a whole")
     from spam_pipeline.command_line.decisions import print_decision
 
-    print_decision(action, version, by, reason, all_matching=all_matching, as_json=as_json)
+    print_decision(action, about, by, reason, all_matching=all_matching, as_json=as_json)
 
 
 @app.command("decisions")

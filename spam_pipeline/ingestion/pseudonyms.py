@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 import polars_hash as plh
 
+KEY_PREFIX = "key:"
+"""What people write before a pseudonym, in hexadecimal, where they could write the id that it stands for."""
+
 _AES_KEY_BYTES = 16
 _SEEDS = (1, 2)
 
@@ -29,6 +32,15 @@ def keyed_hash(values: pl.Series, kind: str, identifier_key: str) -> pl.Series:
     encrypted = _encrypt(hashes.to_numpy().astype("<u8", order="C").tobytes(), kind, identifier_key)
     pseudonyms = pl.Series(values.name, np.frombuffer(encrypted, dtype="<u8")[:: len(_SEEDS)], dtype=pl.UInt64)
     return pl.select(pl.when(values.is_not_null()).then(pseudonyms).alias(values.name)).to_series()
+
+
+def key_as_text(key: int) -> str:
+    """Write a pseudonym the way people name an entity by it.
+
+    >>> key_as_text(255)
+    'key:00000000000000ff'
+    """
+    return f"{KEY_PREFIX}{key:016x}"
 
 
 def _encrypt(blocks: bytes, kind: str, identifier_key: str) -> bytes:

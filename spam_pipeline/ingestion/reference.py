@@ -12,7 +12,7 @@ from spam_pipeline.ingestion.addresses import canonical_addresses
 from spam_pipeline.ingestion.codes import CURRENCIES_SINCE, CURRENCIES_UNTIL, country_codes, currency_codes
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Revenue, Rights, Tracks
 from spam_pipeline.ingestion.csv_tables import Column, Table, TableRead, read_table
-from spam_pipeline.ingestion.pseudonyms import keyed_hash
+from spam_pipeline.ingestion.pseudonyms import KEY_PREFIX, keyed_hash
 from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
 from spam_pipeline.protocol import WHOLE, Contract, LandedFile, column_types
 
@@ -28,9 +28,12 @@ PAYOUT_RULES = ("pro_rata", "user_centric")
 STATUSES = ("suspected", "confirmed", "cleared")
 ENTITY_TYPES = ("user", "device", "ip", "track", "user_agent")
 
+LONGEST_INCIDENT_DAYS = 400
+"""The longest window of one line of an incident."""
+
 _PARTS_PER_MILLION = 1_000_000
-_LONGEST_INCIDENT_DAYS = 400
 _MONTH = "%Y-%m"
+_ENTITY = f"an id (of an ip an IPv4 or IPv6 address), or {KEY_PREFIX} and 16 hexadecimal digits"
 
 
 def tracks_by_month(file: LandedFile, identifier_key: str) -> Parts:
@@ -125,17 +128,18 @@ def revenue_by_month(file: LandedFile) -> Parts:
 
 def incidents_by_day(file: LandedFile, identifier_key: str) -> Parts:
     """Read `Incidents`, by event day; an incident is in every day that its window [starts_at, ends_at) touches."""
-    address = pl.col("entity_id").map_batches(canonical_addresses, return_dtype=pl.String)
-    entity = pl.when(pl.col("entity_type") == "ip").then(address).otherwise("entity_id")
+    entity_key = pl.struct("entity_type", "entity_id").map_batches(
+        lambda named: _entity_keys(named.struct.unnest(), identifier_key), return_dtype=pl.UInt64
+    )
     is_decided = pl.col("status") != "suspected"
-    too_long = pl.col("ends_at") - pl.col("starts_at") > pl.duration(days=_LONGEST_INCIDENT_DAYS)
+    too_long = pl.col("ends_at") - pl.col("starts_at") > pl.duration(days=LONGEST_INCIDENT_DAYS)
     table = Table(
         {
             "incident_id": _text("incident_id"),
             "status": _one_of("status", STATUSES),
             "attack_type": _text("attack_type"),
             "entity_type": _one_of("entity_type", tuple(ENTITY_TYPES)),
-            "entity_id": Column(entity, "an IPv4 or IPv6 address"),
+            "entity_id": Column(entity_key, _ENTITY),
             "starts_at": _moment("starts_at"),
             "ends_at": _moment("ends_at"),
             "decided_by": _text("decided_by", is_optional=True),
@@ -146,12 +150,12 @@ def incidents_by_day(file: LandedFile, identifier_key: str) -> Parts:
             (is_decided & pl.col("decided_by").is_null(), "decided_by", "required unless suspected"),
             (is_decided & pl.col("decided_at").is_null(), "decided_at", "required unless suspected"),
             (pl.col("ends_at") <= pl.col("starts_at"), "ends_at", "not after starts_at"),
-            (too_long, "ends_at", f"more than {_LONGEST_INCIDENT_DAYS} days after starts_at"),
+            (too_long, "ends_at", f"more than {LONGEST_INCIDENT_DAYS} days after starts_at"),
         ],
     )
     read = _read(file, table)
     days = pl.date_ranges(pl.col("starts_at").dt.date(), (pl.col("ends_at") - pl.duration(milliseconds=1)).dt.date())
-    rows = read.rows.with_columns(entity_key=_entity_keys(read.rows, identifier_key), day=days).explode("day")
+    rows = read.rows.rename({"entity_id": "entity_key"}).with_columns(day=days).explode("day")
     return _in_parts(rows, Incidents, pl.col("day").dt.to_string("%Y-%m-%d"), read.rejected)
 
 
@@ -170,12 +174,27 @@ def _in_parts(rows: pl.DataFrame, contract: type[Contract], part: pl.Expr, rejec
     return {**frames, REJECTED: rejected.lazy()}
 
 
-def _entity_keys(incidents: pl.DataFrame, identifier_key: str) -> pl.Series:
-    """Hash the named entities to the keys that plays carry."""
-    keys = {kind: keyed_hash(incidents["entity_id"], kind, identifier_key).alias(kind) for kind in ENTITY_TYPES}
-    is_kind = pl.col("entity_type")
-    choice = pl.coalesce(pl.when(is_kind == kind).then(kind) for kind in ENTITY_TYPES)
-    return incidents.with_columns(keys.values()).select(choice.alias("entity_key")).to_series()
+def _entity_keys(named: pl.DataFrame, identifier_key: str) -> pl.Series:
+    """The keys that plays carry: those that are named as such, and the hashes of ids; null for what is neither.
+
+    Once a row has its key, two spellings of one entity are one, and no part has an incident's entity twice.
+    """
+    kind, text = pl.col("entity_type"), pl.col("entity_id")
+    is_key, is_address = text.str.starts_with(KEY_PREFIX), kind == "ip"
+    addresses = pl.when(is_address).then(text).map_batches(canonical_addresses, return_dtype=pl.String)
+    ids = named.with_columns(id=pl.when(is_key).then(None).when(is_address).then(addresses).otherwise(text))
+    keys = {known: keyed_hash(ids["id"], known, identifier_key).alias(known) for known in ENTITY_TYPES}
+    of_kind = (pl.when(kind == known).then(known) for known in ENTITY_TYPES)
+    return (
+        ids.with_columns(keys.values())
+        .select(pl.coalesce(pl.when(is_key).then(_given_key(text)), *of_kind))
+        .to_series()
+    )
+
+
+def _given_key(text: pl.Expr) -> pl.Expr:
+    digits = text.str.extract(rf"^{KEY_PREFIX}([0-9a-fA-F]{{16}})$")
+    return digits.str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
 
 
 def _text(name: str, *, is_optional: bool = False) -> Column:

@@ -5,7 +5,7 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -17,12 +17,19 @@ import duckdb
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.ingestion.sources import sources, why_passed_over
+from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
+from spam_pipeline.operations.suspicions import (
+    SuspicionDetails,
+    SuspicionsOfDay,
+    suspicion_details,
+    suspicions_of_day,
+)
 from spam_pipeline.protocol import WHOLE, PipelineError, Version
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
@@ -210,6 +217,38 @@ class Pipeline:
     def decisions(self) -> list[Decision]:
         """The decisions for this environment and for production, oldest first."""
         return self.engine.ledger.all_decisions(self.settings.environment)
+
+    def suspicions(self, day: str | None = None, queue: str | None = None) -> SuspicionsOfDay:
+        """The suspicions of a day, by default of the latest one that is published, of one queue or of both.
+
+        Raises `NotPublished`, and `WrongPartition`.
+        """
+        return suspicions_of_day(self.engine, day, queue)
+
+    def suspicion(self, suspicion: str) -> SuspicionDetails:
+        """Everything about one suspicion, and how it was decided if it was. Raises `UnknownSuspicion`, and `WrongIncidentsFile`."""
+        return suspicion_details(self.engine, self.landing_zone, suspicion)
+
+    def decide_suspicion(  # noqa: PLR0913 - what about which, by whom and why, and how much of it
+        self,
+        action: SuspicionAction | str,
+        suspicion: str,
+        *,
+        by: str,
+        reason: str,
+        first_day: str | None = None,
+        last_day: str | None = None,
+        devices: Collection[str] = (),
+    ) -> DecidedSuspicion:
+        """Confirm or clear a suspicion, all of it or some days and devices (`key:` and 16 digits), as lines of `incidents.csv`.
+
+        They take the place of the incident's lines that are there. Raises `UnknownSuspicion`, `AlreadyDecided`, `NotDecided`,
+        `WrongIncidentsFile`, `WrongPartition`, and `WrongDecision` without a name or a reason.
+        """
+        self.require_key_of_ones_own()
+        narrowing = Narrowing(first_day, last_day, devices)
+        asked = (SuspicionAction(action), suspicion, by, reason, narrowing)
+        return decide_suspicion(self.engine, self.landing_zone, *asked)
 
     def declare_gap(self, day: str, hour: str | None = None, *, by: str, reason: str) -> str:
         """Declare that no plays arrive for a day, or for one hour of it, and return the path of the declaration that has landed.

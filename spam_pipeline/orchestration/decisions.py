@@ -1,8 +1,10 @@
-"""The job `decide`: a person accepts a quarantined version or rejects a published one from the launchpad of the UI.
+"""The jobs `decide` and `decide_suspicion`: what a person decides from the launchpad of the UI, about a version or a suspicion.
 
-The protocol knows what a decision is and what follows from it; the command `spam-pipeline decide` does the same.
+The protocol knows what a decision about a version is and what follows from it, and what decides a suspicion is handed in; the
+command `spam-pipeline decide` does the same.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,6 +15,11 @@ from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import Decided, DecisionKind, Engine, decide, decide_all_matching
 
+DecideSuspicion = Callable[..., Mapping[str, str]]
+"""Decides a suspicion, given the fields of the launchpad by name; returns facts about it. Raises `PipelineError` with the reason."""
+
+_BY = dg.Field(str, description="who decides: a name that others know")
+
 _ASKED = {
     "action": dg.Field(
         dg.Enum("accept or reject", [dg.EnumValue(kind.value) for kind in DecisionKind]),
@@ -22,7 +29,7 @@ _ASKED = {
         ),
     ),
     "version": dg.Field(str, description="the version's recipe or the first 16 digits of it, as its checks show it"),
-    "by": dg.Field(str, description="who decides: a name that others know"),
+    "by": _BY,
     "reason": dg.Field(str, description="why, in words for whoever asks later; kept in the ledger for ever"),
     "all_matching": dg.Field(
         bool, default_value=False, description="accept as well what the same code made and is quarantined for the same"
@@ -30,8 +37,27 @@ _ASKED = {
 }
 """Fields of the launchpad. Not a config class of Dagster's, whose texts may name variables of the server's environment."""
 
+_ASKED_OF_SUSPICIONS = {
+    "action": dg.Field(
+        dg.Enum("confirm or clear", [dg.EnumValue("confirm"), dg.EnumValue("clear")]),
+        description="confirm: its plays are spam; clear: they are legitimate, and are paid",
+    ),
+    "suspicion": dg.Field(str, description="the id of the suspicion, as suspected_incidents shows it"),
+    "by": _BY,
+    "reason": dg.Field(str, description="why, in words for whoever asks later; kept in incidents.csv"),
+    "first_day": dg.Field(str, is_required=False, description="decide it from this day on, YYYY-MM-DD"),
+    "last_day": dg.Field(str, is_required=False, description="decide it up to the end of this day, YYYY-MM-DD"),
+    "devices": dg.Field(
+        [str], default_value=[], description="decide these devices alone, each as key: and 16 hexadecimal digits"
+    ),
+}
+
 _FLAT = dg.ConfigMapping(lambda asked: {"ops": {"decide_about_version": {"config": asked}}}, config_schema=_ASKED)
 """The launchpad asks for these fields alone, without the layers that Dagster puts around them."""
+
+_FLAT_OF_SUSPICIONS = dg.ConfigMapping(
+    lambda asked: {"ops": {"decide_about_suspicion": {"config": asked}}}, config_schema=_ASKED_OF_SUSPICIONS
+)
 
 
 @dg.op(
@@ -67,6 +93,32 @@ def decision_job() -> dg.JobDefinition:
         decide_about_version()
 
     return decide_once
+
+
+def suspicion_job(decide_suspicion: DecideSuspicion) -> dg.JobDefinition:
+    """The job about suspicions, launched with the fields that it asks for."""
+
+    @dg.op(
+        config_schema=_ASKED_OF_SUSPICIONS,
+        out=dg.Out(dg.Nothing),
+        description="Lands a decision about a suspicion, as lines of incidents.csv.",
+    )
+    def decide_about_suspicion(context: dg.OpExecutionContext) -> None:
+        try:
+            decided = decide_suspicion(**context.op_config)
+        except PipelineError as problem:
+            raise dg.Failure(str(problem), allow_retries=False) from problem
+        context.add_output_metadata({name: dg.MetadataValue.text(text) for name, text in decided.items()})
+
+    @dg.job(
+        name="decide_suspicion",
+        config=_FLAT_OF_SUSPICIONS,
+        description="Confirm a suspicion as spam, or clear it, all of it or a part. What it touches follows by itself.",
+    )
+    def decide_suspicion_once() -> None:
+        decide_about_suspicion()
+
+    return decide_suspicion_once
 
 
 def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided) -> None:

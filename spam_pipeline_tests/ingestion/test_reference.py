@@ -16,6 +16,7 @@ from spam_pipeline.ingestion.csv_rows import header_of, lines_of, rows_of
 from spam_pipeline.ingestion.csv_tables import Column, Table, read_table
 from spam_pipeline.ingestion.pseudonyms import keyed_hash
 from spam_pipeline.ingestion.reference import (
+    ENTITY_TYPES,
     Parts,
     accounts_by_month,
     agreements_by_month,
@@ -228,6 +229,33 @@ def test_of_rows_with_one_key_the_first_stays(read: Callable[..., Read]) -> None
     parts = read(accounts_by_month)(ACCOUNTS + "u,DE,free,2026-01-01\nv,DE,free,2026-01-01\nu,FR,free,2026-02-01\n")
     assert sorted(parts) == ["2026-01", "rejected"]
     assert rejected(parts) == [(4, "user_id", "user_id: repeats the key of an earlier row")]
+
+
+@pytest.mark.parametrize("kind", ENTITY_TYPES)
+@pytest.mark.parametrize("written", ["key:00ff00000000a0b1", "key:00FF00000000A0B1"])
+def test_an_entity_is_named_by_the_key_that_tables_show(read: Callable[..., Read], kind: str, written: str) -> None:
+    parts = read(incidents_by_day)(INCIDENTS + f"i,cleared,a,{kind},{written},2026-01-05,2026-01-06,m,2026-01-09,\n")
+    assert rows(parts, "2026-01-05")[0][1:3] == (kind, 0x00FF00000000A0B1)
+    assert rejected(parts) == []
+
+
+@pytest.mark.parametrize("entity_type", ENTITY_TYPES)
+@pytest.mark.parametrize(
+    "written", ["key:", "key:1", "key:00000000000000000", "key:000000000000000g", "key: 0000000000000001"]
+)
+def test_a_malformed_key_is_a_rejected_row(read: Callable[..., Read], entity_type: str, written: str) -> None:
+    parts = read(incidents_by_day)(INCIDENTS + f"i,suspected,a,{entity_type},{written},2026-01-05,2026-01-06,,,\n")
+    [(line, field, reason)] = rejected(parts)
+    assert (line, field) == (2, "entity_id")
+    assert reason.endswith("or key: and 16 hexadecimal digits")
+
+
+def test_an_entity_named_by_its_id_and_by_its_key_is_one_entity(read: Callable[..., Read]) -> None:
+    line = "i,cleared,a,device,{},2026-01-05,2026-01-06,m,2026-01-09,\n"
+    by_key = f"key:{key('device', 'device-1'):016x}"
+    parts = read(incidents_by_day)(INCIDENTS + line.format("device-1") + line.format(by_key))
+    assert rejected(parts) == [(3, "incident_id", "incident_id: repeats the key of an earlier row")]
+    assert len(rows(parts, "2026-01-05")) == 1
 
 
 def test_two_spellings_of_an_address_are_one_entity(read: Callable[..., Read]) -> None:

@@ -1,12 +1,15 @@
-"""The job `decide`: what a person does in the launchpad, and what the instance and another team see of it."""
+"""The jobs `decide` and `decide_suspicion`: what a person does in the launchpad, and what the instance and another team see of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from spam_pipeline.orchestration.decisions import decision_job
+from spam_pipeline.orchestration.decisions import decision_job, suspicion_job
+from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check, told, toy_location
 from spam_pipeline_tests.orchestration.watched_numbers import watched
@@ -176,3 +179,53 @@ def test_nobody_reads_the_servers_environment_through_a_reason(
     entered = {"action": "accept", "version": newest(engine, HUGE), "by": "anna", "reason": {"env": "SECRET"}}
     with pytest.raises(dg.DagsterInvalidConfigError, match="reason"):
         toy_location(engine).resolve_job_def("decide").execute_in_process(run_config=entered, instance=instance)
+
+
+# Suspicions
+
+
+def launch(
+    instance: dg.DagsterInstance, entered: Mapping[str, Any], problem: str | None = None
+) -> tuple[dg.ExecuteInProcessResult, list[dict[str, Any]]]:
+    """Launch the job with what a person enters; also what was asked of who decides, who raises `problem` if there is one."""
+    asked: list[dict[str, Any]] = []
+
+    def decide_suspicion(**fields: Any) -> Mapping[str, str]:
+        asked.append(fields)
+        if problem:
+            raise PipelineError(problem)
+        return {"covers": "3 devices", "reason": str(fields["reason"])}
+
+    job = suspicion_job(decide_suspicion)
+    return job.execute_in_process(run_config=entered, instance=instance, raise_on_error=False), asked
+
+
+ENTERED = {"action": "confirm", "suspicion": "5f0c2e81", "by": "anna", "reason": REASON}
+
+
+def test_a_suspicion_is_decided_with_what_was_entered_and_shown_as_text(instance: dg.DagsterInstance) -> None:
+    result, asked = launch(instance, ENTERED)
+    assert result.success
+    assert asked == [{**ENTERED, "devices": []}]
+    (output,) = [event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_OUTPUT]
+    assert output.step_output_data.metadata == {
+        "covers": dg.MetadataValue.text("3 devices"),
+        "reason": dg.MetadataValue.text(REASON),
+    }
+
+
+def test_a_suspicion_is_narrowed_in_the_launchpad(instance: dg.DagsterInstance) -> None:
+    part = {"first_day": "2026-01-02", "last_day": "2026-01-03", "devices": ["key:0000000000000001"]}
+    _, asked = launch(instance, {**ENTERED, **part})
+    assert asked == [{**ENTERED, **part}]
+
+
+def test_a_suspicion_that_cannot_be_decided_fails_the_run_with_the_reason(instance: dg.DagsterInstance) -> None:
+    result, _ = launch(instance, ENTERED, "5f0c2e81: ben cleared it already")
+    assert failure(result) == "5f0c2e81: ben cleared it already"
+
+
+@pytest.mark.parametrize("wrong", [{"action": "accept"}, {"devices": "all"}, {"reason": {"env": "SECRET"}}])
+def test_fields_of_another_kind_are_not_launched(instance: dg.DagsterInstance, wrong: Mapping[str, Any]) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        launch(instance, {**ENTERED, **wrong})

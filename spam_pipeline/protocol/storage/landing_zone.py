@@ -1,7 +1,7 @@
 """The landing zone: its files, the markers that show that one was replaced, and their bytes.
 
-It is a local folder or any fsspec URL. Others land its files; the pipeline only ever adds records of people's decisions, each as
-a file that appears whole. Sources, and the consequences of a change, are not known here.
+It is a local folder or any fsspec URL. Others land its files; the pipeline only ever writes down people's decisions, each time a
+file that appears whole. Sources, and the consequences of a change, are not known here.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,8 +121,23 @@ class LandingZone:
             raise FileExistsError(f"{path} has landed already, and is never replaced")
         if self._is_local:
             _add_locally(Path(self._location(path)), content)
-            return
-        final, unfinished = self._location(path), self._location(_unfinished(path))
+        else:
+            self._write_remotely(path, content)
+
+    def replace(self, path: str, content: BinaryIO) -> None:
+        """Land a file in the place of the one there, if any: at any point, also after a crash, either of them is there as a whole.
+
+        Of two that replace it at once the last one wins, so callers that build on what was there hold a claim. Raises
+        `FileExistsError` when something else lies there, such as a link.
+        """
+        if self._is_local:
+            _replace_locally(Path(self._location(path)), content)
+        else:
+            self._write_remotely(path, content)
+
+    def _write_remotely(self, path: str, content: BinaryIO) -> None:
+        final = self._location(path)
+        unfinished = _unfinished(final)
         self._root.fs.makedirs(final.rpartition("/")[0], exist_ok=True)
         with self._root.fs.open(unfinished, "wb") as file:
             shutil.copyfileobj(content, file, _BUFFER_BYTES)
@@ -154,17 +169,35 @@ def _unfinished(path: str) -> str:
 def _add_locally(path: Path, content: BinaryIO) -> None:
     """Write a file beside its place, flush and link it; a link, unlike a rename, does not replace an existing file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _written_beside(path, content) as unfinished:
+        unfinished.chmod(0o444)
+        os.link(unfinished, path)
+    flush(path.parent)
+
+
+def _replace_locally(path: Path, content: BinaryIO) -> None:
+    """Write a file beside its place, flush and rename it; whoever could edit the old file can edit the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _written_beside(path, content) as unfinished:
+        if os.path.lexists(path):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise FileExistsError(f"{path} is there, and is no file")
+            shutil.copymode(path, unfinished)
+        unfinished.replace(path)
+    flush(path.parent)
+
+
+@contextmanager
+def _written_beside(path: Path, content: BinaryIO) -> Iterator[Path]:
     unfinished = Path(_unfinished(str(path)))
     try:
         with unfinished.open("xb") as file:
             shutil.copyfileobj(content, file, _BUFFER_BYTES)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.chmod(0o444)
-        os.link(unfinished, path)
+        yield unfinished
     finally:
         unfinished.unlink(missing_ok=True)
-    flush(path.parent)
 
 
 def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:

@@ -4,6 +4,8 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -188,6 +190,55 @@ def test_a_file_is_added_once_and_never_replaced(url: str) -> None:
     with zone.open("issued/2026-01/a.parquet") as file:
         assert file.read() == b"first"
     assert [state.path for state in zone.files()] == ["issued/2026-01/a.parquet"]
+
+
+def test_a_file_is_replaced_as_a_whole_or_lands_if_there_was_none(url: str) -> None:
+    zone = LandingZone(url)
+    for content in (b"first", b"second, and longer"):
+        zone.replace("a.csv", io.BytesIO(content))
+        with zone.open("a.csv") as file:
+            assert file.read() == content
+        assert [state.path for state in zone.files()] == ["a.csv"]
+
+
+def test_a_replaced_file_can_be_edited_by_whoever_could_edit_it_before(tmp_path: Path) -> None:
+    land(str(tmp_path), "a.csv", b"1")
+    (tmp_path / "a.csv").chmod(0o664)
+    LandingZone(str(tmp_path)).replace("a.csv", io.BytesIO(b"2"))
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o664
+
+
+def test_a_link_is_not_replaced(tmp_path: Path) -> None:
+    land(str(tmp_path / "elsewhere"), "a.csv", b"1")
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing/a.csv").symlink_to(tmp_path / "elsewhere/a.csv")
+    with pytest.raises(FileExistsError, match="is no file"):
+        LandingZone(str(tmp_path / "landing")).replace("a.csv", io.BytesIO(b"2"))
+    assert (tmp_path / "landing/a.csv").is_symlink()
+    assert (tmp_path / "elsewhere/a.csv").read_bytes() == b"1"
+    assert [path.name for path in (tmp_path / "landing").iterdir()] == ["a.csv"]
+
+
+REPLACE_AND_DIE = """
+import io, os, sys
+from spam_pipeline.protocol.storage.landing_zone import LandingZone
+sys.addaudithook(lambda event, _: os._exit(9) if event == "os.rename" else None)
+LandingZone(sys.argv[1]).replace("a.csv", io.BytesIO(b"new"))
+"""
+
+
+def test_who_dies_between_writing_and_replacing_leaves_the_old_file_and_nothing_that_is_listed(tmp_path: Path) -> None:
+    zone = LandingZone(str(tmp_path))
+    land(str(tmp_path), "a.csv", b"old")
+    died = subprocess.run([sys.executable, "-c", REPLACE_AND_DIE, tmp_path], check=False)
+    assert died.returncode == 9
+    assert (tmp_path / "a.csv").read_bytes() == b"old"
+    assert zone.names_in("") == ["a.csv"]
+    [left] = [path for path in tmp_path.iterdir() if path.name != "a.csv"]
+    assert left.read_bytes() == b"new"
+    assert left.name.startswith("."), "hidden files are nobody's"
+    zone.replace("a.csv", io.BytesIO(b"again"))
+    assert (tmp_path / "a.csv").read_bytes() == b"again"
 
 
 def test_the_names_in_a_folder_are_those_of_its_own_files(url: str) -> None:

@@ -1,0 +1,264 @@
+"""Families of evidence about a group's listening, each weighed against honest groups of the same size.
+
+A family is a number of a group, and its evidence is -log10 of the chance of such a number among peers: robust, by median and
+median deviation of groups with about as many listeners, because attacks are among the peers. Evidence is capped, so that no
+family decides alone. Families of one block measure related things, and the strongest of them counts. All sums are of integers.
+`docs/signals.md` says of each family what hides it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER
+from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family: its queue, the block of related families, the most it can add, and whether few of it is suspicious."""
+
+    name: str
+    queue: str
+    block: str
+    most: float
+    is_low: bool = False
+
+
+FAMILIES: Final = (
+    Family("overlap", BEHAVIOUR, "overlap", 3.0),
+    Family("devotion", BEHAVIOUR, "devotion", 3.0),
+    Family("evenness", BEHAVIOUR, "evenness", 2.0, is_low=True),
+    Family("growth", BEHAVIOUR, "growth", 2.0),
+    Family("setting", AUTOMATION, "source", 3.0),
+    Family("address", AUTOMATION, "source", 3.0, is_low=True),
+    Family("hours", AUTOMATION, "hours", 3.0),
+    Family("registration", AUTOMATION, "registration", 3.0),
+    Family("cut_off", AUTOMATION, "cut_off", 3.0),
+)
+"""Every family, by block. Evenness and growth add less: a release has both."""
+
+FEWEST_PLAYS, FEWEST_DEVICES = 25, 4
+"""Smaller groups say nothing, and are worth nothing."""
+
+FEWEST_PEERS: Final = 15
+"""With fewer peers of a size, all sizes are the peers."""
+
+SPREAD: Final = 1.5
+"""Honest numbers have heavier tails than a normal distribution: a deviation is divided by this before its chance is taken."""
+
+LEAST_DEVIATION: Final = 1.0
+"""From here on a deviation is evidence at all."""
+
+PRIOR_PLAYS: Final = 4
+"""A listener's share is taken of so many more plays, so that one play alone is not devotion."""
+
+PRIOR_LISTENERS: Final = 3
+REPEATED: Final = 1.8
+"""With fewer plays per listener most come once, and how even they are says nothing."""
+
+CORE_FROM, CORE_TO: Final = 0.2, 0.7
+"""The share of a cluster's plays by devices that hear at least half of its items: honest clusters have less than the first number."""
+
+REGISTRATION_DAYS: Final = 15
+_MILLION: Final = 1_000_000
+
+Matrix = npt.NDArray[np.float64]
+
+
+def measured(listening: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Compute the number of each family for each group: one row per `kind` and `group`, with `plays`, `devices` and the names of
+    `FAMILIES` (null where one does not apply).
+
+    `listening` has the window's listening with `item`, `grouped` the items of each group, and `members` one row per group and
+    device, as `members_of` makes it.
+    """
+    key = ["kind", "group"]
+    found = _audience(members).join(_registration(members), on=key, how="left")
+    found = found.join(_core(members, grouped), on=key, how="left").join(_growth(listening, grouped), on=key, how="left")
+    for name, column in (("setting", "setting"), ("hours", "hour")):
+        found = found.join(_divergence(listening, grouped, column).rename({"divergence": name}), on=key, how="left")
+    return found.filter(pl.col("plays") >= FEWEST_PLAYS, pl.col("devices") >= FEWEST_DEVICES).sort(key)
+
+
+def members_of(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Sum the window's listening to one row per `kind`, `group` and `device_key`.
+
+    `total` is everything the device heard, `items` how many of the group's items.
+    """
+    pairs = listening.group_by("device_key", "item").agg(
+        pl.col("plays", "cut_off").sum(),
+        pl.col("day").min().alias("first_day"),
+        pl.col("ip_key", "account_since").min(),
+    )
+    total = listening.group_by("device_key").agg(total=pl.col("plays").sum())
+    return (
+        pairs.join(grouped, on="item")
+        .group_by("kind", "group", "device_key")
+        .agg(
+            pl.col("plays", "cut_off").sum(),
+            pl.col("first_day", "ip_key", "account_since").min(),
+            items=pl.len().cast(pl.Int64),
+        )
+        .join(total, on="device_key")
+    )
+
+
+def own_share() -> pl.Expr:
+    """The share of a device's listening that goes to the group, in millionths."""
+    return pl.col("plays") * _MILLION // (pl.col("total") + PRIOR_PLAYS)
+
+
+def _audience(members: pl.DataFrame) -> pl.DataFrame:
+    """Devotion: the own share of the listener of the mean play. Evenness: log of variance over mean of plays per listener. Address:
+    addresses per listener. Cut-off: the share of plays that ended within their first minute.
+    """
+    plays, devices = pl.col("plays"), pl.col("devices")
+    sums = members.group_by("kind", "group").agg(
+        plays.sum(),
+        devices=pl.len().cast(pl.Int64),
+        squares=(plays * plays).sum(),
+        devoted=(plays * own_share()).sum(),
+        addresses=pl.col("ip_key").n_unique(),
+        cut=pl.col("cut_off").sum(),
+    )
+    mean = plays / devices
+    variance = pl.max_horizontal(pl.col("squares") / devices - mean**2, pl.lit(0.0))
+    return sums.select(
+        "kind",
+        "group",
+        "plays",
+        "devices",
+        devotion=pl.col("devoted") / plays / _MILLION,
+        evenness=pl.when(mean >= REPEATED).then((variance / mean + 0.05).log()),
+        address=pl.col("addresses") / devices,
+        cut_off=pl.col("cut") / plays,
+    )
+
+
+def _registration(members: pl.DataFrame) -> pl.DataFrame:
+    """The largest share of the group's accounts that were opened within a month: two neighbouring halves of it."""
+    key, half = ["kind", "group"], pl.col("account_since").to_physical() // REGISTRATION_DAYS
+    opened = members.filter(pl.col("account_since").is_not_null()).with_columns(half=half)
+    counted = opened.group_by(*key, "half").agg(opened=pl.len().cast(pl.Int64))
+    following = counted.with_columns(pl.col("half") - 1).rename({"opened": "following"})
+    both = counted.join(following, on=[*key, "half"], how="left").with_columns(pl.col("following").fill_null(0))
+    most = (pl.col("opened") + pl.col("following")).max()
+    return both.group_by(key).agg(registration=most / (pl.col("opened").sum() + 2))
+
+
+def _core(members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Overlap: the share of a cluster's plays by devices that hear at least half of its items, two at least."""
+    size = grouped.filter(pl.col("kind") == CLUSTER).group_by("kind", "group").agg(size=pl.len().cast(pl.Int64))
+    is_core = pl.col("items") >= pl.max_horizontal(pl.lit(2), (pl.col("size") + 1) // 2)
+    of_clusters = members.join(size, on=["kind", "group"])
+    core = pl.col("plays").filter(is_core).sum() / pl.col("plays").sum()
+    return of_clusters.group_by("kind", "group").agg(overlap=core)
+
+
+def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Log of listeners in the best week over the mean of the others. Listeners, not plays: one fan's burst is no growth."""
+    last = listening.get_column("day").max()
+    week = (pl.lit(last) - pl.col("day")).dt.total_days() // 7
+    weeks = listening.select(week.n_unique()).item()
+    weekly = listening.with_columns(week=week).select("item", "week", "device_key").unique()
+    counted = weekly.join(grouped, on="item").group_by("kind", "group", "week").agg(heard=pl.col("device_key").n_unique())
+    best, others = pl.col("heard").max(), pl.col("heard").sum() - pl.col("heard").max()
+    ratio = (best + PRIOR_LISTENERS) / (others / max(weeks - 1, 1) + PRIOR_LISTENERS)
+    return counted.group_by("kind", "group").agg(growth=ratio.log())
+
+
+def _divergence(listening: pl.DataFrame, grouped: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Divergence of the group's plays over the values of a column from the platform's, in bits, less what chance adds.
+
+    Kullback-Leibler; chance adds (values - 1) / (2 * plays * ln 2) bits (Miller and Madow).
+    """
+    usual = listening.group_by(column).agg(usual=pl.col("plays").sum())
+    everything = usual.get_column("usual").sum()
+    of_items = listening.group_by("item", column).agg(pl.col("plays").sum())
+    counted = of_items.join(grouped, on="item").group_by("kind", "group", column).agg(pl.col("plays").sum())
+    plays = pl.col("plays")
+    whole = plays.sum().over("kind", "group")
+    bits = plays * (plays * everything / (whole * pl.col("usual"))).log(2)
+    termed = counted.join(usual, on=column).with_columns(micro=(bits * _MILLION).round().cast(pl.Int64))
+    chance = (pl.len() - 1) / (2 * math.log(2) * plays.sum())
+    return termed.group_by("kind", "group").agg(
+        divergence=pl.col("micro").sum() / _MILLION / plays.sum() - chance
+    )
+
+
+def weighed(groups: pl.DataFrame) -> pl.DataFrame:
+    """Add to each group `usual_<family>` and `evidence_<family>`, `peers`, and the sum of each queue times the stake.
+
+    The columns of the queues are named after them. The stake is log10 of the group's plays.
+    """
+    size = np.clip(np.log2(groups.get_column("devices").to_numpy()).astype(np.int64), 2, 9)
+    is_peer = (groups.get_column("kind") != CLUSTER).to_numpy()
+    columns: dict[str, Matrix] = {}
+    for family in FAMILIES:
+        values = groups.get_column(family.name).cast(pl.Float64).to_numpy()
+        usual, evidence = _core_evidence(values) if family.name == "overlap" else _evidence(family, values, size, is_peer)
+        columns[f"usual_{family.name}"], columns[f"evidence_{family.name}"] = usual, evidence
+    peers = np.array([np.count_nonzero(is_peer & (size == of)) for of in range(10)])[size]
+    added = groups.with_columns(peers=pl.Series(peers), **{name: pl.Series(values) for name, values in columns.items()})
+    stake = pl.col("plays").cast(pl.Float64).log10()
+    return added.with_columns(**{queue: (_sum_of_blocks(queue) * stake).round(4) for queue in (BEHAVIOUR, AUTOMATION)})
+
+
+def _sum_of_blocks(queue: str) -> pl.Expr:
+    blocks: dict[str, list[str]] = {}
+    for family in FAMILIES:
+        if family.queue == queue:
+            blocks.setdefault(family.block, []).append(f"evidence_{family.name}")
+    return pl.sum_horizontal([pl.max_horizontal(names) for names in blocks.values()])
+
+
+def _core_evidence(core: Matrix) -> tuple[Matrix, Matrix]:
+    """Weigh the core of clusters on a fixed scale: there are too few honest clusters to be a null."""
+    family = FAMILIES[0]
+    share = np.clip((core - CORE_FROM) / (CORE_TO - CORE_FROM), 0, 1)
+    return np.full(len(core), CORE_FROM), np.nan_to_num(share * family.most).round(4)
+
+
+def _evidence(
+    family: Family, values: Matrix, size: npt.NDArray[np.int64], is_peer: npt.NDArray[np.bool_]
+) -> tuple[Matrix, Matrix]:
+    from scipy.special import log_ndtr  # type: ignore[import-untyped]  # noqa: PLC0415 - see `groups`
+
+    scale = np.log(values + 1e-3) if family.name == "devotion" else values
+    known = is_peer & ~np.isnan(values)
+    usual, deviation = np.zeros(len(values)), np.zeros(len(values))
+    for of in np.unique(size):
+        here = size == of
+        peers = known & here if np.count_nonzero(known & here) >= FEWEST_PEERS else known
+        if not peers.any():
+            continue
+        middle = np.median(scale[peers])
+        spread = max(1.4826 * float(np.median(np.abs(scale[peers] - middle))), _least_spread(family))
+        usual[here] = np.median(values[peers])
+        deviation[here] = (scale[here] - middle) / spread * (-1 if family.is_low else 1)
+    chance = -log_ndtr(-np.nan_to_num(np.clip(deviation, 0, 20)) / SPREAD) / math.log(10)
+    evidence = np.where(deviation >= LEAST_DEVIATION, np.minimum(chance, family.most), 0.0)
+    return usual, np.nan_to_num(evidence).round(4)
+
+
+def _least_spread(family: Family) -> float:
+    """The least spread of a null: peers that are all alike must not make a trifle into evidence."""
+    return _LEAST_SPREADS[family.name]
+
+
+_LEAST_SPREADS: Final[Mapping[str, float]] = {
+    "devotion": 0.1,
+    "evenness": 0.1,
+    "growth": 0.1,
+    "setting": 0.02,
+    "address": 0.02,
+    "hours": 0.02,
+    "registration": 0.02,
+    "cut_off": 0.01,
+}

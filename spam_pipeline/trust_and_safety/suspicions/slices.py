@@ -1,0 +1,171 @@
+"""The suspicious groups of a window, with the devices that make each suspicious: its slice.
+
+Of groups with the same devices the one with the most evidence stands for them. What people decided is not known here.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from spam_pipeline.protocol import column_types
+from spam_pipeline.trust_and_safety.suspicions.families import (
+    FAMILIES,
+    FEWEST_DEVICES,
+    measured,
+    members_of,
+    own_share,
+    weighed,
+)
+from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates, clusters, with_items
+from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, QUEUES, SuspiciousGroups
+
+HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 16.0}
+"""The evidence from which a group is suspected and its slice held, by queue. Releases reach 13 in behaviour, playlists of shops 15 to
+20 in automation; both hold little, because their slices are small."""
+
+MOST_SUSPICIONS: Final = 20
+"""The most suspicions of a queue: more than a person can decide helps nobody, and would hold what is only odd."""
+
+_CONSIDERED: Final = 6
+"""So many times as many groups are looked at, because several tracks of one campaign are one suspicion."""
+
+DEVOTED: Final = 0.5
+"""A device is in the slice whose share of the group is at least this part of the share of the listener of its mean play."""
+
+NAMED_TRACKS: Final = 10
+
+
+def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
+    """Find the suspicious groups of the window's `listening`, as `SuspiciousGroups`, by queue and evidence."""
+    tracks = with_items(listening)
+    if tracks.is_empty():
+        return SuspiciousGroups.empty()
+    items = tracks.lazy().select("track_key", "item")
+    heard = listening.join(items, on="track_key").collect(engine="streaming")
+    grouped = candidates(tracks, clusters(heard.group_by("device_key", "item").agg(pl.col("plays").sum())))
+    members = members_of(heard, grouped)
+    groups = weighed(measured(heard, members, grouped))
+    found = [_chosen(queue, groups, members, grouped) for queue in QUEUES]
+    slices = _disjoint(pl.concat(found))
+    described = _described(slices, groups, heard.select("track_key", "device_key", "country", "tier", "plays"), grouped, tracks)
+    columns = pl.Schema(column_types(SuspiciousGroups))
+    return described.lazy().cast(columns).select(*columns).sort("queue", "evidence", "suspicion_id", descending=[False, True, False])
+
+
+def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Choose the devices of the groups of one queue: one row per group and device, strongest group first."""
+    strongest = (
+        groups.filter(pl.col(queue) >= HELD_FROM[queue])
+        .sort(queue, "plays", "kind", "group", descending=[True, True, False, False])
+        .head(MOST_SUSPICIONS * _CONSIDERED)
+        .with_row_index("place")
+        .select("place", "kind", "group", "devotion", evidence=queue)
+    )
+    size = grouped.group_by("kind", "group").agg(size=pl.len().cast(pl.Int64))
+    is_core = (pl.col("kind") != CLUSTER) | (pl.col("items") >= 2)  # noqa: PLR2004 - it heard what they have in common
+    is_devoted = own_share() >= DEVOTED * 1_000_000 * pl.col("devotion")
+    return (
+        members.join(strongest, on=["kind", "group"])
+        .join(size, on=["kind", "group"])
+        .filter(is_devoted, is_core)
+        .select(pl.lit(queue).alias("queue"), "place", "kind", "group", "evidence", "device_key", "first_day")
+    )
+
+
+def _disjoint(chosen: pl.DataFrame) -> pl.DataFrame:
+    """Keep each device in its first suspicion; drop groups of which an earlier one has half of the devices, or that are too small.
+
+    Groups are few, so they are taken one after another.
+    """
+    taken: set[int] = set()
+    kept: list[pl.DataFrame] = []
+    count = dict.fromkeys(QUEUES, 0)
+    for (queue, _), group in chosen.sort("queue", "place", "device_key").partition_by("queue", "place", as_dict=True).items():
+        is_new = ~group.get_column("device_key").is_in(list(taken))
+        is_enough = group.height >= FEWEST_DEVICES and 2 * int(is_new.sum()) >= group.height
+        if is_enough and count[str(queue)] < MOST_SUSPICIONS:
+            count[str(queue)] += 1
+            kept.append(group.filter(is_new))
+            taken.update(group.get_column("device_key").to_list())
+    return pl.concat([chosen.clear(), *kept])
+
+
+def _described(
+    slices: pl.DataFrame, groups: pl.DataFrame, heard: pl.DataFrame, grouped: pl.DataFrame, tracks: pl.DataFrame
+) -> pl.DataFrame:
+    """Describe each slice: its families, tracks, uploaders, plays and pools; one row per suspicion."""
+    key = ["queue", "kind", "group"]
+    of_slice = slices.group_by(*key, "evidence").agg(
+        pl.struct("device_key", "first_day").sort_by("device_key").alias("slice")
+    )
+    of_tracks = (
+        grouped.join(slices.select("kind", "group").unique(), on=["kind", "group"])
+        .join(tracks, on="item")
+        .sort("plays", "track_key", descending=[True, False])
+    )
+    named = of_tracks.group_by("kind", "group", maintain_order=True).agg(
+        pl.col("uploader_key").drop_nulls().unique().sort().alias("uploader_keys"),
+        pl.col("track_key").alias("track_keys"),
+        pl.col("track_id").head(NAMED_TRACKS).alias("track_ids"),
+        anchor=pl.coalesce("uploader_key", "track_key").first(),
+    )
+    held = slices.join(of_tracks.select("kind", "group", "track_key"), on=["kind", "group"])
+    plays = held.join(heard, on=["device_key", "track_key"])
+    pool = heard.group_by("country", "tier").agg(pool_plays=pl.col("plays").sum())
+    pools = (
+        plays.group_by(*key, "country", "tier")
+        .agg(pl.col("plays").sum())
+        .join(pool, on=["country", "tier"], nulls_equal=True)
+        .sort("country", "tier")
+        .group_by(key)
+        .agg(pl.struct("country", "tier", "plays", "pool_plays").alias("pools"), pl.col("plays").sum())
+    )
+    families = groups.select(
+        "kind",
+        "group",
+        "peers",
+        "evidence_growth",
+        "evidence_setting",
+        "evidence_address",
+        **{"families": _families()},
+    )
+    return (
+        of_slice.join(named, on=["kind", "group"])
+        .join(pools, on=key)
+        .join(families, on=["kind", "group"])
+        .with_columns(
+            suspicion_id=pl.format(
+                "suspected-{}", pl.col("anchor").map_elements(lambda key: f"{key:016x}", return_dtype=pl.String)
+            ),
+            attack_type=_attack_type(),
+        )
+        .sort("queue", "evidence", "group", descending=[False, True, False])
+        .unique("suspicion_id", keep="first", maintain_order=True)
+    )
+
+
+def _families() -> pl.Expr:
+    """List the families with evidence, strongest first."""
+    each = [
+        pl.struct(
+            family=pl.lit(family.name),
+            value=pl.col(family.name).round(4),
+            usual=pl.col(f"usual_{family.name}").round(4),
+            evidence=pl.col(f"evidence_{family.name}"),
+        )
+        for family in FAMILIES
+    ]
+    evidence = pl.element().struct.field("evidence")
+    listed = pl.concat_list(each).list.eval(pl.element().filter(evidence > 0))
+    return listed.list.eval(pl.element().sort_by(evidence, descending=True, maintain_order=True))
+
+
+def _attack_type() -> pl.Expr:
+    """Name the type that the group resembles most, for whoever decides; no verdict rests on it."""
+    return (
+        pl.when(pl.col("evidence_address") > 0)
+        .then(pl.lit("device_farm"))
+        .when(pl.col("evidence_growth") > 0)
+        .then(pl.lit("paid_plays"))
+        .otherwise(pl.lit("low_and_slow"))
+    )
