@@ -33,7 +33,10 @@ DECLARED_ATTACKS = ("loop_bot", "bot_farm", "account_takeover", "paid_plays", "d
 UNDECLARED_ATTACKS = ("low_and_slow", "embedded_autoplay")
 """Attacks of which the simulated experts never hear."""
 
-HARD_NEGATIVES = ("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio")
+HARD_NEGATIVES = (
+    *("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"),
+    *("school_class", "shared_account", "fan_project", "devoted_small_artist", "viral_embed", "previews"),
+)
 
 STATUS = pl.col("incident_status").fill_null("")
 

@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 SCENARIOS = (
     *("loop_bot", "bot_farm", "low_and_slow", "account_takeover", "paid_plays", "device_farm", "embedded_autoplay"),
     *("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"),
+    *("school_class", "shared_account", "fan_project", "devoted_small_artist", "viral_embed", "previews"),
 )
 """The names of the simulation's scenarios, so that help and usage errors list them without loading it."""
 

@@ -1,6 +1,6 @@
-"""Honest behaviour that resembles an attack. All of it is known from practice, and none of it is spam.
+"""Honest behaviour that resembles an attack: single listeners and places here, crowds in `honest_crowds`.
 
-"Around the clock means bot" and "one track again and again means bot" are wrong, and these scenarios show it.
+All of it is known from practice, and none of it is spam. "Around the clock means bot" and "one track again and again means bot" are wrong, and these scenarios show it.
 """
 
 from typing import Final
@@ -9,18 +9,24 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.simulation import geography, user_agents
+from spam_pipeline.simulation.catalogue import GENRES
 from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
+from spam_pipeline.simulation.honest_crowds import CROWDS, VIRAL_RELEASE
+from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listeners import DEVICES
 from spam_pipeline.simulation.listening import Listening, one_after_another, played_naturally
-from spam_pipeline.simulation.randomness import Indices, chance, draw
+from spam_pipeline.simulation.randomness import Indices, chance
 from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices
-
-_FADES_BY: Final = 3.0
-"""A release ends at e^-3 of its initial interest."""
 
 _LOOPS: Final = 85
 _SUPER_ACCOUNT_PLAYS: Final = 700
 _SHOP_PLAYS: Final = 200
+_SONGS: Final = 12
+_SONGS_OF_A_LESSON: Final = 6
+_LESSONS_BEGIN_MS: Final = np.array([9, 13]) * HOUR_MS + HOUR_MS // 4
+_FAMILY_DEVICES: Final = 5
+_FAVOURITES_OF_ONE: Final = 25
+_FAMILY_PLAYS: Final = 100
 _WEEKEND: Final = (5, 6)
 _MONDAY_MS: Final = 4 * DAY_MS
 """1970-01-05, the first Monday of the epoch."""
@@ -31,31 +37,12 @@ def _some_account(casting: Casting, source: str) -> pl.DataFrame:
     return people.at_home(casting.rng.integers(0, len(people.country), 1), source)
 
 
+def _is_weekend(scene: Scene) -> bool:
+    return (scene.day_ms - _MONDAY_MS) // DAY_MS % 7 in _WEEKEND
+
+
 def _alone(plays: int) -> Indices:
     return np.zeros(plays, dtype=np.int64)
-
-
-def _viral_release_cast(casting: Casting) -> pl.DataFrame:
-    people, rng = casting.world.people, casting.rng
-    count = min(max(1, casting.campaign.plays * 2 // 3), len(people.country))
-    sources = pl.Series(["search", "feed", "recommendation", "profile", "direct"])
-    found = people.at_home(rng.choice(len(people.country), count, replace=False), "search")
-    return found.with_columns(source=sources.gather(draw(rng, np.array([30, 25, 25, 12, 8]), count)))
-
-
-def _viral_release(scene: Scene) -> Listening:
-    known, rng, campaign = scene.world.known, scene.rng, scene.campaign
-    lasts = campaign.ends_ms - campaign.begins_ms
-    until_ms = scene.since_ms + scene.ends_ms - scene.begins_ms
-    before, after = (np.exp(-_FADES_BY * since_ms / lasts) for since_ms in (scene.since_ms, until_ms))
-    plays = max(1, round(campaign.plays * (before - after) / (1 - np.exp(-_FADES_BY))))
-    appetite = np.minimum(rng.pareto(2.0, scene.cast.height) + 0.3, 12.0)
-    who = draw(rng, appetite, plays)
-    release = np.full(plays, scene.tracks[-1])
-    older = known.by_artist(rng, known.artist[release])
-    track = np.where(chance(rng, 0.22, plays), older, release)
-    times = by_daylight(scene, scene.cast["time_zone"].to_numpy()[who])
-    return Listening(scene.cast, who, times, track, played_naturally(rng, known.duration_ms[track]))
 
 
 def _sleep_listener_cast(casting: Casting) -> pl.DataFrame:
@@ -92,13 +79,7 @@ def _looping_fan(scene: Scene) -> Listening:
 
 def _super_account_cast(casting: Casting) -> pl.DataFrame:
     people = casting.world.people
-    account = casting.rng.integers(0, len(people.country), 1)
-    device = account[0] * DEVICES + np.arange(DEVICES)
-    return people.at_home(np.repeat(account, DEVICES), "recommendation").with_columns(
-        people.device_id.gather(device).alias("device_id"),
-        people.device_user_agent.gather(device).alias("user_agent"),
-        user_agents.CLIENTS.gather(people.device_client[device]).alias("client"),
-    )
+    return people.on_every_device(casting.rng.integers(0, len(people.country), 1), "recommendation")
 
 
 def _super_account(scene: Scene) -> Listening:
@@ -122,8 +103,7 @@ def _office_cast(casting: Casting) -> pl.DataFrame:
 
 
 def _office_network(scene: Scene) -> Listening:
-    weekday = (scene.day_ms - _MONDAY_MS) // DAY_MS % 7
-    plays = max(1, scene.plays // 20) if weekday in _WEEKEND else scene.plays
+    plays = max(1, scene.plays // 20) if _is_weekend(scene) else scene.plays
     who = scene.rng.integers(0, scene.cast.height, plays)
     local = 9 * HOUR_MS + scene.rng.integers(0, 8 * HOUR_MS, plays)
     times = scene.day_ms + geography.at_local_time(local, scene.cast["time_zone"].to_numpy()[who])
@@ -154,19 +134,80 @@ def _shop_radio(scene: Scene) -> Listening:
     return Listening(scene.cast, who, times, track, heard)
 
 
+def _school_class_cast(casting: Casting) -> pl.DataFrame:
+    rng, campaign = casting.rng, casting.campaign
+    pupils = int(rng.integers(25, 31))
+    country = np.full(pupils, geography.countries(rng, 1)[0])
+    school = geography.addresses(rng, country[:1])
+    return pl.DataFrame(
+        {
+            "user_id": identifiers("u", campaign_numbers(campaign.serial, np.arange(pupils))),
+            "device_id": new_devices(casting, pupils),
+            "ip": school.gather(np.zeros(pupils, dtype=np.int64)),
+            "country": geography.CODES.gather(country),
+            "user_agent": pl.repeat(user_agents.SCHOOL_TABLET, pupils, eager=True),
+            "client": pl.repeat("android", pupils, eager=True),
+            "source": pl.repeat("playlist", pupils, eager=True),
+            "time_zone": country,
+            "tier": pl.repeat("free", pupils, eager=True),
+            "created_ms": np.full(pupils, campaign.begins_ms - rng.integers(2, 20) * DAY_MS),
+        }
+    )
+
+
+def _songs_of_a_class(casting: Casting) -> Indices:
+    return casting.rng.choice(casting.world.known.organic_tracks, _SONGS, replace=False)
+
+
+def _school_class(scene: Scene) -> Listening:
+    rng, pupils, known = scene.rng, scene.cast.height, scene.world.known
+    of_school_day = 0 if _is_weekend(scene) else scene.plays * 7 // 5
+    songs = min(-(-of_school_day // pupils), _SONGS)
+    who, song = np.repeat(np.arange(pupils), songs), np.tile(np.arange(songs), pupils)
+    track = np.roll(scene.tracks, -(scene.day_ms // DAY_MS) * songs)[song]
+    duration = known.duration_ms[track]
+    heard = np.where(chance(rng, 0.85, len(who)), duration, played_naturally(rng, duration))
+    lesson = song // _SONGS_OF_A_LESSON
+    of_pupil = who * len(_LESSONS_BEGIN_MS) + lesson
+    running = one_after_another(rng, heard, 5000)
+    since_begin = running - running[np.searchsorted(of_pupil, of_pupil)]
+    local = _LESSONS_BEGIN_MS[lesson] + rng.integers(0, 90_000, pupils)[who] + since_begin
+    times = scene.day_ms + geography.at_local_time(local, scene.cast["time_zone"].to_numpy()[who])
+    return Listening(scene.cast, who, times, track, heard)
+
+
+def _shared_account_cast(casting: Casting) -> pl.DataFrame:
+    people, rng = casting.world.people, casting.rng
+    account = rng.integers(0, len(people.country), 1)
+    abroad = (people.country[account].repeat(_FAMILY_DEVICES - DEVICES) + 1) % len(geography.COUNTRIES)
+    client = rng.integers(0, len(user_agents.CLIENTS), len(abroad))
+    elsewhere = people.at_home(account.repeat(len(abroad)), "playlist").with_columns(
+        device_id=new_devices(casting, len(abroad)),
+        ip=pl.lit(geography.addresses(rng, abroad[:1])[0]),
+        country=geography.CODES.gather(abroad),
+        user_agent=user_agents.user_agents(rng, client),
+        client=user_agents.CLIENTS.gather(client),
+        time_zone=abroad,
+    )
+    return pl.concat([people.on_every_device(account, "playlist"), elsewhere])
+
+
+def _tastes_of_a_family(casting: Casting) -> Indices:
+    genres = casting.rng.choice(GENRES, _FAMILY_DEVICES, replace=False)
+    return casting.world.known.by_genre.popular(casting.rng, np.repeat(genres, _FAVOURITES_OF_ONE))
+
+
+def _shared_account(scene: Scene) -> Listening:
+    plays = min(scene.plays, _FAMILY_PLAYS)
+    who = scene.rng.integers(0, _FAMILY_DEVICES, plays)
+    favourite = (scene.rng.random(plays) ** 2 * _FAVOURITES_OF_ONE).astype(np.int64)
+    track = scene.tracks[who * _FAVOURITES_OF_ONE + favourite]
+    times = by_daylight(scene, scene.cast["time_zone"].to_numpy()[who])
+    return Listening(scene.cast, who, times, track, played_naturally(scene.rng, scene.world.known.duration_ms[track]))
+
+
 HARD_NEGATIVES: Final = (
-    Scenario(
-        "viral_release",
-        "A new track by a known artist: many new listeners with one to three plays, by their own day, slowly fading.",
-        is_spam=False,
-        plays_share=0.03,
-        begins=0.36,
-        lasts=0.5,
-        cast=_viral_release_cast,
-        listen=_viral_release,
-        uploads=lambda _plays: 1,
-        is_by_known_artist=True,
-    ),
+    VIRAL_RELEASE,
     Scenario(
         "sleep_listener",
         "Somebody leaves sleep music on for 354 hours without a stop.",
@@ -222,5 +263,28 @@ HARD_NEGATIVES: Final = (
         listen=_shop_radio,
         tracks=_shop_playlist,
     ),
+    Scenario(
+        "school_class",
+        "Pupils behind one address, on equal tablets and accounts of one day, hear the same songs in the same lessons.",
+        is_spam=False,
+        plays_share=0.008,
+        begins=0.0,
+        lasts=1.0,
+        cast=_school_class_cast,
+        listen=_school_class,
+        tracks=_songs_of_a_class,
+    ),
+    Scenario(
+        "shared_account",
+        "A family with one account listens on five devices in two countries at once, everybody to something else.",
+        is_spam=False,
+        plays_share=0.008,
+        begins=0.0,
+        lasts=1.0,
+        cast=_shared_account_cast,
+        listen=_shared_account,
+        tracks=_tastes_of_a_family,
+    ),
+    *CROWDS,
 )
 """Every hard negative. A share of 0 means that the behaviour itself determines the number of plays."""

@@ -61,6 +61,15 @@ class Listeners:
             }
         )
 
+    def on_every_device(self, account: Indices, source: str) -> pl.DataFrame:
+        """Build identities of these accounts at home as `at_home` does, one for each of their devices."""
+        device = (account[:, None] * DEVICES + np.arange(DEVICES)).ravel()
+        return self.at_home(np.repeat(account, DEVICES), source).with_columns(
+            self.device_id.gather(device).alias("device_id"),
+            self.device_user_agent.gather(device).alias("user_agent"),
+            user_agents.CLIENTS.gather(self.device_client[device]).alias("client"),
+        )
+
 
 def listeners(rng: np.random.Generator, accounts: int, known: Catalogue) -> Listeners:
     """Generate a population whose activity follows a power law, with 1.6 accounts per home on average."""
@@ -113,9 +122,9 @@ def accounts_table(people: Listeners, rng: np.random.Generator, start_ms: int) -
 
 
 def opened_accounts_table(cast: pl.DataFrame, start_ms: int) -> pl.DataFrame:
-    """Build `accounts.csv` of the accounts that a campaign opened."""
+    """Build `accounts.csv` of the accounts that a campaign opened: identities without a tier are of accounts that were there."""
     created = pl.from_epoch(pl.col("created_ms") + start_ms, time_unit="ms").cast(pl.Date)
-    opened = cast.select("user_id", "country", "tier", created.alias("created_on"))
+    opened = cast.drop_nulls("tier").select("user_id", "country", "tier", created.alias("created_on"))
     return opened.unique("user_id", keep="first", maintain_order=True)
 
 

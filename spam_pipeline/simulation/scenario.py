@@ -1,4 +1,4 @@
-"""Scenarios, and the schedule of their campaigns. The scenarios themselves are in `attacks` and `hard_negatives`.
+"""Scenarios, and the schedule of their campaigns. The scenarios are in `attacks`, `hard_negatives` and `honest_crowds`.
 
 Campaigns repeat with other people, devices and tracks every `PERIOD_DAYS`, so that months of plays hold several of each;
 a shorter simulation squeezes one period into its days.
@@ -111,8 +111,9 @@ class Scenario:
     """A behaviour that the pipeline has to classify.
 
     `plays_share` is its share of the organic plays of a period; `begins` and `lasts` are shares of the period. `cast` draws
-    its identities (the columns of `listening.IDENTITY`; `tier` and `created_ms` too where it opens the accounts itself),
-    `tracks` the tracks it plays, `listen` its plays of a day. `uploads` is how many tracks it brings along for so many plays.
+    its identities (the columns of `listening.IDENTITY`; `tier` and `created_ms` too where it opens accounts itself),
+    `tracks` the tracks it plays, `listen` its plays of a day. `uploads` is how many tracks it brings along for so many plays,
+    by that many `artists` in turn.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Scenario:
     upload_ms: tuple[int, int] = (95_000, 240_000)
     oldest_upload_days: int = 30
     is_by_known_artist: bool = False
+    artists: int = 1
 
 
 def campaigns(
@@ -165,5 +167,5 @@ def planting(campaign: Campaign) -> Planting:
         longest_ms=scenario.upload_ms[1],
         oldest_days=scenario.oldest_upload_days,
         is_by_known_artist=scenario.is_by_known_artist,
-        artists=campaign.skill.uploaders if campaign.skill else 1,
+        artists=campaign.skill.uploaders if campaign.skill else scenario.artists,
     )

@@ -77,6 +77,9 @@ OFFICE_BROWSER: Final = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME.for
 FARM_BUILD: Final = "Music/9.1.2 (Linux; Android 12; 2312DRA50G)"
 """An old build on a cheap phone, as on hundreds of devices on a shelf."""
 
+SCHOOL_TABLET: Final = "Music/9.3.0 (Linux; Android 15; SM-X210)"
+"""The tablet that a school bought for a whole year, with one version of the app."""
+
 
 def browsers(rng: np.random.Generator, count: int) -> pl.Series:
     """Draw user agents of `count` web browsers."""

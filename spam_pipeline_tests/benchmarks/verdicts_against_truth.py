@@ -23,7 +23,7 @@ import polars as pl
 from spam_pipeline.protocol import HistoricFingerprint, Severity
 from spam_pipeline.protocol.fingerprint import measure, numbers
 from spam_pipeline.royalties.contracts import PAYOUT, PRO_RATA, USER_CENTRIC, WITHHELD
-from spam_pipeline.royalties.statements import statement
+from spam_pipeline.royalties.statements import Terms, statement
 from spam_pipeline.royalties.usage import usage_of
 from spam_pipeline.simulation.listening import played_naturally
 from spam_pipeline.simulation.randomness import generator
@@ -120,7 +120,7 @@ def lines(week: Week, verdicts: pl.DataFrame) -> pl.DataFrame:
     """The statement that royalties issue for these verdicts."""
     read = week.pipeline.read
     usage = usage_of(verdicts.lazy(), read("accounts"))
-    return statement(MONTH, usage, read("revenue"), read("rights"), read("accounts")).collect()
+    return statement(MONTH, usage, Terms(*map(read, Terms._fields))).collect()
 
 
 def money(week: Week, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         weeks = {}
         for seed in range(FIRST_SEED, FIRST_SEED + count):
-            week = observed(simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day), "play_signals")
+            week = observed(simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day), "play_signals", "agreements")
             weeks[seed] = patient(week, seed) if _PATIENT in arguments else week
         for line in report(weeks):
             sys.stdout.write(line + "\n")

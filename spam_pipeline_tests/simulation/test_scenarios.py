@@ -8,6 +8,9 @@ from spam_pipeline.simulation import SCENARIOS, simulate
 from spam_pipeline_tests.simulation.landing_reader import Week, read_landing
 
 START = date(2026, 1, 1)
+A_FRIDAY = date(2026, 1, 2)
+"""A school day: classes hear nothing at weekends."""
+
 ATTACKS = {
     "loop_bot",
     "bot_farm",
@@ -17,13 +20,28 @@ ATTACKS = {
     "device_farm",
     "embedded_autoplay",
 }
-HONEST = {"viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"}
+NEIGHBOURS_OF_ATTACKS = (
+    *("school_class", "shared_account", "fan_project"),
+    *("devoted_small_artist", "viral_embed", "previews"),
+)
+HONEST = {
+    *("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"),
+    *NEIGHBOURS_OF_ATTACKS,
+}
 
 
 def of(week: Week, scenario: str) -> pl.DataFrame:
     """The plays of a scenario as they landed, in the order of time."""
     ids = week.truth.filter(pl.col("scenario") == scenario).select("event_id")
     return week.events.unique("event_id").join(ids, on="event_id").sort("occurred_at", "event_id")
+
+
+def accounts(home: Path) -> pl.DataFrame:
+    return pl.read_csv(home / "landing" / "reference" / "accounts.csv", try_parse_dates=True)
+
+
+def artists(home: Path) -> pl.DataFrame:
+    return pl.read_csv(home / "landing" / "reference" / "tracks.csv").select("track_id", "artist_id")
 
 
 def incidents(home: Path) -> pl.DataFrame:
@@ -37,7 +55,7 @@ def test_every_scenario_has_a_name_and_one_sentence() -> None:
 
 
 def test_an_unknown_scenario_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"unknown scenario bot_net: expected any of loop_bot, .*, shop_radio"):
+    with pytest.raises(ValueError, match=r"unknown scenario bot_net: expected any of loop_bot, .*, previews"):
         simulate(tmp_path, start=START, scenarios=["loop_bot", "bot_net"])
     assert not list(tmp_path.iterdir())
 
@@ -50,7 +68,7 @@ def test_a_week_has_every_scenario_and_attacks_that_begin_on_different_days(week
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_each_scenario_runs_alone_and_on_a_single_day(tmp_path: Path, name: str) -> None:
-    done = simulate(tmp_path, days=1, plays_per_day=2000, start=date(2026, 1, 3), scenarios=[name])
+    done = simulate(tmp_path, days=1, plays_per_day=2000, start=A_FRIDAY, scenarios=[name])
     truth = pl.read_parquet(tmp_path / "truth.parquet")
     assert truth["scenario"].unique().to_list() == [name]
     assert done.spam_plays.get(name, 0) == truth["is_spam"].sum()
@@ -215,6 +233,119 @@ def test_shops_play_their_list_all_day_long(week: Week) -> None:
     plays = of(week, "shop_radio")
     assert plays["track_id"].n_unique() <= 40
     assert plays["client"].unique().to_list() == ["other"]
+
+
+@pytest.fixture(scope="module")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> Week:
+    """The crowds, classes and families of fifteen days on a platform where they have their full size."""
+    home = tmp_path_factory.mktemp("crowds")
+    done = simulate(home, days=15, plays_per_day=20_000, seed=3, start=START, scenarios=NEIGHBOURS_OF_ATTACKS)
+    read = read_landing(home / "landing")
+    columns = ("event_id", "occurred_at", "track_id", "user_id", "device_id", "ip", "country", "ms_played", "arrival")
+    rows = [{name: event[name] for name in (*columns, "user_agent", "client", "source")} for event in read.events]
+    truth = pl.read_parquet(home / "truth.parquet")
+    return Week(home, done, read, pl.DataFrame(rows, infer_schema_length=None), truth)
+
+
+@pytest.mark.parametrize("name", NEIGHBOURS_OF_ATTACKS)
+def test_an_honest_crowd_stays_small_beside_organic_plays(crowds: Week, name: str) -> None:
+    assert 0.002 < of(crowds, name).height / (15 * 20_000) < 0.0105
+
+
+def test_a_fan_project_is_one_single_played_to_the_end_by_fans_of_very_unequal_zeal(crowds: Week) -> None:
+    plays = of(crowds, "fan_project")
+    per_fan = plays.group_by("user_id").len()["len"]
+    assert plays["track_id"].n_unique() == plays["ms_played"].n_unique() == 1
+    assert 55 <= len(per_fan) <= 400
+    assert per_fan.median() > 14, "several times a day for a week"
+    assert per_fan.max() > 8 * per_fan.median()
+    assert plays["occurred_at"].max() - plays["occurred_at"].min() <= timedelta(days=7)
+
+
+def test_fans_have_been_there_for_long_and_go_on_hearing_what_they_heard(crowds: Week) -> None:
+    fans = of(crowds, "fan_project")["user_id"].unique().implode()
+    single = of(crowds, "fan_project")["track_id"][0]
+    others = crowds.events.filter(pl.col("user_id").is_in(fans), pl.col("track_id") != single)
+    assert accounts(crowds.home).filter(pl.col("user_id").is_in(fans))["created_on"].max() < START
+    assert others["user_id"].n_unique() > 0.9 * len(fans[0])
+    assert set(of(crowds, "fan_project")["device_id"]) & set(others["device_id"])
+
+
+def test_a_small_artist_is_heard_by_few_and_some_of_them_hear_hardly_anything_else(crowds: Week) -> None:
+    plays = of(crowds, "devoted_small_artist").join(artists(crowds.home), on="track_id")
+    small = plays["artist_id"].value_counts(sort=True).head(3)["artist_id"].implode()
+    own = plays.filter(pl.col("artist_id").is_in(small))
+    listeners = own.group_by("artist_id").agg(pl.col("user_id").n_unique())["user_id"]
+    assert listeners.is_between(6, 30).all()
+    everything = crowds.events.unique("event_id").join(artists(crowds.home), on="track_id", how="left")
+    devotion = (
+        everything.filter(pl.col("user_id").is_in(own["user_id"].unique().implode()))
+        .group_by("user_id")
+        .agg(pl.col("artist_id").is_in(small).mean())["artist_id"]
+    )
+    assert devotion.max() > 0.85
+    assert devotion.min() < 0.3
+
+
+def test_listeners_of_small_artists_are_partly_new_and_their_counts_are_uneven(crowds: Week) -> None:
+    plays = of(crowds, "devoted_small_artist")
+    known = accounts(crowds.home).filter(pl.col("user_id").is_in(plays["user_id"].unique().implode()))
+    is_new = known["created_on"] > START - timedelta(days=41)
+    assert 0.1 < is_new.mean() < 0.6
+    assert known["user_id"].is_unique().all()
+    per_listener = plays.group_by("user_id").len()["len"]
+    assert per_listener.max() > 5 * per_listener.median()
+
+
+def test_a_school_class_hears_the_same_songs_in_the_same_lessons_of_school_days(crowds: Week) -> None:
+    plays = of(crowds, "school_class").with_columns(day=pl.col("occurred_at").dt.date())
+    pupils = plays["user_id"].n_unique()
+    assert 25 <= pupils <= 30
+    assert plays["ip"].n_unique() == plays["user_agent"].n_unique() == 1
+    assert plays["device_id"].n_unique() == pupils
+    assert plays["track_id"].n_unique() == 12
+    assert plays["occurred_at"].dt.weekday().max() <= 5
+    assert plays["occurred_at"].dt.hour().n_unique() <= 4
+    assert plays.group_by("day", "track_id").agg(pl.col("user_id").n_unique())["user_id"].min() == pupils
+    known = accounts(crowds.home).filter(pl.col("user_id").is_in(plays["user_id"].unique().implode()))
+    assert known.height == pupils
+    assert known["created_on"].n_unique() == 1
+
+
+def test_a_viral_embed_is_one_track_for_thousands_who_are_not_logged_in_and_fades(crowds: Week) -> None:
+    plays = of(crowds, "viral_embed")
+    by_day = plays.group_by(pl.col("occurred_at").dt.date()).len().sort("occurred_at")["len"]
+    assert plays["user_id"].null_count() == plays.height == plays["device_id"].n_unique() > 2000
+    assert plays["track_id"].n_unique() == 1
+    assert plays["client"].unique().to_list() == ["embed"]
+    assert 0.28 < plays["ms_played"].is_between(28_500, 30_000).mean() < 0.42
+    assert plays["ms_played"].n_unique() > 500
+    assert by_day.max() > 2 * by_day.sort()[-3]
+    assert by_day[-1] < by_day.max() / 20
+
+
+def test_a_family_is_one_account_on_five_devices_in_two_countries_at_once(crowds: Week) -> None:
+    plays = of(crowds, "shared_account").with_columns(hour=pl.col("occurred_at").dt.truncate("1h"))
+    assert plays["user_id"].n_unique() == 1
+    assert plays["device_id"].n_unique() == 5
+    assert plays["ip"].n_unique() == plays["country"].n_unique() == 2
+    assert plays.group_by("hour").agg(pl.col("country").n_unique())["country"].max() == 2
+
+
+def test_members_of_a_family_hear_different_things(crowds: Week) -> None:
+    heard = of(crowds, "shared_account").group_by("device_id").agg(pl.col("track_id").unique())["track_id"].to_list()
+    first, second, *_ = (set(tracks) for tracks in heard)
+    assert len(first & second) < 0.3 * len(first)
+
+
+def test_previews_are_thirty_seconds_or_a_little_less_of_many_tracks(crowds: Week) -> None:
+    plays = of(crowds, "previews")
+    assert plays["user_id"].null_count() == plays.height
+    assert plays["client"].unique().to_list() == ["embed"]
+    assert plays["ms_played"].is_between(28_500, 30_000).all()
+    assert 0.6 < (plays["ms_played"] == 30_000).mean() < 0.8
+    assert plays["track_id"].n_unique() > 500
+    assert 2 < plays.height / plays["device_id"].n_unique() < 6
 
 
 def test_a_part_of_the_attacks_is_declared_days_after_they_began(week: Week) -> None:
