@@ -62,8 +62,9 @@ PRIOR_LISTENERS: Final = 3
 REPEATED: Final = 1.8
 """With fewer plays per listener most come once, and how even they are says nothing."""
 
-CORE_FROM, CORE_TO: Final = 0.2, 0.7
-"""The share of a cluster's plays by devices that hear at least half of its items: honest clusters have less than the first number."""
+CORE_FROM, CORE_TO = 0.5, 1.0
+"""The share of a cluster's plays by devices that hear at least half of its items: between these, more of it is more evidence. Hits of one
+genre reach 0.7, because the same people hear them."""
 
 REGISTRATION_DAYS: Final = 15
 _MILLION: Final = 1_000_000

@@ -14,16 +14,17 @@ import polars as pl
 FEWEST_PLAYS_OF_ITEM: Final = 20
 """A track with fewer plays in the window is pooled with its uploader's others."""
 
-FEWEST_LISTENERS, MOST_LISTENERS: Final = 5, 3_000
+FEWEST_LISTENERS, MOST_LISTENERS = 5, 3_000
 """An overlap of fewer listeners is chance, and what more of them hear is the charts: their overlaps say nothing about anybody."""
 
 BROADEST: Final = 60
 """A device with more items shares only those that it heard twice: somebody who hears everything overlaps with everybody."""
 
 LEAST_LIFT: Final = 4.0
-LEAST_OVERLAP: Final = 0.4
-"""Items are linked from four times the overlap of the configuration model on, and from this cosine of their audiences, of which
-three listeners are taken off as chance. Among 650,000 pairs of honest items of simulated platforms 20 to 100 reach both."""
+LEAST_OVERLAPS: Final = (0.4, 0.5, 0.6, 0.7, 0.8)
+"""Items are linked from four times the overlap of the configuration model on, and from the first of these cosines of their
+audiences, of which three listeners are taken off as chance; where that links too many, from the next. Among 650,000 pairs of
+honest items of simulated platforms 20 to 100 reach both."""
 
 _CHANCE: Final = 3
 MOST_ITEMS: Final = 40
@@ -59,15 +60,15 @@ def clusters(pairs: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.len().over("device_key") >= 2)  # noqa: PLR2004 - one item overlaps with none
     )
     keys = known.get_column("item").unique().sort()
-    first, second = _links(known, keys)
-    return _components(keys, first, second)
+    return _components(keys, *_links(known, keys))
 
 
 _Positions = npt.NDArray[np.int64]
+_Overlaps = npt.NDArray[np.float64]
 
 
-def _links(known: pl.DataFrame, keys: pl.Series) -> tuple[_Positions, _Positions]:
-    """Find the positions in `keys` of the items that are linked."""
+def _links(known: pl.DataFrame, keys: pl.Series) -> tuple[_Positions, _Positions, _Overlaps]:
+    """Find the positions in `keys` of the items that are linked, and how much they overlap."""
     from scipy import sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - it loads a second, and most commands suspect nobody
 
     devices = known.get_column("device_key").unique().sort()
@@ -79,21 +80,28 @@ def _links(known: pl.DataFrame, keys: pl.Series) -> tuple[_Positions, _Positions
     meetings = (breadth * (breadth - 1)).sum() / max(listeners.sum() ** 2, 1.0)
     common = sparse.triu(heard.T @ heard, 1).tocoo()
     product = listeners[common.row] * listeners[common.col]
-    is_linked = (common.data >= LEAST_LIFT * product * meetings) & (
-        common.data - _CHANCE >= LEAST_OVERLAP * np.sqrt(product)
-    )
-    return common.row[is_linked].astype(np.int64), common.col[is_linked].astype(np.int64)
+    overlap = (common.data - _CHANCE) / np.sqrt(product)
+    is_linked = (common.data >= LEAST_LIFT * product * meetings) & (overlap >= LEAST_OVERLAPS[0])
+    return common.row[is_linked].astype(np.int64), common.col[is_linked].astype(np.int64), overlap[is_linked]
 
 
-def _components(keys: pl.Series, first: _Positions, second: _Positions) -> pl.DataFrame:
+def _components(keys: pl.Series, first: _Positions, second: _Positions, overlap: _Overlaps) -> pl.DataFrame:
+    """Label the items that links connect. Where they connect too many, only the stronger links of those count."""
     from scipy import sparse  # noqa: PLC0415 - as above
 
-    edges = sparse.coo_matrix((np.ones(len(first)), (first, second)), shape=(len(keys), len(keys)))
-    _, label = sparse.csgraph.connected_components(edges, directed=False)
-    labelled = pl.DataFrame({"item": keys, "label": label})
-    size = pl.len().over("label")
-    linked = labelled.filter(size.is_between(2, MOST_ITEMS))
-    return linked.select("item", cluster=pl.col("item").min().over("label")).sort("item")
+    found: list[pl.DataFrame] = []
+    for least in LEAST_OVERLAPS:
+        is_strong = overlap >= least
+        first, second, overlap = first[is_strong], second[is_strong], overlap[is_strong]
+        edges = sparse.coo_matrix((np.ones(len(first)), (first, second)), shape=(len(keys), len(keys)))
+        _, label = sparse.csgraph.connected_components(edges, directed=False)
+        size = np.bincount(label, minlength=len(keys))[label]
+        is_campaign = (size > 1) & (size <= MOST_ITEMS)
+        labelled = pl.DataFrame({"item": keys, "label": label}).filter(pl.Series(is_campaign))
+        found.append(labelled.select("item", cluster=pl.col("item").min().over("label")))
+        is_too_large = size[first] > MOST_ITEMS
+        first, second, overlap = first[is_too_large], second[is_too_large], overlap[is_too_large]
+    return pl.concat(found).sort("item")
 
 
 def candidates(tracks: pl.DataFrame, linked: pl.DataFrame) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from spam_pipeline.trust_and_safety.suspicions.families import (
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates, clusters, with_items
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, QUEUES, SuspiciousGroups
 
-HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 16.0}
+HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 17.0}
 """The evidence from which a group is suspected and its slice held, by queue. Releases reach 13 in behaviour, playlists of shops 15 to
 20 in automation; both hold little, because their slices are small."""
 
@@ -80,7 +80,9 @@ def _disjoint(chosen: pl.DataFrame) -> pl.DataFrame:
     taken: set[int] = set()
     kept: list[pl.DataFrame] = []
     count = dict.fromkeys(QUEUES, 0)
-    for (queue, _), group in chosen.sort("queue", "place", "device_key").partition_by("queue", "place", as_dict=True).items():
+    # Behaviour first: it has the narrower slices, and "behaviour" sorts after "automation".
+    ordered = chosen.sort("queue", "place", "device_key", descending=[True, False, False])
+    for (queue, _), group in ordered.partition_by("queue", "place", as_dict=True, maintain_order=True).items():
         is_new = ~group.get_column("device_key").is_in(list(taken))
         is_enough = group.height >= FEWEST_DEVICES and 2 * int(is_new.sum()) >= group.height
         if is_enough and count[str(queue)] < MOST_SUSPICIONS:
