@@ -14,7 +14,7 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
-from spam_pipeline.trust_and_safety.classification import classify
+from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, SUSPECTED
 from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
@@ -78,7 +78,7 @@ class Week:
 
     def classified(self, model: SpamModel, incidents: pl.LazyFrame) -> pl.DataFrame:
         """All verdicts with the truth beside them."""
-        of_days = [classify(plays, self.signals[day], model, incidents) for day, plays in self.plays.items()]
+        of_days = [classify(plays, self.signals[day], model, incidents, Groups()) for day, plays in self.plays.items()]
         return self.with_truth(pl.concat(of_days))
 
     def verdicts(self, incidents: pl.LazyFrame) -> tuple[SpamModel, pl.DataFrame]:

@@ -1,6 +1,6 @@
-"""Simple stages in the place of those that suspect: a farm that stands for three days, and a crude group on the last of them.
+"""A simple stage in the place of the one that ranks suspicions: a farm that stands for three days, and a crude group on the last of them.
 
-The farm is held by one more device each day. Like the real ones, they suspect nothing that somebody has decided.
+The farm is held by one more device each day. Like the real one, it suspects nothing that somebody has decided.
 """
 
 from datetime import date
@@ -13,7 +13,6 @@ from spam_pipeline.protocol import PartForPartition, Reads, column_types, stage
 from spam_pipeline.trust_and_safety.suspicions_contract import (
     AUTOMATION,
     BEHAVIOUR,
-    SuspectedDevices,
     SuspectedIncidents,
 )
 
@@ -35,17 +34,6 @@ def slices(plays: pl.LazyFrame, incidents: pl.LazyFrame, partition: str) -> dict
     return {name: keys for name, keys in held.items() if keys and name not in decided}
 
 
-@stage(partitions=event_days, contract=SuspectedDevices, owner="team:tests", libraries=["polars"])
-def suspected_devices(
-    plays: Annotated[pl.LazyFrame, Reads(columns=("device_key",))], incidents: Incidents, partition: str
-) -> pl.LazyFrame:
-    """The devices of each suspicion."""
-    held = [
-        (key, name, "bot_farm", FIRST_DAY) for name, keys in slices(plays, incidents, partition).items() for key in keys
-    ]
-    return pl.LazyFrame(held, schema=column_types(SuspectedDevices), orient="row").sort("device_key")
-
-
 @stage(partitions=event_days, contract=SuspectedIncidents, owner="team:tests", libraries=["polars"])
 def suspected_incidents(
     plays: Annotated[pl.LazyFrame, Reads(columns=("device_key", "track_id"))], incidents: Incidents, partition: str
@@ -53,14 +41,14 @@ def suspected_incidents(
     """A row for each suspicion."""
     tracks = plays.select("track_id").unique().sort("track_id").head(2).collect()["track_id"].to_list()
     rows = [
-        _row(name, len(keys), tracks, date.fromisoformat(partition))
+        _row(name, keys, tracks, date.fromisoformat(partition))
         for name, keys in slices(plays, incidents, partition).items()
     ]
     return pl.LazyFrame(rows, schema=column_types(SuspectedIncidents), orient="row").sort("suspicion_id")
 
 
-def _row(name: str, devices: int, tracks: list[str], day: date) -> dict[str, Any]:
-    is_farm = name == FARM
+def _row(name: str, keys: list[int], tracks: list[str], day: date) -> dict[str, Any]:
+    is_farm, devices = name == FARM, len(keys)
     return {
         "suspicion_id": name,
         "queue": BEHAVIOUR if is_farm else AUTOMATION,
@@ -77,10 +65,11 @@ def _row(name: str, devices: int, tracks: list[str], day: date) -> dict[str, Any
         "first_day": FIRST_DAY,
         "last_day": day,
         "devices": devices,
+        "device_keys": keys,
         "plays": 1000 * devices,
         "plays_of_day": 400,
         "money": [{"currency": "EUR", "amount_minor": 123456}] if is_farm else [],
     }
 
 
-STAGES = (suspected_devices, suspected_incidents)
+STAGES = (suspected_incidents,)

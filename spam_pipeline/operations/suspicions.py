@@ -15,7 +15,7 @@ from spam_pipeline.protocol import WHOLE, NotPublished, PipelineError
 from spam_pipeline.protocol.operating import Engine, LandingZone
 from spam_pipeline.trust_and_safety.suspicions_contract import QUEUES
 
-SUSPICIONS, SLICES, TRACKS = "suspected_incidents", "suspected_devices", "tracks"
+SUSPICIONS, TRACKS = "suspected_incidents", "tracks"
 """The stages that are read."""
 
 
@@ -89,12 +89,12 @@ def standing_of(engine: Engine, suspicion_id: str, decided: Sequence[IncidentLin
     A decision ends a suspicion, and can be changed all the same. Raises `UnknownSuspicion`.
     """
     moments = [*{then for line in decided if (then := _moment(line.decided_at))}, None]
-    rows = _rows(engine, SUSPICIONS, suspicion_id, moments).sort("last_day", maintain_order=True)
+    rows = _rows(engine, suspicion_id, moments).sort("last_day", maintain_order=True)
     if rows.is_empty():
         raise UnknownSuspicion(
             f"{suspicion_id!r} is the id of no suspicion in {engine.environment}: spam-pipeline suspicions lists them"
         )
-    devices = _rows(engine, SLICES, suspicion_id, moments)["device_key"].unique().sort().to_list()
+    devices = rows["device_keys"].explode().unique().sort().to_list()
     return Standing(_suspicion(rows.row(-1, named=True)), min(rows["first_day"].to_list()), devices)
 
 
@@ -106,10 +106,10 @@ def read_incidents(landing: LandingZone) -> bytes:
         return file.read()
 
 
-def _rows(engine: Engine, stage: str, suspicion_id: str, moments: Iterable[datetime | None]) -> pl.DataFrame:
+def _rows(engine: Engine, suspicion_id: str, moments: Iterable[datetime | None]) -> pl.DataFrame:
     """The rows of a suspicion on all days that are published, or were at some moments; what is published now comes last."""
     frames: list[pl.LazyFrame] = [
-        engine.reader.read(stage, _published(engine, stage, as_of), as_of) for as_of in moments
+        engine.reader.read(SUSPICIONS, _published(engine, SUSPICIONS, as_of), as_of) for as_of in moments
     ]
     return pl.concat(frames).filter(pl.col("suspicion_id") == suspicion_id).collect()
 

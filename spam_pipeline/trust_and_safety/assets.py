@@ -5,8 +5,16 @@ from typing import Annotated
 import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
-from spam_pipeline.protocol import EveryPartition, PartForPartition, PartsUpToMonth, Reads, TrailingDays, stage
-from spam_pipeline.trust_and_safety.classification import classify
+from spam_pipeline.protocol import (
+    EveryPartition,
+    PartForPartition,
+    PartsOfTrailingDays,
+    PartsUpToMonth,
+    Reads,
+    TrailingDays,
+    stage,
+)
+from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import (
     ClassifiedPlays,
     EntityFacts,
@@ -21,6 +29,21 @@ from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_file import SPAM_MODEL
 from spam_pipeline.trust_and_safety.signals import signals_of_day
+from spam_pipeline.trust_and_safety.suspicions.carried import carried_of
+from spam_pipeline.trust_and_safety.suspicions.listening import listening_of_day
+from spam_pipeline.trust_and_safety.suspicions.ranking import (
+    REMEMBERED_DAYS,
+    suspected_incidents_of,
+    suspected_plays_of,
+)
+from spam_pipeline.trust_and_safety.suspicions.slices import suspicious_groups as suspicious_groups_of
+from spam_pipeline.trust_and_safety.suspicions_contract import (
+    CarriedDevices,
+    Listening,
+    SuspectedIncidents,
+    SuspectedPlays,
+    SuspiciousGroups,
+)
 from spam_pipeline.trust_and_safety.training import train
 
 OWNER = "team:trust-and-safety"
@@ -28,12 +51,23 @@ OWNER = "team:trust-and-safety"
 WINDOW_DAYS = 7
 """Signals cover the day and the six days before it: a week, so that every weekday is in it once."""
 
+SUSPICION_DAYS = 28
+"""Groups are suspected by the listening of four weeks: campaigns of one or two weeks stand out in it, and every weekday is in it alike."""
+
 _ENTITIES = ("user_key", "device_key", "ip_key", "network_key", "track_key")
 """Columns of plays that name entities with signals."""
 
 _PLAY_COLUMNS = (*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played")
 
 _Incidents = Annotated[pl.LazyFrame, Reads(PartForPartition(), columns=INCIDENT_COLUMNS)]
+_DecidedOfWeeks = Annotated[
+    pl.LazyFrame,
+    Reads(PartsOfTrailingDays(REMEMBERED_DAYS), columns=("incident_id", "status", "starts_at", "ends_at")),
+]
+_GroupsOfWeeks = Annotated[pl.LazyFrame, Reads(TrailingDays(REMEMBERED_DAYS))]
+_Revenue = Annotated[
+    pl.LazyFrame, Reads(EveryPartition(), columns=("month", "country", "tier", "currency", "net_revenue_minor"))
+]
 _AllExamples = Annotated[pl.LazyFrame, Reads(EveryPartition())]
 
 
@@ -132,9 +166,7 @@ def spam_model(labelled_examples: _AllExamples) -> SpamModel:
 def model_evaluation(
     labelled_examples: _AllExamples,
     spam_model: SpamModel,
-    revenue: Annotated[
-        pl.LazyFrame, Reads(EveryPartition(), columns=("month", "country", "tier", "currency", "net_revenue_minor"))
-    ],
+    revenue: _Revenue,
 ) -> pl.LazyFrame:
     """Quality of the spam model on held-out campaigns and days, by slice, and the cost of its errors.
 
@@ -144,13 +176,80 @@ def model_evaluation(
     return evaluation_of(labelled_examples, spam_model, revenue)
 
 
+@stage(partitions=event_days, contract=Listening, owner=OWNER, libraries=["polars"])
+def listening(
+    plays: Annotated[
+        pl.LazyFrame,
+        Reads(
+            columns=(
+                *("user_key", "device_key", "ip_key", "track_key", "track_id"),
+                *("country", "occurred_at", "ms_played", "client", "source"),
+            )
+        ),
+    ],
+    entity_facts: Annotated[
+        pl.LazyFrame,
+        Reads(columns=("entity_kind", "entity_key", "since", "country", "tier", "artist_key", "duration_ms")),
+    ],
+) -> pl.LazyFrame:
+    """What each device heard for money on the day, by track: what suspicions of the next four weeks rest on."""
+    return listening_of_day(plays, entity_facts)
+
+
+@stage(partitions=event_days, contract=SuspiciousGroups, owner=OWNER, libraries=["numpy", "polars", "scipy"])
+def suspicious_groups(listening: Annotated[pl.LazyFrame, Reads(TrailingDays(SUSPICION_DAYS))]) -> pl.LazyFrame:
+    """Groups of tracks whose listening in the last four weeks is unlike that of others of their size, by queue and evidence.
+
+    Nobody's decisions and no labels are in it. `docs/signals.md` has each family of evidence.
+    """
+    return suspicious_groups_of(listening)
+
+
+@stage(partitions=event_days, contract=SuspectedPlays, owner=OWNER, libraries=["polars"])
+def suspected_plays(
+    suspicious_groups: _GroupsOfWeeks, incidents: _DecidedOfWeeks, listening: pl.LazyFrame
+) -> pl.LazyFrame:
+    """The slice of the day that waits for a person, by suspicion, device and track. Everything else of the day goes on."""
+    return suspected_plays_of(suspicious_groups, incidents, listening)
+
+
+@stage(partitions=event_days, contract=SuspectedIncidents, owner=OWNER, libraries=["polars"])
+def suspected_incidents(
+    suspicious_groups: _GroupsOfWeeks,
+    incidents: _DecidedOfWeeks,
+    listening: pl.LazyFrame,
+    suspected_plays: pl.LazyFrame,
+    revenue: _Revenue,
+) -> pl.LazyFrame:
+    """Suspected incidents in two queues, ranked, with evidence, peers and money at stake, for a person to confirm or clear.
+
+    A group that was cleared comes back when its evidence or its plays double.
+    """
+    return suspected_incidents_of(suspicious_groups, incidents, listening, suspected_plays, revenue)
+
+
+@stage(partitions=event_days, contract=CarriedDevices, owner=OWNER, libraries=["numpy", "polars"])
+def carried_devices(
+    listening: Annotated[pl.LazyFrame, Reads(TrailingDays(SUSPICION_DAYS))],
+    incidents: Annotated[
+        pl.LazyFrame,
+        Reads(
+            PartsOfTrailingDays(SUSPICION_DAYS),
+            columns=("incident_id", "status", "attack_type", "entity_type", "entity_key"),
+        ),
+    ],
+) -> pl.LazyFrame:
+    """The rest of the campaigns that experts confirmed: about ten declared accounts give the others away."""
+    return carried_of(listening, incidents)
+
+
 @stage(
     partitions=event_days,
     contract=ClassifiedPlays,
     owner=OWNER,
     libraries=["numpy", "polars", "scipy"],
 )
-def classified_plays(
+def classified_plays(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     plays: Annotated[
         pl.LazyFrame,
         Reads(columns=(*_PLAY_COLUMNS, "event_id", "arrival_hour", "track_id", "client", "source")),
@@ -158,14 +257,29 @@ def classified_plays(
     play_signals: pl.LazyFrame,
     spam_model: SpamModel,
     incidents: _Incidents,
+    carried_devices: pl.LazyFrame,
+    suspected_plays: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Every play with its class, spam probability and reasons: the one spam record that all consumers read.
 
-    Declared incidents overrule the model: confirmed is spam, cleared is legitimate. Otherwise a play is spam from a
-    probability of 0.8 on, legitimate below 0.2, and unknown in between; consumers choose their own tolerance.
+    Declared incidents overrule the model: confirmed is spam, cleared is legitimate. So is what a confirmed incident carries to.
+    Plays of a suspicion wait for a person: unknown. Otherwise a play is spam from a probability of 0.8 on, legitimate below 0.2,
+    and unknown in between; consumers choose their own tolerance.
     """
-    return classify(plays, play_signals, spam_model, incidents)
+    return classify(plays, play_signals, spam_model, incidents, Groups(carried_devices, suspected_plays))
 
 
-STAGES = (entity_facts, play_signals, labelled_examples, spam_model, model_evaluation, classified_plays)
+STAGES = (
+    entity_facts,
+    play_signals,
+    listening,
+    suspicious_groups,
+    suspected_plays,
+    suspected_incidents,
+    carried_devices,
+    labelled_examples,
+    spam_model,
+    model_evaluation,
+    classified_plays,
+)
 """Every stage of this context, in the order of its data."""

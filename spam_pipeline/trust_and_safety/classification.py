@@ -1,8 +1,9 @@
-"""Classification of plays: the model's probability, overruled where experts declared an incident.
+"""Classification of plays: the model's probability, overruled where experts declared an incident, and held where one is suspected.
 
 Probabilities are computed in `scoring`, reasons in `reasons`. The order of the plays is kept.
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -10,38 +11,61 @@ import polars as pl
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import (
+    CARRIED,
     DECLARED,
     LEGITIMATE,
     POLICY,
     REPORTING_TOLERANCE,
     ROYALTY_TOLERANCE,
     SPAM,
+    SUSPICION,
     UNKNOWN,
     ClassifiedPlays,
 )
-from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared
+from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, SUSPECTED, declared
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.reasons import explained, only_reason
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
+from spam_pipeline.trust_and_safety.suspicions_contract import CarriedDevices, SuspectedPlays
 
 DIGITS: Final = 2
 """Decimals of a probability. More mean nothing to anybody, and would change every verdict whenever a model is trained."""
 
+CARRIED_PROBABILITY: Final = 0.95
+"""The probability of a play of a confirmed campaign that nobody declared: of a hundred such devices a few are fans."""
+
 _REASONS: Final = column_types(ClassifiedPlays)["reasons"]
 
 
+@dataclass(frozen=True)
+class Groups:
+    """What is known of groups on the day: devices that confirmed incidents carry to, and the plays of suspicions."""
+
+    carried_devices: pl.LazyFrame = field(default_factory=CarriedDevices.empty)
+    suspected_plays: pl.LazyFrame = field(default_factory=SuspectedPlays.empty)
+
+
 def classify(
-    plays: pl.LazyFrame, play_signals: pl.LazyFrame, model: SpamModel, incidents: pl.LazyFrame
+    plays: pl.LazyFrame, play_signals: pl.LazyFrame, model: SpamModel, incidents: pl.LazyFrame, groups: Groups
 ) -> pl.LazyFrame:
     """Classify every play, as `ClassifiedPlays`, in the order of `plays`.
 
-    A confirmed incident makes a play spam with probability 1, a cleared one legitimate with probability 0; a suspected
-    one is named and leaves the probability to the model.
+    A confirmed incident makes a play spam with probability 1, a cleared one legitimate with probability 0; one declared as
+    suspected is named and leaves the probability to the model. Of undeclared plays those of a carried device are spam with
+    `CARRIED_PROBABILITY`, and those of a suspicion are unknown, unless the model calls them spam without it.
     """
     known = with_actor(plays).select("actor_key", *ENTITY_COLUMNS.values(), "network_key", "occurred_at").collect()
-    verdicts = pl.concat([_scored(known, play_signals, model), declared(known, incidents)], how="horizontal")
-    overruled = verdicts.lazy().with_columns(*_overruled()).with_columns(_class_of_probability())
+    verdicts = pl.concat(
+        [_scored(known, play_signals, model), declared(known, incidents), _grouped(known, groups)], how="horizontal"
+    )
+    overruled = (
+        verdicts.lazy()
+        .with_columns(*_overruled())
+        .with_columns(*_carried())
+        .with_columns(*_suspected())
+        .with_columns(_class_of_probability())
+    )
     augmented = pl.concat([plays, overruled], how="horizontal")
     columns = pl.Schema(column_types(ClassifiedPlays))
     return augmented.select(*columns).cast(columns)
@@ -56,6 +80,46 @@ def _scored(plays: pl.DataFrame, play_signals: pl.LazyFrame, model: SpamModel) -
     ordinary = only_reason(POLICY) if model.estimator is None else pl.lit([], dtype=_REASONS)
     explanations = verdicts.join(found, on="row", how="left", maintain_order="left")
     return explanations.drop("row").with_columns(pl.col("reasons").fill_null(ordinary))
+
+
+def _grouped(plays: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Find the carried incident and the suspicion of each play, in the order of plays; null where there is none."""
+    carried = groups.carried_devices.select("device_key", carried_by="incident_id", carried_type="attack_type")
+    held = groups.suspected_plays.select("device_key", "track_key", "suspicion_id", suspected_type="attack_type")
+    found = (
+        plays.lazy()
+        .select("device_key", "track_key")
+        .join(carried, on="device_key", how="left", maintain_order="left")
+        .join(held, on=["device_key", "track_key"], how="left", maintain_order="left")
+    )
+    return found.select("carried_by", "carried_type", "suspicion_id", "suspected_type").collect()
+
+
+def _carried() -> list[pl.Expr]:
+    is_carried = pl.col("carried_by").is_not_null() & pl.col("incident_id").is_null()
+    probability = pl.max_horizontal("spam_probability", pl.lit(CARRIED_PROBABILITY))
+    return [
+        pl.when(is_carried).then(probability).otherwise("spam_probability").alias("spam_probability"),
+        pl.when(is_carried).then(only_reason(CARRIED)).otherwise("reasons").alias("reasons"),
+        pl.when(is_carried).then("carried_type").otherwise("attack_type").alias("attack_type"),
+        pl.when(is_carried).then("carried_by").otherwise("incident_id").alias("incident_id"),
+    ]
+
+
+def _suspected() -> list[pl.Expr]:
+    """Hold plays of a suspicion: a probability between the tolerances, so that reports count them and royalties wait."""
+    probability = pl.col("spam_probability")
+    is_held = (
+        pl.col("suspicion_id").is_not_null() & pl.col("incident_id").is_null() & (probability < REPORTING_TOLERANCE)
+    )
+    held = pl.max_horizontal(probability, pl.lit(ROYALTY_TOLERANCE))
+    return [
+        pl.when(is_held).then(held).otherwise(probability).alias("spam_probability"),
+        pl.when(is_held).then(only_reason(SUSPICION)).otherwise("reasons").alias("reasons"),
+        pl.when(is_held).then("suspected_type").otherwise("attack_type").alias("attack_type"),
+        pl.when(is_held).then("suspicion_id").otherwise("incident_id").alias("incident_id"),
+        pl.when(is_held).then(pl.lit(SUSPECTED)).otherwise("incident_status").alias("incident_status"),
+    ]
 
 
 def _overruled() -> list[pl.Expr]:

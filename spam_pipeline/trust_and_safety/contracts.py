@@ -43,8 +43,9 @@ REPORTING_TOLERANCE = 0.8
 MOST_SPAM = 0.8
 """An attack can outnumber the listeners, but a day with a larger share of spam is held back until somebody has reviewed it."""
 
-POLICY, DECLARED = "weak_label_policy", "declared"
-"""Reasons that are not signals: no label supports the verdict, only the stated policy; or experts decided it."""
+POLICY, DECLARED, CARRIED, SUSPICION = "weak_label_policy", "declared", "confirmed_campaign", "suspicion"
+"""Reasons that are not signals: no label supports the verdict, only the stated policy; experts decided it; the device belongs to a
+campaign that experts confirmed; or the play waits for a person to decide a suspicion."""
 
 ACTOR, DEVICE, ADDRESS, NETWORK, TRACK, UPLOADER = "actor", "device", "address", "network", "track", "uploader"
 """The kinds of entities with signals. An actor is an account, or the device of a logged-out play; an uploader is the artist of
@@ -233,7 +234,9 @@ class ClassifiedPlays(Contract):
     Ordered like `Plays`. `reasons` are the signals that raised the probability, strongest first, each with its value and the
     usual value; empty where none did. A verdict without any labels ends in the reason `weak_label_policy`, one by experts has
     the only reason `declared`. `attack_type` is the declared one, or the one whose signature fits a play that is not
-    legitimate. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident is declared.
+    legitimate. `incident_status` is `suspected`, `confirmed` or `cleared` where an incident is declared. The plays of a suspicion
+    have its id, are `suspected` and `unknown`, with the only reason `suspicion`. Those that a confirmed incident carries to have
+    its id, no status, and the only reason `confirmed_campaign`.
     """
 
     schema_version: ClassVar[int] = 2

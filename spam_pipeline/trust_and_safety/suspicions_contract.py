@@ -51,7 +51,7 @@ class Listening(Contract):
 class SuspiciousGroups(Contract):
     """Groups of tracks whose listening over the last weeks is unlike that of others of their size, by queue and evidence.
 
-    Nothing that people decided is in it. `slice` has the devices that make the group suspicious and the first day of each; on
+    Nothing that people decided is in it. `last_day` is the day itself, and `days` of the window had listening. `slice` has the devices that make the group suspicious and the first day of each; on
     tracks `track_keys`, named by `track_ids`. `pools` are the slice's plays by country and tier, and all plays of that pool in
     the same days.
     """
@@ -65,6 +65,8 @@ class SuspiciousGroups(Contract):
     uploader_keys = dy.List(dy.UInt64())
     track_keys = dy.List(dy.UInt64())
     track_ids = dy.List(dy.String())
+    last_day = dy.Date()
+    days = dy.Int64()
     plays = dy.Int64()
     slice = dy.List(dy.Struct({"device_key": dy.UInt64(), "first_day": dy.Date()}))
     pools = dy.List(
@@ -84,7 +86,7 @@ class SuspectedIncidents(Contract):
 
     A suspicion keeps its id while it lasts. `evidence` sums the capped evidence of its `families`, strongest first, each with its
     value, the usual value of its `peers` of equal size, and -log10 of the chance of such a value among them, times log10 of the
-    plays at stake. `devices` and `plays` (those that earn) are the slice from `first_day` to `last_day`, the day itself;
+    plays at stake. `device_keys`, as many as `devices`, and `plays` (those that earn) are the slice from `first_day` to `last_day`, the day itself;
     `plays_of_day` are what it holds today. `track_ids` are the most played tracks of the group, ten at most. `money` is what
     the plays are worth, estimated before the payout share, where revenue is known.
     """
@@ -101,6 +103,7 @@ class SuspectedIncidents(Contract):
     first_day = dy.Date()
     last_day = dy.Date()
     devices = dy.Int64()
+    device_keys = dy.List(dy.UInt64())
     plays = dy.Int64()
     plays_of_day = dy.Int64()
     money = dy.List(dy.Struct({"currency": dy.String(), "amount_minor": dy.Int64()}))

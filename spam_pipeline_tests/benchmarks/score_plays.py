@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.trust_and_safety.classification import classify
+from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import TRACK
 from spam_pipeline.trust_and_safety.model_file import read_model, write_model
 from spam_pipeline_tests.simulated_weeks import observed, simulated
@@ -60,7 +60,9 @@ def read_and_write(folder: Path) -> str:
 
 def score(folder: Path) -> str:
     signals, incidents = (pl.scan_parquet(folder / name) for name in (SIGNALS_FILE, INCIDENTS_FILE))
-    verdicts = classify(pl.scan_parquet(folder / PLAYS_FILE), signals, read_model(folder / MODEL_FILE), incidents)
+    verdicts = classify(
+        pl.scan_parquet(folder / PLAYS_FILE), signals, read_model(folder / MODEL_FILE), incidents, Groups()
+    )
     verdicts.sink_parquet(folder / "verdicts.parquet")
     return "verdicts, written too"
 

@@ -42,8 +42,8 @@ def lines(pipeline: Pipeline, suspicion: str = FARM) -> list[IncidentLine]:
 
 def held(pipeline: Pipeline, suspicion: str = FARM) -> list[str]:
     """The devices that were held for a suspicion on any day, as people name them."""
-    slices = pipeline.read("suspected_devices", FARM_DAYS).filter(pl.col("suspicion_id") == suspicion).collect()
-    return [key_as_text(key) for key in sorted(set(slices["device_key"]))]
+    slices = pipeline.read("suspected_incidents", FARM_DAYS).filter(pl.col("suspicion_id") == suspicion).collect()
+    return [key_as_text(key) for key in sorted(set(slices["device_keys"].explode()))]
 
 
 # What lands
@@ -160,7 +160,7 @@ def test_another_decision_takes_the_place_of_the_first(pipeline: Pipeline) -> No
 def test_a_decision_that_has_taken_effect_can_be_changed(pipeline: Pipeline) -> None:
     devices = held(pipeline)
     pipeline.decide_suspicion("confirm", FARM, **WHY)
-    assert converge(pipeline.engine, ["suspected_incidents", "suspected_devices"]).failed == ()
+    assert converge(pipeline.engine, ["suspected_incidents"]).failed == ()
     assert [item.suspicion_id for item in pipeline.suspicions().suspicions if item.suspicion_id == FARM] == []
     assert pipeline.suspicion(FARM).decided[0].status == "confirmed"
     pipeline.decide_suspicion("clear", FARM, by="Eve", reason="a school")

@@ -51,10 +51,10 @@ def test_a_day_that_is_none_or_has_nothing_published_is_an_error(pipeline: Pipel
 
 def test_one_suspicion_has_its_last_state_every_device_it_ever_held_and_titles(pipeline: Pipeline) -> None:
     found = pipeline.suspicion(FARM)
-    held = pipeline.read("suspected_devices", FARM_DAYS).filter(pl.col("suspicion_id") == FARM).collect()
+    held = pipeline.read("suspected_incidents", FARM_DAYS).filter(pl.col("suspicion_id") == FARM).collect()
     assert (found.standing.first_day, found.standing.latest.last_day) == (FIRST_DAY, date(2026, 1, 6))
     assert found.standing.latest.devices == 3
-    assert list(found.standing.device_keys) == sorted(set(held["device_key"]))
+    assert list(found.standing.device_keys) == sorted(set(held["device_keys"].explode()))
     assert len(found.standing.device_keys) > 3, "it held other devices on other days"
     assert set(found.titles) == set(found.standing.latest.track_ids)
     assert all(found.titles.values())

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 from spam_pipeline.ingestion.contracts import Incidents, Plays
 from spam_pipeline.protocol import HistoricFingerprint, Severity
 from spam_pipeline.protocol.operating import breaches
-from spam_pipeline.trust_and_safety.classification import DIGITS, classify
+from spam_pipeline.trust_and_safety.classification import DIGITS, Groups, classify
 from spam_pipeline.trust_and_safety.contracts import DECLARED, POLICY, ClassifiedPlays, PlaySignals, with_named_reasons
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
@@ -59,7 +59,7 @@ def incident(user: int, status: str, starts_at: datetime | None = None) -> pl.La
 
 
 def verdicts(model: SpamModel, incidents: pl.LazyFrame | None = None) -> pl.DataFrame:
-    return classify(PLAYS, SIGNALS, model, Incidents.empty() if incidents is None else incidents).collect()
+    return classify(PLAYS, SIGNALS, model, Incidents.empty() if incidents is None else incidents, Groups()).collect()
 
 
 def names_of_reasons() -> pl.Expr:
@@ -124,7 +124,7 @@ def test_a_verdict_depends_neither_on_the_other_plays_nor_on_their_order(trained
     every = verdicts(trained, incident(FAN, "suspected"))
     order = np.random.default_rng(2).permutation(every.height)[:2_000]
     some = PLAYS.collect()[order]
-    found = classify(some.lazy(), SIGNALS, trained, incident(FAN, "suspected")).collect()
+    found = classify(some.lazy(), SIGNALS, trained, incident(FAN, "suspected"), Groups()).collect()
     assert_frame_equal(found, every[order.tolist()], check_exact=True)
 
 
@@ -161,7 +161,7 @@ def test_a_suspected_incident_is_named_and_leaves_the_verdict_to_the_model() -> 
 
 
 def test_a_day_without_plays_has_no_verdicts() -> None:
-    found = classify(Plays.empty(), PlaySignals.empty(), policy_model(), incident(FAN, "confirmed"))
+    found = classify(Plays.empty(), PlaySignals.empty(), policy_model(), incident(FAN, "confirmed"), Groups())
     assert findings_about(ClassifiedPlays, found) == []
     assert found.collect().is_empty()
 
@@ -169,7 +169,7 @@ def test_a_day_without_plays_has_no_verdicts() -> None:
 def test_plays_without_signals_account_network_or_country_still_get_a_verdict(trained: SpamModel) -> None:
     plays = plays_of([{"occurred_at": moment(LAST, hour)} for hour in (1, 2, 3)])
     for model in (policy_model(), trained):
-        found = classify(plays, PlaySignals.empty(), model, Incidents.empty())
+        found = classify(plays, PlaySignals.empty(), model, Incidents.empty(), Groups())
         assert findings_about(ClassifiedPlays, found) == []
         assert found.collect().get_column("spam_probability").is_between(0, 1).all()
 
@@ -182,7 +182,7 @@ def test_the_earlier_schema_has_the_names_of_the_signals_and_no_attack_type(trai
 
 
 def test_the_fingerprint_tells_an_attacked_day_from_a_calm_one(trained: SpamModel) -> None:
-    calm = classify(organic(LAST), signals_on(organic(LAST), LAST), trained, Incidents.empty())
+    calm = classify(organic(LAST), signals_on(organic(LAST), LAST), trained, Incidents.empty(), Groups())
     shares = [numbers_of(ClassifiedPlays, frame.lazy())["spam_share"] for frame in (calm, verdicts(trained))]
     assert shares[0] < 0.02
     assert shares[1] > 0.4
@@ -207,7 +207,7 @@ def test_the_fingerprint_expects_as_much_spam_as_the_probabilities_say(trained: 
 
 def test_a_track_that_is_suddenly_everywhere_is_a_finding_with_evidence() -> None:
     days = [
-        classify(plays, signals_on(plays, number), policy_model(), Incidents.empty())
+        classify(plays, signals_on(plays, number), policy_model(), Incidents.empty(), Groups())
         for number in range(LAST)
         for plays in [organic(number)]
     ]

@@ -189,6 +189,28 @@ class PartsOfMonth(Selection):
 
 
 @dataclass(frozen=True)
+class PartsOfTrailingDays(Selection):
+    """The parts named by the consumer's day or one of the days before it, `days` in all, in any partition of the upstream.
+
+    >>> incidents = UpstreamKeys.of({"all": ("2026-01-04", "2026-01-05", "2026-01-06")})
+    >>> PartsOfTrailingDays(2).keys("2026-01-05", incidents)
+    [('all', '2026-01-04'), ('all', '2026-01-05')]
+    """
+
+    days: int
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        named = _days(partition, self.days)
+        return [(holder, day) for day in named for holder in upstream.partitions_with.get(day, ())]
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        del partition
+        return [WHOLE] if WHOLE in partitions else []
+
+
+@dataclass(frozen=True)
 class PartsUpToMonth(Selection):
     """The parts of an unpartitioned upstream that are named by a month up to that of the consumer's partition.
 

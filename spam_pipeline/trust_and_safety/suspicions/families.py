@@ -73,15 +73,16 @@ Matrix = npt.NDArray[np.float64]
 
 
 def measured(listening: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
-    """Compute the number of each family for each group: one row per `kind` and `group`, with `plays`, `devices` and the names of
-    `FAMILIES` (null where one does not apply).
+    """Compute the number of each family for each group, null where one does not apply.
 
-    `listening` has the window's listening with `item`, `grouped` the items of each group, and `members` one row per group and
+    One row per `kind` and `group`, with `plays`, `devices` and the names of `FAMILIES`. `listening` has the window's listening with `item`, `grouped` the items of each group, and `members` one row per group and
     device, as `members_of` makes it.
     """
     key = ["kind", "group"]
     found = _audience(members).join(_registration(members), on=key, how="left")
-    found = found.join(_core(members, grouped), on=key, how="left").join(_growth(listening, grouped), on=key, how="left")
+    found = found.join(_core(members, grouped), on=key, how="left").join(
+        _growth(listening, grouped), on=key, how="left"
+    )
     for name, column in (("setting", "setting"), ("hours", "hour")):
         found = found.join(_divergence(listening, grouped, column).rename({"divergence": name}), on=key, how="left")
     return found.filter(pl.col("plays") >= FEWEST_PLAYS, pl.col("devices") >= FEWEST_DEVICES).sort(key)
@@ -116,8 +117,10 @@ def own_share() -> pl.Expr:
 
 
 def _audience(members: pl.DataFrame) -> pl.DataFrame:
-    """Devotion: the own share of the listener of the mean play. Evenness: log of variance over mean of plays per listener. Address:
-    addresses per listener. Cut-off: the share of plays that ended within their first minute.
+    """Sum the audience of each group to four families.
+
+    Devotion: the own share of the listener of the mean play. Evenness: log of variance over mean of plays per listener.
+    Address: addresses per listener. Cut-off: the share of plays that ended within their first minute.
     """
     plays, devices = pl.col("plays"), pl.col("devices")
     sums = members.group_by("kind", "group").agg(
@@ -168,7 +171,9 @@ def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
     week = (pl.lit(last) - pl.col("day")).dt.total_days() // 7
     weeks = listening.select(week.n_unique()).item()
     weekly = listening.with_columns(week=week).select("item", "week", "device_key").unique()
-    counted = weekly.join(grouped, on="item").group_by("kind", "group", "week").agg(heard=pl.col("device_key").n_unique())
+    counted = (
+        weekly.join(grouped, on="item").group_by("kind", "group", "week").agg(heard=pl.col("device_key").n_unique())
+    )
     best, others = pl.col("heard").max(), pl.col("heard").sum() - pl.col("heard").max()
     ratio = (best + PRIOR_LISTENERS) / (others / max(weeks - 1, 1) + PRIOR_LISTENERS)
     return counted.group_by("kind", "group").agg(growth=ratio.log())
@@ -188,9 +193,7 @@ def _divergence(listening: pl.DataFrame, grouped: pl.DataFrame, column: str) -> 
     bits = plays * (plays * everything / (whole * pl.col("usual"))).log(2)
     termed = counted.join(usual, on=column).with_columns(micro=(bits * _MILLION).round().cast(pl.Int64))
     chance = (pl.len() - 1) / (2 * math.log(2) * plays.sum())
-    return termed.group_by("kind", "group").agg(
-        divergence=pl.col("micro").sum() / _MILLION / plays.sum() - chance
-    )
+    return termed.group_by("kind", "group").agg(divergence=pl.col("micro").sum() / _MILLION / plays.sum() - chance)
 
 
 def weighed(groups: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +206,9 @@ def weighed(groups: pl.DataFrame) -> pl.DataFrame:
     columns: dict[str, Matrix] = {}
     for family in FAMILIES:
         values = groups.get_column(family.name).cast(pl.Float64).to_numpy()
-        usual, evidence = _core_evidence(values) if family.name == "overlap" else _evidence(family, values, size, is_peer)
+        usual, evidence = (
+            _core_evidence(values) if family.name == "overlap" else _evidence(family, values, size, is_peer)
+        )
         columns[f"usual_{family.name}"], columns[f"evidence_{family.name}"] = usual, evidence
     peers = np.array([np.count_nonzero(is_peer & (size == of)) for of in range(10)])[size]
     added = groups.with_columns(peers=pl.Series(peers), **{name: pl.Series(values) for name, values in columns.items()})

@@ -47,9 +47,18 @@ def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
     groups = weighed(measured(heard, members, grouped))
     found = [_chosen(queue, groups, members, grouped) for queue in QUEUES]
     slices = _disjoint(pl.concat(found))
-    described = _described(slices, groups, heard.select("track_key", "device_key", "country", "tier", "plays"), grouped, tracks)
+    days = heard.select(last_day=pl.col("day").max(), days=pl.col("day").n_unique())
+    described = _described(
+        slices, groups, heard.select("track_key", "device_key", "country", "tier", "plays"), grouped, tracks
+    )
     columns = pl.Schema(column_types(SuspiciousGroups))
-    return described.lazy().cast(columns).select(*columns).sort("queue", "evidence", "suspicion_id", descending=[False, True, False])
+    return (
+        described.join(days, how="cross")
+        .lazy()
+        .cast(columns)
+        .select(*columns)
+        .sort("queue", "evidence", "suspicion_id", descending=[False, True, False])
+    )
 
 
 def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
@@ -129,16 +138,12 @@ def _described(
         "evidence_growth",
         "evidence_setting",
         "evidence_address",
-        **{"families": _families()},
+        families=_families(),
     )
+    anchors = of_slice.join(named, on=["kind", "group"]).join(pools, on=key).join(families, on=["kind", "group"])
     return (
-        of_slice.join(named, on=["kind", "group"])
-        .join(pools, on=key)
-        .join(families, on=["kind", "group"])
-        .with_columns(
-            suspicion_id=pl.format(
-                "suspected-{}", pl.col("anchor").map_elements(lambda key: f"{key:016x}", return_dtype=pl.String)
-            ),
+        anchors.with_columns(
+            suspicion_id=pl.Series([f"suspected-{key:016x}" for key in anchors.get_column("anchor")], dtype=pl.String),
             attack_type=_attack_type(),
         )
         .sort("queue", "evidence", "group", descending=[False, True, False])

@@ -1,0 +1,93 @@
+"""The rest of a confirmed incident's campaign: devices that hear what the declared ones hear, as devotedly.
+
+Label evidence decides first and alone: nothing here asks whether a device looks automated.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from spam_pipeline.protocol import column_types
+from spam_pipeline.trust_and_safety.incidents import CONFIRMED
+from spam_pipeline.trust_and_safety.suspicions.families import members_of, own_share
+from spam_pipeline.trust_and_safety.suspicions.groups import with_items
+from spam_pipeline.trust_and_safety.suspicions_contract import CarriedDevices
+
+FEWEST_DECLARED: Final = 3
+"""An item belongs to a campaign only if so many declared devices hear it."""
+
+LEAST_LIFT: Final = 10
+"""And if they hear it so many times as much as the platform does: camouflage is what everybody hears."""
+
+DEVOTED: Final = 0.5
+"""A device is carried whose share of the campaign's items is at least this part of the declared devices' share."""
+
+_DECLARED_BY: Final = {"device": "device_key", "user": "user_key", "ip": "ip_key"}
+_MILLION: Final = 1_000_000
+
+
+def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
+    """Find the devices that confirmed incidents carry to, as `CarriedDevices`; declared devices are not among them.
+
+    `listening` is the window's; of several incidents a device is carried by the first.
+    """
+    confirmed = (
+        incidents.filter(pl.col("status") == CONFIRMED, pl.col("entity_type").is_in(list(_DECLARED_BY)))
+        .select("incident_id", "attack_type", "entity_type", "entity_key")
+        .unique()
+        .collect()
+    )
+    if confirmed.is_empty():
+        return CarriedDevices.empty()
+    items = with_items(listening).lazy().select("track_key", "item")
+    heard = listening.join(items, on="track_key").collect(engine="streaming")
+    declared = _declared(heard, confirmed)
+    campaigns = _campaigns(heard, declared)
+    members = members_of(heard, campaigns.select(pl.lit("incident").alias("kind"), "group", "item"))
+    numbered = declared.select("incident_id", "attack_type", "group").unique()
+    is_seed = members.join(declared.select("group", "device_key"), on=["group", "device_key"], how="semi")
+    share = own_share()
+    usual = is_seed.group_by("group").agg(usual=(pl.col("plays") * share).sum() // pl.col("plays").sum())
+    columns = pl.Schema(column_types(CarriedDevices))
+    return (
+        members.join(usual, on="group")
+        .filter(share >= DEVOTED * pl.col("usual"), pl.col("plays") >= 2)  # noqa: PLR2004 - once is chance
+        .join(declared, on="device_key", how="anti")
+        .join(numbered, on="group")
+        .sort("device_key", "incident_id")
+        .unique("device_key", keep="first", maintain_order=True)
+        .select(*columns)
+        .cast(columns)
+        .lazy()
+    )
+
+
+def _declared(heard: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
+    """The devices that each incident declares, directly or by their account or address; `group` numbers the incidents."""
+    ids = confirmed.get_column("incident_id").unique().sort()
+    numbers = pl.DataFrame({"incident_id": ids, "group": pl.int_range(len(ids), eager=True).cast(pl.UInt64)})
+    devices = heard.select(*_DECLARED_BY.values()).unique()
+    found = [
+        devices.join(confirmed.filter(pl.col("entity_type") == kind), left_on=column, right_on="entity_key").select(
+            "incident_id", "attack_type", device_key=column if column == "device_key" else "device_key"
+        )
+        for kind, column in _DECLARED_BY.items()
+    ]
+    return pl.concat(found).unique().join(numbers, on="incident_id").sort("group", "device_key")
+
+
+def _campaigns(heard: pl.DataFrame, declared: pl.DataFrame) -> pl.DataFrame:
+    """The items of each incident's campaign: one row per `group` and `item`."""
+    plays = pl.col("plays")
+    all_plays = heard.get_column("plays").sum()
+    of_items = heard.group_by("item").agg(usual=plays.sum())
+    theirs = heard.join(declared, on="device_key")
+    by_item = theirs.group_by("group", "item").agg(plays.sum(), devices=pl.col("device_key").n_unique())
+    total = pl.col("plays").sum().over("group")
+    lift = pl.col("plays") * all_plays / (pl.col("usual") * total)
+    return (
+        by_item.join(of_items, on="item")
+        .filter(pl.col("devices") >= FEWEST_DECLARED, lift >= LEAST_LIFT)
+        .select("group", "item")
+        .sort("group", "item")
+    )
