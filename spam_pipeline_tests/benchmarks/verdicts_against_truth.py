@@ -223,7 +223,9 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         weeks = {}
         for seed in range(FIRST_SEED, FIRST_SEED + count):
-            week = observed(simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day), "play_signals", "agreements")
+            week = observed(
+                simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day), "play_signals", "agreements"
+            )
             weeks[seed] = patient(week, seed) if _PATIENT in arguments else week
         for line in report(weeks):
             sys.stdout.write(line + "\n")
