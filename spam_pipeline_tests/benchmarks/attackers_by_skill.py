@@ -23,7 +23,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol import column_types
 from spam_pipeline.simulation import simulate
 from spam_pipeline.simulation.skills import SKILLS
 from spam_pipeline.trust_and_safety.classification import Groups, classify
@@ -97,7 +96,7 @@ def _queue(week: Week, plays: pl.DataFrame, day: str) -> tuple[list[int], dict[s
     """The devices of the suspicions that a person confirms on a day, and the place of each campaign in the queues."""
     queue = week.pipeline.read("suspected_incidents", day).filter(pl.col("rank") <= FIRST_OF_QUEUE)
     listed = queue.select("queue", "rank", "device_keys").sort("queue", "rank", descending=[True, False]).collect()
-    earning = plays.filter(pl.col("ms_played") >= 30_000)  # noqa: PLR2004 - from here on a play earns
+    earning = plays.filter(pl.col("ms_played") >= 30_000)
     confirmed: set[int] = set()
     ranks: dict[str, str] = {}
     for name, rank, keys in listed.iter_rows():
@@ -156,7 +155,7 @@ def _verdicts(week: Week, incidents: dict[str, pl.LazyFrame]) -> pl.DataFrame:
 def _worth(week: Week) -> pl.Expr:
     """Dollars of an earning play: the month's net revenue of its currency in dollars, over all earning plays of those countries."""
     revenue = week.pipeline.read("revenue").filter(pl.col("currency") == "USD").collect()
-    is_paid = (pl.col("ms_played") >= 30_000) & pl.col("country").is_in(revenue["country"].unique().to_list())  # noqa: PLR2004
+    is_paid = (pl.col("ms_played") >= 30_000) & pl.col("country").is_in(revenue["country"].unique().to_list())
     of_days = revenue["net_revenue_minor"].sum() / 100 / revenue["month"].n_unique() * len(week.plays) / 31
     return pl.when(is_paid).then(of_days / is_paid.sum()).otherwise(0.0)
 
@@ -186,11 +185,17 @@ def report(level: str, homes: Sequence[Judged]) -> Iterator[str]:
         cells = "".join(_cell(parts, name, min) for name in columns)
         yield f"  {attack:<22}{cost:>9.2f}{sum(map(len, parts)):>8,}{cells}  {' '.join(places)}"
     together = [home.plays.filter(pl.col("scenario").is_in(PATIENT), pl.col("is_spam")) for home in homes]
-    yield f"  {'all four':<22}{'':>9}{sum(map(len, together)):>8,}" + "".join(_cell(together, name, min) for name in columns)
+    yield f"  {'all four':<22}{'':>9}{sum(map(len, together)):>8,}" + "".join(
+        _cell(together, name, min) for name in columns
+    )
     honest = [home.plays.filter(~pl.col("is_spam")) for home in homes]
-    yield f"  {'honest plays':<22}{'':>9}{sum(map(len, honest)):>8,}" + "".join(_cell(honest, name, max) for name in columns)
+    yield f"  {'honest plays':<22}{'':>9}{sum(map(len, honest)):>8,}" + "".join(
+        _cell(honest, name, max) for name in columns
+    )
     devoted = [part.filter(pl.col("scenario") == "devoted_small_artist") for part in honest]
-    yield f"  {'devoted small artists':<22}{'':>9}{sum(map(len, devoted)):>8,}" + "".join(_cell(devoted, name, max) for name in columns)
+    yield f"  {'devoted small artists':<22}{'':>9}{sum(map(len, devoted)):>8,}" + "".join(
+        _cell(devoted, name, max) for name in columns
+    )
     for home in homes:
         spam, plain = home.plays.filter("is_spam"), home.plays.filter(~pl.col("is_spam"))
         is_stopped = pl.col(_BY_ITSELF) | pl.col(_QUEUED)
@@ -210,7 +215,9 @@ def main(arguments: Sequence[str]) -> None:
     """Simulate, judge and print."""
     sizes = [int(argument) for argument in arguments[:3]]
     seeds, days, plays_per_day = [*sizes, *(SEEDS, DAYS, PLAYS_PER_DAY)[len(sizes) :]]
-    sys.stdout.write(f"{machine.machine()}, {os.cpu_count()} cores; {seeds} seeds from {FIRST_SEED}, {days} days of {plays_per_day:,}\n")
+    sys.stdout.write(
+        f"{machine.machine()}, {os.cpu_count()} cores; {seeds} seeds from {FIRST_SEED}, {days} days of {plays_per_day:,}\n"
+    )
     for level in arguments[3:] or SKILLS:
         with tempfile.TemporaryDirectory() as folder:
             homes = [judge(Path(folder), FIRST_SEED + at, level, days, plays_per_day) for at in range(seeds)]
