@@ -13,9 +13,9 @@ import polars as pl
 from spam_pipeline.command_line.terminal import out, progress
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
-from spam_pipeline.protocol import Finding, PipelineError
+from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Converged, State, finding_lines
+from spam_pipeline.protocol.operating import Converged
 from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
@@ -25,7 +25,7 @@ from spam_pipeline.trust_and_safety.incidents import CONFIRMED, SUSPECTED
 DAYS = 10
 PLAYS_PER_DAY = 20_000
 _SHOWN = 3
-"""The number of held partitions to print; most only wait for others."""
+"""The number of held partitions, or families of evidence, to print."""
 
 TRUTH = "truth.parquet"
 """The ground truth that a simulation writes beside the landing zone."""
@@ -54,7 +54,6 @@ _A_VERDICT = """
     from trust_and_safety.classified_plays where class = 'spam' and incident_id is null
     order by spam_probability desc, event_id limit 1
 """
-_VERDICTS = "classified_plays"
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
@@ -79,7 +78,7 @@ def demonstrate(
     """
     yield from _landing_zone(pipeline, on_progress, days, plays_per_day)
     yield _converged("converged", converge_and_report(pipeline, None, on_progress))
-    yield from _shown(_quarantined(pipeline))
+    yield from _suspicions(pipeline)
     yield from _tour(pipeline)
     yield ""
     yield from _verdict(pipeline)
@@ -122,27 +121,16 @@ def _landing_zone(
     yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
 
 
-def _quarantined(pipeline: Pipeline) -> dict[str, Finding]:
-    """The days whose verdicts are quarantined for what looks like a missed attack, each with the finding."""
-    statuses = pipeline.engine.planner.statuses([_VERDICTS])[_VERDICTS]
-    refused = {
-        day: pipeline.versions(_VERDICTS, day)[-1][1].refusing for day in statuses if statuses[day].state is State.HELD
-    }
-    return {
-        day: finding for day, findings in refused.items() for finding in findings[:1] if finding.evidence is not None
-    }
-
-
-def _shown(quarantined: Mapping[str, Finding]) -> Iterator[str]:
-    """The findings and their evidence, as whoever decides about them sees them."""
-    if not quarantined:
-        yield "no verdicts were refused: none of the days looks as if they missed an attack"
-        return
-    yield "refused, because the verdicts seem to have missed an attack; these days are quarantined until somebody decides:"
-    for day, finding in quarantined.items():
-        sentence, *evidence = finding_lines(finding)
-        yield f"  {day} {sentence}"
-        yield from (f"  {line}" for line in evidence)
+def _suspicions(pipeline: Pipeline) -> Iterator[str]:
+    """The groups that wait for a person, and the first of each queue with its strongest evidence."""
+    day, suspicions = pipeline.suspicions()
+    yield f"suspected on {day}: {len(suspicions)} groups; each holds its slice of a day until somebody decides, and nothing else waits"
+    for first in (item for item in suspicions if item.rank == 1):
+        evidence = ", ".join(
+            f"{family['family']} {family['value']:.3g} (usually {family['usual']:.3g})"
+            for family in first.families[:_SHOWN]
+        )
+        yield f"  first of {first.queue}: {first.suspicion_id}, {first.plays:,} plays of {first.devices} devices: {evidence}"
 
 
 def _verdict(pipeline: Pipeline) -> Iterator[str]:

@@ -152,6 +152,13 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
         pl.LazyFrame, Reads(columns=("currency", "rule", "line", "payee_id", "incident_id", "amount_minor"))
     ],
     royalty_adjustments: Annotated[pl.LazyFrame, Reads(columns=("currency", "reason", "amount_minor"))],
+    suspected_incidents: Annotated[
+        pl.LazyFrame,
+        Reads(
+            DaysOfMonth(),
+            columns=("suspicion_id", "queue", "rank", "evidence", "families", "peers", "devices", "last_day"),
+        ),
+    ],
     partition: str,
 ) -> pl.LazyFrame:
     """Report pages of a month: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
@@ -170,6 +177,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
             usage.collect(),
             royalty_statements,
             royalty_adjustments.collect(),
+            suspected_incidents.collect(),
         )
     )
 

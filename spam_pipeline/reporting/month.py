@@ -27,6 +27,7 @@ DESTINATIONS = {PAYOUT: "paid out", WITHHELD: "withheld", ESCROW: "in escrow", U
 """Display names of the destinations of money."""
 
 _NOT_DECLARED = "no longer declared"
+_WAITS = "suspected, waits for a person"
 
 
 class IncidentInMonth(NamedTuple):
@@ -34,7 +35,8 @@ class IncidentInMonth(NamedTuple):
 
     `declared` has the columns of `Incidents`, one row for each entity and window that touches the month. `plays` has
     `event_day`, `country`, `track_id`, `plays` and `plays_without_spam`; `usage` has `status` and `plays`, of the days that
-    royalties have counted; `withheld` has `currency` and `amount_minor`, as agreed.
+    royalties have counted; `withheld` has `currency` and `amount_minor`, as agreed. `suspicions` has the row of
+    `SuspectedIncidents` of the last day of the month on which it stood, if it is a suspicion.
     """
 
     month: str
@@ -43,11 +45,13 @@ class IncidentInMonth(NamedTuple):
     plays: pl.DataFrame
     usage: pl.DataFrame
     withheld: pl.DataFrame
+    suspicions: pl.DataFrame
 
     @property
     def status(self) -> str:
         """The status of the incident; several, joined, if its declarations differ."""
-        return ", ".join(self.declared["status"].unique().sort()) or _NOT_DECLARED
+        undeclared = _NOT_DECLARED if self.suspicions.is_empty() else _WAITS
+        return ", ".join(self.declared["status"].unique().sort()) or undeclared
 
     @property
     def play_count(self) -> int:
@@ -68,6 +72,7 @@ class IncidentInMonth(NamedTuple):
         entities = self.declared.select("entity_type", "entity_key").n_unique() if self.declared.height else 0
         return [
             ("status", self.status),
+            *self._suspected(),
             ("entities", f"{entities:,}"),
             ("plays", f"{self.play_count:,}"),
             ("plays in reports", f"{self.play_count_in_reports:,}"),
@@ -76,6 +81,18 @@ class IncidentInMonth(NamedTuple):
                 (f"withheld ({currency})", as_amount(amount, currency))
                 for currency, amount in self.withheld.sort("currency").iter_rows()
             ),
+        ]
+
+    def _suspected(self) -> Figures:
+        shown = self.suspicions.select("queue", "rank", "evidence", "devices").rows()
+        return [
+            figure
+            for queue, rank, evidence, devices in shown
+            for figure in (
+                ("place", f"{queue} {rank}"),
+                ("evidence", f"{evidence:.1f}"),
+                ("devices", f"{devices:,}"),
+            )
         ]
 
 
@@ -94,6 +111,7 @@ class Month(NamedTuple):
     usage: pl.DataFrame
     statements: pl.LazyFrame
     adjustments: pl.DataFrame
+    suspicions: pl.DataFrame
 
     @property
     def pools(self) -> pl.LazyFrame:
@@ -133,6 +151,9 @@ class Month(NamedTuple):
             .agg(pl.col("amount_minor").sum())
             .collect(engine="streaming")
         )
+        latest = self.suspicions.sort("suspicion_id", "last_day").unique(
+            "suspicion_id", keep="last", maintain_order=True
+        )
         ids = pl.concat([frame["incident_id"].unique() for frame in (self.incidents, self.incident_plays)])
         for incident_id in ids.unique().sort():
             of_it = pl.col("incident_id") == incident_id
@@ -143,6 +164,7 @@ class Month(NamedTuple):
                 self.incident_plays.filter(of_it),
                 self.usage.filter(of_it),
                 withheld.filter(of_it).select("currency", "amount_minor"),
+                latest.filter(pl.col("suspicion_id") == incident_id),
             )
 
 

@@ -50,6 +50,7 @@ def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> Non
             "statement_basis": SamePartition(),
             "royalty_statements": SamePartition(),
             "royalty_adjustments": SamePartition(),
+            "suspected_incidents": DaysOfMonth(),
         },
         {"reports": EveryPartition()},
         {"catalogue": EveryStage()},

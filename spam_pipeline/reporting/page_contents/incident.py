@@ -22,6 +22,7 @@ def contents_of_incident(incident: IncidentInMonth) -> Contents:
         "incident_id": incident.incident_id,
         "report": Link(f"Report of {incident.month}", f"../{place_of(incident.month, '')}"),
         "figures": incident.figures(),
+        "evidence": _evidence(incident.suspicions),
         "windows": _windows(incident.declared),
         "kinds": declared.sort("entity_type").rows(),
         "plays": incident.play_count,
@@ -37,6 +38,12 @@ def contents_of_incident(incident: IncidentInMonth) -> Contents:
             for currency, amount in incident.withheld.sort("currency").iter_rows()
         ],
     }
+
+
+def _evidence(suspicions: pl.DataFrame) -> Rows:
+    """List the families of evidence, strongest first, as the last day had them."""
+    families = suspicions.select("families", "peers").explode("families").unnest("families")
+    return families.select("family", pl.col("value", "usual", "evidence").round(3), "peers").rows()
 
 
 def _windows(declared: pl.DataFrame) -> Rows:

@@ -1,12 +1,22 @@
 """The page of an incident in a month: what stands on it, and that it is a page whatever it is called."""
 
+from datetime import date
+
+import polars as pl
 import pytest
 
 from spam_pipeline.pages.page_builder import incident_page
 from spam_pipeline.reporting.month import IncidentInMonth, Month
 from spam_pipeline.reporting.page_contents.incident import contents_of_incident
 from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage
-from spam_pipeline_tests.reporting.page_contents.test_month import NOTHING, declared, month, turned, usage
+from spam_pipeline_tests.reporting.page_contents.test_month import (
+    NOTHING,
+    declared,
+    month,
+    suspicions,
+    turned,
+    usage,
+)
 
 
 def incident(given: Month) -> IncidentInMonth:
@@ -31,6 +41,18 @@ def test_a_page_has_what_was_declared_and_what_reports_and_royalties_make_of_it(
     assert ["DE", "1,500", "510"] in rows
     assert ["b", "2", "1"] in rows
     assert ["EUR", "20.50"] in rows
+
+
+def test_a_suspicion_stands_as_its_last_day_has_it_with_its_evidence_and_how_to_decide_it() -> None:
+    earlier = suspicions([("incident-7", "behaviour", 9)]).with_columns(last_day=date(2026, 1, 1))
+    both = pl.concat([suspicions([("incident-7", "behaviour", 3)]), earlier])
+    suspected = month()._replace(incidents=declared("", []), suspicions=both)
+    page = page_of(suspected)
+    assert ["devotion", "0.41", "0.08", "2.5", "120"] in ParsedPage(page).rows
+    assert "spam-pipeline decide confirm or clear incident-7" in page
+    figures = dict(incident(suspected).figures())
+    assert (figures["status"], figures["place"]) == ("suspected, waits for a person", "behaviour 3")
+    assert (figures["evidence"], figures["devices"]) == ("17.5", "12")
 
 
 def test_headline_numbers_say_how_it_stands() -> None:

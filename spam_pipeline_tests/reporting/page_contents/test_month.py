@@ -24,6 +24,7 @@ from spam_pipeline.royalties.contracts import (
     WITHHELD,
     RoyaltyStatements,
 )
+from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedIncidents
 from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage
 
 
@@ -69,6 +70,14 @@ def usage(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
     )
 
 
+def suspicions(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
+    """Suspicions with one family of evidence, by id, queue and rank, as the second day has them."""
+    read = ("suspicion_id", "queue", "rank", "evidence", "families", "peers", "devices", "last_day")
+    family = {"family": "devotion", "value": 0.41, "usual": 0.08, "evidence": 2.5}
+    known = [(*row, 17.5, [family], 120, 12, date(2026, 1, 2)) for row in rows]
+    return pl.DataFrame(known, schema=SuspectedIncidents.empty().select(read).collect_schema(), orient="row")
+
+
 def month(name: str = "payee-1", incident: str = "incident-7") -> Month:
     """A month with everything in it; a payee, a type and a track are called `name`."""
     money = [
@@ -94,6 +103,7 @@ def month(name: str = "payee-1", incident: str = "incident-7") -> Month:
             ]
         ),
         adjustments=adjustments([("EUR", "incident, late data", 3000), ("EUR", "incident, late data", -2000)]),
+        suspicions=suspicions([]),
     )
 
 
@@ -106,6 +116,7 @@ NOTHING = Month(
     usage([]),
     statements([]),
     adjustments([]),
+    suspicions([]),
 )
 
 
