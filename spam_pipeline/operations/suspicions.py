@@ -24,7 +24,7 @@ class UnknownSuspicion(PipelineError):
 
 
 class Suspicion(NamedTuple):
-    """A row of `SuspectedIncidents`: a group of plays that may be an attack, as its last day had it."""
+    """A row of `SuspectedIncidents` without the keys of devices: a group of plays that may be an attack, as its last day had it."""
 
     suspicion_id: str
     queue: str

@@ -3,7 +3,8 @@
 Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, but a model
 trained only on what experts investigated knows nothing of ordinary plays. So on days with a decided incident a fixed number of
 unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`; those on which the policy
-abstains are left out. Training gives them a low weight (`training.WEAK_WEIGHT`).
+abstains are left out, and so are devices of suspicious groups, whatever anybody decided about them: who listens as patiently as people
+do fits no signature, and would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
 import polars as pl
@@ -29,7 +30,11 @@ _POOL = ["country", "tier"]
 
 
 def examples_of_day(
-    plays: pl.LazyFrame, play_signals: pl.LazyFrame, entity_facts: pl.LazyFrame, incidents: pl.LazyFrame
+    plays: pl.LazyFrame,
+    play_signals: pl.LazyFrame,
+    entity_facts: pl.LazyFrame,
+    incidents: pl.LazyFrame,
+    suspicious_groups: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Build the day's `LabelledExamples`, ordered by combination; none when no decided incident matches a play."""
     decided = incidents.filter(pl.col("status").is_in([CONFIRMED, CLEARED]))
@@ -39,7 +44,8 @@ def examples_of_day(
     labelled = combinations.filter(pl.col("incident_status").is_in([CONFIRMED, CLEARED]))
     if labelled.is_empty():
         return LabelledExamples.empty()
-    unlabelled = combinations.filter(pl.col("incident_status").is_null())
+    suspects = suspicious_groups.select(pl.col("slice").explode().struct.field("device_key")).unique().collect()
+    unlabelled = combinations.filter(pl.col("incident_status").is_null()).join(suspects, on="device_key", how="anti")
     chosen = pl.concat([_sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)])
     columns = pl.Schema(column_types(LabelledExamples))
     examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect())

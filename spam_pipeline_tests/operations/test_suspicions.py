@@ -22,8 +22,10 @@ def pipeline(suspicious_home: Path) -> Iterator[Pipeline]:
     opened.engine.ledger.close()
 
 
-def test_a_suspicion_is_a_row_of_its_contract() -> None:
-    assert list(Suspicion._fields) == list(SuspectedIncidents.columns())
+def test_a_suspicion_is_a_row_of_its_contract_without_the_keys_of_its_devices() -> None:
+    assert [*Suspicion._fields, "device_keys"] == sorted(
+        SuspectedIncidents.columns(), key=[*Suspicion._fields, "device_keys"].index
+    )
 
 
 def test_suspicions_are_those_of_the_latest_day_by_queue_and_rank(pipeline: Pipeline) -> None:

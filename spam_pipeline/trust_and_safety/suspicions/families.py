@@ -166,16 +166,25 @@ def _core(members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
 
 
 def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
-    """Log of listeners in the best week over the mean of the others. Listeners, not plays: one fan's burst is no growth."""
+    """Log of listeners in the best week over those of a mean week of the rest. Listeners, not plays: one fan's burst is no growth.
+
+    Weeks end with the window; the first of them may be shorter.
+    """
     last = listening.get_column("day").max()
     week = (pl.lit(last) - pl.col("day")).dt.total_days() // 7
-    weeks = listening.select(week.n_unique()).item()
-    weekly = listening.with_columns(week=week).select("item", "week", "device_key").unique()
+    dated = listening.with_columns(week=week)
+    lengths = dated.group_by("week").agg(length=pl.col("day").n_unique())
+    days = lengths.get_column("length").sum()
+    weekly = dated.select("item", "week", "device_key").unique()
     counted = (
-        weekly.join(grouped, on="item").group_by("kind", "group", "week").agg(heard=pl.col("device_key").n_unique())
+        weekly.join(grouped, on="item")
+        .group_by("kind", "group", "week")
+        .agg(heard=pl.col("device_key").n_unique())
+        .join(lengths, on="week")
+        .sort("heard", "week", descending=[True, False])
     )
-    best, others = pl.col("heard").max(), pl.col("heard").sum() - pl.col("heard").max()
-    ratio = (best + PRIOR_LISTENERS) / (others / max(weeks - 1, 1) + PRIOR_LISTENERS)
+    rest = (pl.col("heard").sum() - pl.col("heard").max()) * 7 / (days - pl.col("length").first()).clip(7)
+    ratio = (pl.col("heard").max() + PRIOR_LISTENERS) / (rest + PRIOR_LISTENERS)
     return counted.group_by("kind", "group").agg(growth=ratio.log())
 
 

@@ -19,7 +19,7 @@ from spam_pipeline.trust_and_safety.suspicions.families import (
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates, clusters, with_items
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, QUEUES, SuspiciousGroups
 
-HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 17.0}
+HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 20.0}
 """The evidence from which a group is suspected and its slice held, by queue. Releases reach 13 in behaviour, playlists of shops 15 to
 20 in automation; both hold little, because their slices are small."""
 
