@@ -1,8 +1,8 @@
-"""Whether a viral release passes and an attack of the same height does not, over seeds and sizes that no limit was chosen on.
+"""Whether a viral release is noted and an attack of the same height warned of, over seeds and sizes that no limit was chosen on.
 
 Run as `python -m spam_pipeline_tests.benchmarks.release_or_attack [SIZE ...]`. Each row counts days on which one thing happens, at
 5 % and at 10 % of the ordinary plays, by the worst severity that the rule for spikes finds, and how many days were judged as they
-should be. The model lets everything through here, so that nothing but this rule stands between an attack and its consumers.
+should be. The model lets everything through here, so that this rule sees each attack whole.
 """
 
 import os
@@ -34,12 +34,12 @@ SEEDS_BY_SIZE = {1000: 40, 10_000: 20, 100_000: 6, 1_000_000: 1}
 FIRST_SEED = 301
 HEIGHTS = (0.05, 0.1)
 QUIET_DAYS = {1000: 20, 10_000: 20, 100_000: 20, 1_000_000: 4}
-VERDICTS = ("refuse", "warn", "note", "nothing")
+VERDICTS = ("warn", "note", "nothing")
 ACCEPTABLE = {
     "release": {"note"},
-    "attack": {"refuse"},
+    "attack": {"warn"},
     "honest": {"note", "nothing"},
-    "out of sight": {"nothing", "refuse"},
+    "out of sight": {"nothing", "warn"},
 }
 
 

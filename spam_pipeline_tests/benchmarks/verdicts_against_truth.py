@@ -1,37 +1,30 @@
 """How good verdicts are against the truth, by attack type, with labels and without, and what that is in money.
 
-    python -m spam_pipeline_tests.benchmarks.verdicts_against_truth [--patient] [SEEDS] [PLAYS_PER_DAY]
+    python -m spam_pipeline_tests.benchmarks.verdicts_against_truth [SEEDS] [PLAYS_PER_DAY]
 
 Simulates ten days per seed with every attack and every oddity, computes facts and signals, and lets the context judge them four times:
-with what the experts of the simulation declare, without one attack type of it, and without any of it. With `--patient`, attackers
-listen as long as organic listeners do: what nearly all signals rest on is then gone, and the table shows what is left.
+with what the experts of the simulation declare, without one attack type of it, and without any of it. No group is suspected here, and no confirmed incident carries to others: this
+is what single plays give away.
 
-withheld, called: at the royalty and at the reporting tolerance. day held: on a day that nobody reads until a person has decided. Money is what the functions of royalties make of these verdicts
-beside what they make of the truth, exactly, by payee: what waits for an incident to be decided is missing from the payees until then.
+withheld, called: at the royalty and at the reporting tolerance. Money is what the functions of royalties make of these verdicts beside
+what they make of the truth, exactly, by payee: what waits for an incident to be decided is missing from the payees until then.
 """
 
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol import HistoricFingerprint, Severity
-from spam_pipeline.protocol.fingerprint import measure, numbers
+from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.royalties.contracts import PAYOUT, PRO_RATA, USER_CENTRIC, WITHHELD
 from spam_pipeline.royalties.statements import Terms, statement
 from spam_pipeline.royalties.usage import usage_of
-from spam_pipeline.simulation.listening import played_naturally
-from spam_pipeline.simulation.randomness import generator
 from spam_pipeline.trust_and_safety.contracts import LEGITIMATE, SPAM
 from spam_pipeline.trust_and_safety.model_file import quality_of
 from spam_pipeline.trust_and_safety.quality import figures
-from spam_pipeline.trust_and_safety.signals import signals_of_day
-from spam_pipeline.trust_and_safety.spikes import spike_findings
 from spam_pipeline_tests.simulated_weeks import (
     DECLARED_ATTACKS,
     HARD_NEGATIVES,
@@ -45,41 +38,11 @@ from spam_pipeline_tests.simulated_weeks import (
     shares,
     simulated,
 )
-from spam_pipeline_tests.trust_and_safety.spikes.spike_days import MEASURES
 
 SEEDS, FIRST_SEED = 5, 8201
-WINDOW = 7
 ATTACKS = (*DECLARED_ATTACKS, *UNDECLARED_ATTACKS)
 
-_PATIENT, _WITH_LABELS, _WITHOUT_LABELS = "--patient", "with labels", "without labels"
-
-
-def patient(week: Week, seed: int) -> Week:
-    """The same week, in which attackers listen as long as organic listeners do; signals are computed anew."""
-    spam = week.truth.lazy().filter("is_spam").select("event_id", is_attack=pl.lit(value=True))
-    durations = week.tracks.lazy().select("track_id", "duration_ms")
-    plays = {
-        day: _redrawn(of_day.join(spam, on="event_id", how="left").join(durations, on="track_id", how="left"), seed, at)
-        for at, (day, of_day) in enumerate(week.plays.items())
-    }
-    return replace(week, plays=plays, signals=dict(_signals(plays, week)))
-
-
-def _redrawn(plays: pl.LazyFrame, seed: int, day: int) -> pl.LazyFrame:
-    known = plays.collect()
-    longest = known.select(pl.coalesce("duration_ms", pl.lit(180_000)).cast(pl.Int64)).to_series().to_numpy()
-    heard = pl.Series("heard", played_naturally(generator(seed, "patience", day), longest))
-    is_attack = pl.col("is_attack").fill_null(value=False)
-    redrawn = pl.when(is_attack).then("heard").otherwise("ms_played").alias("ms_played")
-    return known.with_columns(heard).with_columns(redrawn).drop("heard", "is_attack", "duration_ms").lazy()
-
-
-def _signals(plays: dict[str, pl.LazyFrame], week: Week) -> Iterator[tuple[str, pl.LazyFrame]]:
-    days = list(plays)
-    for at, day in enumerate(days):
-        window = days[max(0, at - WINDOW + 1) : at + 1]
-        known, facts = (pl.concat([frames[of] for of in window]) for frames in (plays, week.facts))
-        yield day, signals_of_day(known, facts, day)
+_WITH_LABELS, _WITHOUT_LABELS = "with labels", "without labels"
 
 
 def judged(week: Week, labels: str) -> pl.DataFrame:
@@ -87,22 +50,7 @@ def judged(week: Week, labels: str) -> pl.DataFrame:
     incidents = {_WITH_LABELS: week.incidents, _WITHOUT_LABELS: week.incidents.clear()}
     model, verdicts = week.verdicts(incidents[labels] if labels in incidents else week.without(labels))
     held_out = numbers(quality_of(model)).get("held_out_campaigns_calibration_error")
-    day = pl.col("occurred_at").dt.date()
-    return verdicts.with_columns(
-        held_out_calibration_error=pl.lit(held_out, dtype=pl.Float64),
-        is_held=day.is_in(list(held_days(verdicts.with_columns(day=day)))),
-    )
-
-
-def held_days(verdicts: pl.DataFrame) -> Iterator[date]:
-    """The days that are quarantined, because what the verdicts let through looks like an attack on a track."""
-    past: list[HistoricFingerprint] = []
-    for plays in verdicts.sort("day").partition_by("day", maintain_order=True):
-        day, fingerprint = plays["day"][0], measure(MEASURES, plays.lazy())
-        if any(finding.severity is Severity.REFUSE for finding in spike_findings(fingerprint, past)):
-            yield day
-        else:
-            past.append(HistoricFingerprint(str(day), fingerprint))
+    return verdicts.with_columns(held_out_calibration_error=pl.lit(held_out, dtype=pl.Float64))
 
 
 def true_verdicts(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -146,7 +94,7 @@ def money(week: Week, verdicts: pl.DataFrame) -> pl.DataFrame:
 def table_of_types(seeds: Sequence[pl.DataFrame]) -> Iterator[str]:
     """What becomes of each attack type and of each oddity; naming is over the undeclared plays that are not legitimate."""
     plays = pl.concat(seeds)
-    yield f"  {'':<19}{'plays':>8}{'withheld':>10}{'called':>9}{'worst seed':>12}{'day held':>10}{'named':>8}"
+    yield f"  {'':<19}{'plays':>8}{'withheld':>10}{'called':>9}{'worst seed':>12}{'named':>8}"
     for scenario in (*ATTACKS, *HARD_NEGATIVES, ORGANIC):
         of = plays.filter(pl.col("scenario") == scenario)
         by_seed = [share(seed.filter(pl.col("scenario") == scenario), "is_withheld") for seed in seeds]
@@ -155,7 +103,7 @@ def table_of_types(seeds: Sequence[pl.DataFrame]) -> Iterator[str]:
         is_named = (suspected["attack_type"] == scenario).fill_null(value=False)
         named = f"{is_named.mean():>8.1%}" if scenario in ATTACKS and suspected.height else f"{'-':>8}"
         withheld, called = share(of, "is_withheld"), share(of, "is_called")
-        yield f"  {scenario:<19}{of.height:>8,}{withheld:>10.2%}{called:>9.2%}{worst:>12.2%}{share(of, 'is_held'):>10.2%}{named}"
+        yield f"  {scenario:<19}{of.height:>8,}{withheld:>10.2%}{called:>9.2%}{worst:>12.2%}{named}"
 
 
 def table_of_seeds(seeds: dict[int, pl.DataFrame]) -> Iterator[str]:
@@ -204,7 +152,7 @@ def report(weeks: dict[int, Week]) -> Iterator[str]:
         yield from table_of_seeds(seeds)
         yield from table_of_types(list(seeds.values()))
         yield from table_of_money(weeks, seeds)
-    yield "\nan attack type that no expert ever declared: withheld of it, called, worst seed, on a day held, and legitimate plays withheld"
+    yield "\nan attack type that no expert ever declared: withheld of it, called, worst seed, and legitimate plays withheld"
     for attack_type in DECLARED_ATTACKS:
         found = [judged(week, attack_type) for week in weeks.values()]
         of_type = [plays.filter(pl.col("scenario") == attack_type) for plays in found]
@@ -212,21 +160,19 @@ def report(weeks: dict[int, Week]) -> Iterator[str]:
         wrong = max(shares(plays)["legitimate_withheld"] for plays in found)
         yield (
             f"  {attack_type:<19}{share(together, 'is_withheld'):>9.2%}{share(together, 'is_called'):>9.2%}"
-            f"{min(caught):>9.2%}{share(together, 'is_held'):>9.2%}{wrong:>9.3%}"
+            f"{min(caught):>9.2%}{wrong:>9.3%}"
         )
 
 
 def main(arguments: Sequence[str]) -> None:
     """Simulate, judge and print."""
-    sizes = [int(argument) for argument in arguments if argument != _PATIENT]
+    sizes = [int(argument) for argument in arguments]
     count, plays_per_day = [*sizes, *(SEEDS, PLAYS_PER_DAY)[len(sizes) :]]
     with tempfile.TemporaryDirectory() as folder:
         weeks = {}
         for seed in range(FIRST_SEED, FIRST_SEED + count):
-            week = observed(
-                simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day), "play_signals", "agreements"
-            )
-            weeks[seed] = patient(week, seed) if _PATIENT in arguments else week
+            pipeline = simulated(Path(folder) / str(seed), seed, plays_per_day=plays_per_day)
+            weeks[seed] = observed(pipeline, "play_signals", "agreements")
         for line in report(weeks):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

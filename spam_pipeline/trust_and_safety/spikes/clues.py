@@ -90,7 +90,7 @@ RULES: Final = (
     ),
 )  # fmt: skip
 """The policy. Limits were chosen on the simulation's seeds 1 to 20 and hold on others, see `benchmarks.release_or_attack`."""
-"""The policy. Limits were chosen on the simulation's seeds 1 to 20 and hold on others, see `benchmarks.release_or_attack`."""
+
 NEEDED_LEAD: Final = 3
 """The lead in points that makes an attack: at least two clues that nothing contradicts."""
 

@@ -36,7 +36,8 @@ LEAST_RISE: Final = 1.25
 DEVIATIONS: Final = 3.5
 """A spike is so many standard deviations above the track's history, on a log scale: about one in 4000 tracks by chance."""
 
-_SEVERITIES: Final = {ATTACK: Severity.REFUSE, RELEASE: Severity.NOTE, UNDECIDED: Severity.WARN}
+_SEVERITIES: Final = {ATTACK: Severity.WARN, RELEASE: Severity.NOTE, UNDECIDED: Severity.NOTE}
+"""None refuses: the day would wait as a whole, where suspicions hold the plays of an attack alone."""
 
 
 class _DayOfTracks(NamedTuple):
@@ -62,7 +63,7 @@ class _Usual(NamedTuple):
 def spike_findings(fingerprint: Fingerprint, history: Sequence[HistoricFingerprint]) -> list[Finding]:
     """Report each track with a spike among the most played ones, the most played first.
 
-    A finding refuses an apparent attack, notes an apparent release or the plays of a handful of listeners, and otherwise warns.
+    A finding warns of an apparent attack, and notes whatever else it is: a release, a handful of listeners, or undecided.
     A last one is for tracks that are attacked together. Reads `suspects`, the rows of `evidence_of_tracks`, of the day and of
     its history, and the history's `plays`.
     """

@@ -28,7 +28,7 @@ LEAST_TRACK_PLAYS: Final = 5
 
 
 def group_findings(suspects: Sequence[Row], past: Sequence[Sequence[Row]]) -> list[Finding]:
-    """Refuse a day on which such tracks together have far more plays than usual.
+    """Warn of a day on which such tracks together have far more plays than usual.
 
     `suspects` are rows of `evidence_of_tracks`, and `past` those of past days, whose median is the usual number.
     """
@@ -48,7 +48,7 @@ def group_findings(suspects: Sequence[Row], past: Sequence[Sequence[Row]]) -> li
         Finding(
             rule="spike",
             about=name,
-            severity=Severity.REFUSE,
+            severity=Severity.WARN,
             expected=f"about {usual:,.0f} plays judging by {len(past)} days",
             seen=seen,
             size=plays / day_plays,
