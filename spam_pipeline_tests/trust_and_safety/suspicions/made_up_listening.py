@@ -29,6 +29,8 @@ FARM = tuple(range(9_000, 9_012))
 PAID = tuple(range(5_000, 5_009))
 """The tracks that the farm is paid for: three of each of three uploaders."""
 
+HIJACKED = tuple(range(0, DEVICES, 8))
+
 Row = dict[str, Any]
 
 
@@ -99,12 +101,23 @@ def farm(days: int = DAYS, plays_a_day: int = 12, camouflage: int = 6) -> list[R
             for track in chosen:
                 rows[number, device, track] = rows.get((number, device, track), 0) + 1
     return [
-        _as_people(heard(device, track, plays, uploader_key=_uploader(track), day=day(number)), rng)
+        _as_people(heard(device, track, plays, uploader_key=uploader_of(track), day=day(number)), rng)
         for (number, device, track), plays in rows.items()
     ]
 
 
-def _uploader(track: int) -> int:
+def hijacked() -> list[Row]:
+    """One track on every eighth device of the platform, beside what its owner hears: one address, setting and hour, each play cut off."""
+    automated = {"ip_key": 1, "setting": "bot api", "hour": 3, "account_since": date(2025, 12, 20)}
+    return [
+        heard(device, PAID[0], plays, cut_off=plays, uploader_key=uploader_of(PAID[0]), day=day(number), **automated)
+        for device in HIJACKED
+        for number, plays in ((3, 1 + device % 5), (10, 1 + device % 7))
+    ]
+
+
+def uploader_of(track: int) -> int:
+    """The uploader of a track of the farm or of the platform."""
     return 200_000 + (track - PAID[0]) // 3 if track in PAID else 100_000 + track // 2
 
 
