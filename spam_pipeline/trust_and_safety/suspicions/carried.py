@@ -23,7 +23,6 @@ DEVOTED: Final = 0.5
 """A device is carried whose share of the campaign's items is at least this part of the declared devices' share."""
 
 _DECLARED_BY: Final = {"device": "device_key", "user": "user_key", "ip": "ip_key"}
-_MILLION: Final = 1_000_000
 
 
 def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:

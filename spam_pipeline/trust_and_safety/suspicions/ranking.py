@@ -18,13 +18,14 @@ ASKED_AGAIN_AT: Final = 2
 """A cleared group is suspected again from so many times its evidence, or its plays a day, at the time it was cleared."""
 
 
-def undecided(groups: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the last day's rows of `groups` (of that day and days before) that nobody has decided.
+def undecided(groups: pl.LazyFrame, incidents: pl.LazyFrame, listening: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the rows of `groups` (of the day and days before) that are of the day of `listening` and that nobody has decided.
 
     A confirmed incident with the suspicion's id decides the days of its window, a cleared one all days until the group doubles.
     """
     day = pl.col("last_day")
-    today = groups.filter(day == day.max())
+    # The last day that has groups may be long past, and its attack over: only the day's listening says which day it is.
+    today = groups.join(listening.select(last_day="day").unique(), on="last_day", how="semi")
     named = incidents.filter(pl.col("status").is_in([CONFIRMED, CLEARED])).select(
         "status", suspicion_id="incident_id", begins=pl.col("starts_at").dt.date(), ends="ends_at"
     )
@@ -56,7 +57,7 @@ def _pace() -> pl.Expr:
 
 def suspected_plays_of(groups: pl.LazyFrame, incidents: pl.LazyFrame, listening: pl.LazyFrame) -> pl.LazyFrame:
     """Find today's plays of each suspicion, by device and track, as `SuspectedPlays`; `listening` is the day's."""
-    suspicions = undecided(groups, incidents)
+    suspicions = undecided(groups, incidents, listening)
     devices = suspicions.select("suspicion_id", "attack_type", "slice").explode("slice").unnest("slice")
     tracks = suspicions.select("suspicion_id", "evidence", track_key="track_keys").explode("track_key")
     columns = pl.Schema(column_types(SuspectedPlays))
@@ -81,7 +82,7 @@ def suspected_incidents_of(
         .group_by("suspicion_id")
         .agg(plays_of_day=pl.col("plays").sum())
     )
-    suspicions = undecided(groups, incidents)
+    suspicions = undecided(groups, incidents, listening)
     columns = pl.Schema(column_types(SuspectedIncidents))
     return (
         suspicions.join(today, on="suspicion_id", how="left")

@@ -45,7 +45,7 @@ def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
     grouped = candidates(tracks, clusters(heard.group_by("device_key", "item").agg(pl.col("plays").sum())))
     members = members_of(heard, grouped)
     groups = weighed(measured(heard, members, grouped))
-    found = [_chosen(queue, groups, members, grouped) for queue in QUEUES]
+    found = [_chosen(queue, groups, members) for queue in QUEUES]
     slices = _disjoint(pl.concat(found))
     days = heard.select(last_day=pl.col("day").max(), days=pl.col("day").n_unique())
     described = _described(
@@ -61,7 +61,7 @@ def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     """Choose the devices of the groups of one queue: one row per group and device, strongest group first."""
     strongest = (
         groups.filter(pl.col(queue) >= HELD_FROM[queue])
@@ -70,12 +70,10 @@ def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame, grouped: pl
         .with_row_index("place")
         .select("place", "kind", "group", "devotion", evidence=queue)
     )
-    size = grouped.group_by("kind", "group").agg(size=pl.len().cast(pl.Int64))
     is_core = (pl.col("kind") != CLUSTER) | (pl.col("items") >= 2)  # noqa: PLR2004 - it heard what they have in common
     is_devoted = own_share() >= DEVOTED * 1_000_000 * pl.col("devotion")
     return (
         members.join(strongest, on=["kind", "group"])
-        .join(size, on=["kind", "group"])
         .filter(is_devoted, is_core)
         .select(pl.lit(queue).alias("queue"), "place", "kind", "group", "evidence", "device_key", "first_day")
     )
@@ -118,7 +116,8 @@ def _described(
         pl.col("uploader_key").drop_nulls().unique().sort().alias("uploader_keys"),
         pl.col("track_key").alias("track_keys"),
         pl.col("track_id").head(NAMED_TRACKS).alias("track_ids"),
-        anchor=pl.coalesce("uploader_key", "track_key").first(),
+        # Not the most played track's: a campaign plays its tracks alike, and would have another id every few days.
+        anchor=pl.coalesce(pl.col("uploader_key").min(), pl.col("track_key").min()),
     )
     held = slices.join(of_tracks.select("kind", "group", "track_key"), on=["kind", "group"])
     plays = held.join(heard, on=["device_key", "track_key"])
@@ -146,7 +145,7 @@ def _described(
             suspicion_id=pl.Series([f"suspected-{key:016x}" for key in anchors.get_column("anchor")], dtype=pl.String),
             attack_type=_attack_type(),
         )
-        .sort("queue", "evidence", "group", descending=[False, True, False])
+        .sort("queue", "evidence", "kind", "group", descending=[False, True, False, False])
         .unique("suspicion_id", keep="first", maintain_order=True)
     )
 
