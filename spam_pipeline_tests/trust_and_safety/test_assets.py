@@ -9,6 +9,7 @@ from spam_pipeline.protocol import (
     Contract,
     EveryPartition,
     PartForPartition,
+    PartsOfTrailingDays,
     PartsUpToMonth,
     SamePartition,
     TrailingDays,
@@ -30,7 +31,18 @@ from spam_pipeline_tests.contract_helpers import (
     partitions_read,
     with_columns_declared,
 )
-from spam_pipeline_tests.trust_and_safety.play_generator import FACTS, bot_farm, day, farm_incident, organic, together
+from spam_pipeline_tests.trust_and_safety.play_generator import (
+    FACTS,
+    bot_farm,
+    day,
+    farm_incident,
+    incidents_of,
+    key,
+    moment,
+    organic,
+    plays_of,
+    together,
+)
 
 FRAMES = tuple(stage for stage in STAGES if stage is not spam_model)
 ACCOUNTS = FACTS.filter(pl.col("entity_kind") == ACCOUNT).select(
@@ -41,16 +53,31 @@ TRACKS = FACTS.filter(pl.col("entity_kind") == TRACK).select(
 )
 
 
+RING, RING_TRACKS = key(range(20_100, 20_108)).tolist(), key(range(9_200, 9_203)).tolist()
+
+
+def ring() -> pl.LazyFrame:
+    """Eight accounts, each with a device of its own, that hear the same three tracks over and over."""
+    heard = [(user, track, time) for user in RING for track in RING_TRACKS for time in range(4)]
+    return plays_of(
+        [
+            {"user_key": user, "device_key": user, "track_key": track, "occurred_at": moment(1, 10 + time)}
+            for user, track, time in heard
+        ]
+    )
+
+
 def several_incidents() -> pl.LazyFrame:
-    """The farm's tracks, as if experts had taken them for several campaigns."""
+    """The farm's tracks, as if experts had taken them for several campaigns, and half of the ring."""
     number = (pl.col("entity_key") % 5).cast(pl.String)
-    return farm_incident().with_columns(incident_id="farm " + number)
+    farms = farm_incident().with_columns(incident_id="farm " + number)
+    return pl.concat([farms, incidents_of([{"incident_id": "ring", "entity_key": user} for user in RING[::2]])])
 
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, Any]:
     """What the stages gave for one day, by name, beside what they were given."""
-    found: dict[str, Any] = {"plays": together(organic(1), bot_farm(1)), "tracks": TRACKS, "accounts": ACCOUNTS}
+    found: dict[str, Any] = {"plays": together(organic(1), bot_farm(1), ring()), "tracks": TRACKS, "accounts": ACCOUNTS}
     found |= {"incidents": several_incidents(), "revenue": Revenue.empty(), "partition": day(1)}
     for stage in STAGES:
         found[stage.name] = stage(**given_to(stage, found))
@@ -66,7 +93,7 @@ def test_the_stages_run_after_one_another_as_plain_functions(known: dict[str, An
         assert isinstance(stage.contract, type)
         assert issubclass(stage.contract, Contract)
         assert findings_about(stage.contract, known[stage.name]) == []
-        assert known[stage.name].collect().height > 0
+        assert known[stage.name].collect().height > 0, stage.name
     assert known["spam_model"].estimator is not None
     assert known["classified_plays"].select(pl.col("class").eq("spam").any()).collect().item()
 
@@ -90,18 +117,43 @@ def test_the_same_inputs_give_the_same_rows(known: dict[str, Any]) -> None:
 
 def test_the_stages_read_what_their_consumers_were_told() -> None:
     read = {stage.name: partitions_read(stage) for stage in STAGES}
-    same, alike, week = SamePartition(), PartForPartition(), TrailingDays(7)
+    same, alike, week, weeks = SamePartition(), PartForPartition(), TrailingDays(7), TrailingDays(28)
+    remembered, decided = TrailingDays(84), PartsOfTrailingDays(84)
     assert read == {
         "entity_facts": {"plays": same, "tracks": PartsUpToMonth(), "accounts": PartsUpToMonth()},
         "play_signals": {"plays": week, "entity_facts": week},
-        "labelled_examples": {"plays": same, "play_signals": same, "entity_facts": same, "incidents": alike},
+        "listening": {"plays": same, "entity_facts": same},
+        "suspicious_groups": {"listening": weeks},
+        "suspected_plays": {"suspicious_groups": remembered, "incidents": decided, "listening": same},
+        "suspected_incidents": {
+            "suspicious_groups": remembered,
+            "incidents": decided,
+            "listening": same,
+            "suspected_plays": same,
+            "revenue": EveryPartition(),
+        },
+        "carried_devices": {"listening": weeks, "incidents": PartsOfTrailingDays(28)},
+        "labelled_examples": {
+            "plays": same,
+            "play_signals": same,
+            "entity_facts": same,
+            "incidents": alike,
+            "suspicious_groups": same,
+        },
         "spam_model": {"labelled_examples": EveryPartition()},
         "model_evaluation": {
             "labelled_examples": EveryPartition(),
             "spam_model": same,
             "revenue": EveryPartition(),
         },
-        "classified_plays": {"plays": same, "play_signals": same, "spam_model": same, "incidents": alike},
+        "classified_plays": {
+            "plays": same,
+            "play_signals": same,
+            "spam_model": same,
+            "incidents": alike,
+            "carried_devices": same,
+            "suspected_plays": same,
+        },
     }
 
 
