@@ -27,4 +27,4 @@ def test_listening_counts_pairs_and_the_settings_of_plays() -> None:
 
 def test_a_device_hears_a_track_in_one_row_of_a_day() -> None:
     (finding,) = findings_about(Listening, listening_of([heard(1, 1), heard(1, 1, 2)]))
-    assert "device_key" in str(finding)
+    assert finding.about == "all: primary_key"
