@@ -64,7 +64,7 @@ def cost_per_1000_plays(skill: Skill | None, paid_plays_per_account: float) -> f
     Paid plays bear the plays of camouflage. A naive attacker stops each play after half a minute.
 
     >>> [round(cost_per_1000_plays(SKILLS[level], 100.0), 2) for level in ("0", "1", "2", "3")]
-    [1.11, 1.64, 10.14, 47.12]
+    [1.13, 1.64, 10.14, 46.11]
     """
     plays = 1000 / (1 - (skill.camouflage if skill else 0.0))
     listened = MINUTES_PER_PLAY if skill else 0.6

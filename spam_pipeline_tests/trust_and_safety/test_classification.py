@@ -6,14 +6,23 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
-from spam_pipeline.protocol import HistoricFingerprint, Severity
+from spam_pipeline.protocol import HistoricFingerprint, Severity, column_types
 from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.classification import DIGITS, Groups, classify
-from spam_pipeline.trust_and_safety.contracts import DECLARED, POLICY, ClassifiedPlays, PlaySignals, with_named_reasons
+from spam_pipeline.trust_and_safety.contracts import (
+    CARRIED,
+    DECLARED,
+    POLICY,
+    SUSPICION,
+    ClassifiedPlays,
+    PlaySignals,
+    with_named_reasons,
+)
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor
+from spam_pipeline.trust_and_safety.suspicions_contract import CarriedDevices, SuspectedPlays
 from spam_pipeline.trust_and_safety.training import learned
 from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
 from spam_pipeline_tests.trust_and_safety.play_generator import (
@@ -60,6 +69,28 @@ def incident(user: int, status: str, starts_at: datetime | None = None) -> pl.La
 
 def verdicts(model: SpamModel, incidents: pl.LazyFrame | None = None) -> pl.DataFrame:
     return classify(PLAYS, SIGNALS, model, Incidents.empty() if incidents is None else incidents, Groups()).collect()
+
+
+LOYAL_DEVICE, LOYAL_TRACK = key(FAN + 500_000).item(), key(9_003).item()
+VERDICT = ("class", "spam_probability", "attack_type", "incident_id", "incident_status")
+
+
+def carried(device: int, attack_type: str = "device_farm") -> pl.LazyFrame:
+    rows = [{"device_key": device, "incident_id": "ring", "attack_type": attack_type}]
+    return pl.LazyFrame(rows, schema=pl.Schema(column_types(CarriedDevices)))
+
+
+def suspected(device: int, track: int) -> pl.LazyFrame:
+    names = {"suspicion_id": "suspected-1", "attack_type": "low_and_slow", "first_day": moment(0).date()}
+    rows = [{"device_key": device, "track_key": track, **names}]
+    return pl.LazyFrame(rows, schema=pl.Schema(column_types(SuspectedPlays)))
+
+
+def grouped(model: SpamModel, groups: Groups, incidents: pl.LazyFrame | None = None) -> pl.DataFrame:
+    declared = Incidents.empty() if incidents is None else incidents
+    found = classify(PLAYS, SIGNALS, model, declared, groups)
+    assert findings_about(ClassifiedPlays, found) == []
+    return found.collect()
 
 
 def names_of_reasons() -> pl.Expr:
@@ -158,6 +189,97 @@ def test_a_suspected_incident_is_named_and_leaves_the_verdict_to_the_model() -> 
     assert_frame_equal(suspected.select(columns), undeclared.select(columns))
     named = suspected.filter(BOT).select("incident_status", "attack_type")
     assert named.unique().rows() == [("suspected", "bot_farm")], "the attack type is the one that experts suspect"
+
+
+def test_plays_of_a_suspicion_wait_for_a_person_and_say_so() -> None:
+    found = grouped(policy_model(), Groups(suspected_plays=suspected(LOYAL_DEVICE, LOYAL_TRACK))).filter(LOYAL)
+    assert found.select(*VERDICT).unique().rows() == [
+        ("unknown", pytest.approx(0.2), "low_and_slow", "suspected-1", "suspected")
+    ]
+    assert found["reasons"].unique().to_list() == [[{"signal": SUSPICION, "value": None, "usual": None}]]
+
+
+def test_a_suspicion_leaves_other_plays_of_its_device_its_track_and_its_day_to_the_model(trained: SpamModel) -> None:
+    pair = PLAYS.filter(pl.col("user_key") == key(1).item()).select("device_key", "track_key").first().collect().row(0)
+    of_device, of_track = pl.col("device_key") == pair[0], pl.col("track_key") == pair[1]
+    plays = PLAYS.collect()
+    found, without = grouped(trained, Groups(suspected_plays=suspected(*pair))), verdicts(trained)
+    held = found.filter(pl.col("incident_status") == "suspected")
+    assert held["event_id"].to_list() == plays.filter(of_device & of_track)["event_id"].to_list()
+    assert plays.filter(of_device).height > held.height < plays.filter(of_track).height
+    assert_frame_equal(
+        found.join(held, on="event_id", how="anti", maintain_order="left"),
+        without.join(held, on="event_id", how="anti", maintain_order="left"),
+        check_exact=True,
+    )
+
+
+def test_a_play_that_the_model_calls_spam_stays_spam_without_the_suspicions_name(trained: SpamModel) -> None:
+    farm = PLAYS.filter(FARM).collect()
+    pairs = farm.select("device_key", "track_key").unique().lazy()
+    named = suspected(0, 0).drop("device_key", "track_key")
+    found = grouped(trained, Groups(suspected_plays=pairs.join(named, how="cross")))
+    without = verdicts(trained)
+    called = (pl.col("class") == "spam") & FARM
+    assert without.filter(called).height > 0
+    assert_frame_equal(found.filter(called), without.filter(called), check_exact=True)
+
+
+def test_a_probability_that_the_model_gives_a_suspected_play_is_never_lowered(trained: SpamModel) -> None:
+    pairs = PLAYS.select("device_key", "track_key").unique()
+    named = suspected(0, 0).drop("device_key", "track_key")
+    found, without = grouped(trained, Groups(suspected_plays=pairs.join(named, how="cross"))), verdicts(trained)
+    expected = without["spam_probability"].clip(lower_bound=np.float32(0.2))
+    assert found["spam_probability"].to_list() == pytest.approx(expected.to_list())
+
+
+def test_plays_of_a_carried_device_are_spam_by_the_incident_that_carries_them() -> None:
+    found = grouped(policy_model(), Groups(carried_devices=carried(LOYAL_DEVICE))).filter(LOYAL)
+    assert found.select(*VERDICT).unique().rows() == [("spam", pytest.approx(0.95), "device_farm", "ring", None)]
+    assert found["reasons"].unique().to_list() == [[{"signal": CARRIED, "value": None, "usual": None}]]
+
+
+def test_a_carried_device_leaves_every_other_device_to_the_model(trained: SpamModel) -> None:
+    found = grouped(trained, Groups(carried_devices=carried(LOYAL_DEVICE)))
+    assert_frame_equal(found.filter(~LOYAL), verdicts(trained).filter(~LOYAL), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("confirmed", ("spam", 1.0, "bot_farm", "about 8002", "confirmed")),
+        ("cleared", ("legitimate", 0.0, None, "about 8002", "cleared")),
+        ("suspected", ("legitimate", None, "bot_farm", "about 8002", "suspected")),
+    ],
+)
+def test_what_is_declared_comes_before_what_is_carried_or_suspected(
+    status: str, expected: tuple[str | float | None, ...]
+) -> None:
+    groups = Groups(carried(LOYAL_DEVICE), suspected(LOYAL_DEVICE, LOYAL_TRACK))
+    found = grouped(policy_model(), groups, incident(FAN, status)).filter(LOYAL).select(*VERDICT).unique().row(0)
+    assert [value for value in expected if value is not None] == [
+        value for value, wanted in zip(found, expected, strict=True) if wanted is not None
+    ]
+
+
+def test_a_declaration_of_some_hours_leaves_the_others_to_what_is_carried() -> None:
+    afternoon = incident(FAN, "cleared", starts_at=moment(LAST, 12))
+    found = grouped(policy_model(), Groups(carried_devices=carried(LOYAL_DEVICE)), afternoon).filter(LOYAL)
+    is_declared = pl.col("occurred_at") >= moment(LAST, 12)
+    assert found.filter(is_declared)["class"].unique().to_list() == ["legitimate"]
+    assert found.filter(~is_declared)["class"].unique().to_list() == ["spam"]
+
+
+def test_what_is_carried_comes_before_what_is_suspected() -> None:
+    groups = Groups(carried(LOYAL_DEVICE), suspected(LOYAL_DEVICE, LOYAL_TRACK))
+    found = grouped(policy_model(), groups).filter(LOYAL)
+    assert found.select("class", "incident_id").unique().rows() == [("spam", "ring")]
+
+
+def test_what_is_suspected_comes_before_a_model_that_would_pay() -> None:
+    assert verdicts(policy_model()).filter(LOYAL)["class"].unique().to_list() == ["legitimate"]
+    found = grouped(policy_model(), Groups(suspected_plays=suspected(LOYAL_DEVICE, LOYAL_TRACK)))
+    assert found.filter(LOYAL)["class"].unique().to_list() == ["unknown"]
 
 
 def test_a_day_without_plays_has_no_verdicts() -> None:

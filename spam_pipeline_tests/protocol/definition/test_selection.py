@@ -8,6 +8,7 @@ from spam_pipeline.protocol.definition.selection import (
     PartForPartition,
     PartitionsUpTo,
     PartsOfMonth,
+    PartsOfTrailingDays,
     PartsUpToMonth,
     SamePartition,
     Selection,
@@ -41,6 +42,17 @@ ONE = UpstreamKeys.of({"all": ["all"]})
         ),
         (PartsOfMonth(), "2026-01", DAILY_PARTS, [("all", "2026-01-31")]),
         (PartsOfMonth(), "2026-03", DAILY_PARTS, []),
+        (PartsOfTrailingDays(1), "2026-02-01", DAILY_PARTS, [("all", "2026-02-01")]),
+        (PartsOfTrailingDays(2), "2026-02-01", DAILY_PARTS, [("all", "2026-01-31"), ("all", "2026-02-01")]),
+        (PartsOfTrailingDays(31), "2026-01-31", DAILY_PARTS, [("all", "2026-01-31")]),
+        (PartsOfTrailingDays(32), "2026-01-31", DAILY_PARTS, [("all", "2025-12-31"), ("all", "2026-01-31")]),
+        (PartsOfTrailingDays(2), "2026-03-01", DAILY_PARTS, []),
+        (
+            PartsOfTrailingDays(2),
+            "2026-01-05",
+            ARRIVALS,
+            [("2026-01-05", "2026-01-04"), ("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")],
+        ),
         (PartitionsUpTo(), "2026-02", MONTHS, [("2026-01", "all"), ("2026-02", "2026-01"), ("2026-02", "2026-02")]),
         (PartitionsUpTo(), "2025-12", MONTHS, []),
         (PartsUpToMonth(), "2026-01-31", MONTHLY_PARTS, [("all", "2025-11"), ("all", "2026-01")]),
@@ -68,6 +80,7 @@ def test_a_partition_is_wanted_where_its_driver_has_something() -> None:
     assert DaysOfMonth().wanted(days, DAYS) == {"2026-01", "2026-02"}
     assert EveryPartition().wanted(days, DAYS) == {"all"}
     assert EveryPartition().wanted([], DAYS) == set()
+    assert PartsOfTrailingDays(7).wanted(days, DAILY_PARTS) == set(days), "a day is wanted without any part"
     assert PartForPartition().wanted(["2026-01-05"], ARRIVALS) == {"2026-01-04", "2026-01-05"}
     assert PartsOfMonth().wanted(["all"], DAILY_PARTS) == {"2025-12", "2026-01", "2026-02"}
     assert PartsOfMonth().wanted(["all"], ONE) == set()
@@ -86,4 +99,6 @@ def test_a_partition_waits_for_upstream_partitions_that_are_wanted() -> None:
     assert PartsUpToMonth().waits_for("2026-01-05", {"all"}) == ["all"]
     assert PartsOfMonth().waits_for("2026-01", {"all"}) == ["all"]
     assert PartsOfMonth().waits_for("2026-01", days) == []
+    assert PartsOfTrailingDays(7).waits_for("2026-01-05", {"all"}) == ["all"]
+    assert PartsOfTrailingDays(7).waits_for("2026-01-05", days) == []
     assert EveryPartition().waits_for("all", days) == []

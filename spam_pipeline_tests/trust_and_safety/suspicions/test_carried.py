@@ -107,8 +107,7 @@ def test_a_device_that_heard_it_once_or_among_much_else_is_a_fan() -> None:
 
 
 def test_of_two_incidents_a_device_is_carried_by_the_first() -> None:
-    later, earlier = declared(DECLARED[1::2], incident_id="i2"), declared(DECLARED[::2], incident_id="i1")
-    assert carried(later, earlier) == dict.fromkeys(OTHERS, "i1")
+    assert carried(declared(incident_id="i2"), declared(incident_id="i1")) == dict.fromkeys(OTHERS, "i1")
 
 
 def test_an_incident_with_rows_for_every_day_carries_as_one_does() -> None:
