@@ -16,6 +16,9 @@ BEHAVIOUR, AUTOMATION = "behaviour", "automation"
 
 QUEUES: Final = (BEHAVIOUR, AUTOMATION)
 
+SUSPICION_ID: Final = "suspected-"
+"""The ids of suspicions begin so; a person's decision about one is an incident of the same id."""
+
 _FAMILIES: Final = {"family": dy.String(), "value": dy.Float64(), "usual": dy.Float64(), "evidence": dy.Float64()}
 
 

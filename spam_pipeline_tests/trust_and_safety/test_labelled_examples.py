@@ -106,6 +106,14 @@ def test_suspicion_is_no_label_neither_for_spam_nor_for_a_legitimate_play() -> N
     assert not found.get_column("is_spam").any()
 
 
+def test_a_confirmed_suspicion_teaches_nothing_because_its_plays_look_like_those_of_people() -> None:
+    suspicion = {**incident(ATTACKER, "confirmed"), "incident_id": "suspected-00000000000000aa"}
+    assert examples(suspicion).is_empty()
+    beside = examples(suspicion, incident(FAN, "cleared"))
+    assert set(beside.filter(~pl.col("is_weak"))["incident_id"]) == {f"cleared {FAN}"}
+    assert key(ATTACKER).item() not in beside["actor_key"]
+
+
 def test_a_device_of_a_suspicious_group_is_no_weak_example_because_a_patient_attacker_fits_no_signature() -> None:
     weak = examples(incident(ATTACKER, "confirmed")).filter("is_weak")
     suspect = weak["device_key"][0]

@@ -17,7 +17,13 @@ from spam_pipeline.trust_and_safety.suspicions.families import (
     weighed,
 )
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates, clusters, with_items
-from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, QUEUES, SuspiciousGroups
+from spam_pipeline.trust_and_safety.suspicions_contract import (
+    AUTOMATION,
+    BEHAVIOUR,
+    QUEUES,
+    SUSPICION_ID,
+    SuspiciousGroups,
+)
 
 HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 20.0}
 """The evidence from which a group is suspected and its slice held, by queue. Releases reach 13 in behaviour, playlists of shops 15 to
@@ -142,7 +148,9 @@ def _described(
     anchors = of_slice.join(named, on=["kind", "group"]).join(pools, on=key).join(families, on=["kind", "group"])
     return (
         anchors.with_columns(
-            suspicion_id=pl.Series([f"suspected-{key:016x}" for key in anchors.get_column("anchor")], dtype=pl.String),
+            suspicion_id=pl.Series(
+                [f"{SUSPICION_ID}{key:016x}" for key in anchors.get_column("anchor")], dtype=pl.String
+            ),
             attack_type=_attack_type(),
         )
         .sort("queue", "evidence", "kind", "group", descending=[False, True, False, False])
