@@ -9,12 +9,15 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol import Contract
-from spam_pipeline.protocol.fingerprint import Count, Measure, Spread
+from spam_pipeline.protocol.fingerprint import Count, Measure, Records, Spread
 
 BEHAVIOUR, AUTOMATION = "behaviour", "automation"
 """The queues: what an attacker cannot cheaply change (whom the audience hears, how evenly, since when), and crude automation."""
 
 QUEUES: Final = (BEHAVIOUR, AUTOMATION)
+
+FIRST_OF_QUEUE: Final = 10
+"""So many suspicions of each queue stand in the fingerprint, where people see them."""
 
 SUSPICION_ID: Final = "suspected-"
 """The ids of suspicions begin so; a person's decision about one is an incident of the same id."""
@@ -113,9 +116,10 @@ class SuspectedIncidents(Contract):
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
-        """Number of suspicions by queue and attack type. Attacks come and go, so no drift is judged."""
+        """Number of suspicions by queue and attack type, and the first of each queue. Attacks come and go, so no drift is judged."""
         return {
             "suspicions": Count(),
+            "first": Records(first_of_queues),
             "queues": Spread(pl.col("queue"), drift=None),
             "attack_types": Spread(pl.col("attack_type"), drift=None),
         }
@@ -151,3 +155,30 @@ class CarriedDevices(Contract):
     def fingerprint(cls) -> dict[str, Measure]:
         """Number of devices."""
         return {"devices": Count()}
+
+
+def first_of_queues(suspicions: pl.LazyFrame) -> pl.LazyFrame:
+    """Tabulate the first suspicions of each queue for people: place, id, evidence, what is at stake, and why."""
+    family = pl.element().struct
+    why = (
+        pl.col("families")
+        .list.head(3)
+        .list.eval(
+            pl.format("{} {} (usually {})", family.field("family"), family.field("value"), family.field("usual"))
+        )
+    )
+    return (
+        suspicions.filter(pl.col("rank") <= FIRST_OF_QUEUE)
+        .sort("queue", "rank", descending=[True, False])
+        .select(
+            pl.format("{} {}", "queue", "rank").alias("place"),
+            "suspicion_id",
+            "evidence",
+            "attack_type",
+            "devices",
+            "plays",
+            "plays_of_day",
+            "first_day",
+            why.list.join(", ").alias("why"),
+        )
+    )
