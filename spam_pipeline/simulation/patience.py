@@ -111,9 +111,11 @@ def _addresses(casting: Casting, skill: Skill, country: Indices) -> pl.Series:
     if not skill.proxies:
         few = geography.addresses(rng, country[: 2 + count // 20])
         return few.gather(np.arange(count) % len(few))
-    drawn = rng.integers(0, len(people.country), (count, 24))
-    is_near = people.country[drawn] == country[:, np.newaxis]
-    chosen = drawn[np.arange(count), is_near.argmax(axis=1)]
+    chosen = rng.integers(0, len(people.country), count)
+    for position in np.unique(country):
+        near, here = np.flatnonzero(people.country == position), country == position
+        if len(near):
+            chosen[here] = rng.choice(near, np.count_nonzero(here))
     return people.home_ip.gather(people.home[chosen])
 
 

@@ -53,7 +53,7 @@ def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame
         .filter(share >= DEVOTED * pl.col("usual"), pl.col("plays") >= 2)  # noqa: PLR2004 - once is chance
         .join(declared, on="device_key", how="anti")
         .join(numbered, on="group")
-        .sort("device_key", "incident_id")
+        .sort("device_key", "incident_id", "attack_type")
         .unique("device_key", keep="first", maintain_order=True)
         .select(*columns)
         .cast(columns)

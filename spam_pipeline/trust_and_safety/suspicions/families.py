@@ -219,7 +219,8 @@ def weighed(groups: pl.DataFrame) -> pl.DataFrame:
             _core_evidence(values) if family.name == "overlap" else _evidence(family, values, size, is_peer)
         )
         columns[f"usual_{family.name}"], columns[f"evidence_{family.name}"] = usual, evidence
-    peers = np.array([np.count_nonzero(is_peer & (size == of)) for of in range(10)])[size]
+    of_size = np.array([np.count_nonzero(is_peer & (size == of)) for of in range(10)])[size]
+    peers = np.where(of_size >= FEWEST_PEERS, of_size, np.count_nonzero(is_peer))
     added = groups.with_columns(peers=pl.Series(peers), **{name: pl.Series(values) for name, values in columns.items()})
     stake = pl.col("plays").cast(pl.Float64).log10()
     return added.with_columns(**{queue: (_sum_of_blocks(queue) * stake).round(4) for queue in (BEHAVIOUR, AUTOMATION)})

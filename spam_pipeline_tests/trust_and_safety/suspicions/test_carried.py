@@ -119,6 +119,12 @@ def test_without_an_incident_or_without_listening_nobody_is_carried() -> None:
     assert carried(declared(), listening=LISTENING.clear()) == {}
 
 
+def test_of_two_attack_types_of_an_incident_the_first_is_said() -> None:
+    types = [declared(attack_type=attack_type) for attack_type in ("paid_plays", "device_farm")]
+    found = carried_of(LISTENING.lazy(), pl.concat(types)).collect()
+    assert found["attack_type"].to_list() == ["device_farm"] * len(OTHERS)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_homes_with_the_same_rows_in_another_order_carry_to_the_same_devices_in_the_same_order(seed: int) -> None:

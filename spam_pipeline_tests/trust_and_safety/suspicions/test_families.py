@@ -165,7 +165,8 @@ def test_peers_are_groups_of_a_size() -> None:
 
 
 def test_with_fewer_than_fifteen_peers_of_a_size_all_sizes_are_the_peers() -> None:
-    assert evidence("hours", 5.0, *peers("hours", devices=64))[1] == 3.0
+    found = weighed(groups({"hours": 5.0}, *peers("hours", devices=64)))
+    assert found.select("peers", "evidence_hours").row(0) == (21, 3.0)
 
 
 def test_clusters_are_nobodys_peers() -> None:

@@ -14,6 +14,7 @@ from spam_pipeline.trust_and_safety.suspicions.ranking import (
     suspected_incidents_of,
     suspected_plays_of,
 )
+from spam_pipeline.trust_and_safety.suspicions.slices import suspicious_groups
 from spam_pipeline.trust_and_safety.suspicions_contract import (
     AUTOMATION,
     BEHAVIOUR,
@@ -23,7 +24,17 @@ from spam_pipeline.trust_and_safety.suspicions_contract import (
 )
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.play_generator import incidents_of
-from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import Row, day, heard, listening_of
+from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
+    DAYS,
+    PAID,
+    Row,
+    day,
+    farm,
+    heard,
+    listening_of,
+    organic,
+    uploader_of,
+)
 
 TODAY = 20
 RING, OTHER = "suspected-a", "suspected-b"
@@ -200,6 +211,18 @@ def test_a_confirmed_suspicion_is_not_listed_in_its_window_and_is_after_it() -> 
 
 def test_what_somebody_only_suspects_decides_nothing() -> None:
     assert names(listed(groups_of(group()), decided("suspected", 15, TODAY))) == [RING]
+
+
+def test_a_farm_that_was_cleared_is_not_suspected_on_any_day_that_it_goes_on() -> None:
+    everything = listening_of([*organic(), *farm()]).collect().lazy()
+    until = {last: suspicious_groups(everything.filter(pl.col("day") <= day(last))) for last in range(6, DAYS)}
+    for last in range(6, DAYS):
+        groups = pl.concat([found for of, found in until.items() if of <= last])
+        listening = everything.filter(pl.col("day") == day(last))
+        found = listed(groups, decided("cleared", 0, 7, f"suspected-{uploader_of(PAID[0]):016x}"), listening)
+        assert found.is_empty()
+        (suspicion,) = names(listed(groups, NOBODY, listening))
+        assert suspicion == f"suspected-{uploader_of(PAID[0]):016x}"
 
 
 def revenue_of(*pools: tuple[str, str, str, int], month: str = "2026-01") -> pl.LazyFrame:
