@@ -23,8 +23,13 @@ DAILY_REPORTS = {
     *("daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"),
     "incident_plays",
 }
+OVER_WEEKS = {"suspicious_groups", "carried_devices"}
+"""Stages of a day that read the four weeks before it."""
+
 DAILY_STAGES = {
     *("plays", "entity_facts", "play_signals", "labelled_examples", "classified_plays", "royalty_usage"),
+    *("listening", "suspected_plays", "suspected_incidents"),
+    *OVER_WEEKS,
     *DAILY_REPORTS,
 }
 
@@ -80,13 +85,14 @@ def home(converged: Path, tmp_path: Path) -> Path:
     return copied(converged, tmp_path / "home")
 
 
-def test_a_file_months_late_touches_its_day_and_its_month(home: Path) -> None:
+def test_a_file_months_late_touches_its_day_its_month_and_what_weighs_four_weeks(home: Path) -> None:
     land_plays(home, LAST_ARRIVAL, "late", FAR_DAY, 1)
     _, did = run(open_pipeline(home))
     assert did == {
         ("received_plays", LAST_ARRIVAL),
         ("received_files", LAST_ARRIVAL),
         *((stage, FAR_DAY) for stage in DAILY_STAGES),
+        *((stage, NEAR_DAY) for stage in OVER_WEEKS),
         *(
             (stage, "2026-01")
             for stage in ("royalty_statements", "statement_basis", "royalty_adjustments", "royalty_payments")
