@@ -31,7 +31,7 @@ from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.suspicions.carried import carried_of
 from spam_pipeline_tests.simulated_weeks import START, Week, observed, opened
 
-SEEDS, FIRST_SEED, DAYS, PLAYS_PER_DAY = 5, 9101, 28, 6_000
+SEEDS, FIRST_SEED, DAYS, PLAYS_PER_DAY = 5, 9201, 28, 6_000
 PATIENT: Final = ("device_farm", "low_and_slow", "paid_plays", "account_takeover")
 """The attacks that have every skill; the others are only naive."""
 

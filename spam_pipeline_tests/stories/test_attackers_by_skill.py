@@ -3,7 +3,6 @@
 `benchmarks.attackers_by_skill` tabulates every level over more seeds; this is one home of its own, at toy size.
 """
 
-
 import polars as pl
 import pytest
 

@@ -62,7 +62,7 @@ PRIOR_LISTENERS: Final = 3
 REPEATED: Final = 1.8
 """With fewer plays per listener most come once, and how even they are says nothing."""
 
-CORE_FROM, CORE_TO = 0.5, 1.0
+CORE_FROM, CORE_TO = 0.6, 1.0
 """The share of a cluster's plays by devices that hear at least half of its items: between these, more of it is more evidence. Hits of one
 genre reach 0.7, because the same people hear them."""
 

@@ -40,6 +40,9 @@ DEVOTED: Final = 0.5
 
 NAMED_TRACKS: Final = 10
 
+LEAST_STAKE: Final = 200
+"""A slice with fewer plays of the group is no suspicion: they earn about half a dollar, which is less than a person's minute."""
+
 
 def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
     """Find the suspicious groups of the window's `listening`, as `SuspiciousGroups`, by queue and evidence."""
@@ -81,6 +84,7 @@ def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame) -> pl.DataF
     return (
         members.join(strongest, on=["kind", "group"])
         .filter(is_devoted, is_core)
+        .filter(pl.col("plays").sum().over("kind", "group") >= LEAST_STAKE)
         .select(pl.lit(queue).alias("queue"), "place", "kind", "group", "evidence", "device_key", "first_day")
     )
 
@@ -145,17 +149,19 @@ def _described(
         "evidence_address",
         families=_families(),
     )
-    anchors = of_slice.join(named, on=["kind", "group"]).join(pools, on=key).join(families, on=["kind", "group"])
-    return (
-        anchors.with_columns(
-            suspicion_id=pl.Series(
-                [f"{SUSPICION_ID}{key:016x}" for key in anchors.get_column("anchor")], dtype=pl.String
-            ),
-            attack_type=_attack_type(),
-        )
-        .sort("queue", "evidence", "kind", "group", descending=[False, True, False, False])
-        .unique("suspicion_id", keep="first", maintain_order=True)
-    )
+    described = of_slice.join(named, on=["kind", "group"]).join(pools, on=key).join(families, on=["kind", "group"])
+    ordered = described.sort("queue", "evidence", "kind", "group", descending=[True, True, False, False])
+    return ordered.with_columns(suspicion_id=_ids(ordered.get_column("anchor")), attack_type=_attack_type())
+
+
+def _ids(anchors: pl.Series) -> pl.Series:
+    """Name each group after the uploader of its most played track, and further groups of the same uploader by number.
+
+    The key of a cluster changes with its items; its most played uploader hardly ever does, and a person wants to be asked once.
+    """
+    numbered = anchors.to_frame("anchor").with_columns(number=pl.int_range(1, pl.len() + 1).over("anchor"))
+    names = [f"{SUSPICION_ID}{key:016x}" + (f"-{number}" if number > 1 else "") for key, number in numbered.iter_rows()]
+    return pl.Series(names, dtype=pl.String)
 
 
 def _families() -> pl.Expr:
