@@ -71,6 +71,14 @@ def test_growth_is_the_best_week_over_the_others_in_listeners_and_not_in_plays()
     assert found["growth"].item() == pytest.approx(math.log((4 + 3) / (1 + 3)))
 
 
+def test_the_rest_of_growth_is_a_mean_week_although_the_first_is_shorter() -> None:
+    every_day = [heard(99, OTHER, day=day(number)) for number in range(17)]
+    best_week = four(day=(day(10), day(12), day(14), day(16)))
+    before = [heard(5, TRACK, day=day(3)), heard(6, TRACK, day=day(2))]
+    found = numbers(*best_week, *before, *every_day)
+    assert found["growth"].item() == pytest.approx(math.log((4 + 3) / (2 * 7 / 10 + 3)))
+
+
 def test_overlap_is_the_share_of_plays_by_devices_that_hear_half_of_a_cluster() -> None:
     of_both = [heard(1, OTHER, 20), heard(2, THIRD, 20)]
     found = numbers(*four(), *of_both, items=(TRACK, OTHER, THIRD), kind=CLUSTER)

@@ -191,12 +191,11 @@ def test_it_is_suspected_again_when_its_evidence_or_its_plays_a_day_double(now: 
     assert names(found) == ([RING] if is_asked else [])
 
 
-def test_a_clearance_compares_with_the_most_that_was_known_within_its_window() -> None:
-    before = group(number=10, evidence=40.0)
-    found = listed(groups_of(before, YESTERDAY, group(evidence=40.0)), CLEARED_YESTERDAY)
-    assert names(found) == [RING], "what was before the window was not looked at"
-    found = listed(groups_of(before, YESTERDAY, group(evidence=40.0)), decided("cleared", 10, TODAY - 1))
-    assert names(found) == []
+@pytest.mark.parametrize("most", [{"evidence": 40.0}, {"plays": 200}], ids=str)
+def test_a_clearance_compares_with_the_most_that_was_known_within_its_window(most: Row) -> None:
+    asked = groups_of(group(number=10, **most), YESTERDAY, group(**most))
+    assert names(listed(asked, CLEARED_YESTERDAY)) == [RING], "what was before the window was not looked at"
+    assert names(listed(asked, decided("cleared", 10, TODAY - 1))) == []
 
 
 def test_a_clearance_of_one_suspicion_clears_no_other() -> None:

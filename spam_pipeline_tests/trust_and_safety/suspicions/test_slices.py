@@ -118,6 +118,30 @@ def test_a_device_waits_for_one_suspicion_only_and_that_of_the_behaviour_queue()
     assert found["queue"].to_list() == [BEHAVIOUR]
 
 
+def test_devices_of_two_rings_wait_for_the_stronger_one() -> None:
+    ring = farm(camouflage=0)
+    shared = 3
+    other = [
+        row
+        | {
+            "device_key": row["device_key"] + len(FARM) - shared,
+            "track_key": row["track_key"] + 100,
+            "uploader_key": row["uploader_key"] + 100,
+        }
+        for row in ring
+    ]
+    held = devices_of(suspected(*PLATFORM, *ring, *other))
+    assert sorted(len(devices) for devices in held) == [len(FARM) - shared, len(FARM)]
+    assert sorted(device for devices in held for device in devices) == list(range(FARM[0], FARM[0] + 21))
+
+
+def test_a_fan_of_one_track_of_a_ring_and_a_listener_to_much_else_do_not_wait() -> None:
+    fan, listener = 8_000, 8_001
+    of_one = heard(fan, PAID[0], 30, uploader_key=uploader_of(PAID[0]))
+    much_else = [heard(listener, track, 5, uploader_key=uploader_of(track)) for track in (*range(40, 60), *PAID[:3])]
+    assert devices_of(suspected(*PLATFORM, *farm(), of_one, *much_else)) == [list(FARM)]
+
+
 def test_no_queue_is_longer_than_a_person_can_decide() -> None:
     rings = [
         row | {"device_key": row["device_key"] + 100 * ring, "track_key": row["track_key"] + 100 * ring}
