@@ -32,6 +32,7 @@ SIGNATURES: Final[Mapping[str, tuple[Condition, ...]]] = {
     "embedded_autoplay": (
         Condition("track_short_share", 0.2, 0.5),
         Condition("track_embed_share", 0.4, 0.7),
+        Condition("track_complete_share", 0.35, 0.2),
     ),
     "loop_bot": (
         Condition("device_cut_off_share", 0.3, 0.7),

@@ -93,7 +93,7 @@ class SuspectedIncidents(Contract):
     A suspicion keeps its id while it lasts. `evidence` sums the capped evidence of its `families`, strongest first, each with its
     value, the usual value of its `peers` of equal size, and -log10 of the chance of such a value among them, times log10 of the
     plays at stake. `device_keys`, as many as `devices`, and `plays` (those that earn) are the slice from `first_day` to `last_day`, the day itself;
-    `plays_of_day` are what it holds today. `track_ids` are the most played tracks of the group, ten at most. `money` is what
+    `plays_of_day` are what it holds today, 0 for one that is only listed. `track_ids` are the most played tracks of the group, ten at most. `money` is what
     the plays are worth, estimated before the payout share, where revenue is known.
     """
 

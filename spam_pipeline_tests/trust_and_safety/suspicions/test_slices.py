@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.trust_and_safety.suspicions.families import FAMILIES
-from spam_pipeline.trust_and_safety.suspicions.slices import HELD_FROM, MOST_SUSPICIONS, suspicious_groups
+from spam_pipeline.trust_and_safety.suspicions.ranking import HELD_FROM
+from spam_pipeline.trust_and_safety.suspicions.slices import MOST_SUSPICIONS, suspicious_groups
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, Listening, SuspiciousGroups
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
