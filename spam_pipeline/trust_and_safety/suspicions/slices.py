@@ -155,9 +155,10 @@ def _described(
 
 
 def _ids(anchors: pl.Series) -> pl.Series:
-    """Name each group after the uploader of its most played track, and further groups of the same uploader by number.
+    """Name each group after its least uploader, and further groups of the same one by number, the strongest first.
 
-    The key of a cluster changes with its items; its most played uploader hardly ever does, and a person wants to be asked once.
+    The key of a cluster changes with its items and its most played track from day to day; who uploaded them hardly ever does, and a
+    person wants to be asked once.
     """
     numbered = anchors.to_frame("anchor").with_columns(number=pl.int_range(1, pl.len() + 1).over("anchor"))
     names = [f"{SUSPICION_ID}{key:016x}" + (f"-{number}" if number > 1 else "") for key, number in numbered.iter_rows()]

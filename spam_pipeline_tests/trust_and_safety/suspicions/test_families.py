@@ -182,8 +182,8 @@ def test_clusters_are_nobodys_peers() -> None:
     assert evidence("hours", 5.0, *peers("hours"), *clustered)[1] == 3.0
 
 
-@pytest.mark.parametrize(("core", "expected"), [(0.5, 0.0), (0.7, 1.2), (1.0, 3.0), (0.1, 0.0)])
-def test_the_core_of_a_cluster_is_evidence_from_a_half_on(core: float, expected: float) -> None:
+@pytest.mark.parametrize(("core", "expected"), [(0.6, 0.0), (0.7, 0.75), (0.8, 1.5), (1.0, 3.0), (0.1, 0.0)])
+def test_the_core_of_a_cluster_is_evidence_from_six_tenths_on(core: float, expected: float) -> None:
     assert evidence("overlap", core)[1] == pytest.approx(expected)
 
 

@@ -7,9 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from spam_pipeline.trust_and_safety.suspicions.families import FAMILIES
+from spam_pipeline.trust_and_safety.suspicions.families import CORE_FROM, FAMILIES
 from spam_pipeline.trust_and_safety.suspicions.ranking import HELD_FROM
-from spam_pipeline.trust_and_safety.suspicions.slices import MOST_SUSPICIONS, suspicious_groups
+from spam_pipeline.trust_and_safety.suspicions.slices import (
+    LEAST_STAKE,
+    LISTED_FROM,
+    MOST_SUSPICIONS,
+    suspicious_groups,
+)
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, Listening, SuspiciousGroups
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
@@ -92,7 +97,7 @@ def test_evidence_is_listed_by_family_strongest_first_beside_what_is_usual(attac
     assert {"overlap", "devotion", "evenness"} <= {family["family"] for family in families}
     assert {family["family"] for family in families} <= {family.name for family in FAMILIES}
     overlap = next(family for family in families if family["family"] == "overlap")
-    assert (overlap["value"], overlap["usual"], overlap["evidence"]) == (1.0, 0.5, 3.0)
+    assert (overlap["value"], overlap["usual"], overlap["evidence"]) == (1.0, CORE_FROM, 3.0)
 
 
 def test_a_suspicion_keeps_its_id_while_it_lasts() -> None:
@@ -119,21 +124,40 @@ def test_a_device_waits_for_one_suspicion_only_and_that_of_the_behaviour_queue()
     assert found["queue"].to_list() == [BEHAVIOUR]
 
 
-def test_devices_of_two_rings_wait_for_the_stronger_one() -> None:
-    ring = farm(camouflage=0)
-    shared = 3
-    other = [
+def another_ring(*, devices_from: int, uploaders_from: int = 0) -> list[Row]:
+    """A second farm on tracks of its own."""
+    return [
         row
         | {
-            "device_key": row["device_key"] + len(FARM) - shared,
+            "device_key": row["device_key"] - FARM[0] + devices_from,
             "track_key": row["track_key"] + 100,
-            "uploader_key": row["uploader_key"] + 100,
+            "uploader_key": row["uploader_key"] + uploaders_from,
         }
-        for row in ring
+        for row in farm(camouflage=0)
     ]
-    held = devices_of(suspected(*PLATFORM, *ring, *other))
-    assert sorted(len(devices) for devices in held) == [len(FARM) - shared, len(FARM)]
+
+
+def test_devices_of_two_rings_wait_for_the_stronger_one() -> None:
+    other = another_ring(devices_from=FARM[-3], uploaders_from=100)
+    held = devices_of(suspected(*PLATFORM, *farm(camouflage=0), *other))
+    assert sorted(len(devices) for devices in held) == [len(FARM) - 3, len(FARM)]
     assert sorted(device for devices in held for device in devices) == list(range(FARM[0], FARM[0] + 21))
+
+
+def test_two_rings_of_one_uploader_are_two_suspicions() -> None:
+    found = suspected(*PLATFORM, *farm(camouflage=0), *another_ring(devices_from=FARM[0] + 100))
+    of_uploader = f"suspected-{uploader_of(PAID[0]):016x}"
+    assert found["suspicion_id"].to_list() == [of_uploader, f"{of_uploader}-2"]
+    assert found["evidence"].is_sorted(descending=True)
+    assert sorted(devices_of(found)) == [list(FARM), [device + 100 for device in FARM]]
+
+
+def test_a_slice_that_earns_less_than_a_persons_minute_is_no_suspicion() -> None:
+    ring = [heard(device, track, uploader_key=uploader_of(track), day=day(5)) for device in FARM for track in PAID]
+    plays = len(ring)
+    assert plays < LEAST_STAKE < 2 * plays
+    assert suspected(*PLATFORM, *ring).is_empty()
+    assert suspected(*PLATFORM, *ring, *(row | {"day": day(6)} for row in ring))["plays"].to_list() == [2 * plays]
 
 
 def test_a_fan_of_one_track_of_a_ring_and_a_listener_to_much_else_do_not_wait() -> None:
