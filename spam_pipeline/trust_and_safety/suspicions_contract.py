@@ -16,6 +16,10 @@ BEHAVIOUR, AUTOMATION = "behaviour", "automation"
 
 QUEUES: Final = (BEHAVIOUR, AUTOMATION)
 
+HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 20.0}
+"""The evidence from which a suspicion holds its slice, by queue; weaker ones are only listed. Releases reach 13 in behaviour and playlists
+of shops 15 to 20 in automation: both hold little, because their slices are small."""
+
 FIRST_OF_QUEUE: Final = 10
 """So many suspicions of each queue stand in the fingerprint, where people see them."""
 

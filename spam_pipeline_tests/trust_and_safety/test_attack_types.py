@@ -83,7 +83,7 @@ def test_a_signature_fits_wholly_when_all_conditions_are_met_and_not_when_one_is
 
 
 def test_the_fit_grows_with_the_least_met_condition() -> None:
-    met = {"track_short_share": 0.5, "track_embed_share": 0.7}
+    met = {"track_short_share": 0.5, "track_embed_share": 0.7, "track_complete_share": 0.2}
     widget = ATTACK_TYPES.index("embedded_autoplay")
     growing = [fits(usual_but_for(**{**met, "track_short_share": share}))[0, widget] for share in (0.2, 0.3, 0.35, 0.6)]
     assert growing == pytest.approx([0, 1 / 3, 0.5, 1])

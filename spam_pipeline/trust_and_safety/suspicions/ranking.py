@@ -10,15 +10,10 @@ import polars as pl
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED
 from spam_pipeline.trust_and_safety.suspicions_contract import (
-    AUTOMATION,
-    BEHAVIOUR,
+    HELD_FROM,
     SuspectedIncidents,
     SuspectedPlays,
 )
-
-HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 20.0}
-"""The evidence from which a suspicion holds its slice, by queue; weaker ones are only listed. Releases reach 13 in behaviour and playlists
-of shops 15 to 20 in automation: both hold little, because their slices are small."""
 
 REMEMBERED_DAYS: Final = 84
 """A clearance is compared with the evidence it was given for, for twelve weeks; then the group may be asked about once more."""

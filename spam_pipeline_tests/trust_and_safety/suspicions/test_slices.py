@@ -8,14 +8,19 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from spam_pipeline.trust_and_safety.suspicions.families import CORE_FROM, FAMILIES
-from spam_pipeline.trust_and_safety.suspicions.ranking import HELD_FROM
 from spam_pipeline.trust_and_safety.suspicions.slices import (
     LEAST_STAKE,
     LISTED_FROM,
     MOST_SUSPICIONS,
     suspicious_groups,
 )
-from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR, Listening, SuspiciousGroups
+from spam_pipeline.trust_and_safety.suspicions_contract import (
+    AUTOMATION,
+    BEHAVIOUR,
+    HELD_FROM,
+    Listening,
+    SuspiciousGroups,
+)
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
     DAYS,
@@ -37,10 +42,16 @@ PLATFORM = organic()
 SMALL = listening_of([*organic(devices=90), *farm(days=5)]).collect()
 
 
-def suspected(*rows: Row) -> pl.DataFrame:
+def listed(*rows: Row) -> pl.DataFrame:
     found = suspicious_groups(listening_of(rows)).collect()
     assert findings_about(SuspiciousGroups, found.lazy()) == []
     return found
+
+
+def suspected(*rows: Row) -> pl.DataFrame:
+    """The groups with enough evidence to hold their slice."""
+    enough = pl.col("evidence") >= pl.col("queue").replace_strict(HELD_FROM, return_dtype=pl.Float64)
+    return listed(*rows).filter(enough)
 
 
 def devices_of(found: pl.DataFrame) -> list[list[int]]:
@@ -68,8 +79,10 @@ def test_hits_that_a_farm_hears_as_camouflage_are_in_no_slice(attacked: pl.DataF
     assert set(attacked["track_keys"].explode()).isdisjoint(HITS)
 
 
-def test_ordinary_listeners_are_not_suspected() -> None:
+def test_ordinary_listeners_are_not_suspected_though_the_oddest_of_them_are_listed() -> None:
     assert suspected(*PLATFORM).is_empty()
+    found = listed(*PLATFORM).group_by("queue").agg(pl.col("evidence").min(), pl.len())
+    assert all(least >= LISTED_FROM[queue] and count <= MOST_SUSPICIONS for queue, least, count in found.iter_rows())
 
 
 def test_a_slice_knows_the_first_day_of_each_device_and_the_window_its_days() -> None:
