@@ -246,21 +246,19 @@ def test_clearing_pays_what_waited(attacked: Path, cleared: Decided) -> None:
     assert paid >= paid_before + waited
 
 
-def test_clearing_recomputes_nothing_of_days_without_its_plays(cleared: Decided) -> None:
+@pytest.mark.parametrize("action", ["confirmed", "cleared"])
+def test_a_decision_recomputes_nothing_of_days_without_its_plays(action: str, request: pytest.FixtureRequest) -> None:
+    decided: Decided = request.getfixturevalue(action)
     for stage in (*DAILY_REPORTS, "royalty_usage"):
-        assert cleared.ran(stage) == {ATTACKED}, stage
-    for stage in ("suspected_plays", "labelled_examples", "classified_plays", "royalty_usage"):
-        assert cleared.changed(stage) == {ATTACKED}, stage
-    assert not {stage for stage, _ in cleared.did} & {"plays", "listening", "suspicious_groups", "play_signals"}
+        assert decided.ran(stage) == {ATTACKED}, stage
+    for stage in ("suspected_plays", "classified_plays", "royalty_usage"):
+        assert decided.changed(stage) == {ATTACKED}, stage
+    assert not {stage for stage, _ in decided.did} & {"plays", "listening", "suspicious_groups", "play_signals"}
 
 
-def test_confirming_is_a_label_of_that_day_alone_and_changes_no_count_and_no_usage_of_another_day(
-    confirmed: Decided,
-) -> None:
-    """It is the first label of this platform, so a model takes the place of the policy, and probabilities change on every day."""
-    for stage in ("suspected_plays", "labelled_examples", "daily_plays", "track_play_counts", "royalty_usage"):
-        assert confirmed.changed(stage) == {ATTACKED}, stage
-    assert not {stage for stage, _ in confirmed.did} & {"plays", "listening", "suspicious_groups", "play_signals"}
+def test_only_clearing_is_a_label_and_of_that_day_alone(confirmed: Decided, cleared: Decided) -> None:
+    assert confirmed.changed("labelled_examples") == set()
+    assert cleared.changed("labelled_examples") == {ATTACKED}
 
 
 def test_on_the_next_day_a_cleared_group_is_as_suspicious_as_before_and_is_not_suspected_again(
