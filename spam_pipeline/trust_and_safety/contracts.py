@@ -47,6 +47,9 @@ POLICY, DECLARED, CARRIED, SUSPICION = "weak_label_policy", "declared", "confirm
 """Reasons that are not signals: no label supports the verdict, only the stated policy; experts decided it; the device belongs to a
 campaign that experts confirmed; or the play waits for a person to decide a suspicion."""
 
+SUSPICION_ID = "suspected-"
+"""The ids of suspicions begin so; a person's decision about one is an incident of the same id."""
+
 ACTOR, DEVICE, ADDRESS, NETWORK, TRACK, UPLOADER = "actor", "device", "address", "network", "track", "uploader"
 """The kinds of entities with signals. An actor is an account, or the device of a logged-out play; an uploader is the artist of
 a track."""
@@ -272,7 +275,7 @@ class ClassifiedPlays(Contract):
         """
         return {
             "plays": Count(drift=Drift(), tolerated_loss=TOLERATED_LOSS),
-            "classes": Spread(pl.col("class"), drift=Drift(refuse_above=0.5)),
+            "classes": Spread(_class_of_unsuspected(), drift=Drift(refuse_above=0.5)),
             "spam_share": Share(pl.col("class") == SPAM),
             "unknown_share": Share(pl.col("class") == UNKNOWN),
             "spam_expected_in_10000": Mean(_probability_in_10000(), drift=None),
@@ -302,6 +305,12 @@ def with_named_reasons(classified: pl.LazyFrame) -> pl.LazyFrame:
     """Convert classified plays to the columns of schema 1."""
     names = pl.col("reasons").list.eval(pl.element().struct.field("signal"))
     return classified.drop("attack_type").with_columns(reasons=names)
+
+
+def _class_of_unsuspected() -> pl.Expr:
+    """The class of a play, null for those that wait for a person: a suspicion begins from one day to the next, which is no drift."""
+    waits = pl.col("incident_id").str.starts_with(SUSPICION_ID) & (pl.col("incident_status") == "suspected")
+    return pl.when(waits.fill_null(value=False)).then(None).otherwise("class")
 
 
 def _entities(kind: str) -> Keys:

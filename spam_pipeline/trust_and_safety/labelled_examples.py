@@ -11,12 +11,11 @@ import polars as pl
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import NAMED_FROM, UNSUSPICIOUS_BELOW, fits
-from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, LabelledExamples
+from spam_pipeline.trust_and_safety.contracts import ACCOUNT, SUSPICION_ID, TRACK, LabelledExamples
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence
 from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
 from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, PAID_FROM_MS, with_actor
-from spam_pipeline.trust_and_safety.suspicions_contract import SUSPICION_ID
 
 MAX_EXAMPLES_OF_INCIDENT = 2_000
 """The most examples of one incident and day, so that the largest campaign does not drown all others."""

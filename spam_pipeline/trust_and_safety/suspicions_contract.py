@@ -23,9 +23,6 @@ of shops 15 to 20 in automation: both hold little, because their slices are smal
 FIRST_OF_QUEUE: Final = 10
 """So many suspicions of each queue stand in the fingerprint, where people see them."""
 
-SUSPICION_ID: Final = "suspected-"
-"""The ids of suspicions begin so; a person's decision about one is an incident of the same id."""
-
 _FAMILIES: Final = {"family": dy.String(), "value": dy.Float64(), "usual": dy.Float64(), "evidence": dy.Float64()}
 
 

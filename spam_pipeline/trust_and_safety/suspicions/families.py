@@ -168,7 +168,7 @@ def _core(members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
 def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
     """Log of listeners in the best week over those of a mean week of the rest. Listeners, not plays: one fan's burst is no growth.
 
-    Weeks end with the window; the first of them may be shorter.
+    Weeks end with the window; the first of them may be shorter. Null while there is only one: then it would measure size.
     """
     last = listening.get_column("day").max()
     week = (pl.lit(last) - pl.col("day")).dt.total_days() // 7
@@ -185,7 +185,8 @@ def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
     )
     rest = (pl.col("heard").sum() - pl.col("heard").max()) * 7 / (days - pl.col("length").first()).clip(7)
     ratio = (pl.col("heard").max() + PRIOR_LISTENERS) / (rest + PRIOR_LISTENERS)
-    return counted.group_by("kind", "group").agg(growth=ratio.log())
+    growth = ratio.log() if lengths.height > 1 else pl.lit(None, pl.Float64)
+    return counted.group_by("kind", "group").agg(growth=growth)
 
 
 def _divergence(listening: pl.DataFrame, grouped: pl.DataFrame, column: str) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from spam_pipeline.protocol import column_types
+from spam_pipeline.trust_and_safety.contracts import SUSPICION_ID
 from spam_pipeline.trust_and_safety.suspicions.families import (
     FAMILIES,
     FEWEST_DEVICES,
@@ -22,7 +23,6 @@ from spam_pipeline.trust_and_safety.suspicions_contract import (
     BEHAVIOUR,
     HELD_FROM,
     QUEUES,
-    SUSPICION_ID,
     SuspiciousGroups,
 )
 
