@@ -77,7 +77,7 @@ class RoyaltyUsage(Contract):
         return {
             "plays": Total(plays, drift=Drift(), tolerated_loss=TOLERATED_LOSS),
             **{f"{name}_plays": Total(pl.when(status == name).then(plays)) for name in PLAY_STATUSES},
-            "statuses": Spread(pl.when(~waits).then(status), weight=plays, drift=Drift(refuse_above=0.5)),
+            "statuses": Spread(status, weight=pl.when(waits).then(0).otherwise(plays), drift=Drift(refuse_above=0.5)),
             "account_share": Share(plays * pl.col("is_account"), whole=plays, drift=Drift(refuse_above=0.5)),
         }
 

@@ -275,7 +275,7 @@ class ClassifiedPlays(Contract):
         """
         return {
             "plays": Count(drift=Drift(), tolerated_loss=TOLERATED_LOSS),
-            "classes": Spread(_class_of_unsuspected(), drift=Drift(refuse_above=0.5)),
+            "classes": Spread(pl.col("class"), weight=_is_unsuspected(), drift=Drift(refuse_above=0.5)),
             "spam_share": Share(pl.col("class") == SPAM),
             "unknown_share": Share(pl.col("class") == UNKNOWN),
             "spam_expected_in_10000": Mean(_probability_in_10000(), drift=None),
@@ -307,10 +307,10 @@ def with_named_reasons(classified: pl.LazyFrame) -> pl.LazyFrame:
     return classified.drop("attack_type").with_columns(reasons=names)
 
 
-def _class_of_unsuspected() -> pl.Expr:
-    """The class of a play, null for those that wait for a person: a suspicion begins from one day to the next, which is no drift."""
+def _is_unsuspected() -> pl.Expr:
+    """1 for a play, and 0 for one that waits for a person: a suspicion begins from one day to the next, which is no drift."""
     waits = pl.col("incident_id").str.starts_with(SUSPICION_ID) & (pl.col("incident_status") == "suspected")
-    return pl.when(waits.fill_null(value=False)).then(None).otherwise("class")
+    return 1 - waits.fill_null(value=False).cast(pl.Int64)
 
 
 def _entities(kind: str) -> Keys:

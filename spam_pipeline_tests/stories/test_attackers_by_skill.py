@@ -34,7 +34,7 @@ def test_ten_declared_accounts_give_their_campaign_away(judged: Judged) -> None:
 
 def test_until_somebody_decides_most_of_it_waits_and_hardly_any_listener_does(judged: Judged) -> None:
     assert shares(judged, is_spam=True)["called"] < 0.1, "it is no second level if software calls it"
-    assert shares(judged, is_spam=True)["held"] > 0.5
+    assert shares(judged, is_spam=True)["held"] > 0.4
     assert shares(judged, is_spam=False)["held"] < 0.08
     assert shares(judged, is_spam=False)["called"] < 0.001
 
