@@ -49,7 +49,7 @@ class ParsedPage(HTMLParser):
 
 def a_page(name: str, figures: Sequence[tuple[str, str]], index: str = "index.html") -> str:
     """A bare page with headline numbers and a link, and nothing else."""
-    tables = dict.fromkeys(("windows", "kinds", "days", "worth", "countries", "tracks", "withheld"), ())
+    tables = dict.fromkeys(("evidence", "windows", "kinds", "days", "worth", "countries", "tracks", "withheld"), ())
     numbers = dict.fromkeys(("plays", "plays_in_reports", "most_rows"), 0)
     named = {"month": "2026-01", "incident_id": name, "report": Link("All", index)}
     return incident_page({**named, **tables, **numbers, "figures": figures, "plays_by_day": Curves([])})
