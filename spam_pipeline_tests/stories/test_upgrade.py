@@ -18,7 +18,13 @@ RELEASE = Path(__file__).parents[1] / "releases" / "0.5.0.tar.xz"
 
 RENAMED = {"royalty_grounds": "statement_basis", "issued_grounds": "issued_basis"}
 
-NEW = {"received_files": "the landed files of plays had no account"}
+NEW = {
+    "received_files": "the landed files of plays had no account",
+    **dict.fromkeys(
+        ("listening", "suspicious_groups", "suspected_plays", "suspected_incidents", "carried_devices"),
+        "groups were not suspected",
+    ),
+}
 
 CHANGED_ON_PURPOSE = {
     "received_plays": "it has a part with the account of each landed file",
