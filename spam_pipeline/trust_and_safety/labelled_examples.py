@@ -3,8 +3,8 @@
 Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, but a model
 trained only on what experts investigated knows nothing of ordinary plays. So on days with a decided incident a fixed number of
 unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`; those on which the policy
-abstains are left out, and so are devices of suspicious groups, whatever anybody decided about them: who listens as patiently as people
-do fits no signature, and would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
+abstains are left out, and so are devices of suspicious groups that fit no signature, whatever anybody decided about them: who listens as
+patiently as people do would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
 import polars as pl
@@ -44,11 +44,12 @@ def examples_of_day(
     labelled = combinations.filter(_teaches("incident_status"))
     if labelled.is_empty():
         return LabelledExamples.empty()
-    suspects = suspicious_groups.select(pl.col("slice").explode().struct.field("device_key")).unique().collect()
-    unlabelled = combinations.filter(pl.col("incident_status").is_null()).join(suspects, on="device_key", how="anti")
+    unlabelled = combinations.filter(pl.col("incident_status").is_null())
     chosen = pl.concat([_sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)])
     columns = pl.Schema(column_types(LabelledExamples))
-    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect())
+    suspects = suspicious_groups.select(pl.col("slice").explode().struct.field("device_key")).unique().collect()
+    is_suspect = pl.col("device_key").is_in(suspects.get_column("device_key").implode())
+    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect(), is_suspect)
     return examples.lazy().cast(columns).select(*columns).sort(_COMBINATION)
 
 
@@ -116,11 +117,12 @@ def _with_signals(examples: pl.LazyFrame, play_signals: pl.LazyFrame) -> pl.Lazy
     return examples
 
 
-def _labelled(examples: pl.DataFrame) -> pl.DataFrame:
-    """Label the examples by experts, or else by the policy; drop those on which it abstains."""
+def _labelled(examples: pl.DataFrame, is_suspect: pl.Expr) -> pl.DataFrame:
+    """Label the examples by experts, or else by the policy; drop those on which it abstains, as it does on an unsuspicious suspect."""
     suspicion = pl.Series("suspicion", fits(matrix_of_examples(examples)).max(axis=1))
     is_weak, status = pl.col("incident_status").is_null(), pl.col("incident_status")
-    has_label = ~is_weak | (pl.col("suspicion") >= NAMED_FROM) | (pl.col("suspicion") < UNSUSPICIOUS_BELOW)
+    is_ordinary = (pl.col("suspicion") < UNSUSPICIOUS_BELOW) & ~is_suspect
+    has_label = ~is_weak | (pl.col("suspicion") >= NAMED_FROM) | is_ordinary
     return (
         examples.with_columns(suspicion)
         .filter(has_label)

@@ -76,7 +76,9 @@ def converged(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "month,country,tier,currency,net_revenue_minor\n2026-01,SE,free,SEK,100000\n2026-03,SE,free,SEK,100000\n",
         encoding="utf-8",
     )
-    known = (f"embed track {number},artist,title,QZS00260000{number},180000,2025-06-01T00:00:00Z" for number in range(5))
+    known = (
+        f"embed track {number},artist,title,QZS00260000{number},180000,2025-06-01T00:00:00Z" for number in range(5)
+    )
     (reference / "tracks.csv").write_text(
         "\n".join(["track_id,artist_id,title,isrc,duration_ms,uploaded_at", *known, ""]), encoding="utf-8"
     )

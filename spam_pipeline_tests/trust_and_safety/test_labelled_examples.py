@@ -139,6 +139,15 @@ def test_what_nobody_labelled_gets_the_label_of_the_policy() -> None:
     farm = of_users(found.collect(), *FARM_ACCOUNTS)
     assert farm.height > 100
     assert farm.select(pl.col("is_spam", "is_weak").all()).row(0) == (True, True)
+    group = [{"device_key": device, "first_day": date(2026, 1, 5)} for device in farm["device_key"].unique()]
+    suspected = examples_of_day(
+        attacked,
+        signals_on(attacked, 0),
+        FACTS,
+        incidents_of([incident(FAN, "cleared")]),
+        pl.LazyFrame({"slice": [group]}),
+    )
+    assert_frame_equal(of_users(suspected.collect(), *FARM_ACCOUNTS), farm)
 
 
 def test_what_the_policy_has_no_opinion_on_is_no_example() -> None:
