@@ -40,6 +40,17 @@ OF_SUSPICIONS = (Decision.CONFIRM, Decision.CLEAR)
 """The kinds that are about suspicions; the others are about versions."""
 
 
+class Skill(StrEnum):
+    """The skill levels of simulated attackers, likewise."""
+
+    NAIVE = "0"
+    TO_THE_END = "1"
+    LIKE_PEOPLE = "2"
+    HIDDEN = "3"
+    OF_TASTE = "4"
+    RAMP = "ramp"
+
+
 class Queue(StrEnum):
     """The queues of suspicions, likewise."""
 
@@ -99,15 +110,14 @@ def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
         ),
     ] = None,
     skill: Annotated[
-        str,
-        typer.Option(metavar="LEVEL", help="How attackers hide: 0 (naive), 1, 2, 3, 4 (a real taste) or ramp."),
-    ] = "0",
+        Skill, typer.Option(help="How attackers hide: 0 is naive, 4 has a real listener's taste, ramp grows slowly.")
+    ] = Skill.NAIVE,
     as_json: Json = False,
 ) -> None:
     """Write a landing zone of simulated plays, and the ground truth of every attack to truth.parquet beside it."""
     from spam_pipeline.command_line.simulating import print_simulation
 
-    print_simulation(days, plays_per_day, seed, start, scenario, skill, as_json=as_json)
+    print_simulation(days, plays_per_day, seed, start, scenario, skill.value, as_json=as_json)
 
 
 @app.command("converge")

@@ -84,7 +84,7 @@ def demonstrate(
     yield from _verdict(pipeline)
     yield _model(pipeline)
     yield ""
-    yield _confirm_suspicion(pipeline)
+    yield _confirm_incident(pipeline)
     before = _digests(pipeline)
     yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
     yield f"  content changed: {_changed(before, _digests(pipeline))}"
@@ -161,7 +161,7 @@ def _model(pipeline: Pipeline) -> str:
     )
 
 
-def _confirm_suspicion(pipeline: Pipeline) -> str:
+def _confirm_incident(pipeline: Pipeline) -> str:
     """Confirm the suspected incidents the way an expert does: by editing `incidents.csv`."""
     file = pipeline.settings.landing / "incidents.csv"
     known = pl.read_csv(file, infer_schema=False)

@@ -36,7 +36,7 @@ def _any_of(scene: Scene, positions: Indices) -> Indices:
     return scene.rng.choice(positions, scene.plays)
 
 
-def _opened_accounts(casting: Casting, country: Indices, client: str, source: str) -> pl.DataFrame:
+def opened_accounts(casting: Casting, country: Indices, client: str, source: str) -> pl.DataFrame:
     """Accounts opened in the weeks before the campaign, one per given country, each on its own device at its own address."""
     rng, campaign, count = casting.rng, casting.campaign, len(country)
     position = user_agents.CLIENTS.to_list().index(client)
@@ -58,7 +58,7 @@ def _opened_accounts(casting: Casting, country: Indices, client: str, source: st
 
 def _loop_bot_cast(casting: Casting) -> pl.DataFrame:
     bots = 1 + casting.campaign.plays_per_day // 2000
-    return _opened_accounts(casting, geography.countries(casting.rng, bots), "web", "direct")
+    return opened_accounts(casting, geography.countries(casting.rng, bots), "web", "direct")
 
 
 def _loop_bot(scene: Scene) -> Listening:
@@ -75,7 +75,7 @@ def _bot_farm_cast(casting: Casting) -> pl.DataFrame:
     count = _bounded(casting.campaign.plays_per_day // 640, 12, 5000)
     addresses = geography.hosting_addresses(casting.rng, min(2 + count // 40, 200))
     builds = user_agents.browsers(casting.rng, 3)
-    accounts = _opened_accounts(casting, geography.countries(casting.rng, count), "web", "playlist")
+    accounts = opened_accounts(casting, geography.countries(casting.rng, count), "web", "playlist")
     return accounts.with_columns(
         ip=addresses.gather(np.arange(count) % len(addresses)), user_agent=builds.gather(np.arange(count) % len(builds))
     )
@@ -93,7 +93,7 @@ def _bot_farm(scene: Scene) -> Listening:
 def _low_and_slow_cast(casting: Casting) -> pl.DataFrame:
     count = _bounded(casting.campaign.plays_per_day // 6, 30, 200_000)
     country = geography.countries(casting.rng, count)
-    accounts = _opened_accounts(casting, country, "android", "profile")
+    accounts = opened_accounts(casting, country, "android", "profile")
     moving = accounts[np.repeat(np.arange(count), 4)]
     return moving.with_columns(ip=geography.addresses(casting.rng, np.repeat(country, 4)))
 
@@ -129,7 +129,7 @@ def _account_takeover(scene: Scene) -> Listening:
 
 def _paid_plays_cast(casting: Casting) -> pl.DataFrame:
     count = _bounded(casting.campaign.plays_per_day // 4, 8, 500_000)
-    return _opened_accounts(casting, casting.rng.choice(_FARMED_COUNTRIES, count), "android", "playlist")
+    return opened_accounts(casting, casting.rng.choice(_FARMED_COUNTRIES, count), "android", "playlist")
 
 
 def _unknowing_artist(casting: Casting) -> Indices:
@@ -145,7 +145,7 @@ def _device_farm_cast(casting: Casting) -> pl.DataFrame:
     count = _bounded(casting.campaign.plays_per_day // 150, 10, 20_000)
     country = np.full(count, casting.rng.choice(_FARMED_COUNTRIES))
     addresses = geography.addresses(casting.rng, country[: 2 + count // 60])
-    return _opened_accounts(casting, country, "android", "recommendation").with_columns(
+    return opened_accounts(casting, country, "android", "recommendation").with_columns(
         ip=addresses.gather(np.arange(count) % len(addresses)), user_agent=pl.lit(user_agents.FARM_BUILD)
     )
 

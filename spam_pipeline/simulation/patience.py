@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.simulation import geography, user_agents
+from spam_pipeline.simulation.attacks import opened_accounts
 from spam_pipeline.simulation.geography import DAY_MS
-from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listeners import FAVOURITES
 from spam_pipeline.simulation.listening import Listening, played_naturally
 from spam_pipeline.simulation.randomness import Indices, chance, draw
-from spam_pipeline.simulation.scenario import Campaign, Casting, Scene, by_daylight, new_devices
+from spam_pipeline.simulation.scenario import Campaign, Casting, Scene, by_daylight, new_devices, own_uploads
 from spam_pipeline.simulation.skills import Skill
 
 _PAID_FROM_MS: Final = 30_000
@@ -60,6 +60,7 @@ def patient_cast(casting: Casting, skill: Skill) -> pl.DataFrame:
     form, rng = FORMS[casting.campaign.scenario.name], casting.rng
     cast = (_stolen if form.is_takeover else _opened)(casting, skill, accounts_of(casting.campaign))
     count = cast.height
+    cast = cast.with_columns(quota=pl.Series(rng.lognormal(0.0, skill.quota_tail, count)))
     if not skill.mixes:
         position = np.full(count, user_agents.CLIENTS.to_list().index(form.client))
         return cast.with_columns(
@@ -75,20 +76,13 @@ def patient_cast(casting: Casting, skill: Skill) -> pl.DataFrame:
 
 
 def _opened(casting: Casting, skill: Skill, count: int) -> pl.DataFrame:
-    rng, campaign = casting.rng, casting.campaign
+    rng, form = casting.rng, FORMS[casting.campaign.scenario.name]
     country = geography.countries(rng, count) if skill.mixes else np.full(count, geography.index_of("IN"))
     youngest, oldest = skill.account_days
-    return pl.DataFrame(
-        {
-            "user_id": identifiers("u", campaign_numbers(campaign.serial, np.arange(count))),
-            "device_id": new_devices(casting, count),
-            "ip": _addresses(casting, skill, country),
-            "country": geography.CODES.gather(country),
-            "time_zone": country,
-            "tier": pl.Series(["free", "premium"]).gather(chance(rng, 0.3, count).astype(np.int64)),
-            "created_ms": campaign.begins_ms - rng.integers(youngest * DAY_MS, oldest * DAY_MS, count),
-            "model": rng.integers(0, len(casting.world.people.country), count),
-        }
+    return opened_accounts(casting, country, form.client, form.source).with_columns(
+        ip=_addresses(casting, skill, country),
+        created_ms=pl.Series(casting.campaign.begins_ms - rng.integers(youngest * DAY_MS, oldest * DAY_MS, count)),
+        model=pl.Series(rng.integers(0, len(casting.world.people.country), count)),
     )
 
 
@@ -119,12 +113,19 @@ def _addresses(casting: Casting, skill: Skill, country: Indices) -> pl.Series:
     return people.home_ip.gather(people.home[chosen])
 
 
+def patient_tracks(casting: Casting, skill: Skill) -> Indices:
+    """Draw the tracks of a campaign: its own uploads, or where it has none those of as many unknowing artists as it has uploaders."""
+    scenario = casting.campaign.scenario
+    draws = 1 if len(own_uploads(casting)) else skill.uploaders
+    return np.concatenate([scenario.tracks(casting) for _ in range(draws)])
+
+
 def patient_listening(scene: Scene, skill: Skill) -> Listening:
     """Draw the paid plays of a scene, and the camouflage around them, heard as people hear."""
     rng, known = scene.rng, scene.world.known
     paid = round(scene.plays * (_ramped(scene) if skill.ramps else 1.0))
     hidden = round(paid * skill.camouflage / (1 - skill.camouflage))
-    who = _who(scene, skill, paid + hidden)
+    who = draw(rng, scene.cast["quota"].to_numpy(), paid + hidden)
     track = np.concatenate([rng.choice(scene.tracks, paid), _other_music(scene, skill, who[paid:])])
     heard = played_naturally(rng, known.duration_ms[track])
     # Nobody pays for a skip: what people would have skipped of a paid track is heard to the end.
@@ -141,14 +142,6 @@ def _ramped(scene: Scene) -> float:
     """Return the growth at this scene: from a third of the mean volume to five thirds."""
     campaign = scene.campaign
     return 1 / 3 + 4 / 3 * scene.since_ms / (campaign.ends_ms - campaign.begins_ms)
-
-
-def _who(scene: Scene, skill: Skill, count: int) -> Indices:
-    """Draw identities by the quotas of their accounts, which are the same on all days."""
-    rows = _ROWS_PER_ACCOUNT if skill.mixes else 1
-    accounts = scene.cast.height // rows
-    quota = np.random.default_rng([scene.campaign.serial, accounts]).lognormal(0.0, skill.quota_tail, accounts)
-    return draw(scene.rng, quota, count) * rows + scene.rng.integers(0, rows, count)
 
 
 def _other_music(scene: Scene, skill: Skill, who: Indices) -> Indices:

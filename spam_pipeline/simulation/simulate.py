@@ -3,7 +3,7 @@
 Only the order of steps is here; each step is in the module it calls. The same arguments make the same bytes.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +24,7 @@ from spam_pipeline.simulation.landing_zone import Landed, land_day, land_table, 
 from spam_pipeline.simulation.listeners import accounts_table, listeners, opened_accounts_table, revenue_table
 from spam_pipeline.simulation.listening import as_plays
 from spam_pipeline.simulation.organic import organic_day, organic_volume
-from spam_pipeline.simulation.patience import FORMS, patient_cast, patient_listening
+from spam_pipeline.simulation.patience import FORMS, patient_cast, patient_listening, patient_tracks
 from spam_pipeline.simulation.randomness import Indices, generator
 from spam_pipeline.simulation.scenario import Campaign, Casting, Scenario, Scene, World, campaigns, planting
 from spam_pipeline.simulation.skills import SKILLS, Skill, cost_per_1000_plays
@@ -138,17 +138,12 @@ def _planned(  # noqa: PLR0913, PLR0917 - the options of a simulation
     productions = []
     for campaign in planned:
         casting = Casting(world, campaign, generator(seed, f"cast of {campaign.scenario.name}", campaign.number))
-        cast = patient_cast(casting, campaign.skill) if campaign.skill else campaign.scenario.cast(casting)
-        productions.append(_Production(campaign, cast, _tracks(casting)))
+        if campaign.skill:
+            cast, played = patient_cast(casting, campaign.skill), patient_tracks(casting, campaign.skill)
+        else:
+            cast, played = campaign.scenario.cast(casting), campaign.scenario.tracks(casting)
+        productions.append(_Production(campaign, cast, played))
     return _Plan(seed, start, days, plays_per_day, world, tuple(productions))
-
-
-def _tracks(casting: Casting) -> Indices:
-    """Draw the tracks that a campaign plays; where nobody plants any, each of its uploaders is one more unknowing artist."""
-    skill = casting.campaign.skill
-    is_planted = len(casting.world.known.planted[casting.campaign.serial]) > 0
-    draws = skill.uploaders if skill and not is_planted else 1
-    return np.concatenate([casting.campaign.scenario.tracks(casting) for _ in range(draws)])
 
 
 def _land_tables(landing: Path, plan: _Plan) -> None:
@@ -193,20 +188,17 @@ def _land_days(home: Path, plan: _Plan, on_day: Callable[[str, int], None]) -> S
 
 def _costs(plan: _Plan, spam: Mapping[str, int]) -> dict[str, float]:
     """Estimate what each attack costs per 1,000 paid plays: its accounts are shared by all plays of its campaigns."""
-    accounts, skills = Counter[str](), {}
+    casts: dict[str, list[_Production]] = defaultdict(list)
     for production in plan.productions:
-        name = production.campaign.scenario.name
-        accounts[name] += production.cast.get_column("user_id").n_unique()
-        skills[name] = production.campaign.skill
-    return {
-        name: round(cost_per_1000_plays(skills[name], _paid(spam[name], skills[name]) / accounts[name]), 2)
-        for name in accounts
-        if spam.get(name) and accounts[name]
-    }
-
-
-def _paid(plays: int, skill: Skill | None) -> float:
-    return plays * (1 - (skill.camouflage if skill else 0.0))
+        casts[production.campaign.scenario.name].append(production)
+    costs = {}
+    for name, productions in casts.items():
+        skill = productions[0].campaign.skill
+        accounts = sum(production.cast.get_column("user_id").n_unique() for production in productions)
+        paid = spam.get(name, 0) * (1 - (skill.camouflage if skill else 0.0))
+        if paid and accounts:
+            costs[name] = round(cost_per_1000_plays(skill, paid / accounts), 2)
+    return costs
 
 
 def _spam_plays(plays: pl.DataFrame) -> dict[str, int]:

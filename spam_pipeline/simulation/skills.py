@@ -4,7 +4,7 @@ A level is a choice of knobs; `patience` plays a campaign by them. Level 0 hides
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -23,7 +23,6 @@ class Skill:
     accounts are, 0 for equal quotas. `ramps`: it began before the simulation and grows slowly.
     """
 
-    name: str
     mixes: bool = False
     proxies: bool = False
     account_days: tuple[int, int] = (1, 60)
@@ -34,16 +33,16 @@ class Skill:
     ramps: bool = False
 
 
-_HIDDEN: Final = {"mixes": True, "proxies": True, "account_days": (120, 2400), "uploaders": 5, "quota_tail": 0.8}
+_HIDDEN: Final = Skill(mixes=True, proxies=True, account_days=(120, 2400), camouflage=0.65, uploaders=5, quota_tail=0.8)
 
 SKILLS: Final[Mapping[str, Skill | None]] = MappingProxyType(
     {
         "0": None,
-        "1": Skill("1"),
-        "2": Skill("2", mixes=True, proxies=True),
-        "3": Skill("3", camouflage=0.65, **_HIDDEN),  # type: ignore[arg-type]  # mypy sees one type of value in the mapping
-        "4": Skill("4", camouflage=0.65, copies_taste=True, **_HIDDEN),  # type: ignore[arg-type]  # as above
-        "ramp": Skill("ramp", camouflage=0.65, ramps=True, **_HIDDEN),  # type: ignore[arg-type]  # as above
+        "1": Skill(),
+        "2": Skill(mixes=True, proxies=True),
+        "3": _HIDDEN,
+        "4": replace(_HIDDEN, copies_taste=True),
+        "ramp": replace(_HIDDEN, ramps=True),
     }
 )
 """Every skill level: 0 naive; 1 plays to the end; 2 looks like people play by play; 3 hears other music too, on aged accounts, for several

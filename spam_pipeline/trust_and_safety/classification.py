@@ -96,14 +96,15 @@ def _grouped(plays: pl.DataFrame, groups: Groups) -> pl.DataFrame:
 
 
 def _carried() -> list[pl.Expr]:
+    """Call the plays of a carried device."""
     is_carried = pl.col("carried_by").is_not_null() & pl.col("incident_id").is_null()
-    probability = pl.max_horizontal("spam_probability", pl.lit(CARRIED_PROBABILITY))
-    return [
-        pl.when(is_carried).then(probability).otherwise("spam_probability").alias("spam_probability"),
-        pl.when(is_carried).then(only_reason(CARRIED)).otherwise("reasons").alias("reasons"),
-        pl.when(is_carried).then("carried_type").otherwise("attack_type").alias("attack_type"),
-        pl.when(is_carried).then("carried_by").otherwise("incident_id").alias("incident_id"),
-    ]
+    return _where(
+        is_carried,
+        spam_probability=pl.max_horizontal("spam_probability", pl.lit(CARRIED_PROBABILITY)),
+        reasons=only_reason(CARRIED),
+        attack_type=pl.col("carried_type"),
+        incident_id=pl.col("carried_by"),
+    )
 
 
 def _suspected() -> list[pl.Expr]:
@@ -112,14 +113,19 @@ def _suspected() -> list[pl.Expr]:
     is_held = (
         pl.col("suspicion_id").is_not_null() & pl.col("incident_id").is_null() & (probability < REPORTING_TOLERANCE)
     )
-    held = pl.max_horizontal(probability, pl.lit(ROYALTY_TOLERANCE))
-    return [
-        pl.when(is_held).then(held).otherwise(probability).alias("spam_probability"),
-        pl.when(is_held).then(only_reason(SUSPICION)).otherwise("reasons").alias("reasons"),
-        pl.when(is_held).then("suspected_type").otherwise("attack_type").alias("attack_type"),
-        pl.when(is_held).then("suspicion_id").otherwise("incident_id").alias("incident_id"),
-        pl.when(is_held).then(pl.lit(SUSPECTED)).otherwise("incident_status").alias("incident_status"),
-    ]
+    return _where(
+        is_held,
+        spam_probability=pl.max_horizontal(probability, pl.lit(ROYALTY_TOLERANCE)),
+        reasons=only_reason(SUSPICION),
+        attack_type=pl.col("suspected_type"),
+        incident_id=pl.col("suspicion_id"),
+        incident_status=pl.lit(SUSPECTED),
+    )
+
+
+def _where(is_so: pl.Expr, **values: pl.Expr) -> list[pl.Expr]:
+    """Replace these columns where it is so."""
+    return [pl.when(is_so).then(value).otherwise(name).alias(name) for name, value in values.items()]
 
 
 def _overruled() -> list[pl.Expr]:

@@ -25,6 +25,7 @@ from spam_pipeline.protocol.fingerprint import (
     Share,
     Spread,
 )
+from spam_pipeline.trust_and_safety.incidents import SUSPECTED
 from spam_pipeline.trust_and_safety.spikes import spike_findings
 from spam_pipeline.trust_and_safety.spikes.evidence import evidence_of_tracks
 
@@ -309,7 +310,7 @@ def with_named_reasons(classified: pl.LazyFrame) -> pl.LazyFrame:
 
 def _is_unsuspected() -> pl.Expr:
     """1 for a play, and 0 for one that waits for a person: a suspicion begins from one day to the next, which is no drift."""
-    waits = pl.col("incident_id").str.starts_with(SUSPICION_ID) & (pl.col("incident_status") == "suspected")
+    waits = pl.col("incident_id").str.starts_with(SUSPICION_ID) & (pl.col("incident_status") == SUSPECTED)
     return 1 - waits.fill_null(value=False).cast(pl.Int64)
 
 

@@ -15,15 +15,13 @@ from spam_pipeline.trust_and_safety.contracts import ACCOUNT, SUSPICION_ID, TRAC
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence
 from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
 from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
-from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, PAID_FROM_MS, with_actor
+from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, LOGGED_OUT_TIER, PAID_FROM_MS, with_actor
 
 MAX_EXAMPLES_OF_INCIDENT = 2_000
 """The most examples of one incident and day, so that the largest campaign does not drown all others."""
 
 WEAK_EXAMPLES = 2_000
 """The number of weak examples on a day with a decided incident."""
-
-LOGGED_OUT_TIER = "free"
 
 _COMBINATION = ["actor_key", "device_key", "ip_key", "network_key", "track_key"]
 _POOL = ["country", "tier"]

@@ -17,8 +17,8 @@ BEHAVIOUR, AUTOMATION = "behaviour", "automation"
 QUEUES: Final = (BEHAVIOUR, AUTOMATION)
 
 HELD_FROM: Final = {BEHAVIOUR: 12.0, AUTOMATION: 20.0}
-"""The evidence from which a suspicion holds its slice, by queue; weaker ones are only listed. Releases reach 13 in behaviour and playlists
-of shops 15 to 20 in automation: both hold little, because their slices are small."""
+"""The evidence from which a suspicion holds its slice, by queue; weaker ones are only listed. Releases reach 13 in behaviour, and hold little
+because their slices are small; playlists of shops reach 15 to 20 in automation, and are listed."""
 
 FIRST_OF_QUEUE: Final = 10
 """So many suspicions of each queue stand in the fingerprint, where people see them."""
@@ -183,3 +183,8 @@ def first_of_queues(suspicions: pl.LazyFrame) -> pl.LazyFrame:
             why.list.join(", ").alias("why"),
         )
     )
+
+
+def is_held() -> pl.Expr:
+    """True for a group with enough evidence to hold its slice."""
+    return pl.col("evidence") >= pl.col("queue").replace_strict(HELD_FROM, return_dtype=pl.Float64)

@@ -7,8 +7,8 @@ is measured. Each line is over all seeds; the worst seed stands in brackets.
 
 itself: withheld from royalties (probability of 0.2 or more) or called spam (0.8) by the software alone, without any label.
 held: earning plays that wait as part of a suspicion on their own day. queue: plays of the devices of suspicions among the first 20 of the
-behaviour and of the automation queue on the last day, where a person confirms those whose slice is at least four fifths spam. ten declared:
-called when ten accounts of each campaign are confirmed, the rest of it carried. Money is dollars of the pools that go to spam although
+behaviour and of the automation queue on the last day, where a person confirms those whose slice is at least four fifths spam. the rest of ten:
+called of the devices that nobody declared, when ten of each campaign are confirmed; a campaign of few devices has few others. Money is dollars of the pools that go to spam although
 a person has been through the queue, and dollars of honest plays that wait or are withheld.
 """
 
@@ -41,7 +41,7 @@ DECLARED: Final = 10
 PERIOD: Final = 15
 _WEEKS: Final = 28
 
-_BY_ITSELF, _CALLED, _HELD, _QUEUED, _CARRIED = "by itself", "called", "held", "queued", "ten declared"
+_BY_ITSELF, _CALLED, _HELD, _QUEUED, _CARRIED = "by itself", "called", "held", "queued", "rest of ten"
 
 
 class Judged(NamedTuple):
@@ -60,8 +60,10 @@ def judge(folder: Path, seed: int, level: str, days: int, plays_per_day: int) ->
     plays = _with_campaigns(week)
     last = max(week.plays)
     confirmed, ranks = _queue(week, plays, last)
-    alone = _verdicts(week, {})
-    carried = _verdicts(week, _declared(week, plays, seed))
+    alone = _verdicts(week, week.incidents.clear())
+    declared = _declared(week, plays, seed)
+    carried = _verdicts(week, declared)
+    named = declared.select("entity_key").collect().to_series()
     held = pl.concat([week.pipeline.read("suspected_plays", day).with_columns(day=pl.lit(day)) for day in week.plays])
     pairs = held.select("day", "device_key", "track_key", is_held=pl.lit(value=True)).collect()
     outcomes = (
@@ -73,7 +75,10 @@ def judge(folder: Path, seed: int, level: str, days: int, plays_per_day: int) ->
             (pl.col("itself") >= REPORTING_TOLERANCE).alias(_CALLED),
             pl.col("is_held").fill_null(value=False).alias(_HELD),
             pl.col("device_key").is_in(confirmed).alias(_QUEUED),
-            (pl.col("declared") >= REPORTING_TOLERANCE).alias(_CARRIED),
+            # Whether the software finds the rest, and not whether it believes what it was told.
+            pl.when(~pl.col("device_key").is_in(named.implode()))
+            .then(pl.col("declared") >= REPORTING_TOLERANCE)
+            .alias(_CARRIED),
         )
         .with_columns(worth=_worth(week))
     )
@@ -108,8 +113,8 @@ def _queue(week: Week, plays: pl.DataFrame, day: str) -> tuple[list[int], dict[s
     return sorted(confirmed), ranks
 
 
-def _declared(week: Week, plays: pl.DataFrame, seed: int) -> dict[str, pl.LazyFrame]:
-    """Ten devices of each patient campaign as confirmed incidents, by every day that they may touch."""
+def _declared(week: Week, plays: pl.DataFrame, seed: int) -> pl.LazyFrame:
+    """Ten devices of each patient campaign as confirmed incidents over all days."""
     devices = (
         plays.filter(pl.col("campaign").is_not_null(), pl.col("scenario").is_in(PATIENT))
         .select("campaign", "scenario", "device_key")
@@ -118,7 +123,7 @@ def _declared(week: Week, plays: pl.DataFrame, seed: int) -> dict[str, pl.LazyFr
     )
     drawn = devices.with_columns(draw=pl.Series(np.random.default_rng(seed).random(devices.height)))
     chosen = drawn.sort("campaign", "draw").group_by("campaign", maintain_order=True).head(DECLARED)
-    columns = pl.Schema(column_types_of_incidents(week))
+    columns = week.incidents.collect_schema()
     rows = chosen.select(
         incident_id="campaign",
         status=pl.lit("confirmed"),
@@ -130,24 +135,18 @@ def _declared(week: Week, plays: pl.DataFrame, seed: int) -> dict[str, pl.LazyFr
         decided_by=pl.lit("benchmark"),
         decided_at=plays["occurred_at"].max(),
     )
-    return dict.fromkeys(week.plays, rows.select(*columns).cast(columns).lazy())
+    return rows.select(*columns).cast(columns).lazy()
 
 
-def column_types_of_incidents(week: Week) -> dict[str, pl.DataType]:
-    """The columns of what experts declare."""
-    return dict(week.incidents.collect_schema())
-
-
-def _verdicts(week: Week, incidents: dict[str, pl.LazyFrame]) -> pl.DataFrame:
+def _verdicts(week: Week, incidents: pl.LazyFrame) -> pl.DataFrame:
     """The verdicts of all days by the policy alone, with these incidents and what they carry to."""
     model, days = SpamModel(), list(week.plays)
     listening = {day: week.pipeline.read("listening", day) for day in days}
     found = []
     for at, day in enumerate(days):
-        declared = incidents.get(day, week.incidents.clear())
         window = pl.concat([listening[of] for of in days[max(0, at + 1 - _WEEKS) : at + 1]])
-        groups = Groups(carried_devices=carried_of(window, declared))
-        verdicts = classify(week.plays[day], week.signals[day], model, declared, groups)
+        groups = Groups(carried_devices=carried_of(window, incidents))
+        verdicts = classify(week.plays[day], week.signals[day], model, incidents, groups)
         found.append(verdicts.select("event_id", "spam_probability").collect())
     return pl.concat(found)
 
@@ -161,13 +160,9 @@ def _worth(week: Week) -> pl.Expr:
 
 
 def _share(plays: pl.DataFrame, outcome: str) -> float:
-    return plays.get_column(outcome).sum() / plays.height if plays.height else float("nan")
-
-
-def _over(seeds: Sequence[pl.DataFrame], outcome: str, *, worst: type[min] | type[max] | None = None) -> str:
-    del worst
-    together = pl.concat(seeds)
-    return f"{_share(together, outcome):>7.1%}"
+    """The share of plays with an outcome, of those that can have it: NaN over none."""
+    known = plays.get_column(outcome).drop_nulls()
+    return known.sum() / len(known) if len(known) else float("nan")
 
 
 def report(level: str, homes: Sequence[Judged]) -> Iterator[str]:

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 import spam_pipeline
-from spam_pipeline.command_line.cli import OF_SUSPICIONS, SCENARIOS, Decision, Queue, app
+from spam_pipeline.command_line.cli import OF_SUSPICIONS, SCENARIOS, Decision, Queue, Skill, app
 from spam_pipeline.operations.deciding import SuspicionAction
 from spam_pipeline.protocol.operating import DecisionKind
 from spam_pipeline.simulation import SCENARIOS as KNOWN_SCENARIOS
+from spam_pipeline.simulation.skills import SKILLS
 from spam_pipeline.trust_and_safety.suspicions_contract import QUEUES
 
 COMMANDS = [str(command.name) for command in app.registered_commands]
@@ -95,6 +96,7 @@ def test_a_command_that_runs_loads_what_it_needs() -> None:
 
 def test_what_is_listed_without_loading_it_is_what_there_is() -> None:
     assert list(SCENARIOS) == list(KNOWN_SCENARIOS)
+    assert [level.value for level in Skill] == list(SKILLS)
     assert [kind.value for kind in Decision if kind not in OF_SUSPICIONS] == [kind.value for kind in DecisionKind]
     assert [kind.value for kind in OF_SUSPICIONS] == [action.value for action in SuspicionAction]
     assert tuple(queue.value for queue in Queue) == QUEUES

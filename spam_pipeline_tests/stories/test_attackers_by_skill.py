@@ -18,7 +18,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def shares(judged: Judged, *, is_spam: bool) -> dict[str, float]:
     of = judged.plays.filter(pl.col("is_spam") == is_spam, pl.col("scenario").is_in(PATIENT) | (not is_spam))
-    return {name: of[name].mean() or 0.0 for name in ("by itself", "called", "held", "queued", "ten declared")}  # type: ignore[misc]  # of booleans
+    return {name: of[name].mean() or 0.0 for name in ("by itself", "called", "held", "queued", "rest of ten")}  # type: ignore[misc]  # of booleans
 
 
 def test_a_person_who_goes_through_the_queues_finds_every_campaign_and_no_listener(judged: Judged) -> None:
@@ -28,8 +28,8 @@ def test_a_person_who_goes_through_the_queues_finds_every_campaign_and_no_listen
 
 
 def test_ten_declared_accounts_give_their_campaign_away(judged: Judged) -> None:
-    assert shares(judged, is_spam=True)["ten declared"] > 0.9
-    assert shares(judged, is_spam=False)["ten declared"] < 0.0025
+    assert shares(judged, is_spam=True)["rest of ten"] > 0.9
+    assert shares(judged, is_spam=False)["rest of ten"] < 0.0025
 
 
 def test_until_somebody_decides_most_of_it_waits_and_hardly_any_listener_does(judged: Judged) -> None:

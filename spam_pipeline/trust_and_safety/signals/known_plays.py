@@ -42,6 +42,8 @@ WHOLE: Final = 0.95
 
 NEW_ACCOUNT_DAYS: Final = 90
 
+LOGGED_OUT_TIER: Final = "free"
+
 _FOREIGN_PLATFORMS: Final = {"ios": ("Android", "Windows", "Linux"), "android": ("iOS", "Mac OS X", "Windows")}
 """Platforms on which the app of a client does not run, whatever its user agent claims."""
 

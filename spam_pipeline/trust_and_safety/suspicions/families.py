@@ -7,7 +7,6 @@ family decides alone. Families of one block measure related things, and the stro
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,31 +14,37 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family: its queue, the block of related families, the most it can add, and whether few of it is suspicious."""
+    """One family: its queue, the block of related families, the most it can add, and whether few of it is suspicious.
+
+    Peers that are all alike must not make a trifle into evidence: a spread counts as `least_spread` at least.
+    """
 
     name: str
     queue: str
     block: str
     most: float
+    least_spread: float
     is_low: bool = False
 
 
+OVERLAP: Final = Family("overlap", BEHAVIOUR, "overlap", 3.0, 0.0)
 FAMILIES: Final = (
-    Family("overlap", BEHAVIOUR, "overlap", 3.0),
-    Family("devotion", BEHAVIOUR, "devotion", 3.0),
-    Family("evenness", BEHAVIOUR, "evenness", 2.0, is_low=True),
-    Family("growth", BEHAVIOUR, "growth", 2.0),
-    Family("setting", AUTOMATION, "source", 3.0),
-    Family("address", AUTOMATION, "source", 3.0, is_low=True),
-    Family("hours", AUTOMATION, "hours", 3.0),
-    Family("registration", AUTOMATION, "registration", 3.0),
-    Family("cut_off", AUTOMATION, "cut_off", 3.0),
+    OVERLAP,
+    Family("devotion", BEHAVIOUR, "devotion", 3.0, 0.1),
+    Family("evenness", BEHAVIOUR, "evenness", 2.0, 0.1, is_low=True),
+    Family("growth", BEHAVIOUR, "growth", 2.0, 0.1),
+    Family("setting", AUTOMATION, "source", 3.0, 0.02),
+    Family("address", AUTOMATION, "source", 3.0, 0.02, is_low=True),
+    Family("hours", AUTOMATION, "hours", 3.0, 0.02),
+    Family("registration", AUTOMATION, "registration", 3.0, 0.02),
+    Family("cut_off", AUTOMATION, "cut_off", 3.0, 0.01),
 )
 """Every family, by block. Evenness and growth add less: a release has both."""
 
@@ -69,14 +74,12 @@ genre reach 0.7, because the same people hear them."""
 REGISTRATION_DAYS: Final = 15
 _MILLION: Final = 1_000_000
 
-Matrix = npt.NDArray[np.float64]
-
 
 def measured(listening: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
     """Compute the number of each family for each group, null where one does not apply.
 
-    One row per `kind` and `group`, with `plays`, `devices` and the names of `FAMILIES`. `listening` has the window's listening with `item`, `grouped` the items of each group, and `members` one row per group and
-    device, as `members_of` makes it.
+    One row per `kind` and `group`, with `plays`, `devices` and the names of `FAMILIES`. `listening` has the window's listening with
+    `item`, `grouped` the items of each group, and `members` one row per group and device, as `members_of` makes it.
     """
     key = ["kind", "group"]
     found = _audience(members).join(_registration(members), on=key, how="left")
@@ -216,9 +219,7 @@ def weighed(groups: pl.DataFrame) -> pl.DataFrame:
     columns: dict[str, Matrix] = {}
     for family in FAMILIES:
         values = groups.get_column(family.name).cast(pl.Float64).to_numpy()
-        usual, evidence = (
-            _core_evidence(values) if family.name == "overlap" else _evidence(family, values, size, is_peer)
-        )
+        usual, evidence = _core_evidence(values) if family is OVERLAP else _evidence(family, values, size, is_peer)
         columns[f"usual_{family.name}"], columns[f"evidence_{family.name}"] = usual, evidence
     of_size = np.array([np.count_nonzero(is_peer & (size == of)) for of in range(10)])[size]
     peers = np.where(of_size >= FEWEST_PEERS, of_size, np.count_nonzero(is_peer))
@@ -237,9 +238,8 @@ def _sum_of_blocks(queue: str) -> pl.Expr:
 
 def _core_evidence(core: Matrix) -> tuple[Matrix, Matrix]:
     """Weigh the core of clusters on a fixed scale: there are too few honest clusters to be a null."""
-    family = FAMILIES[0]
     share = np.clip((core - CORE_FROM) / (CORE_TO - CORE_FROM), 0, 1)
-    return np.full(len(core), CORE_FROM), np.nan_to_num(share * family.most).round(4)
+    return np.full(len(core), CORE_FROM), np.nan_to_num(share * OVERLAP.most).round(4)
 
 
 def _evidence(
@@ -256,26 +256,9 @@ def _evidence(
         if not peers.any():
             continue
         middle = np.median(scale[peers])
-        spread = max(1.4826 * float(np.median(np.abs(scale[peers] - middle))), _least_spread(family))
+        spread = max(1.4826 * float(np.median(np.abs(scale[peers] - middle))), family.least_spread)
         usual[here] = np.median(values[peers])
         deviation[here] = (scale[here] - middle) / spread * (-1 if family.is_low else 1)
     chance = -log_ndtr(-np.nan_to_num(np.clip(deviation, 0, 20)) / SPREAD) / math.log(10)
     evidence = np.where(deviation >= LEAST_DEVIATION, np.minimum(chance, family.most), 0.0)
     return usual, np.nan_to_num(evidence).round(4)
-
-
-def _least_spread(family: Family) -> float:
-    """The least spread of a null: peers that are all alike must not make a trifle into evidence."""
-    return _LEAST_SPREADS[family.name]
-
-
-_LEAST_SPREADS: Final[Mapping[str, float]] = {
-    "devotion": 0.1,
-    "evenness": 0.1,
-    "growth": 0.1,
-    "setting": 0.02,
-    "address": 0.02,
-    "hours": 0.02,
-    "registration": 0.02,
-    "cut_off": 0.01,
-}

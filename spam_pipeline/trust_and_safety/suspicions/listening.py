@@ -7,10 +7,8 @@ import polars as pl
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT
-from spam_pipeline.trust_and_safety.signals.known_plays import PAID_FROM_MS, how_heard, track_facts
+from spam_pipeline.trust_and_safety.signals.known_plays import LOGGED_OUT_TIER, PAID_FROM_MS, how_heard, track_facts
 from spam_pipeline.trust_and_safety.suspicions_contract import Listening
-
-_LOGGED_OUT_TIER = "free"
 
 
 def listening_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFrame:
@@ -30,7 +28,7 @@ def listening_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.Lazy
             pl.col("artist_key").min().alias("uploader_key"),
             pl.col("user_key", "ip_key", "account_since").min(),
             pl.coalesce("home", "country").min().alias("country"),
-            pl.col("tier").min().fill_null(_LOGGED_OUT_TIER),
+            pl.col("tier").min().fill_null(LOGGED_OUT_TIER),
             pl.concat_str("client", pl.lit(" "), "source").min().alias("setting"),
             pl.col("occurred_at").min().dt.hour().cast(pl.Int8).alias("hour"),
             pl.col("occurred_at").min().dt.date().alias("day"),

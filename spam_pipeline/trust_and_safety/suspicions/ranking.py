@@ -9,11 +9,7 @@ import polars as pl
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED
-from spam_pipeline.trust_and_safety.suspicions_contract import (
-    HELD_FROM,
-    SuspectedIncidents,
-    SuspectedPlays,
-)
+from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedIncidents, SuspectedPlays, is_held
 
 REMEMBERED_DAYS: Final = 84
 """A clearance is compared with the evidence it was given for, for twelve weeks; then the group may be asked about once more."""
@@ -61,8 +57,7 @@ def _pace() -> pl.Expr:
 
 def suspected_plays_of(groups: pl.LazyFrame, incidents: pl.LazyFrame, listening: pl.LazyFrame) -> pl.LazyFrame:
     """Find today's plays of each suspicion, by device and track, as `SuspectedPlays`; `listening` is the day's."""
-    is_held = pl.col("evidence") >= pl.col("queue").replace_strict(HELD_FROM, return_dtype=pl.Float64)
-    suspicions = undecided(groups, incidents, listening).filter(is_held)
+    suspicions = undecided(groups, incidents, listening).filter(is_held())
     devices = suspicions.select("suspicion_id", "attack_type", "slice").explode("slice").unnest("slice")
     tracks = suspicions.select("suspicion_id", "evidence", track_key="track_keys").explode("track_key")
     columns = pl.Schema(column_types(SuspectedPlays))

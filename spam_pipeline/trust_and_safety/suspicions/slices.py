@@ -21,9 +21,9 @@ from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates
 from spam_pipeline.trust_and_safety.suspicions_contract import (
     AUTOMATION,
     BEHAVIOUR,
-    HELD_FROM,
     QUEUES,
     SuspiciousGroups,
+    is_held,
 )
 
 LISTED_FROM: Final = {BEHAVIOUR: 5.0, AUTOMATION: 12.0}
@@ -98,9 +98,8 @@ def _disjoint(chosen: pl.DataFrame) -> pl.DataFrame:
     taken: set[int] = set()
     kept: list[pl.DataFrame] = []
     count = dict.fromkeys(QUEUES, 0)
-    is_held = pl.col("evidence") >= pl.col("queue").replace_strict(HELD_FROM, return_dtype=pl.Float64)
     # Groups that hold before those that are only listed; then behaviour, which has the narrower slices and sorts after "automation".
-    ordered = chosen.sort(is_held, "queue", "place", "device_key", descending=[True, True, False, False])
+    ordered = chosen.sort(is_held(), "queue", "place", "device_key", descending=[True, True, False, False])
     for (queue, _), group in ordered.partition_by("queue", "place", as_dict=True, maintain_order=True).items():
         is_new = ~group.get_column("device_key").is_in(list(taken))
         is_enough = group.height >= FEWEST_DEVICES and 2 * int(is_new.sum()) >= group.height

@@ -20,6 +20,7 @@ from spam_pipeline.trust_and_safety.suspicions_contract import (
     HELD_FROM,
     Listening,
     SuspiciousGroups,
+    is_held,
 )
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
@@ -50,8 +51,7 @@ def listed(*rows: Row) -> pl.DataFrame:
 
 def suspected(*rows: Row) -> pl.DataFrame:
     """The groups with enough evidence to hold their slice."""
-    enough = pl.col("evidence") >= pl.col("queue").replace_strict(HELD_FROM, return_dtype=pl.Float64)
-    return listed(*rows).filter(enough)
+    return listed(*rows).filter(is_held())
 
 
 def devices_of(found: pl.DataFrame) -> list[list[int]]:
