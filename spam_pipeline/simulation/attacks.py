@@ -9,12 +9,10 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.simulation import geography, user_agents
-from spam_pipeline.simulation.geography import DAY_MS
-from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listening import Listening
 from spam_pipeline.simulation.organic import visitors_of_widgets
-from spam_pipeline.simulation.randomness import Indices, chance
-from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices
+from spam_pipeline.simulation.randomness import Indices
+from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices, opened_accounts
 
 _PAID_FROM_MS: Final = 30_000
 _FARMED_COUNTRIES: Final = np.array([geography.index_of(code) for code in ("ID", "NG", "IN")])
@@ -34,26 +32,6 @@ def _past_30_s(scene: Scene, spread_ms: int) -> Indices:
 
 def _any_of(scene: Scene, positions: Indices) -> Indices:
     return scene.rng.choice(positions, scene.plays)
-
-
-def opened_accounts(casting: Casting, country: Indices, client: str, source: str) -> pl.DataFrame:
-    """Accounts opened in the weeks before the campaign, one per given country, each on its own device at its own address."""
-    rng, campaign, count = casting.rng, casting.campaign, len(country)
-    position = user_agents.CLIENTS.to_list().index(client)
-    return pl.DataFrame(
-        {
-            "user_id": identifiers("u", campaign_numbers(campaign.serial, np.arange(count))),
-            "device_id": new_devices(casting, count),
-            "ip": geography.addresses(rng, country),
-            "country": geography.CODES.gather(country),
-            "user_agent": user_agents.user_agents(rng, np.full(count, position)),
-            "client": pl.repeat(client, count, eager=True),
-            "source": pl.repeat(source, count, eager=True),
-            "time_zone": country,
-            "tier": pl.Series(["free", "premium"]).gather((chance(rng, 0.25, count)).astype(np.int64)),
-            "created_ms": campaign.begins_ms - rng.integers(DAY_MS, 60 * DAY_MS, count),
-        }
-    )
 
 
 def _loop_bot_cast(casting: Casting) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Honest behaviour that resembles an attack: single listeners and places here, crowds in `honest_crowds`.
 
-All of it is known from practice, and none of it is spam. "Around the clock means bot" and "one track again and again means bot" are wrong, and these scenarios show it.
+All of it is known from practice, and none of it is spam. "Around the clock means bot" and "one track again and again means bot"
+are wrong, and these scenarios show it.
 """
 
 from typing import Final
@@ -12,11 +13,10 @@ from spam_pipeline.simulation import geography, user_agents
 from spam_pipeline.simulation.catalogue import GENRES
 from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
 from spam_pipeline.simulation.honest_crowds import CROWDS, VIRAL_RELEASE
-from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listeners import DEVICES
 from spam_pipeline.simulation.listening import Listening, one_after_another, played_naturally
 from spam_pipeline.simulation.randomness import Indices, chance
-from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices
+from spam_pipeline.simulation.scenario import Casting, Scenario, Scene, by_daylight, new_devices, opened_accounts
 
 _LOOPS: Final = 85
 _SUPER_ACCOUNT_PLAYS: Final = 700
@@ -135,23 +135,14 @@ def _shop_radio(scene: Scene) -> Listening:
 
 
 def _school_class_cast(casting: Casting) -> pl.DataFrame:
-    rng, campaign = casting.rng, casting.campaign
+    rng = casting.rng
     pupils = int(rng.integers(25, 31))
     country = np.full(pupils, geography.countries(rng, 1)[0])
-    school = geography.addresses(rng, country[:1])
-    return pl.DataFrame(
-        {
-            "user_id": identifiers("u", campaign_numbers(campaign.serial, np.arange(pupils))),
-            "device_id": new_devices(casting, pupils),
-            "ip": school.gather(np.zeros(pupils, dtype=np.int64)),
-            "country": geography.CODES.gather(country),
-            "user_agent": pl.repeat(user_agents.SCHOOL_TABLET, pupils, eager=True),
-            "client": pl.repeat("android", pupils, eager=True),
-            "source": pl.repeat("playlist", pupils, eager=True),
-            "time_zone": country,
-            "tier": pl.repeat("free", pupils, eager=True),
-            "created_ms": np.full(pupils, campaign.begins_ms - rng.integers(2, 20) * DAY_MS),
-        }
+    return opened_accounts(casting, country, "android", "playlist").with_columns(
+        ip=pl.lit(geography.addresses(rng, country[:1])[0]),
+        user_agent=pl.lit(user_agents.SCHOOL_TABLET),
+        tier=pl.lit("free"),
+        created_ms=pl.lit(casting.campaign.begins_ms - int(rng.integers(2, 20)) * DAY_MS),
     )
 
 

@@ -12,12 +12,19 @@ import numpy as np
 import polars as pl
 
 from spam_pipeline.simulation import geography, user_agents
-from spam_pipeline.simulation.attacks import opened_accounts
 from spam_pipeline.simulation.geography import DAY_MS
 from spam_pipeline.simulation.listeners import FAVOURITES
 from spam_pipeline.simulation.listening import Listening, played_naturally
 from spam_pipeline.simulation.randomness import Indices, chance, draw
-from spam_pipeline.simulation.scenario import Campaign, Casting, Scene, by_daylight, new_devices, own_uploads
+from spam_pipeline.simulation.scenario import (
+    Campaign,
+    Casting,
+    Scene,
+    by_daylight,
+    new_devices,
+    opened_accounts,
+    own_uploads,
+)
 from spam_pipeline.simulation.skills import Skill
 
 _PAID_FROM_MS: Final = 30_000

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from spam_pipeline.simulation import geography
+from spam_pipeline.simulation import geography, user_agents
 from spam_pipeline.simulation.catalogue import Catalogue, Planting
 from spam_pipeline.simulation.geography import DAY_MS, HOUR_MS
 from spam_pipeline.simulation.identifiers import campaign_numbers, identifiers
 from spam_pipeline.simulation.listeners import Listeners
 from spam_pipeline.simulation.listening import Listening
-from spam_pipeline.simulation.randomness import Indices, generator
+from spam_pipeline.simulation.randomness import Indices, chance, generator
 from spam_pipeline.simulation.skills import Skill
 
 PERIOD_DAYS: Final = 15
@@ -104,6 +104,26 @@ def by_daylight(scene: Scene, time_zone: Indices) -> Indices:
 def new_devices(casting: Casting, count: int) -> pl.Series:
     """Create `count` device identifiers that only this campaign has."""
     return identifiers("d", campaign_numbers(casting.campaign.serial, np.arange(count)))
+
+
+def opened_accounts(casting: Casting, country: Indices, client: str, source: str) -> pl.DataFrame:
+    """Open accounts in the weeks before the campaign, one per given country, each on its own device at its own address."""
+    rng, campaign, count = casting.rng, casting.campaign, len(country)
+    position = user_agents.CLIENTS.to_list().index(client)
+    return pl.DataFrame(
+        {
+            "user_id": identifiers("u", campaign_numbers(campaign.serial, np.arange(count))),
+            "device_id": new_devices(casting, count),
+            "ip": geography.addresses(rng, country),
+            "country": geography.CODES.gather(country),
+            "user_agent": user_agents.user_agents(rng, np.full(count, position)),
+            "client": pl.repeat(client, count, eager=True),
+            "source": pl.repeat(source, count, eager=True),
+            "time_zone": country,
+            "tier": pl.Series(["free", "premium"]).gather((chance(rng, 0.25, count)).astype(np.int64)),
+            "created_ms": campaign.begins_ms - rng.integers(DAY_MS, 60 * DAY_MS, count),
+        }
+    )
 
 
 @dataclass(frozen=True)
