@@ -51,7 +51,7 @@ IS_CALLED = (pl.col("spam_probability") >= REPORTING_TOLERANCE).alias("is_called
 
 @dataclass(frozen=True)
 class Week:
-    """Days by name with their plays, facts, signals and suspicious groups, what experts declared, the known tracks, and the truth.
+    """Days by name with their plays, facts, signals and suspected plays, what experts declared, the known tracks, and the truth.
 
     `truth` has `event_id`, `scenario` and `is_spam` of what is not organic.
     """
@@ -60,7 +60,7 @@ class Week:
     plays: Mapping[str, pl.LazyFrame]
     facts: Mapping[str, pl.LazyFrame]
     signals: Mapping[str, pl.LazyFrame]
-    groups: Mapping[str, pl.LazyFrame]
+    suspected: Mapping[str, pl.LazyFrame]
     incidents: pl.LazyFrame
     tracks: pl.DataFrame
     truth: pl.DataFrame
@@ -73,7 +73,7 @@ class Week:
     def examples(self, incidents: pl.LazyFrame) -> pl.LazyFrame:
         """What these incidents teach."""
         of_days = [
-            examples_of_day(plays, self.signals[day], self.facts[day], incidents, self.groups[day])
+            examples_of_day(plays, self.signals[day], self.facts[day], incidents, self.suspected[day])
             for day, plays in self.plays.items()
         ]
         return pl.concat(of_days)
@@ -110,19 +110,19 @@ def simulated(home: Path, seed: int, days: int = DAYS, plays_per_day: int = PLAY
 def observed(pipeline: Pipeline, *stages: str) -> Week:
     """Converge these stages, or all of them, and what is asked here, and read it."""
     pipeline.engine.observe()
-    asked = {"play_signals", "suspicious_groups", "incidents", "tracks", "accounts", "rights", "revenue", *stages}
+    asked = {"play_signals", "suspected_plays", "incidents", "tracks", "accounts", "rights", "revenue", *stages}
     done = converge(pipeline.engine, asked if stages else None)
     assert done.converged, done.failed
     days = sorted(pipeline.engine.planner.statuses(["play_signals"])["play_signals"])
-    read = ("plays", "entity_facts", "play_signals", "suspicious_groups")
-    plays, facts, signals, groups = ({day: pipeline.read(stage, day) for day in days} for stage in read)
+    read = ("plays", "entity_facts", "play_signals", "suspected_plays")
+    plays, facts, signals, suspected = ({day: pipeline.read(stage, day) for day in days} for stage in read)
     truth = pl.read_parquet(pipeline.settings.home / "truth.parquet", columns=["event_id", "scenario", "is_spam"])
     return Week(
         pipeline=pipeline,
         plays=plays,
         facts=facts,
         signals=signals,
-        groups=groups,
+        suspected=suspected,
         incidents=pipeline.read("incidents").unique(maintain_order=True),
         tracks=pipeline.read("tracks").collect(),
         truth=truth,

@@ -133,14 +133,14 @@ def labelled_examples(
     play_signals: pl.LazyFrame,
     entity_facts: Annotated[pl.LazyFrame, Reads(columns=("entity_kind", "entity_key", "country", "tier"))],
     incidents: _Incidents,
-    suspicious_groups: pl.LazyFrame,
+    suspected_plays: Annotated[pl.LazyFrame, Reads(columns=("device_key",))],
 ) -> pl.LazyFrame:
     """Training examples for the spam model from the day's plays, labelled by the incidents that experts decided.
 
     Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays is added with labels of the
-    weak-label policy, because unlabelled means unknown, not legitimate; none of a suspicious group. Empty on days that no decided incident touches.
+    weak-label policy, because unlabelled means unknown, not legitimate; none whose plays wait for a person. Empty on days that no decided incident touches.
     """
-    return examples_of_day(plays, play_signals, entity_facts, incidents, suspicious_groups)
+    return examples_of_day(plays, play_signals, entity_facts, incidents, suspected_plays)
 
 
 @stage(

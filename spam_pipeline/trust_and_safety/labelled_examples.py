@@ -3,8 +3,8 @@
 Experts label incidents, so the label of a play is the join. Suspicion is no label. Everything else is unknown, but a model
 trained only on what experts investigated knows nothing of ordinary plays. So on days with a decided incident a fixed number of
 unlabelled combinations is labelled by the weak-label policy (`attack_types`), marked `is_weak`; those on which the policy
-abstains are left out, and so are devices of suspicious groups that fit no signature, whatever anybody decided about them: who listens as
-patiently as people do would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
+abstains are left out, and so are devices whose plays wait for a person and that fit no signature: who listens as patiently as people
+do would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
 import polars as pl
@@ -32,7 +32,7 @@ def examples_of_day(
     play_signals: pl.LazyFrame,
     entity_facts: pl.LazyFrame,
     incidents: pl.LazyFrame,
-    suspicious_groups: pl.LazyFrame,
+    suspected_plays: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Build the day's `LabelledExamples`, ordered by combination; none when no decided incident matches a play."""
     decided = incidents.filter(_teaches("status"))
@@ -45,8 +45,8 @@ def examples_of_day(
     unlabelled = combinations.filter(pl.col("incident_status").is_null())
     chosen = pl.concat([_sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)])
     columns = pl.Schema(column_types(LabelledExamples))
-    suspects = suspicious_groups.select(pl.col("slice").explode().struct.field("device_key")).unique().collect()
-    is_suspect = pl.col("device_key").is_in(suspects.get_column("device_key").implode())
+    suspects = suspected_plays.select("device_key").unique().collect().to_series()
+    is_suspect = pl.col("device_key").is_in(suspects.implode())
     examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect(), is_suspect)
     return examples.lazy().cast(columns).select(*columns).sort(_COMBINATION)
 

@@ -24,7 +24,7 @@ from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
 from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_file import write_model
 from spam_pipeline.trust_and_safety.signals import signals_of_day
-from spam_pipeline.trust_and_safety.suspicions_contract import SuspiciousGroups
+from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedPlays
 from spam_pipeline.trust_and_safety.training import train
 
 FIRST_DAY = date(2026, 1, 5)
@@ -203,7 +203,7 @@ def farm_examples(days: int) -> pl.LazyFrame:
     for number in range(days):
         plays = together(organic(number), bot_farm(number))
         examples.append(
-            examples_of_day(plays, signals_on(plays, number), FACTS, farm_incident(), SuspiciousGroups.empty())
+            examples_of_day(plays, signals_on(plays, number), FACTS, farm_incident(), SuspectedPlays.empty())
         )
     return pl.concat(examples)
 

@@ -138,7 +138,7 @@ def test_the_stages_read_what_their_consumers_were_told() -> None:
             "play_signals": same,
             "entity_facts": same,
             "incidents": alike,
-            "suspicious_groups": same,
+            "suspected_plays": same,
         },
         "spam_model": {"labelled_examples": EveryPartition()},
         "model_evaluation": {

@@ -1,4 +1,3 @@
-from datetime import date
 from typing import Any
 
 import polars as pl
@@ -14,7 +13,7 @@ from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, declare
 from spam_pipeline.trust_and_safety.labelled_examples import MAX_EXAMPLES_OF_INCIDENT, WEAK_EXAMPLES, examples_of_day
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
-from spam_pipeline.trust_and_safety.suspicions_contract import SuspiciousGroups
+from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedPlays
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.play_generator import (
     ATTACKED_TRACK,
@@ -41,7 +40,7 @@ Row = dict[str, Any]
 
 PLAYS = together(organic(0), loop_bot(0), fan_of_one_track(0))
 SIGNALS_OF_DAY = signals_on(PLAYS, 0)
-NO_GROUPS = SuspiciousGroups.empty()
+NOBODY_SUSPECTED = SuspectedPlays.empty()
 
 plays_of_few = st.lists(
     st.fixed_dictionaries(
@@ -76,13 +75,13 @@ def incident(user: int, status: str) -> Row:
 
 
 def examples(*declarations: Row) -> pl.DataFrame:
-    return examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, incidents_of(list(declarations)), NO_GROUPS).collect()
+    return examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, incidents_of(list(declarations)), NOBODY_SUSPECTED).collect()
 
 
 def examples_about(rows: list[Row], declarations: list[Row], facts: list[Row]) -> list[Row]:
     plays, known = plays_of(rows), facts_of(facts)
     signals = signals_of_day(plays, known, day(0))
-    return examples_of_day(plays, signals, known, incidents_of(declarations), NO_GROUPS).collect().to_dicts()
+    return examples_of_day(plays, signals, known, incidents_of(declarations), NOBODY_SUSPECTED).collect().to_dicts()
 
 
 def of_users(frame: pl.DataFrame, *users: int) -> pl.DataFrame:
@@ -114,12 +113,12 @@ def test_a_confirmed_suspicion_teaches_nothing_because_its_plays_look_like_those
     assert key(ATTACKER).item() not in beside["actor_key"]
 
 
-def test_a_device_of_a_suspicious_group_is_no_weak_example_because_a_patient_attacker_fits_no_signature() -> None:
+def test_a_device_that_waits_for_a_person_is_no_weak_example_because_a_patient_attacker_fits_no_signature() -> None:
     weak = examples(incident(ATTACKER, "confirmed")).filter("is_weak")
     suspect = weak["device_key"][0]
-    group = pl.LazyFrame({"slice": [[{"device_key": suspect, "first_day": date(2026, 1, 5)}]]})
+    suspected = pl.LazyFrame({"device_key": [suspect]})
     declared = incidents_of([incident(ATTACKER, "confirmed")])
-    found = examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, declared, group).collect().filter("is_weak")
+    found = examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, declared, suspected).collect().filter("is_weak")
     assert suspect not in found["device_key"]
     assert set(weak["device_key"]) - {suspect} <= set(found["device_key"])
 
@@ -134,18 +133,17 @@ def test_unlabelled_plays_join_a_labelled_day_as_weak_examples() -> None:
 def test_what_nobody_labelled_gets_the_label_of_the_policy() -> None:
     attacked = together(organic(0, listeners=30), bot_farm(0, accounts=2), fan_of_one_track(0))
     found = examples_of_day(
-        attacked, signals_on(attacked, 0), FACTS, incidents_of([incident(FAN, "cleared")]), NO_GROUPS
+        attacked, signals_on(attacked, 0), FACTS, incidents_of([incident(FAN, "cleared")]), NOBODY_SUSPECTED
     )
     farm = of_users(found.collect(), *FARM_ACCOUNTS)
     assert farm.height > 100
     assert farm.select(pl.col("is_spam", "is_weak").all()).row(0) == (True, True)
-    group = [{"device_key": device, "first_day": date(2026, 1, 5)} for device in farm["device_key"].unique()]
     suspected = examples_of_day(
         attacked,
         signals_on(attacked, 0),
         FACTS,
         incidents_of([incident(FAN, "cleared")]),
-        pl.LazyFrame({"slice": [group]}),
+        farm.lazy().select("device_key"),
     )
     assert_frame_equal(of_users(suspected.collect(), *FARM_ACCOUNTS), farm)
 
@@ -167,14 +165,14 @@ def test_what_the_policy_has_no_opinion_on_is_no_example() -> None:
     ids=["no incident", "nothing decided", "a decided incident that no play belongs to"],
 )
 def test_a_day_on_which_nothing_is_labelled_has_no_examples(incidents: pl.LazyFrame) -> None:
-    found = examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, incidents, NO_GROUPS)
+    found = examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, incidents, NOBODY_SUSPECTED)
     assert findings_about(LabelledExamples, found) == []
     assert found.collect().is_empty()
 
 
 def test_a_day_without_plays_has_no_examples() -> None:
     incidents = incidents_of([incident(ATTACKER, "confirmed")])
-    found = examples_of_day(Plays.empty(), PlaySignals.empty(), EntityFacts.empty(), incidents, NO_GROUPS)
+    found = examples_of_day(Plays.empty(), PlaySignals.empty(), EntityFacts.empty(), incidents, NOBODY_SUSPECTED)
     assert found.collect().is_empty()
 
 
@@ -184,7 +182,9 @@ def test_a_day_without_plays_has_no_examples() -> None:
 def test_the_largest_campaign_is_sampled_so_that_it_does_not_drown_the_others() -> None:
     plays = together(organic(0), bot_farm(0), loop_bot(0))
     both = pl.concat([farm_incident(), incidents_of([incident(ATTACKER, "confirmed")])])
-    found = examples_of_day(plays, signals_on(plays, 0), FACTS, both, NO_GROUPS).collect().filter(~pl.col("is_weak"))
+    found = (
+        examples_of_day(plays, signals_on(plays, 0), FACTS, both, NOBODY_SUSPECTED).collect().filter(~pl.col("is_weak"))
+    )
     counted = dict(found.get_column("incident_id").value_counts().rows())
     assert counted == {"farm": MAX_EXAMPLES_OF_INCIDENT, f"confirmed {ATTACKER}": 1}
 
@@ -194,8 +194,8 @@ def test_the_examples_are_the_same_whatever_the_order_of_plays_and_incidents() -
     signals = signals_on(plays, 0)
     turned, turned_incidents = (frame.collect().reverse().lazy() for frame in (plays, farm_incident()))
     assert_frame_equal(
-        examples_of_day(plays, signals, FACTS, farm_incident(), NO_GROUPS).collect(),
-        examples_of_day(turned, signals, FACTS, turned_incidents, NO_GROUPS).collect(),
+        examples_of_day(plays, signals, FACTS, farm_incident(), NOBODY_SUSPECTED).collect(),
+        examples_of_day(turned, signals, FACTS, turned_incidents, NOBODY_SUSPECTED).collect(),
         check_exact=True,
     )
 
