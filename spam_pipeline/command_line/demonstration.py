@@ -124,7 +124,7 @@ def _landing_zone(
 def _suspicions(pipeline: Pipeline) -> Iterator[str]:
     """The groups that wait for a person, and the first of each queue with its strongest evidence."""
     day, suspicions = pipeline.suspicions()
-    yield f"suspected on {day}: {len(suspicions)} groups; each holds its slice of a day until somebody decides, and nothing else waits"
+    yield f"suspected on {day}: {len(suspicions)} groups; the strong ones hold their slice of a day until somebody decides, and nothing else waits"
     for first in (item for item in suspicions if item.rank == 1):
         evidence = ", ".join(
             f"{family['family']} {family['value']:.3g} (usually {family['usual']:.3g})"

@@ -240,7 +240,7 @@ def carried_devices(
         ),
     ],
 ) -> pl.LazyFrame:
-    """The rest of the campaigns that experts confirmed: about ten declared accounts give the others away."""
+    """The rest of the campaigns that experts confirmed: about ten declared accounts lead to most of the others."""
     return carried_of(listening, incidents)
 
 

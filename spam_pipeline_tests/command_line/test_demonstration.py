@@ -64,7 +64,7 @@ def test_a_late_play_recomputes_something_once(runs: tuple[Path, list[str], list
 
 def test_what_is_suspected_and_why_a_play_is_spam_is_printed(runs: tuple[Path, list[str], list[str]]) -> None:
     _, first, second = runs
-    assert re.match(r"suspected on 2026-01-\d\d: \d+ groups; each holds its slice of a day", first[2])
+    assert re.match(r"suspected on 2026-01-\d\d: \d+ groups; the strong ones hold their slice of a day", first[2])
     at = next(number for number, line in enumerate(second) if line.startswith("a verdict: "))
     assert re.fullmatch(
         r"a verdict: a play of track \w+ on 2026-01-0\d is spam with probability [01]\.\d\d, .*:", second[at]
