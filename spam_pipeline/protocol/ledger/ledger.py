@@ -201,6 +201,17 @@ class Ledger:
                 )
             }
 
+    def columns(self, version_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
+        """The columns that each of these versions was written with, by id."""
+        with self._engine.connect() as connection:
+            return {
+                version_id: columns
+                for some in in_batches(version_ids)
+                for version_id, columns in connection.execute(
+                    sa.select(versions.c.id, versions.c.columns).where(versions.c.id.in_(some))
+                )
+            }
+
     def seconds_by_stage(self) -> dict[str, float]:
         """The average time, in seconds, that a version of each stage took."""
         query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
