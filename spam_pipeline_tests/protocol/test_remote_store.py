@@ -81,6 +81,21 @@ def test_a_partition_takes_at_most_fifteen_requests_and_a_landed_file_is_fetched
     assert kinds(s3.take()) == {"LIST": 1}, "where nothing has changed, only the landing zone is listed"
 
 
+def test_a_file_whose_copy_is_gone_is_fetched_once_more(s3: ObjectStorage, bucket: UPath, tmp_path: Path) -> None:
+    land(bucket, MONTH[:2])
+    engine_at(bucket, tmp_path / "home").observe()
+    s3.take()
+    other = elsewhere(bucket, tmp_path / "home")
+    (bucket / "landing" / MONTH[1] / "a.txt").write_text(f"{MONTH[1]} 9\n", encoding="utf-8")
+    s3.take()
+    assert [failure.partition for failure in converge(other).failed] == [MONTH[1]], "it is not what was observed"
+    assert kinds(request for request in s3.take() if MONTH[0] in request.path and "/landing/" in request.path) == {
+        "GET": 1
+    }
+    run(other)
+    assert other.reader.read("numbers", [MONTH[1]]).collect()["number"].to_list() == [9]
+
+
 def test_what_is_published_is_what_a_disk_has(bucket: UPath, tmp_path: Path) -> None:
     for place in (bucket, tmp_path / "home"):
         land(place, MONTH[:3])

@@ -64,7 +64,7 @@ class Published:
         store = Store(self.url, self.cache)
         assert store.remote
         files = {self.location(file): file for file in self.files.values()}
-        return StoredFileSystem("s3", files, outdated, store.find_all, store.remote.read)
+        return StoredFileSystem("s3", files, outdated, store.find, store.remote.read)
 
     def connect(self, outdated: tuple[str, ...] = ()) -> duckdb.DuckDBPyConnection:
         return connect(self.catalogue, EMPTY, remote=self.remote(outdated))

@@ -26,8 +26,8 @@ class Zone(Protocol):
     def open(self, path: str) -> io.BufferedReader:
         """Open the bytes of a path. Raises `FileNotFoundError`."""
 
-    def take(self, digest: str) -> BinaryIO | None:
-        """Open the bytes with this digest if a copy of them was kept, for the last time."""
+    def take(self, path: str, digest: str, size: int) -> BinaryIO | None:
+        """Open a remote file as it was when it had this digest and size; None when that is not to be had as a whole."""
 
     def state(self, path: str) -> State | None:
         """The file at a path; None when there is none."""
@@ -53,7 +53,7 @@ class LandedFile:
         Raises `LandingChanged` when the file is gone or has another size; closing raises it when the bytes have another digest.
         Times alone say nothing: a backup that makes hard links changes them, and some mounts never tell the same ones twice.
         """
-        kept = self.zone.take(self.digest)
+        kept = self.zone.take(self.path, self.digest, self.size)
         if kept is not None:
             return kept
         state = self.zone.state(self.path)

@@ -107,9 +107,19 @@ class LandingZone:
         with self.open(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def take(self, digest: str) -> BinaryIO | None:
-        """Open the kept copy of the bytes with a digest, which is gone then; None when there is none."""
-        return self._copies.take(digest) if self._copies and not self._is_local else None
+    def take(self, path: str, digest: str, size: int) -> BinaryIO | None:
+        """Open a remote file as it was when it had this digest and size: the kept copy, for the last time, or fetched now as a whole.
+
+        Returns None where no copies are kept, or when the file is gone or another one.
+        """
+        if self._copies is None or self._is_local:
+            return None
+        kept = self._copies.take(digest)
+        if kept is not None or not self._copies.has_room_for(size):
+            return kept
+        with suppress(FileNotFoundError):
+            self.digest(path, size)
+        return self._copies.take(digest)
 
     def sweep(self) -> None:
         """Remove copies that nobody read within a day."""

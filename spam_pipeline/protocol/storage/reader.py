@@ -84,7 +84,7 @@ class Reader:
         side_part = reads.partitions.side_part
         if side_part or reads.schema_read is None:
             contract = stage.side_parts[side_part] if side_part else stage.contract
-            return self._scan_files([file for item in read for file in files[item]], contract)
+            return self._scan_inputs([file for item in read for file in files[item]], contract)
         return self._in_schema(stage.contract, files, reads)
 
     def _in_schema(
@@ -92,11 +92,11 @@ class Reader:
     ) -> pl.LazyFrame:
         """Convert parts to the schema that a consumer reads, whichever each of them was written in."""
         if not contract.earlier_schemas():
-            return reads.of(self._scan_files([file for some in files.values() for file in some], contract), contract)
+            return reads.of(self._scan_inputs([file for some in files.values() for file in some], contract), contract)
         written = self._ledger.schema_versions({item.record for item in files})
         frames = [reads.of(contract.empty(), contract)]
         for item, some in files.items():
-            frame, found = self._scan_files(some, contract), written[item.record]
+            frame, found = self._scan_inputs(some, contract), written[item.record]
             if found == contract.schema_version:
                 frames.append(reads.of(frame, contract))
             elif found == reads.schema_read:
@@ -219,7 +219,7 @@ class Reader:
             remote.protocol,
             {remote.url(file.path): file for some in files.values() for file in some},
             {remote.url(file.path) for file in outdated},
-            self._store.find_all,
+            self._store.find,
             remote.read,
         )
 
@@ -238,3 +238,7 @@ class Reader:
         if not files:
             return contract.empty()
         return self._store.scan(files)
+
+    def _scan_inputs(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
+        """Scan inputs of a computation, which reads them several times, as those of the next partitions often do."""
+        return self._store.scan(files, repeatedly=True) if files else contract.empty()

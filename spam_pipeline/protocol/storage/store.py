@@ -130,20 +130,16 @@ class Store:
             self._believed[path] = _identity(local)
         return local
 
-    def find(self, file: StoredFile) -> Path | None:
-        """The file's path as `locate` has it; None for a large one on object storage that vouches for it, to be read where it lies.
+    def find(self, files: Sequence[StoredFile], *, repeatedly: bool = False) -> list[Path | None]:
+        """The paths of files as `locate` has them; None for a large one on object storage that vouches for it, to be read where it lies.
 
-        Raises like `locate`.
+        Of what is read `repeatedly` more is fetched whole: up to a hundredth of the cache's size. Raises like `locate`.
         """
-        is_whole = self._remote is None or file.bytes <= _LARGE_BYTES or (self._local_root / file.path).exists()
-        return self.locate(file.path) if is_whole or not self._is_vouched_for(file.path) else None
-
-    def find_all(self, files: Sequence[StoredFile]) -> list[Path | None]:
-        """Find files, remote ones side by side. Raises like `locate`."""
         if self._remote is None:
             return [self.locate(file.path) for file in files]
+        most = max(_LARGE_BYTES, self._room.max_bytes // 100) if repeatedly else _LARGE_BYTES
         with ThreadPoolExecutor(_FETCHED_AT_ONCE) as fetchers:
-            return list(fetchers.map(self.find, files))
+            return list(fetchers.map(lambda file: self._find(file, most), files))
 
     def has(self, file: StoredFile) -> bool:
         """Return True if a file is there undamaged, without fetching one that object storage vouches for."""
@@ -155,9 +151,9 @@ class Store:
             return False
         return True
 
-    def scan(self, files: Sequence[StoredFile]) -> pl.LazyFrame:
-        """Scan the rows of some files of frames, at least one, one after the other. Raises like `locate`."""
-        places = zip(files, self.find_all(files), strict=True)
+    def scan(self, files: Sequence[StoredFile], *, repeatedly: bool = False) -> pl.LazyFrame:
+        """Scan the rows of some files of frames, at least one, one after the other; see `find`. Raises like `locate`."""
+        places = zip(files, self.find(files, repeatedly=repeatedly), strict=True)
         frames = [self._scan(list(some)) for _, some in groupby(places, key=lambda placed: placed[1] is None)]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
@@ -190,6 +186,10 @@ class Store:
         for folder in self._scratch.glob("*"):
             if time.time() - folder.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _find(self, file: StoredFile, most_bytes: int) -> Path | None:
+        is_whole = file.bytes <= most_bytes or (self._local_root / file.path).exists()
+        return self.locate(file.path) if is_whole or not self._is_vouched_for(file.path) else None
 
     def _scan(self, placed: list[tuple[StoredFile, Path | None]]) -> pl.LazyFrame:
         """Scan files that are all on this machine, or none of them."""

@@ -29,7 +29,7 @@ _SHOWN_AT = datetime(2001, 1, 1, tzinfo=UTC)
 class StoredFileSystem(AbstractFileSystem):  # type: ignore[misc]  # the same
     """The files of some versions by their URLs.
 
-    `find_all` returns each file on this machine, or None when ranges of it are to be read where it lies; it raises `StoreDamaged`.
+    `find` returns each file on this machine, or None when ranges of it are to be read where it lies; it raises `StoreDamaged`.
     `outdated` are those that were written with other columns than their stage has today.
     """
 
@@ -40,14 +40,14 @@ class StoredFileSystem(AbstractFileSystem):  # type: ignore[misc]  # the same
         protocol: str,
         files: Mapping[str, StoredFile],
         outdated: Collection[str],
-        find_all: Callable[[Sequence[StoredFile]], list[Path | None]],
+        find: Callable[[Sequence[StoredFile]], list[Path | None]],
         read_range: ReadRange,
     ) -> None:
         super().__init__()
         self.protocol = protocol
         self._files = files
         self._outdated = frozenset(outdated)
-        self._find_all = find_all
+        self._find_files = find
         self._read_range = read_range
         self._read_in_place: set[str] = set()
         self._shown: dict[str, bytes] = {}
@@ -108,7 +108,7 @@ class StoredFileSystem(AbstractFileSystem):  # type: ignore[misc]  # the same
         return _SHOWN_AT if path in self._shown else _WRITTEN_AT
 
     def _find(self, urls: Sequence[str]) -> list[Path | None]:
-        found = self._find_all([self._file(url) for url in urls])
+        found = self._find_files([self._file(url) for url in urls])
         self._read_in_place |= {url for url, place in zip(urls, found, strict=True) if place is None}
         return found
 

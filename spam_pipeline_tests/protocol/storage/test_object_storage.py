@@ -11,6 +11,7 @@ from upath import UPath
 
 from spam_pipeline.protocol.foundation.errors import StoreDamaged
 from spam_pipeline.protocol.ledger.records import StoredFile
+from spam_pipeline.protocol.storage.cache_room import CacheRoom
 from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline.protocol.storage.writer import write_result
 from spam_pipeline_tests.object_storage import ObjectStorage, fetched, kinds, object_storage
@@ -102,6 +103,18 @@ def test_of_a_large_file_the_columns_that_are_needed_are_read_where_they_lie(
     assert len(asked) <= 6
     assert fetched(asked) < file.bytes / 8
     assert not [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
+
+
+def test_what_is_read_repeatedly_is_fetched_whole_if_the_cache_has_room_for_a_hundred(
+    s3: ObjectStorage, url: str, tmp_path: Path
+) -> None:
+    file = put_frame(Store(url, tmp_path / "here"), ROWS)
+    for max_bytes, whole in ((100 * file.bytes, True), (99 * file.bytes, False)):
+        s3.take()
+        cache = tmp_path / str(max_bytes)
+        store = Store(url, cache, room=CacheRoom(cache, max_bytes))
+        assert store.scan([file], repeatedly=True).select(pl.col("small").sum()).collect().item() == 1_500_000
+        assert (kinds(s3.take()) == {"GET": 1}) is whole
 
 
 def test_small_and_large_files_are_read_in_their_order(s3: ObjectStorage, url: str, tmp_path: Path) -> None:
