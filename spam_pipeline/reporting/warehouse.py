@@ -54,10 +54,6 @@ _UNREADABLE = (
 one is of a journal that a client of an earlier file wrote after that was replaced; nobody can open the new file beside it."""
 
 
-_Identity = list[int] | int
-"""Tells a file from every other one, as its file system can: a number made of what it says, such as an ETag, for a remote one."""
-
-
 def delivered(target: str) -> str | None:
     """Return the recipe of the file at `target`; None when there is no file, or it is not as it was delivered.
 
@@ -98,7 +94,7 @@ def _delivered_remotely(place: UPath) -> str | None:
     noted = _noted(place)
     if noted is None:
         raise ForeignTarget(f"{place} is there, and no note beside it says that it is a warehouse: name another file")
-    return noted[0] if noted[1] == place.fs.checksum(place.path) else None
+    return noted[0] if noted[1] == [place.fs.checksum(place.path)] else None
 
 
 def _recipe_within(path: Path) -> str | None:
@@ -124,13 +120,13 @@ def _note(path: Path | UPath) -> Path | UPath:
     return place.with_name(f".delivered-{place.name}.json")
 
 
-def _identity(path: Path) -> _Identity:
+def _identity(path: Path) -> list[int]:
     """What tells a file from every other one, and from itself before somebody wrote to it: inode, size, time of modification."""
     found = path.stat()
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-def _noted(path: Path | UPath) -> tuple[str, _Identity] | None:
+def _noted(path: Path | UPath) -> tuple[str, list[int]] | None:
     """The recipe and the file that the note speaks of; None where there is none that can be read."""
     try:
         noted = json.loads(_note(path).read_text(encoding="utf-8"))
@@ -139,7 +135,7 @@ def _noted(path: Path | UPath) -> tuple[str, _Identity] | None:
         return None
 
 
-def _write_note(path: Path | UPath, recipe: str, file: _Identity) -> None:
+def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
     with replaced(_note(path)) as unfinished:
         unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
@@ -160,11 +156,11 @@ def deliver(
     if not isinstance(
         place, Path
     ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
-        _write_note(place, "", 0)
+        _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
         _build(building, recipe, catalogue.collect(), _still_there(history.collect()), empty)
         file = _identity(building)
-    _write_note(place, recipe, file if isinstance(place, Path) else place.fs.checksum(place.path))
+    _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
 
 def _build(
