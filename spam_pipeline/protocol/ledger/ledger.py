@@ -17,6 +17,7 @@ from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
+from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.layouts import open_database
@@ -72,13 +73,14 @@ from spam_pipeline.protocol.ledger.versions import (
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` what comes after it.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = open_database(url)
         self.observations = ObservationLog(self._engine)
         self.attempts = AttemptLog(self._engine)
+        self.deliveries = DeliveryLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 

@@ -28,8 +28,9 @@ def upgrade(connection: Connection) -> None:
     Layout 3 had a row for each input of each version, columns and settings in each version, and JSON as text.
     """
     old = sa.MetaData()
-    rebuilt = metadata.tables.keys() - {layout.name, shared_values.name}
-    old.reflect(connection, only=sorted(rebuilt | {"inputs"}))
+    known = metadata.tables.keys() - {layout.name} | {"inputs"}
+    old.reflect(connection, only=lambda name, _: name in known)
+    rebuilt = old.tables.keys() - {"inputs"}
     shared_values.create(connection)
     lists = dict(_input_lists(connection, old.tables["inputs"]))
     old.tables["inputs"].drop(connection)

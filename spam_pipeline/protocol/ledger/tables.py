@@ -181,6 +181,18 @@ completions = sa.Table(
     sa.Column("completed_at", sa.BigInteger, nullable=False),
 )
 
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _id(),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("place", sa.String, nullable=False),
+    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("delivered_at", sa.BigInteger, nullable=False),
+    sa.Index("deliveries_by_stage", "environment", "stage", "id"),
+)
+
 layout = sa.Table(
     "layout",
     metadata,
