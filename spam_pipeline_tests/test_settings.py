@@ -71,6 +71,55 @@ def test_own_packages_are_listed_with_commas(
     assert with_variable(monkeypatch, "OWN_PACKAGES", value).own_packages == packages
 
 
+@pytest.mark.parametrize(("value", "prefix"), [("", ()), ("spam", ("spam",)), ("music/spam_1", ("music", "spam_1"))])
+def test_an_asset_prefix_has_levels(monkeypatch: pytest.MonkeyPatch, value: str, prefix: tuple[str, ...]) -> None:
+    assert with_variable(monkeypatch, "ASSET_PREFIX", value).asset_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("branch", "environment"),
+    [
+        ("night", "night"),
+        ("feature/ADS-12 faster_signals", "feature-ads-12-faster_signals"),
+        ("2026-model", "branch-2026-model"),
+        ("_hidden", "branch-_hidden"),
+        ("production", "branch-production"),
+        ("Production", "branch-production"),
+    ],
+)
+def test_a_branch_deployment_publishes_into_an_environment_of_its_branch(
+    monkeypatch: pytest.MonkeyPatch, branch: str, environment: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", branch)
+    assert settings_from_environment().environment == environment
+    assert with_variable(monkeypatch, "ENVIRONMENT", "night-2").environment == "night-2"
+
+
+def test_branches_whose_long_names_begin_alike_have_environments_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    environments = set()
+    for end in ("a", "b"):
+        monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", "signals-" * 8 + end)
+        environments.add(settings_from_environment().environment)
+    assert len(environments) == 2
+    assert {len(name) for name in environments} == {40}
+
+
+def test_a_deployment_that_is_no_branch_publishes_into_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "0")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", "main")
+    assert settings_from_environment().environment == "production"
+
+
+@pytest.mark.parametrize("branch", ["", "日本"])
+def test_a_branch_without_a_name_publishes_nowhere(monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", branch)
+    with pytest.raises(WrongSetting, match="SPAM_PIPELINE_ENVIRONMENT: expected a lower-case letter"):
+        settings_from_environment()
+
+
 def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPAM_PIPELINE_START_DATE", "2025-12-31")
     settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
@@ -102,6 +151,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("ENVIRONMENT", "Production", "a lower-case letter, then"),
         ("ENVIRONMENT", "", "a lower-case letter, then"),
         ("ENVIRONMENT", "../else", "a lower-case letter, then"),
+        ("ASSET_PREFIX", "music/", "letters, digits and _, with / between levels"),
+        ("ASSET_PREFIX", "music.spam", "letters, digits and _, with / between levels"),
         ("START_DATE", "2026-02-30", "a day, YYYY-MM-DD"),
         ("START_DATE", "1767225600", "a day, YYYY-MM-DD"),
         ("START_DATE", "", "a day, YYYY-MM-DD"),
