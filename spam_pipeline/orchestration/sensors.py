@@ -2,7 +2,7 @@
 
 `landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` reports to the
 instance what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
-runs over many machines: switched on instead of `converge`, it gives every stale partition a run of its own.
+runs over many machines: switched on instead of `converge`, it starts a run for each stage and range of stale partitions.
 """
 
 import time
