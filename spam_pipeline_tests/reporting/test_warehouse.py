@@ -440,6 +440,22 @@ def test_what_was_read_at_a_moment_is_a_macro_of_each_stage(publish: Publish, ta
     assert ask(target, asked.format("now()")) == after
 
 
+def test_reading_what_was_opens_the_files_of_then_and_has_the_columns_of_now(publish: Publish, target: Path) -> None:
+    frames = ({"id": ["first"]}, {"id": ["second"]}, {"id": ["third"], "kind": ["x"]})
+    files = [publish("ingestion", "plays", "2026-01-05", pl.DataFrame(rows)) for rows in frames]
+    times = [datetime(2026, 2, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    history = [
+        {**file, "published_at": since, "superseded_at": until}
+        for file, since, until in zip(files, times, [*times[1:], None], strict=True)
+    ]
+    deliver(str(target), "recipe-1", catalogue_of(files[-1]), pl.LazyFrame(history, schema=HISTORY))
+    Path(files[0]["location"]).unlink()
+    assert ask(target, "SELECT id, kind FROM ingestion.plays_as_of('2026-02-02')") == [("second", None)]
+    assert ask(target, "SELECT id, kind FROM ingestion.plays_as_of('2026-01-31')") == []
+    with pytest.raises(duckdb.IOException):
+        ask(target, "SELECT id FROM ingestion.plays_as_of('2026-02-01')")
+
+
 def test_the_published_catalogue_names_no_place_of_this_machine(files: list[dict[str, Any]]) -> None:
     published = assets.warehouse(catalogue_of(*reversed(files)))
     assert findings_about(Catalogue, published) == []
