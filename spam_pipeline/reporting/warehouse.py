@@ -2,19 +2,19 @@
 
 Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
 earlier publications included, is a view over the store's files, on a remote store by their URLs: of these the warehouse reads
-nothing, and whoever asks reads the columns that they need, with credentials of their own. The file is built beside its place and renamed, so it is
-never open for writing where readers find it, and no lock of a client is in the way. Its relations are defined in `stage_views` and `comparisons`.
+nothing, and whoever asks reads the columns that they need, with credentials of their own. The file is built beside its place and
+renamed, so it is never open for writing where readers find it, and no lock of a client is in the way; one at a URL is uploaded as a
+whole. Its relations are defined in `stage_views` and `comparisons`.
 """
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 import polars as pl
+from upath import UPath
 
 from spam_pipeline.protocol import Delivery, Publications, StoredFiles, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
@@ -64,7 +64,9 @@ def delivered(target: str) -> str | None:
     file while a client writes to it, and would shut out one that comes meanwhile. Only a file without a note of its own, such as
     one that was copied here, is opened. Raises `ForeignTarget` for a sound database that this pipeline did not build.
     """
-    path = Path(target).absolute()
+    path = _place(target)
+    if not isinstance(path, Path):
+        return _delivered_remotely(path)
     if not path.exists():
         return None
     path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
@@ -81,6 +83,21 @@ def delivered(target: str) -> str | None:
             return None
         raise
     return None if is_changed else within
+
+
+def _place(target: str) -> Path | UPath:
+    return UPath(target).absolute()
+
+
+def _delivered_remotely(place: UPath) -> str | None:
+    """The recipe that the note beside a remote file gives it. Raises `ForeignTarget` for a file that no note speaks of."""
+    place.fs.invalidate_cache()
+    if not place.exists():
+        return None
+    noted = _noted(place)
+    if noted is None:
+        raise ForeignTarget(f"{place} is there, and no note beside it says that it is a warehouse: name another file")
+    return noted[0] if noted[1] == [place.fs.checksum(place.path)] else None
 
 
 def _recipe_within(path: Path) -> str | None:
@@ -100,7 +117,7 @@ def _recipe_within(path: Path) -> str | None:
     return str(found[0]) if found else None
 
 
-def _note(path: Path) -> Path:
+def _note(path: Path | UPath) -> Path | UPath:
     """The note beside a warehouse, or beside the file that a link leads to."""
     place = path.resolve()
     return place.with_name(f".delivered-{place.name}.json")
@@ -112,20 +129,18 @@ def _identity(path: Path) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-def _noted(path: Path) -> tuple[str, list[int]] | None:
+def _noted(path: Path | UPath) -> tuple[str, list[int]] | None:
     """The recipe and the file that the note speaks of; None where there is none that can be read."""
     try:
         noted = json.loads(_note(path).read_text(encoding="utf-8"))
-        return str(noted["recipe"]), [int(number) for number in noted["file"]]
+        return str(noted["recipe"]), noted["file"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write_note(path: Path, recipe: str, file: list[int]) -> None:
-    note = _note(path)
-    unfinished = note.with_name(f"{note.name}.{uuid4().hex}")
-    unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
-    unfinished.replace(note)
+def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
+    with replaced(_note(path)) as unfinished:
+        unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
 
 def deliver(  # noqa: PLR0913, PLR0917 - the same
@@ -141,12 +156,16 @@ def deliver(  # noqa: PLR0913, PLR0917 - the same
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
     empty table while nothing of them is published, or only partitions without rows. `remote` has the files of a store elsewhere.
     """
-    place = Path(target).absolute()
+    place = _place(target)
+    if not isinstance(
+        place, Path
+    ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
+        _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
         past = history.collect() if remote else _still_there(history.collect())
         _build(building, recipe, catalogue.collect(), past, empty, remote)
         file = _identity(building)
-    _write_note(place, recipe, file)
+    _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
 
 def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each named
@@ -164,30 +183,27 @@ def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each nam
         stages = list(published_stages(files))
         create_empty(database, stages, empty)
         for stage in stages:
-            is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
-            kind = "TABLE" if is_copied else "VIEW"
-            rows = rows_of(database, stage, remote=remote)
-            can_be_shown = not is_copied and remote and remote.have_present_columns(stage.locations)
-            with _showing_columns([stage] if can_be_shown else [], empty, remote):
-                database.execute(f"CREATE {kind} {stage.relation} AS {rows}")
-        with _showing_columns(published_stages(history), empty, remote):
-            store_history(database, history)
+            _create(database, stage, empty, remote)
+        store_history(database, history)
         create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
 
 
-@contextmanager
-def _showing_columns(
-    stages: Iterable[PublishedStage], empty: Mapping[StageName, pl.LazyFrame], remote: StoredFiles | None
-) -> Iterator[None]:
-    """Let DuckDB see remote files without rows meanwhile: it opens them to prepare views and macros, and needs their columns only."""
-    if remote is None:
-        yield
+def _create(
+    database: duckdb.DuckDBPyConnection,
+    stage: PublishedStage,
+    empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None,
+) -> None:
+    """Create a stage's table or view. DuckDB opens a file to prepare a view, and needs its columns only: remote ones are not fetched."""
+    is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
+    sql = f"CREATE {'TABLE' if is_copied else 'VIEW'} {stage.relation} AS {rows_of(database, stage, remote=remote)}"
+    if remote is None or is_copied or not remote.have_present_columns(stage.locations):
+        database.execute(sql)
         return
-    by_stage = {stage: columns_alone(empty[stage.context, stage.name]) for stage in stages}
-    with remote.showing({location: content for stage, content in by_stage.items() for location in stage.locations}):
-        yield
+    with remote.showing({stage.locations[0]: columns_alone(empty[stage.context, stage.name])}):
+        database.execute(sql)
 
 
 def _still_there(history: pl.DataFrame) -> pl.DataFrame:
