@@ -47,7 +47,7 @@ def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
-        engine.observe(_OBSERVING_SECONDS)
+        engine.observe_recent(_OBSERVING_SECONDS)
         ledger, _, last = (context.cursor or "").partition(" ")
         after = int(last) if ledger == engine.ledger.identity else 0
         seen = engine.ledger.observations.after(after, _OBSERVATIONS_PER_TICK)

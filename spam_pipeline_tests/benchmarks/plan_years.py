@@ -104,18 +104,18 @@ def rows_of(
 def publish_everything(home: Path, months: list[str]) -> int:
     """Publish every partition that is wanted, stage after stage; return how many that are."""
     engine = open_pipeline(home).engine
-    engine = connect(f"sqlite:///{home / 'ledger.db'}")
+    database = connect(f"sqlite:///{home / 'ledger.db'}")
     tables = {table.name: table for table in (versions, parts, fingerprints, audits, publications)}
     count = 0
     for stage in engine.graph.stages.values():
-        with writing(engine) as connection:
+        with writing(database) as connection:
             for status in engine.planner.statuses([stage.name])[stage.name].values():
                 count += 1
                 rows = rows_of(stage, status, count, months)
                 rows["audits"][0]["contract"] = engine.graph.contract_digests[stage.name]
                 for name, some in rows.items():
                     connection.execute(sa.insert(tables[name]), some)
-    engine.dispose()
+    database.dispose()
     return count
 
 
