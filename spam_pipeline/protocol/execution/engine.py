@@ -22,8 +22,9 @@ from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.staleness import StalenessReport
+from spam_pipeline.protocol.planning.targets import Targets
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
-from spam_pipeline.protocol.storage.looks import FILES_AT_ONCE, Choose, Rounds, everything, of_date
+from spam_pipeline.protocol.storage.looks import FILES_AT_ONCE, Choose, Rounds, everything, of_dates
 from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, Known, observe
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
@@ -69,14 +70,14 @@ class Engine:
             self.rounds.end()
         return seen
 
-    def observe_for(self, name: str, partition: str) -> list[Observation]:
-        """Inspect what a partition of a stage may read of the landing zone: files outside of dated folders, and those of its date.
+    def observe_for(self, name: str, *partitions: str) -> list[Observation]:
+        """Inspect what partitions of a stage may read of the landing zone: files outside of dated folders, and those of their dates.
 
         A stage that reads no source has nothing to inspect. Raises like `observe`.
         """
         if not self.graph.sources_of(self.graph.stages[name]):
             return []
-        return self._observe(self.planner.known(), of_date(partition))[0]
+        return self._observe(self.planner.known(), of_dates(partitions))[0]
 
     def _observe(self, known: Known, choose: Choose, seconds: float | None = None) -> tuple[list[Observation], bool]:
         """Record what has changed in the chosen folders; return it, and True unless time was up before the end."""
@@ -121,10 +122,12 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     classify: Classify,
     claims: Claims,
     environment: str,
+    unnamed_targets: Collection[str] = frozenset(),
 ) -> Engine:
-    """Assemble an engine over the places that a pipeline consists of."""
+    """Assemble an engine over the places that a pipeline consists of; `unnamed_targets` yield to another home, see `Targets`."""
     reader = Reader(graph, ledger, store, environment)
-    planner = Planner(graph, ledger, environment)
+    targets = Targets(graph, ledger, environment, unnamed_targets)
+    planner = Planner(graph, ledger, environment, targets)
     computation = Computation(
         graph=graph, ledger=ledger, reader=reader, store=store, private_store=private_store, landing=landing
     )
@@ -143,5 +146,5 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         computation=computation,
         repairs=repairs,
         publisher=Publisher(graph, ledger, auditor, environment),
-        deliveries=Deliveries(graph, ledger, store, claims, environment, repairs),
+        deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
     )

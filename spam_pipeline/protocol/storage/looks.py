@@ -45,11 +45,11 @@ def everything(listed: Collection[str], known: Mapping[str, int]) -> Collection[
     return {*listed, *known}
 
 
-def of_date(date: str) -> Choose:
-    """Choose the folders of one day or month."""
+def of_dates(dates: Collection[str]) -> Choose:
+    """Choose the folders of some days or months."""
 
     def choose(listed: Collection[str], known: Mapping[str, int]) -> Collection[str]:
-        return {folder for folder in everything(listed, known) if _date_of(folder) == date}
+        return {folder for folder in everything(listed, known) if _date_of(folder) in dates}
 
     return choose
 

@@ -73,9 +73,9 @@ def test_a_landing_zone_that_became_large_while_ticks_had_no_time_is_observed_to
     assert [len(engine.observe_recent(seconds=0)) for _ in range(3)] == [200, 100, 0]
 
 
-def test_a_partition_inspects_its_own_date_and_one_that_reads_no_file_nothing(large: Engine, tmp_path: Path) -> None:
-    for day in DAYS[:2]:
+def test_partitions_inspect_their_own_dates_and_one_that_reads_no_file_nothing(large: Engine, tmp_path: Path) -> None:
+    for day in DAYS[:3]:
         land(tmp_path, day, "late", f"{day} 2")
     assert large.observe_for("numbers", DAYS[0]) == []
-    assert paths(large.observe_for("received_numbers", DAYS[0])) == [f"{DAYS[0]}/late.txt"]
-    assert paths(large.observe()) == [f"{DAYS[1]}/late.txt"]
+    assert paths(large.observe_for("received_numbers", *DAYS[1:3])) == [f"{day}/late.txt" for day in DAYS[1:3]]
+    assert paths(large.observe()) == [f"{DAYS[0]}/late.txt"]

@@ -11,7 +11,7 @@ from spam_pipeline.protocol.storage.looks import (
     dated_folder,
     due,
     everything,
-    of_date,
+    of_dates,
 )
 
 TODAY = "2026-03-01"
@@ -64,9 +64,7 @@ def test_a_day_that_is_ahead_of_the_clock_is_inspected_and_takes_no_newest_days_
 def test_every_folder_has_one_turn_in_a_round() -> None:
     edges = [0, 10, 11, 500, 3000, WHOLE_ROUND_SECONDS]
     turns = [
-        folder
-        for since, now in pairwise(edges)
-        for folder in due(DAYS, LARGE, since, now, TODAY) - set(DAYS[-3:])
+        folder for since, now in pairwise(edges) for folder in due(DAYS, LARGE, since, now, TODAY) - set(DAYS[-3:])
     ]
     assert sorted(turns) == DAYS[:-3]
 
@@ -113,10 +111,10 @@ def test_everything_is_inspected_until_a_look_comes_to_its_end_where_somebody_wa
 
 
 def test_the_folders_of_a_date_are_those_with_its_name_known_or_listed() -> None:
-    choose = of_date("2026-01-05")
+    choose = of_dates(["2026-01-05"])
     assert choose([*DAYS, "other/2026-01-05"], {"gone/2026-01-05": 1}) == {
         "plays/2026-01-05",
         "other/2026-01-05",
         "gone/2026-01-05",
     }
-    assert of_date("all")(DAYS, LARGE) == set()
+    assert of_dates(["all"])(DAYS, LARGE) == set()

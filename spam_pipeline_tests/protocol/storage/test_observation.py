@@ -12,7 +12,7 @@ from spam_pipeline.protocol.foundation.digest import digest_of_file
 from spam_pipeline.protocol.foundation.errors import LandingVanished
 from spam_pipeline.protocol.ledger.records import KnownState, Observation
 from spam_pipeline.protocol.storage.landing_zone import FileState, LandingZone
-from spam_pipeline.protocol.storage.looks import dated_folder, of_date
+from spam_pipeline.protocol.storage.looks import dated_folder, of_dates
 from spam_pipeline.protocol.storage.observation import NOT_READ, PASSED_OVER, Known, observe
 from spam_pipeline_tests.protocol.toy_pipeline import classify, land
 
@@ -191,7 +191,7 @@ class Listed(LandingZone):
 def seen_on(home: Path, date: str, known: Collection[Observation]) -> list[tuple[str, bool]]:
     """The paths that a look at one date observes, each with True if it is there."""
     zone = LandingZone(str(home / "landing"))
-    found = [item for batch in observe(zone, classify, known_of(known), of_date(date)) for item in batch]
+    found = [item for batch in observe(zone, classify, known_of(known), of_dates([date])) for item in batch]
     return [(item.path, item.digest is not None) for item in found]
 
 
@@ -216,7 +216,7 @@ def test_what_lies_in_no_dated_folder_is_always_inspected(tmp_path: Path) -> Non
     zone = LandingZone(str(tmp_path / "landing"))
 
     def look(known: Collection[Observation]) -> list[str]:
-        batches = observe(zone, lambda path: ("source", path[:10]), known_of(known), of_date("never"))
+        batches = observe(zone, lambda path: ("source", path[:10]), known_of(known), of_dates(["never"]))
         return [item.path for batch in batches for item in batch]
 
     known = [item for batch in observe(zone, lambda path: ("source", path[:10]), known_of([])) for item in batch]
@@ -240,11 +240,11 @@ def test_a_look_that_finds_nothing_looks_elsewhere_before_it_takes_the_zone_for_
     known = seen(tmp_path)
     lost.unlink()
     zone = LandingZone(str(tmp_path / "landing"))
-    (gone,) = observe(zone, classify, known_of(known), of_date("2026-01-02"))
+    (gone,) = observe(zone, classify, known_of(known), of_dates(["2026-01-02"]))
     assert [item.path for item in gone] == ["2026-01-02/a.txt"]
     kept.unlink()
     with pytest.raises(LandingVanished, match="where 2 were known"):
-        list(observe(zone, classify, known_of(known), of_date("2026-01-02")))
+        list(observe(zone, classify, known_of(known), of_dates(["2026-01-02"])))
 
 
 def test_many_files_are_inspected_folder_by_folder_with_what_is_known_of_each(tmp_path: Path) -> None:
@@ -253,6 +253,6 @@ def test_many_files_are_inspected_folder_by_folder_with_what_is_known_of_each(tm
     known = known_of(seen(tmp_path))
     few, many, one = (Listed(str(tmp_path / "landing")) for _ in range(3))
     assert list(observe(few, classify, known)) == list(observe(many, classify, replace(known, files=10**6))) == []
-    assert list(observe(one, classify, known, of_date("2026-01-02"))) == []
+    assert list(observe(one, classify, known, of_dates(["2026-01-02"]))) == []
     assert (few.inspected, many.inspected) == ([""], ["2026-01-01", "2026-01-02"])
     assert one.inspected == ["2026-01-02"]
