@@ -40,7 +40,7 @@ def run_range(
     What fails lets the other partitions go on, also in the stages that follow in the same run, so the run fails in its last step.
     Raises `dagster.Failure` there, and `PlaceUnusable` at once.
     """
-    engine.observe()
+    engine.observe_for(stage, *partitions)
     for partition in partitions:
         yield from _events(context, engine, keys, stage, partition)
     if not _stages_after(context, engine):
