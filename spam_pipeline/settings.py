@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from upath import UPath
 
 from spam_pipeline.protocol import Cadence, PipelineError, digest
 from spam_pipeline.protocol.operating import PRODUCTION
@@ -149,6 +150,8 @@ class Settings(BaseSettings):
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = ""
     rejected_url: Annotated[str, AfterValidator(_files_url)] = ""
     widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
+    warehouse_url: Annotated[str, AfterValidator(_files_url)] = ""
+    reports_url: Annotated[str, AfterValidator(_files_url)] = ""
     environment: Annotated[str, AfterValidator(_environment)] = Field(default_factory=_environment_of_deployment)
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
@@ -196,19 +199,38 @@ class Settings(BaseSettings):
         return self.ledger_url or file.render_as_string(hide_password=False)
 
     @property
-    def warehouse(self) -> Path:
+    def warehouse(self) -> UPath:
         """The DuckDB file over everything published in the environment."""
-        return self.environment_dir / "warehouse.duckdb"
+        return self._target(self.warehouse_url, "warehouse.duckdb")
 
     @property
-    def reports(self) -> Path:
+    def reports(self) -> UPath:
         """The folder of pages for people."""
-        return self.environment_dir / "reports"
+        return self._target(self.reports_url, "reports")
 
     @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
         return self.widget_url or str(self.environment_dir / "widgets.db")
+
+    @property
+    def unnamed_targets(self) -> frozenset[str]:
+        """The entries of the configuration that are targets below a home which may be one of several over the ledger."""
+        named = {
+            "warehouse_file": self.warehouse_url,
+            "reports_folder": self.reports_url,
+            "widget_store": self.widget_url,
+        }
+        return frozenset(name for name, url in named.items() if not url) if self.ledger_url else frozenset()
+
+    def _target(self, url: str, name: str) -> UPath:
+        """A target at its URL, or by its name below home; another environment's never takes the place of production's."""
+        if not url:
+            return UPath(self.environment_dir / name)
+        place = UPath(url)
+        return (
+            place if self.environment == PRODUCTION else place.parent / "environments" / self.environment / place.name
+        )
 
     @property
     def environment_dir(self) -> Path:

@@ -140,6 +140,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("LANDING_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("WAREHOUSE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("REPORTS_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("LEDGER_URL", "nonsense", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "sqlite://", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "mysql://someone:password@host/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
@@ -185,6 +187,25 @@ def test_an_environment_of_ones_own_delivers_to_a_place_of_its_own(
     settings = settings_from_environment()
     assert settings.warehouse == tmp_path / "environments" / "night" / "warehouse.duckdb"
     assert settings.widgets == str(tmp_path / "environments" / "night" / "widgets.db")
+
+
+def test_an_environment_of_ones_own_delivers_beside_a_target_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPAM_PIPELINE_WAREHOUSE_URL", "memory://bucket/all.duckdb")
+    assert str(settings_from_environment().warehouse) == "memory://bucket/all.duckdb"
+    settings = with_variable(monkeypatch, "ENVIRONMENT", "night")
+    assert str(settings.warehouse) == "memory://bucket/environments/night/all.duckdb"
+
+
+def test_targets_below_home_yield_to_other_homes_only_where_the_ledger_is_kept_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert settings_from_environment().unnamed_targets == frozenset()
+    monkeypatch.setenv("SPAM_PIPELINE_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    assert settings_from_environment().unnamed_targets == {"warehouse_file", "reports_folder", "widget_store"}
+    assert with_variable(monkeypatch, "REPORTS_URL", str(tmp_path)).unnamed_targets == {
+        "warehouse_file",
+        "widget_store",
+    }
 
 
 def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
