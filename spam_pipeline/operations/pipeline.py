@@ -137,6 +137,7 @@ class Pipeline:
             classify=_source_and_partition,
             claims=Claims(settings.ledger),
             environment=settings.environment,
+            unnamed_targets=settings.unnamed_targets,
         )
 
     def require_key_of_ones_own(self) -> None:

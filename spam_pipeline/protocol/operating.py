@@ -18,7 +18,7 @@ from spam_pipeline.protocol.execution.decision import (
     require_reason,
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
-from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
@@ -145,6 +145,7 @@ __all__ = [
     "finding_lines",
     "finding_to_json",
     "format_difference",
+    "format_error",
     "format_example",
     "format_number",
     "format_rows",
