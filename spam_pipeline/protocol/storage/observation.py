@@ -112,6 +112,6 @@ def _digest(zone: LandingZone, item: Observation) -> str | None:
     if item.source == PASSED_OVER:
         return NOT_READ
     try:
-        return zone.digest(item.path)
+        return zone.digest(item.path, item.size)
     except FileNotFoundError:
         return None
