@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import (
     CONVERGENCE,
@@ -47,11 +48,11 @@ _BY_AUTOMATION = "dagster/from_automation_condition"
 _SHOWN = 100
 
 
-def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
+def convergence_asset(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
 
     @dg.asset(
-        name=CONVERGENCE,
+        key=keys.key(CONVERGENCE),
         group_name=CONVERGENCE,
         description=(
             "Brings every stage up to date, in one run: whatever landed late, whichever definition changed. "
@@ -65,7 +66,7 @@ def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment):
-                yield _Wave(context, engine).converge()
+                yield _Wave(context, engine, keys).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -77,10 +78,11 @@ def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
 class _Wave:
     """One convergence in one run, and its report."""
 
-    def __init__(self, context: dg.AssetExecutionContext, engine: Engine) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys) -> None:
         self._context = context
         self._engine = engine
-        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
+        self._keys = keys
+        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
@@ -92,11 +94,12 @@ class _Wave:
         attempt = ledger.attempts.begin(
             convergence_key(self._engine, self._engine.planner.statuses()), CONVERGENCE, WHOLE, self._context.run.run_id
         )
-        self._engine.observe()
+        is_asked_for = _BY_AUTOMATION not in self._context.run.tags
+        _ = self._engine.observe() if is_asked_for else self._engine.observe_recent()
         done = converge(
             self._engine,
             run=self._context.run.run_id,
-            only_due=_BY_AUTOMATION in self._context.run.tags,
+            only_due=not is_asked_for,
             on_stage=self._on_stage,
             on_outcome=self._on_outcome,
         )
@@ -109,7 +112,7 @@ class _Wave:
         quarantined = quarantine(report, self._engine.planner.snapshot([]))
         self._refusals.report(quarantined, self._show, _SHOWN)
         for stage in report.statuses:
-            self._context.log_event(evaluation(self._engine, report, stage))
+            self._context.log_event(evaluation(self._engine, report, stage, self._keys))
         metadata = self._metadata(done)
         if done.failed:
             raise dg.Failure(
@@ -128,10 +131,13 @@ class _Wave:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
         run, partition = self._context.run, key_in_dagster(failure.partition)
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
-            run.job_name, CONVERGENCE, AssetMaterializationPlannedData(dg.AssetKey(failure.stage), partition=partition)
+            run.job_name,
+            CONVERGENCE,
+            AssetMaterializationPlannedData(self._keys.key(failure.stage), partition=partition),
         )
         self._context.instance.report_dagster_event(planned, run_id=run.run_id)
-        self._show([nothing_to_audit(failure.stage, failure.partition, failure.error, dg.AssetCheckSeverity.ERROR)])
+        severity = dg.AssetCheckSeverity.ERROR
+        self._show([nothing_to_audit(failure.stage, failure.partition, failure.error, severity, self._keys)])
 
     def _show(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         for item in beside_latest(self._context.instance, found):

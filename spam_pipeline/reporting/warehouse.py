@@ -1,26 +1,30 @@
 """The warehouse: one DuckDB file over everything published, for questions that scan many days.
 
 Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
-earlier publications included, is a view over the store's files. The file is built beside its place and renamed, so it is
-never open for writing where readers find it, and no lock of a client is in the way. Its relations are defined in `stage_views` and `comparisons`.
+earlier publications included, is a view over the store's files, on a remote store by their URLs: of these the warehouse reads
+nothing, and whoever asks reads the columns that they need, with credentials of their own. The file is built beside its place and
+renamed, so it is never open for writing where readers find it, and no lock of a client is in the way; one at a URL is uploaded as a
+whole. Its relations are defined in `stage_views` and `comparisons`.
 """
 
 import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 import polars as pl
+from upath import UPath
 
-from spam_pipeline.protocol import Delivery, Publications, Version
+from spam_pipeline.protocol import Delivery, Publications, StoredFiles, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
+    PublishedStage,
     StageName,
+    columns_alone,
     create_empty,
     literal,
     published_stages,
@@ -60,7 +64,9 @@ def delivered(target: str) -> str | None:
     file while a client writes to it, and would shut out one that comes meanwhile. Only a file without a note of its own, such as
     one that was copied here, is opened. Raises `ForeignTarget` for a sound database that this pipeline did not build.
     """
-    path = Path(target).absolute()
+    path = _place(target)
+    if not isinstance(path, Path):
+        return _delivered_remotely(path)
     if not path.exists():
         return None
     path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
@@ -77,6 +83,21 @@ def delivered(target: str) -> str | None:
             return None
         raise
     return None if is_changed else within
+
+
+def _place(target: str) -> Path | UPath:
+    return UPath(target).absolute()
+
+
+def _delivered_remotely(place: UPath) -> str | None:
+    """The recipe that the note beside a remote file gives it. Raises `ForeignTarget` for a file that no note speaks of."""
+    place.fs.invalidate_cache()
+    if not place.exists():
+        return None
+    noted = _noted(place)
+    if noted is None:
+        raise ForeignTarget(f"{place} is there, and no note beside it says that it is a warehouse: name another file")
+    return noted[0] if noted[1] == [place.fs.checksum(place.path)] else None
 
 
 def _recipe_within(path: Path) -> str | None:
@@ -96,7 +117,7 @@ def _recipe_within(path: Path) -> str | None:
     return str(found[0]) if found else None
 
 
-def _note(path: Path) -> Path:
+def _note(path: Path | UPath) -> Path | UPath:
     """The note beside a warehouse, or beside the file that a link leads to."""
     place = path.resolve()
     return place.with_name(f".delivered-{place.name}.json")
@@ -108,60 +129,81 @@ def _identity(path: Path) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-def _noted(path: Path) -> tuple[str, list[int]] | None:
+def _noted(path: Path | UPath) -> tuple[str, list[int]] | None:
     """The recipe and the file that the note speaks of; None where there is none that can be read."""
     try:
         noted = json.loads(_note(path).read_text(encoding="utf-8"))
-        return str(noted["recipe"]), [int(number) for number in noted["file"]]
+        return str(noted["recipe"]), noted["file"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write_note(path: Path, recipe: str, file: list[int]) -> None:
-    note = _note(path)
-    unfinished = note.with_name(f"{note.name}.{uuid4().hex}")
-    unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
-    unfinished.replace(note)
+def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
+    with replaced(_note(path)) as unfinished:
+        unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
 
-def deliver(
+def deliver(  # noqa: PLR0913, PLR0917 - the same
     target: str,
     recipe: str,
     catalogue: pl.LazyFrame,
     history: pl.LazyFrame,
     empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None = None,
 ) -> None:
     """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
 
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
-    empty table while nothing of them is published, or only partitions without rows.
+    empty table while nothing of them is published, or only partitions without rows. `remote` has the files of a store elsewhere.
     """
-    place = Path(target).absolute()
+    place = _place(target)
+    if not isinstance(
+        place, Path
+    ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
+        _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
-        _build(building, recipe, catalogue.collect(), _still_there(history.collect()), empty)
+        past = history.collect() if remote else _still_there(history.collect())
+        _build(building, recipe, catalogue.collect(), past, empty, remote)
         file = _identity(building)
-    _write_note(place, recipe, file)
+    _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
 
-def _build(
+def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each named
     file: Path,
     recipe: str,
     files: pl.DataFrame,
     history: pl.DataFrame,
     empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None,
 ) -> None:
     with duckdb.connect(file, config=CONNECTION) as database:
+        if remote:
+            database.register_filesystem(remote)
         store_catalogue(database, files)
         stages = list(published_stages(files))
         create_empty(database, stages, empty)
         for stage in stages:
-            is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
-            kind = "TABLE" if is_copied else "VIEW"
-            database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
+            _create(database, stage, empty, remote)
         store_history(database, history)
         create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
+
+
+def _create(
+    database: duckdb.DuckDBPyConnection,
+    stage: PublishedStage,
+    empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None,
+) -> None:
+    """Create a stage's table or view. DuckDB opens a file to prepare a view, and needs its columns only: remote ones are not fetched."""
+    is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
+    sql = f"CREATE {'TABLE' if is_copied else 'VIEW'} {stage.relation} AS {rows_of(database, stage, remote=remote)}"
+    if remote is None or is_copied or not remote.have_present_columns(stage.locations):
+        database.execute(sql)
+        return
+    with remote.showing({stage.locations[0]: columns_alone(empty[stage.context, stage.name])}):
+        database.execute(sql)
 
 
 def _still_there(history: pl.DataFrame) -> pl.DataFrame:
@@ -184,15 +226,22 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
     catalogue = reader.located(reader.rows(version))
     history, empty = reader.history(), reader.empty_frames(with_delivered=False)
     files = catalogue.collect()
-    for file in files.filter(pl.col("context").is_in(_COPIED_CONTEXTS))["file"].unique():
-        reader.check(file)
+    copied, remote = files.filter(pl.col("context").is_in(_COPIED_CONTEXTS)), reader.file_system(version.inputs)
+    _check(copied, reader, remote)
     with reaching(target):
         try:
-            deliver(target, version.recipe, catalogue, history, empty)
+            deliver(target, version.recipe, catalogue, history, empty, remote)
         except duckdb.Error:
-            for file in files["file"].unique():
-                reader.check(file)
+            _check(files, reader, remote)
             raise
+
+
+def _check(files: pl.DataFrame, reader: Publications, remote: StoredFiles | None) -> None:
+    if remote:
+        remote.require(files["location"].unique())
+        return
+    for file in files["file"].unique():
+        reader.check(file)
 
 
 warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)

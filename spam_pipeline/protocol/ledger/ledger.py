@@ -17,8 +17,10 @@ from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
+from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
+from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
@@ -51,26 +53,34 @@ from spam_pipeline.protocol.ledger.records import (
 from spam_pipeline.protocol.ledger.rows import (
     files_of,
     in_batches,
-    last_observations,
     last_position,
     moment,
     publication_of,
 )
-from spam_pipeline.protocol.ledger.tables import connect, layout, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.shared_values import values_of
+from spam_pipeline.protocol.ledger.tables import layout, parts, publications, versions, writing
 from spam_pipeline.protocol.ledger.unusable import place_of
-from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, resting_on, versions_where
+from spam_pipeline.protocol.ledger.versions import (
+    add_version,
+    configurations_of,
+    id_of,
+    inputs_of,
+    resting_on,
+    versions_where,
+)
 
 
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` what comes after it.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect(url)
+        self._engine = open_database(url)
         self.observations = ObservationLog(self._engine)
         self.attempts = AttemptLog(self._engine)
+        self.deliveries = DeliveryLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
@@ -184,10 +194,8 @@ class Ledger:
         with self._engine.connect() as connection:
             for some in in_batches(version_ids):
                 read = inputs_of(connection, some)
-                settings = sa.select(versions.c.id, versions.c.configuration).where(versions.c.id.in_(some))
-                found |= {
-                    version_id: (by_name, read[version_id]) for version_id, by_name in connection.execute(settings)
-                }
+                settings = configurations_of(connection, some)
+                found |= {version_id: (by_name, read[version_id]) for version_id, by_name in settings.items()}
         return found
 
     def schema_versions(self, version_ids: Collection[int]) -> dict[int, int]:
@@ -200,6 +208,19 @@ class Ledger:
                     sa.select(versions.c.id, versions.c.schema_version).where(versions.c.id.in_(some))
                 )
             }
+
+    def columns(self, version_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
+        """The columns that each of these versions was written with, by id."""
+        with self._engine.connect() as connection:
+            written: dict[int, bytes] = {
+                version_id: columns
+                for some in in_batches(version_ids)
+                for version_id, columns in connection.execute(
+                    sa.select(versions.c.id, versions.c.columns).where(versions.c.id.in_(some))
+                )
+            }
+            shared = values_of(connection, set(written.values()))
+        return {version_id: shared[columns] for version_id, columns in written.items()}
 
     def seconds_by_stage(self) -> dict[str, float]:
         """The average time, in seconds, that a version of each stage took."""
@@ -277,13 +298,15 @@ class Ledger:
     # Publications
 
     def changes(self, environments: Collection[str], after: Position, contracts: Collection[str]) -> Changes:
-        """The rows added after a position: the last one of every path and pointer, and the audits that `audits_after` selects."""
+        """The rows added after a position: the last one of every pointer, and the audits that `audits_after` selects.
+
+        What was observed meanwhile is not among them, but can be asked for up to the new position.
+        """
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
             if position == after:
-                return Changes([], {name: {} for name in environments}, [], [], [], position)
+                return Changes({name: {} for name in environments}, [], [], [], position)
             return Changes(
-                observations=last_observations(connection, after=after.observation),
                 pointers={
                     name: published_of(connection, pointers(name, after=after.publication)) for name in environments
                 },

@@ -19,7 +19,7 @@ from spam_pipeline.protocol.ledger.tables import (
     versions,
 )
 
-T = TypeVar("T", int, str)
+T = TypeVar("T")
 
 
 def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tuple[str, Attempts]]:
@@ -57,10 +57,12 @@ def last_position(connection: Connection) -> Position:
 
 
 def last_observations(
-    connection: Connection, paths: Collection[str] | None = None, after: int = 0
+    connection: Connection, paths: Collection[str] | None = None, after: int = 0, until: int | None = None
 ) -> list[Observation]:
-    """The last observation of every path, or of some (as many as one query takes), or made later; ordered by path."""
+    """The last observation of every path, or of some (as many as one query takes), made after one and up to another; by path."""
     last = sa.select(sa.func.max(observations.c.id)).where(observations.c.id > after).group_by(observations.c.path)
+    if until is not None:
+        last = last.where(observations.c.id <= until)
     if paths is not None:
         last = last.where(observations.c.path.in_(paths))
     query = sa.select(observations).where(observations.c.id.in_(last)).order_by(observations.c.path)
@@ -106,7 +108,7 @@ def listed(files: Iterable[StoredFile]) -> list[tuple[str, int, int]]:
 
 
 def in_batches(ids: Collection[T]) -> Iterable[list[T]]:
-    """Ids or digests in lists that a database takes in one query."""
+    """Ids, digests or rows in lists that a database takes in one query."""
     ordered = list(ids)
     return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))
 
