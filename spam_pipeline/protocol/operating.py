@@ -7,7 +7,7 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
-from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
+from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -18,11 +18,14 @@ from spam_pipeline.protocol.execution.decision import (
     require_reason,
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
-from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
+from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
+from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
+from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
 from spam_pipeline.protocol.explanation.comparison.figures import Shift
@@ -52,6 +55,7 @@ from spam_pipeline.protocol.foundation.errors import (
     LedgerLost,
     PlaceUnusable,
     UnknownVersion,
+    WorkerDiffers,
     WrongDefinition,
 )
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
@@ -87,6 +91,7 @@ __all__ = [
     "AnyStage",
     "Attempts",
     "Audit",
+    "Batch",
     "CategoryShift",
     "Cause",
     "Claimed",
@@ -98,6 +103,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Engine",
+    "Executor",
     "Expected",
     "Failure",
     "Held",
@@ -109,10 +115,12 @@ __all__ = [
     "Observation",
     "Outcome",
     "Pair",
+    "PartitionResult",
     "PartitionStatus",
     "PartitionStatuses",
     "PlaceUnusable",
     "Planned",
+    "Processes",
     "Promoted",
     "Publication",
     "Quarantine",
@@ -130,6 +138,7 @@ __all__ = [
     "UnknownVersion",
     "Verdict",
     "Verified",
+    "WorkerDiffers",
     "WrongDecision",
     "WrongDefinition",
     "audit_now",
@@ -139,8 +148,10 @@ __all__ = [
     "comparison_lines",
     "comparison_to_json",
     "converge",
+    "cores",
     "decide",
     "decide_all_matching",
+    "divided",
     "drop",
     "finding_lines",
     "finding_to_json",
@@ -164,4 +175,5 @@ __all__ = [
     "run_partition",
     "verify",
     "watermark",
+    "work",
 ]
