@@ -5,7 +5,8 @@ dependent partitions takes a tick of the daemon per step. Publications are repor
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ from spam_pipeline.protocol.operating import (
     Claimed,
     Converged,
     Engine,
+    Executor,
     Failure,
     Outcome,
     PartitionStatus,
@@ -47,7 +49,13 @@ _BY_AUTOMATION = "dagster/from_automation_condition"
 _SHOWN = 100
 
 
-def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
+OpenExecutor = Callable[[dg.AssetExecutionContext, Engine], AbstractContextManager[Executor | None]]
+"""Opens the executor for a run, if there is one; it is closed when the stages have converged."""
+
+
+def convergence_asset(
+    open_engine: OpenEngine, open_executor: OpenExecutor = lambda _context, _engine: nullcontext()
+) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
 
     @dg.asset(
@@ -64,8 +72,8 @@ def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
     def convergence(context: dg.AssetExecutionContext) -> Iterator[Any]:
         engine: Engine = context.resources.engine
         try:
-            with engine.claims.on_converging(engine.environment):
-                yield _Wave(context, engine).converge()
+            with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
+                yield _Wave(context, engine, executor).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -77,9 +85,10 @@ def convergence_asset(open_engine: OpenEngine) -> dg.AssetsDefinition:
 class _Wave:
     """One convergence in one run, and its report."""
 
-    def __init__(self, context: dg.AssetExecutionContext, engine: Engine) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, engine: Engine, executor: Executor | None) -> None:
         self._context = context
         self._engine = engine
+        self._executor = executor
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
@@ -96,6 +105,7 @@ class _Wave:
         done = converge(
             self._engine,
             run=self._context.run.run_id,
+            executor=self._executor,
             only_due=_BY_AUTOMATION in self._context.run.tags,
             on_stage=self._on_stage,
             on_outcome=self._on_outcome,
