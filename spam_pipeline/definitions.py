@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import stale
 from spam_pipeline.orchestration.batch_job import batch_job
@@ -30,7 +31,7 @@ from spam_pipeline.settings import Settings, settings_from_environment
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Build all stages as assets, the files they read as external assets, and the resources they need."""
     pipeline = Pipeline(settings)
-    graph = pipeline.graph
+    graph, keys = pipeline.graph, AssetKeys(settings.asset_prefix)
 
     def open_engine() -> Engine:
         pipeline.require_key_of_ones_own()
@@ -44,30 +45,30 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
     condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
-    about_all_days = [dg.AssetCheckKey(dg.AssetKey(name), CONVERGED_CHECK) for name in days]
+    about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
-            *(source_asset(source, settings.start_date) for source in graph.sources.values()),
-            *(stage_asset(stage, graph, settings.start_date, condition) for stage in graph.stages.values()),
-            convergence_asset(open_engine, open_executor),
+            *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
+            *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
+            convergence_asset(open_engine, keys, open_executor),
         ],
         asset_checks=[
-            *(stage_checks(stage, graph, settings.start_date) for stage in graph.stages.values()),
-            *(staleness_check(name) for name in graph.stages),
+            *(stage_checks(stage, graph, settings.start_date, keys) for stage in graph.stages.values()),
+            *(staleness_check(name, keys) for name in graph.stages),
         ],
         sensors=[
-            landing_sensor(open_engine),
-            publications_sensor(open_engine),
-            *automation_sensors(list(graph.stages)),
+            landing_sensor(open_engine, keys),
+            publications_sensor(open_engine, keys),
+            *automation_sensors(list(graph.stages), keys),
         ],
         jobs=[
             batch_job(),
             dg.define_asset_job(
                 "one_day",
-                selection=dg.AssetSelection.assets(*days) - dg.AssetSelection.checks(*about_all_days),
+                selection=keys.selection(days) - dg.AssetSelection.checks(*about_all_days),
                 description="One day through all its stages, with the reference data and the model they rest on.",
             ),
-            decision_job(),
+            decision_job(keys),
             suspicion_job(lambda **asked: pipeline.decide_suspicion(**asked).as_text()),
             issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
         ],

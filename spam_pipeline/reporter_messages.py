@@ -14,12 +14,13 @@ from spam_pipeline.protocol.operating import Expected, Quarantined
 
 @dataclass(frozen=True)
 class Assignment:
-    """The first message: whose publications to report, to which instance, and what consumers expect of them."""
+    """The first message: whose publications to report, to which instance, below which prefix, and what consumers expect of them."""
 
     ledger: str
     environment: str
     dagster_home: Path
     expected: Expected
+    asset_prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ The defaults run embedded, on one machine, with nothing else installed. What a s
 its code, so that a change of definition is a change of code.
 """
 
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Annotated, Any, NamedTuple
 import fsspec  # type: ignore[import-untyped]  # it ships no types
 import sqlalchemy as sa
 from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from upath import UPath
 
-from spam_pipeline.protocol import Cadence, PipelineError
+from spam_pipeline.protocol import Cadence, PipelineError, digest
 from spam_pipeline.protocol.operating import PRODUCTION
 
 PREFIX = "SPAM_PIPELINE_"
@@ -24,7 +26,9 @@ DEVELOPMENT_KEY = "development key, not a secret"
 """The default identifier key: keyed hashes made with it can be recomputed by anyone who has this source."""
 
 _MINIMUM_KEY_LENGTH = 16
-_ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_LONGEST_ENVIRONMENT = 40
+_ENVIRONMENT = re.compile(rf"[a-z][a-z0-9_-]{{0,{_LONGEST_ENVIRONMENT - 1}}}")
+_ASSET_LEVEL = re.compile(r"[A-Za-z0-9_]+")
 _LEDGER_BACKENDS = ("sqlite", "postgresql")
 _LEAST_OF = {"in_process": None, "processes": 1, "dagster": 0}
 """The least number that may follow each executor; None where none may."""
@@ -39,8 +43,32 @@ class WrongSetting(PipelineError):
 
 def _environment(name: str) -> str:
     if not _ENVIRONMENT.fullmatch(name):
-        raise ValueError("expected a lower-case letter, then up to 39 letters, digits, - or _")
+        longest = _LONGEST_ENVIRONMENT - 1
+        raise ValueError(f"expected a lower-case letter, then up to {longest} letters, digits, - or _")
     return name
+
+
+def environment_of_branch(branch: str) -> str:
+    """The environment of a branch of the code: its name, in characters that an environment may have, and never production's.
+
+    >>> environment_of_branch("feature/ADS-12 faster signals")
+    'feature-ads-12-faster-signals'
+    >>> environment_of_branch("production")
+    'branch-production'
+    """
+    slug = re.sub(r"[^a-z0-9_]+", "-", branch.lower()).strip("-")
+    if slug and (slug == PRODUCTION or not slug[0].isalpha()):
+        slug = f"branch-{slug}"
+    if len(slug) <= _LONGEST_ENVIRONMENT:
+        return slug
+    mark = digest(branch)[:8]  # of two branches whose names begin alike, neither publishes into the other's environment
+    return f"{slug[: _LONGEST_ENVIRONMENT - len(mark) - 1]}-{mark}"
+
+
+def _environment_of_deployment() -> str:
+    """Production, but for the branch deployments of Dagster+, whose variables these are: each has its branch's."""
+    is_of_branch = os.environ.get("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT") == "1"
+    return environment_of_branch(os.environ.get("DAGSTER_CLOUD_GIT_BRANCH", "")) if is_of_branch else PRODUCTION
 
 
 def _key(key: SecretStr) -> SecretStr:
@@ -67,6 +95,13 @@ def _packages(value: str | tuple[str, ...]) -> tuple[str, ...]:
     if not all(name.isidentifier() for name in names):
         raise ValueError("expected names of top-level packages, with commas between them")
     return names
+
+
+def _asset_prefix(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    levels = tuple(value.split("/") if value else ()) if isinstance(value, str) else value
+    if not all(_ASSET_LEVEL.fullmatch(level) for level in levels):
+        raise ValueError("expected letters, digits and _, with / between levels, such as music/spam")
+    return levels
 
 
 def _ledger_url(url: str) -> str:
@@ -142,11 +177,14 @@ class Settings(BaseSettings):
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = ""
     rejected_url: Annotated[str, AfterValidator(_files_url)] = ""
     widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
-    environment: Annotated[str, AfterValidator(_environment)] = PRODUCTION
+    warehouse_url: Annotated[str, AfterValidator(_files_url)] = ""
+    reports_url: Annotated[str, AfterValidator(_files_url)] = ""
+    environment: Annotated[str, AfterValidator(_environment)] = Field(default_factory=_environment_of_deployment)
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
     executor: Annotated[ExecutorChoice, NoDecode, BeforeValidator(_executor)] = ExecutorChoice("in_process", None)
+    asset_prefix: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_asset_prefix)] = ()
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 
     @property
@@ -189,19 +227,38 @@ class Settings(BaseSettings):
         return self.ledger_url or file.render_as_string(hide_password=False)
 
     @property
-    def warehouse(self) -> Path:
+    def warehouse(self) -> UPath:
         """The DuckDB file over everything published in the environment."""
-        return self.environment_dir / "warehouse.duckdb"
+        return self._target(self.warehouse_url, "warehouse.duckdb")
 
     @property
-    def reports(self) -> Path:
+    def reports(self) -> UPath:
         """The folder of pages for people."""
-        return self.environment_dir / "reports"
+        return self._target(self.reports_url, "reports")
 
     @property
     def widgets(self) -> str:
         """The keyed store for play counts: a file for SQLite, or a `redis://` URL."""
         return self.widget_url or str(self.environment_dir / "widgets.db")
+
+    @property
+    def unnamed_targets(self) -> frozenset[str]:
+        """The entries of the configuration that are targets below a home which may be one of several over the ledger."""
+        named = {
+            "warehouse_file": self.warehouse_url,
+            "reports_folder": self.reports_url,
+            "widget_store": self.widget_url,
+        }
+        return frozenset(name for name, url in named.items() if not url) if self.ledger_url else frozenset()
+
+    def _target(self, url: str, name: str) -> UPath:
+        """A target at its URL, or by its name below home; another environment's never takes the place of production's."""
+        if not url:
+            return UPath(self.environment_dir / name)
+        place = UPath(url)
+        return (
+            place if self.environment == PRODUCTION else place.parent / "environments" / self.environment / place.name
+        )
 
     @property
     def environment_dir(self) -> Path:

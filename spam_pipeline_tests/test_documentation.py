@@ -158,6 +158,7 @@ def test_the_stage_of_the_documentation_is_a_function_and_a_stage(
 def test_the_condition_of_the_documentation_is_one_of_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = run_python("docs/operations.md", tmp_path, monkeypatch)
     assert isinstance(module.condition, module.dg.AutomationCondition)
+    assert module.daily_plays == module.dg.AssetKey(["music", "spam", "daily_plays"])
 
 
 @pytest.mark.usefixtures("in_documented_home")
@@ -363,7 +364,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     assert head == ["Setting", "Default", "Meaning"]
     assert set(said) == set(fields)
     for name in ("home", "start_date", "environment"):
-        assert said[name] == f"`{fields[name].default}`"
+        assert said[name] == f"`{fields[name].get_default(call_default_factory=True)}`"
     for name in ("landing_url", "store_url", "ledger_url", "rejected_url", "widget_url"):
         assert fields[name].default == ""
         assert said[name].endswith(" under home")

@@ -87,6 +87,55 @@ def test_an_executor_has_a_kind_and_perhaps_a_number(
     assert with_variable(monkeypatch, "EXECUTOR", value).executor == (kind, number)
 
 
+@pytest.mark.parametrize(("value", "prefix"), [("", ()), ("spam", ("spam",)), ("music/spam_1", ("music", "spam_1"))])
+def test_an_asset_prefix_has_levels(monkeypatch: pytest.MonkeyPatch, value: str, prefix: tuple[str, ...]) -> None:
+    assert with_variable(monkeypatch, "ASSET_PREFIX", value).asset_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("branch", "environment"),
+    [
+        ("night", "night"),
+        ("feature/ADS-12 faster_signals", "feature-ads-12-faster_signals"),
+        ("2026-model", "branch-2026-model"),
+        ("_hidden", "branch-_hidden"),
+        ("production", "branch-production"),
+        ("Production", "branch-production"),
+    ],
+)
+def test_a_branch_deployment_publishes_into_an_environment_of_its_branch(
+    monkeypatch: pytest.MonkeyPatch, branch: str, environment: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", branch)
+    assert settings_from_environment().environment == environment
+    assert with_variable(monkeypatch, "ENVIRONMENT", "night-2").environment == "night-2"
+
+
+def test_branches_whose_long_names_begin_alike_have_environments_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    environments = set()
+    for end in ("a", "b"):
+        monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", "signals-" * 8 + end)
+        environments.add(settings_from_environment().environment)
+    assert len(environments) == 2
+    assert {len(name) for name in environments} == {40}
+
+
+def test_a_deployment_that_is_no_branch_publishes_into_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "0")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", "main")
+    assert settings_from_environment().environment == "production"
+
+
+@pytest.mark.parametrize("branch", ["", "日本"])
+def test_a_branch_without_a_name_publishes_nowhere(monkeypatch: pytest.MonkeyPatch, branch: str) -> None:
+    monkeypatch.setenv("DAGSTER_CLOUD_IS_BRANCH_DEPLOYMENT", "1")
+    monkeypatch.setenv("DAGSTER_CLOUD_GIT_BRANCH", branch)
+    with pytest.raises(WrongSetting, match="SPAM_PIPELINE_ENVIRONMENT: expected a lower-case letter"):
+        settings_from_environment()
+
+
 def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPAM_PIPELINE_START_DATE", "2025-12-31")
     settings = with_variable(monkeypatch, "IDENTIFIER_KEY", OWN_KEY)
@@ -107,6 +156,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("LANDING_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("WAREHOUSE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
+        ("REPORTS_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("LEDGER_URL", "nonsense", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "sqlite://", "a SQLAlchemy URL of SQLite or PostgreSQL"),
         ("LEDGER_URL", "mysql://someone:password@host/ledger", "a SQLAlchemy URL of SQLite or PostgreSQL"),
@@ -116,6 +167,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("ENVIRONMENT", "Production", "a lower-case letter, then"),
         ("ENVIRONMENT", "", "a lower-case letter, then"),
         ("ENVIRONMENT", "../else", "a lower-case letter, then"),
+        ("ASSET_PREFIX", "music/", "letters, digits and _, with / between levels"),
+        ("ASSET_PREFIX", "music.spam", "letters, digits and _, with / between levels"),
         ("START_DATE", "2026-02-30", "a day, YYYY-MM-DD"),
         ("START_DATE", "1767225600", "a day, YYYY-MM-DD"),
         ("START_DATE", "", "a day, YYYY-MM-DD"),
@@ -154,6 +207,25 @@ def test_an_environment_of_ones_own_delivers_to_a_place_of_its_own(
     settings = settings_from_environment()
     assert settings.warehouse == tmp_path / "environments" / "night" / "warehouse.duckdb"
     assert settings.widgets == str(tmp_path / "environments" / "night" / "widgets.db")
+
+
+def test_an_environment_of_ones_own_delivers_beside_a_target_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPAM_PIPELINE_WAREHOUSE_URL", "memory://bucket/all.duckdb")
+    assert str(settings_from_environment().warehouse) == "memory://bucket/all.duckdb"
+    settings = with_variable(monkeypatch, "ENVIRONMENT", "night")
+    assert str(settings.warehouse) == "memory://bucket/environments/night/all.duckdb"
+
+
+def test_targets_below_home_yield_to_other_homes_only_where_the_ledger_is_kept_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert settings_from_environment().unnamed_targets == frozenset()
+    monkeypatch.setenv("SPAM_PIPELINE_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    assert settings_from_environment().unnamed_targets == {"warehouse_file", "reports_folder", "widget_store"}
+    assert with_variable(monkeypatch, "REPORTS_URL", str(tmp_path)).unnamed_targets == {
+        "warehouse_file",
+        "widget_store",
+    }
 
 
 def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from examples.advertising.billing import billed_plays, event_days, published_counts
+from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, stage_asset
 from spam_pipeline.orchestration.automation import stale
 from spam_pipeline.orchestration.checks import stage_checks
@@ -23,7 +24,8 @@ from spam_pipeline.orchestration.sensors import landing_sensor
 from spam_pipeline.orchestration.staleness_check import staleness_check
 from spam_pipeline.protocol import operating
 
-DAILY_PLAYS = dg.AssetKey("daily_plays")
+PIPELINE = AssetKeys(tuple(filter(None, os.environ.get("SPAM_PIPELINE_ASSET_PREFIX", "").split("/"))))
+DAILY_PLAYS = PIPELINE.key("daily_plays")
 START = date(2026, 1, 1)
 GRAPH = operating.StageGraph([billed_plays], [published_counts], {"price_per_thousand_minor": 450})
 

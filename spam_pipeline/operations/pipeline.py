@@ -140,6 +140,7 @@ class Pipeline:
             classify=_source_and_partition,
             claims=Claims(settings.ledger),
             environment=settings.environment,
+            unnamed_targets=settings.unnamed_targets,
         )
 
     def executor(self) -> AbstractContextManager[Executor | None]:

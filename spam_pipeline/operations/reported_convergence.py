@@ -66,7 +66,13 @@ def converge_and_report(
 def _reporter(pipeline: Pipeline) -> Iterator["subprocess.Popen[str]"]:
     """A process that reports publications while the block runs, and the last ones before it ends."""
     settings = pipeline.settings
-    assignment = Assignment(settings.ledger, settings.environment, settings.dagster_home, pipeline.graph.expected())
+    assignment = Assignment(
+        settings.ledger,
+        settings.environment,
+        settings.dagster_home,
+        pipeline.graph.expected(),
+        settings.asset_prefix,
+    )
     command = [sys.executable, "-m", reporter_process.__name__]
     # In a session of its own an interruption at the terminal does not reach it: it ends when its input does.
     with subprocess.Popen(  # noqa: S603 - our own module

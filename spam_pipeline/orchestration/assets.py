@@ -10,13 +10,17 @@ from typing import Any
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.evaluations import (
+    RETRACTED,
     beside_latest,
     evaluations,
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, trigger_metadata, version_metadata
+from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, outcome_metadata, version_metadata
+from spam_pipeline.orchestration.preview_apis import preview_apis
+from spam_pipeline.orchestration.ranges import run_range
 from spam_pipeline.protocol import WHOLE, ArtifactContract, Source, column_types
 from spam_pipeline.protocol.operating import (
     ActionTaken,
@@ -35,10 +39,10 @@ ENGINE, READER = "engine", "published"
 _KINDS = {"duckdb": "duckdb", "polars": "polars", "redis": "redis", "scikit-learn": "scikitlearn"}
 
 
-def source_asset(source: Source, start: date) -> dg.AssetSpec:
+def source_asset(source: Source, start: date, keys: AssetKeys = UNPREFIXED) -> dg.AssetSpec:
     """Files that others land, as an external asset."""
     return dg.AssetSpec(
-        source.name,
+        keys.key(source.name),
         description=source.description,
         group_name="landing",
         kinds={"file"},
@@ -47,36 +51,47 @@ def source_asset(source: Source, start: date) -> dg.AssetSpec:
 
 
 def stage_asset(
-    stage: AnyStage, graph: StageGraph, start: date, condition: dg.AutomationCondition[dg.AssetKey] | None = None
+    stage: AnyStage,
+    graph: StageGraph,
+    start: date,
+    condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+    keys: AssetKeys = UNPREFIXED,
 ) -> dg.AssetsDefinition:
     """One stage as a partitioned asset; `condition` says when a partition runs by itself."""
     grid, expected = partitions_definition(stage.partitions, start), graph.expected()
 
-    @dg.asset(
-        name=stage.name,
-        description=stage.description,
-        group_name=stage.context,
-        owners=[stage.owner],
-        kinds={_KINDS[name] for name in stage.libraries if name in _KINDS},
-        code_version=graph.code_versions[stage.name].digest,
-        partitions_def=grid,
-        deps=_dependencies(stage, graph),
-        metadata=_definition_metadata(stage, graph),
-        io_manager_key=READER,
-        required_resource_keys={ENGINE},
-        output_required=False,
-        automation_condition=condition,
-    )
+    with preview_apis():
+        as_asset = dg.asset(
+            key=keys.key(stage.name),
+            description=stage.description,
+            group_name=stage.context,
+            owners=[stage.owner],
+            kinds={_KINDS[name] for name in stage.libraries if name in _KINDS},
+            code_version=graph.code_versions[stage.name].digest,
+            partitions_def=grid,
+            deps=_dependencies(stage, graph, keys),
+            metadata=_definition_metadata(stage, graph),
+            io_manager_key=READER,
+            required_resource_keys={ENGINE},
+            output_required=False,
+            automation_condition=condition,
+            backfill_policy=dg.BackfillPolicy.single_run() if grid else None,
+        )
+
+    @as_asset
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
         engine: Engine = context.resources.engine
+        if context.has_partition_key_range:
+            yield from run_range(context, engine, keys, stage.name, context.partition_keys if grid else [WHOLE])
+            return
         partition = context.partition_key if grid else WHOLE
         try:
             outcome = _run(engine, stage.name, partition, context.run.run_id)
         except Held as held:
             context.log.warning("nothing done: %s", held)
-            _show(context, [nothing_to_audit(stage.name, partition, str(held), dg.AssetCheckSeverity.WARN)])
+            _show(context, [nothing_to_audit(stage.name, partition, str(held), dg.AssetCheckSeverity.WARN, keys)])
             return
-        yield from _results(context, expected, outcome)
+        yield from _results(context, expected, outcome, keys)
 
     return compute
 
@@ -87,11 +102,11 @@ def _run(engine: Engine, name: str, partition: str, run_id: str) -> Outcome:
 
 
 def _results(
-    context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome
+    context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome, keys: AssetKeys
 ) -> Iterator[dg.MaterializeResult[Any]]:
     version = outcome.version
     if outcome.refused:  # evaluations that are logged before a step fails are kept, and nothing is materialized
-        _show(context, evaluations(expected, version, outcome.audit))
+        _show(context, evaluations(expected, version, outcome.audit, keys))
         raise dg.Failure(
             f"{version.stage} {version.partition} was refused and is quarantined: "
             + "; ".join(map(str, outcome.audit.refusing)),
@@ -99,14 +114,12 @@ def _results(
             allow_retries=False,
         )
     if outcome.action is ActionTaken.RETRACTED:
-        why = "there is nothing to compute it from any more, so it is no longer published"
-        _show(context, [nothing_to_audit(version.stage, version.partition, why, dg.AssetCheckSeverity.WARN)])
+        _show(
+            context, [nothing_to_audit(version.stage, version.partition, RETRACTED, dg.AssetCheckSeverity.WARN, keys)]
+        )
         return
-    shown = trigger_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
     # Without a value: Dagster then takes the data version as given, and leaves the I/O manager alone.
-    yield dg.MaterializeResult(
-        metadata={**shown, **version_metadata(version)}, data_version=dg.DataVersion(version.content)
-    )
+    yield dg.MaterializeResult(metadata=outcome_metadata(outcome), data_version=dg.DataVersion(version.content))
 
 
 def _show(context: dg.AssetExecutionContext, found: Sequence[dg.AssetCheckEvaluation]) -> None:
@@ -115,13 +128,13 @@ def _show(context: dg.AssetExecutionContext, found: Sequence[dg.AssetCheckEvalua
         context.log_event(evaluation)
 
 
-def _dependencies(stage: AnyStage, graph: StageGraph) -> list[dg.AssetDep]:
+def _dependencies(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> list[dg.AssetDep]:
     dependencies = []
     for name, reads in stage.inputs.items():
         for upstream in (name,) if name in graph.sources else graph.upstreams_of(stage, name):
             grid = (graph.sources.get(upstream) or graph.stages[upstream]).partitions
             mapping = partition_mapping(reads.partitions, grid, stage.partitions)
-            dependencies.append(dg.AssetDep(upstream, partition_mapping=mapping))
+            dependencies.append(dg.AssetDep(keys.key(upstream), partition_mapping=mapping))
     return dependencies
 
 

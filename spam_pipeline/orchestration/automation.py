@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from typing_extensions import override
 
+from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.instance import require_instance_of
 from spam_pipeline.protocol import WHOLE, digest
 from spam_pipeline.protocol.operating import Engine, PartitionStatuses, Retry
@@ -62,7 +63,7 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.candidate_subset)
         engine = self._open_engine()
-        due = self._due(engine, context.key.path[-1])
+        due = self._due(engine, AssetKeys.name(context.key))
         if due:
             require_instance_of(context.asset_graph_view.instance, engine.environment)
         if context.partitions_def is None:

@@ -4,12 +4,13 @@ In a run that publishes a version they show its audit. Executed by themselves th
 computed and nothing is recorded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.evaluations import (
     EXPECTED_BY,
@@ -36,29 +37,35 @@ _NEWEST = 7
 """The number of newest partitions that are audited when none is chosen, besides all quarantined ones."""
 
 
-def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChecksDefinition:
+def stage_checks(
+    stage: AnyStage, graph: StageGraph, start: date, keys: AssetKeys = UNPREFIXED
+) -> dg.AssetChecksDefinition:
     """All checks of one stage, in one step, because one audit answers them all."""
-    expected, grid = graph.expected(), partitions_definition(stage.partitions, start)
+    expected, grid, asset = graph.expected(), partitions_definition(stage.partitions, start), keys.key(stage.name)
 
     @dg.multi_asset_check(
         name=f"audit_of_{stage.name}",
-        specs=_specs(stage, expected, grid),
+        specs=_specs(stage, expected, grid, asset),
         can_subset=True,
         required_resource_keys={ENGINE},
         description="Shows the audit of a version, or audits it again.",
     )
     def audit(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
         engine: Engine = context.resources.engine
+        is_over_range = context.has_partition_key_range
+        if is_over_range and asset in context.job_def.asset_layer.selected_asset_keys:
+            yield from map(_result_without_evaluation(context), context.selected_asset_check_keys)
+            return  # the stage's own step has shown them, partition by partition
         selected = {key.name for key in context.selected_asset_check_keys}
-        is_made_here = _is_made_in(context, stage.name)
+        is_made_here = _is_made_in(context, asset)
 
         def found(partition: str) -> list[dg.AssetCheckEvaluation]:
-            found_now = _published(engine, expected, stage.name, partition) if is_made_here else None
-            found_now = found_now or _audited_now(engine, expected, stage.name, partition)
+            found_now = _published(engine, expected, stage.name, partition, keys) if is_made_here else None
+            found_now = found_now or _audited_now(engine, expected, stage.name, partition, keys)
             return [item for item in found_now if item.check_name in selected]
 
-        if grid and not context.has_partition_key:  # executed in the UI, which does not ask for one
-            for partition in _worth_inspecting(engine, stage.name):
+        if grid and not context.has_partition_key:  # executed in the UI, which does not ask for one, or over a range
+            for partition in context.partition_keys if is_over_range else _worth_inspecting(engine, stage.name):
                 yield from beside_latest(context.instance, found(partition))
         else:
             yield from map(_result, found(context.partition_key if grid else WHOLE))
@@ -66,7 +73,9 @@ def stage_checks(stage: AnyStage, graph: StageGraph, start: date) -> dg.AssetChe
     return audit
 
 
-def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[str] | None) -> list[dg.AssetCheckSpec]:
+def _specs(
+    stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[str] | None, asset: dg.AssetKey
+) -> list[dg.AssetCheckSpec]:
     descriptions = {
         CONTRACT_CHECK: "What the stage's contract and people's decisions say of a version; if refused, it is not published."
     }
@@ -81,18 +90,16 @@ def _specs(stage: AnyStage, expected: Expected, grid: dg.PartitionsDefinition[st
     }
     with preview_apis():
         return [
-            dg.AssetCheckSpec(
-                name, asset=stage.name, description=text, partitions_def=grid, blocking=name in descriptions
-            )
+            dg.AssetCheckSpec(name, asset=asset, description=text, partitions_def=grid, blocking=name in descriptions)
             for name, text in {**descriptions, **consumers}.items()
         ]
 
 
-def _is_made_in(context: dg.AssetCheckExecutionContext, stage: str) -> bool:
+def _is_made_in(context: dg.AssetCheckExecutionContext, asset: dg.AssetKey) -> bool:
     """Return True if the run has published what it checks, so that the ledger has an audit that was just made."""
     made = context.instance.get_records_for_run(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     events = [record.event_log_entry.dagster_event for record in made.records]
-    return any(event is not None and event.asset_key == dg.AssetKey(stage) for event in events)
+    return any(event is not None and event.asset_key == asset for event in events)
 
 
 def _result(found_now: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
@@ -114,16 +121,26 @@ def _worth_inspecting(engine: Engine, stage: str) -> list[str]:
     return sorted(quarantined | set(newest))
 
 
-def _published(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+def _result_without_evaluation(context: dg.AssetCheckExecutionContext) -> Callable[[dg.AssetCheckKey], dg.Output[None]]:
+    """Convert a check to a result that shows nothing: Dagster warns of checks without any, because they hold nobody back."""
+    layer = context.job_def.asset_layer
+    return lambda key: dg.Output(None, output_name=layer.get_op_output_name(key))
+
+
+def _published(
+    engine: Engine, expected: Expected, stage: str, partition: str, keys: AssetKeys
+) -> list[dg.AssetCheckEvaluation]:
     """The evaluations by the last audit of the published version; none where nothing is published."""
     found = engine.ledger.publication(engine.environment, stage, partition)
-    return evaluations(expected, *found[1]) if found and found[1] else []
+    return evaluations(expected, *found[1], keys) if found and found[1] else []
 
 
-def _audited_now(engine: Engine, expected: Expected, stage: str, partition: str) -> list[dg.AssetCheckEvaluation]:
+def _audited_now(
+    engine: Engine, expected: Expected, stage: str, partition: str, keys: AssetKeys
+) -> list[dg.AssetCheckEvaluation]:
     """The evaluations by another audit of the version that is there."""
     found = audit_now(engine, stage, partition)
     if found is None:
         why = "there is no version of it yet"
-        return [nothing_to_audit(stage, partition, why, dg.AssetCheckSeverity.WARN)]
-    return evaluations(expected, *found)
+        return [nothing_to_audit(stage, partition, why, dg.AssetCheckSeverity.WARN, keys)]
+    return evaluations(expected, *found, keys)

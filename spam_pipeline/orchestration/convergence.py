@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import (
     CONVERGENCE,
@@ -54,12 +55,14 @@ OpenExecutor = Callable[[dg.AssetExecutionContext, Engine], AbstractContextManag
 
 
 def convergence_asset(
-    open_engine: OpenEngine, open_executor: OpenExecutor = lambda _context, _engine: nullcontext()
+    open_engine: OpenEngine,
+    keys: AssetKeys = UNPREFIXED,
+    open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
 ) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
 
     @dg.asset(
-        name=CONVERGENCE,
+        key=keys.key(CONVERGENCE),
         group_name=CONVERGENCE,
         description=(
             "Brings every stage up to date, in one run: whatever landed late, whichever definition changed. "
@@ -73,7 +76,7 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                yield _Wave(context, engine, executor).converge()
+                yield _Wave(context, engine, keys, executor).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -85,11 +88,14 @@ def convergence_asset(
 class _Wave:
     """One convergence in one run, and its report."""
 
-    def __init__(self, context: dg.AssetExecutionContext, engine: Engine, executor: Executor | None) -> None:
+    def __init__(
+        self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys, executor: Executor | None
+    ) -> None:
         self._context = context
         self._engine = engine
+        self._keys = keys
         self._executor = executor
-        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
+        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         self._touched: Counter[tuple[str, str, str]] = Counter()
@@ -119,7 +125,7 @@ class _Wave:
         quarantined = quarantine(report, self._engine.planner.snapshot([]))
         self._refusals.report(quarantined, self._show, _SHOWN)
         for stage in report.statuses:
-            self._context.log_event(evaluation(self._engine, report, stage))
+            self._context.log_event(evaluation(self._engine, report, stage, self._keys))
         metadata = self._metadata(done)
         if done.failed:
             raise dg.Failure(
@@ -138,10 +144,13 @@ class _Wave:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
         run, partition = self._context.run, key_in_dagster(failure.partition)
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
-            run.job_name, CONVERGENCE, AssetMaterializationPlannedData(dg.AssetKey(failure.stage), partition=partition)
+            run.job_name,
+            CONVERGENCE,
+            AssetMaterializationPlannedData(self._keys.key(failure.stage), partition=partition),
         )
         self._context.instance.report_dagster_event(planned, run_id=run.run_id)
-        self._show([nothing_to_audit(failure.stage, failure.partition, failure.error, dg.AssetCheckSeverity.ERROR)])
+        severity = dg.AssetCheckSeverity.ERROR
+        self._show([nothing_to_audit(failure.stage, failure.partition, failure.error, severity, self._keys)])
 
     def _show(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         for item in beside_latest(self._context.instance, found):

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.evaluations import evaluations
 from spam_pipeline.orchestration.events import EventReporter
@@ -60,29 +61,29 @@ _FLAT_OF_SUSPICIONS = dg.ConfigMapping(
 )
 
 
-@dg.op(
-    required_resource_keys={ENGINE},
-    config_schema=_ASKED,
-    out=dg.Out(dg.Nothing),
-    description="Records a decision and lets it take effect.",
-)
-def decide_about_version(context: dg.OpExecutionContext) -> None:
-    """Record the decision; raise `dagster.Failure` with the reason when it is not recorded."""
-    engine: Engine = context.resources.engine
-    asked: dict[str, Any] = context.op_config
-    try:
-        words = (asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
-        decided, *others = decide_all_matching(engine, *words) if asked["all_matching"] else [decide(engine, *words)]
-    except PipelineError as problem:
-        raise dg.Failure(str(problem), allow_retries=False) from problem
-    _report(context.instance, engine, decided)
-    for item in (decided, *others):
-        context.log.info("%s", _what_followed(item))
-    context.add_output_metadata(_metadata(decided))
+def decision_job(keys: AssetKeys = UNPREFIXED) -> dg.JobDefinition:
+    """The job, launched with the fields that it asks for. It fails with the reason when a decision is not recorded."""
 
-
-def decision_job() -> dg.JobDefinition:
-    """The job, launched with the fields that it asks for."""
+    @dg.op(
+        required_resource_keys={ENGINE},
+        config_schema=_ASKED,
+        out=dg.Out(dg.Nothing),
+        description="Records a decision and lets it take effect.",
+    )
+    def decide_about_version(context: dg.OpExecutionContext) -> None:
+        engine: Engine = context.resources.engine
+        asked: dict[str, Any] = context.op_config
+        try:
+            words = (asked["version"], DecisionKind(asked["action"]), asked["by"], asked["reason"])
+            decided, *others = (
+                decide_all_matching(engine, *words) if asked["all_matching"] else [decide(engine, *words)]
+            )
+        except PipelineError as problem:
+            raise dg.Failure(str(problem), allow_retries=False) from problem
+        _report(context.instance, engine, decided, keys)
+        for item in (decided, *others):
+            context.log.info("%s", _what_followed(item))
+        context.add_output_metadata(_metadata(decided))
 
     @dg.job(
         name="decide",
@@ -121,13 +122,13 @@ def suspicion_job(decide_suspicion: DecideSuspicion) -> dg.JobDefinition:
     return decide_suspicion_once
 
 
-def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided) -> None:
+def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided, keys: AssetKeys) -> None:
     """Show at once what readers have now and, if the version is quarantined, why; nobody has to wait for a sensor."""
     expected = engine.graph.expected()
-    reporter = EventReporter(instance, engine.ledger, engine.environment, expected)
+    reporter = EventReporter(instance, engine.ledger, engine.environment, expected, keys)
     reporter.report()
     if decided.outcome and decided.outcome.refused:
-        reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit))
+        reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit, keys))
     reporter.close()
 
 

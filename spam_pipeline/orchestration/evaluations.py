@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster_shared.record import copy
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import (
     CONTRACT_CHECK,
@@ -33,6 +34,9 @@ HISTORY_CHECK = "history"
 EXPECTED_BY = "expected_by_"
 """Prefix of the names of checks of a consumer's expectations; the consumer's name follows."""
 
+RETRACTED = "there is nothing to compute it from any more, so it is no longer published"
+"""The reason why there is nothing to audit of a partition that was retracted."""
+
 _CONTRACT_RULES = frozenset({"columns", "rows", "rejected", "limit", "schema", "decision"})
 """Rules that need no other version to compare with."""
 
@@ -45,7 +49,9 @@ _MOVED = {"about": "string", "value": "string", "expected share": "float", "seen
 _EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "float", "speaks for": "string"}
 
 
-def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.AssetCheckEvaluation]:
+def evaluations(
+    expected: Expected, version: Version, audit: Audit, keys: AssetKeys = UNPREFIXED
+) -> list[dg.AssetCheckEvaluation]:
     """One evaluation for each check that applies to a version: refusals fail, warnings warn, notes pass.
 
     The tables of the fingerprint stand beside the contract alone, because a version that is refused has no other place.
@@ -53,20 +59,22 @@ def evaluations(expected: Expected, version: Version, audit: Audit) -> list[dg.A
     by_contract = [finding for finding in audit.findings if finding.rule in _CONTRACT_RULES]
     by_history = [finding for finding in audit.findings if finding.rule not in _CONTRACT_RULES]
     is_refused = audit.verdict is Verdict.REFUSED
-    found = [_evaluation(CONTRACT_CHECK, version, by_contract, is_refused=is_refused)]
+    found = [_evaluation(keys, CONTRACT_CHECK, version, by_contract, is_refused=is_refused)]
     if audit.history or by_history:
-        found.append(_evaluation(HISTORY_CHECK, version, by_history, is_refused=is_refused))
+        found.append(_evaluation(keys, HISTORY_CHECK, version, by_history, is_refused=is_refused))
     seen = numbers(version.fingerprint)
     for consumer, limits in expected.get(version.stage, {}).items():
         unmet = [replace(finding, severity=Severity.WARN) for finding in breaches(limits, seen)]
-        found.append(_meets(version, consumer, unmet))
+        found.append(_meets(keys, version, consumer, unmet))
     return found
 
 
-def nothing_to_audit(stage: str, partition: str, why: str, severity: dg.AssetCheckSeverity) -> dg.AssetCheckEvaluation:
+def nothing_to_audit(
+    stage: str, partition: str, why: str, severity: dg.AssetCheckSeverity, keys: AssetKeys = UNPREFIXED
+) -> dg.AssetCheckEvaluation:
     """A failed evaluation because there is no version of a partition to audit."""
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(stage),
+        asset_key=keys.key(stage),
         check_name=CONTRACT_CHECK,
         passed=False,
         severity=severity,
@@ -97,14 +105,14 @@ def beside_latest(
 
 
 def _evaluation(
-    check: str, version: Version, findings: Sequence[Finding], *, is_refused: bool
+    keys: AssetKeys, check: str, version: Version, findings: Sequence[Finding], *, is_refused: bool
 ) -> dg.AssetCheckEvaluation:
     refusing = sum(finding.severity is Severity.REFUSE for finding in findings)
     warning = sum(finding.severity is Severity.WARN for finding in findings)
     what = "accept" if is_refused else "reject"
     command = f"spam-pipeline decide {what} {version.recipe[:16]} --by WHO --reason TEXT"
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(version.stage),
+        asset_key=keys.key(version.stage),
         check_name=check,
         passed=not refusing and not warning,
         severity=dg.AssetCheckSeverity.ERROR if refusing else dg.AssetCheckSeverity.WARN,
@@ -120,10 +128,10 @@ def _evaluation(
     )
 
 
-def _meets(version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.AssetCheckEvaluation:
+def _meets(keys: AssetKeys, version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.AssetCheckEvaluation:
     """The check of a consumer's expectations: a warning where unmet, since that holds nobody but the consumer."""
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(version.stage),
+        asset_key=keys.key(version.stage),
         check_name=f"{EXPECTED_BY}{consumer}",
         passed=not unmet,
         severity=dg.AssetCheckSeverity.WARN,

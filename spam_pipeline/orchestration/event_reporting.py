@@ -9,6 +9,7 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
+from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.instance import open_instance, require_instance_of
 from spam_pipeline.orchestration.refusals import Refusals
@@ -29,7 +30,8 @@ def report_from_standard_input() -> None:
     ledger = Ledger(assignment.ledger)
     with open_instance(assignment.dagster_home) as instance:
         require_instance_of(instance, assignment.environment)
-        whom = (instance, ledger, assignment.environment, assignment.expected)
+        keys = AssetKeys(assignment.asset_prefix)
+        whom = (instance, ledger, assignment.environment, assignment.expected, keys)
         reporter = EventReporter(*whom)
         last = _report_until_the_end(reporter, ending)
         if last:

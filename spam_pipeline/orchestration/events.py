@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import AssetObservationData, StepMaterializationData
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.automation import CONVERGENCE
 from spam_pipeline.orchestration.evaluations import beside_latest, evaluations
 from spam_pipeline.orchestration.grids import key_in_dagster
@@ -24,7 +25,9 @@ from spam_pipeline.protocol import Version, digest
 from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Publication
 
 _JOB = "converge"
-_CONVERGENCE = frozenset({dg.AssetKey(CONVERGENCE)})
+_EVENTS_AFTER = 20
+"""Materializations of a partition after its publication, among which is that of its own run."""
+
 _OWN_EVENT_SECONDS = 60
 """Time that a run has to report its own publication, before the reporter does."""
 
@@ -32,12 +35,21 @@ _OWN_EVENT_SECONDS = 60
 class EventReporter:
     """Reports publications of one environment of a ledger to one Dagster instance; `expected` has consumers' expectations."""
 
-    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        ledger: Ledger,
+        environment: str,
+        expected: Expected,
+        keys: AssetKeys = UNPREFIXED,
+    ) -> None:
         self._instance = instance
         self._ledger = ledger
         self._environment = environment
         self._expected = expected
-        self._cursor = f"spam_pipeline/{digest((ledger.identity, environment))}"
+        self._keys = keys
+        self._convergence = frozenset({keys.key(CONVERGENCE)})
+        self._cursor = f"spam_pipeline/{digest((ledger.identity, environment, *keys.prefix))}"
         self._own_run: dg.DagsterRun | None = None
 
     def report(self, limit: int | None = None) -> int:
@@ -81,21 +93,21 @@ class EventReporter:
 
     def _has_reported(self, run: dg.DagsterRun, publication: Publication) -> bool:
         """Return True if a run of stages has reported its publication; a convergence leaves that to its reporter."""
-        if run.asset_selection == _CONVERGENCE:
+        if run.asset_selection == self._convergence:
             return False
         partition = key_in_dagster(publication.partition)
-        records = self._instance.get_records_for_run(
-            run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
-        ).records
-        events = [record.event_log_entry.dagster_event for record in records]
-        return any(
-            event is not None and event.asset_key == dg.AssetKey(publication.stage) and event.partition == partition
-            for event in events
+        # Not all events of the run: a run over a range has thousands, and this is asked for each publication.
+        asked = dg.AssetRecordsFilter(
+            self._keys.key(publication.stage),
+            asset_partitions=None if partition is None else [partition],
+            after_timestamp=publication.published_at.timestamp() - 1,
         )
+        records = self._instance.fetch_materializations(asked, _EVENTS_AFTER, ascending=True).records
+        return any(record.run_id == run.run_id for record in records)
 
     def _is_about_to_report(self, run: dg.DagsterRun, publication: Publication) -> bool:
         is_recent = datetime.now(UTC) - publication.published_at < timedelta(seconds=_OWN_EVENT_SECONDS)
-        return run.asset_selection != _CONVERGENCE and is_recent and not run.is_finished
+        return run.asset_selection != self._convergence and is_recent and not run.is_finished
 
     def _report_publication(
         self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None
@@ -103,19 +115,19 @@ class EventReporter:
         partition = key_in_dagster(publication.partition)
         if found is None:
             observation = dg.AssetObservation(
-                publication.stage, partition=partition, metadata=trigger_metadata(publication)
+                self._keys.key(publication.stage), partition=partition, metadata=trigger_metadata(publication)
             )
             self._event(run, dg.DagsterEventType.ASSET_OBSERVATION, AssetObservationData(observation))
             return
         version, audit = found
         materialization = dg.AssetMaterialization(
-            asset_key=publication.stage,
+            asset_key=self._keys.key(publication.stage),
             partition=partition,
             metadata={**trigger_metadata(publication), **version_metadata(version)},
             tags=version_tags(version),
         )
         self._event(run, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
-        self._checks(run, evaluations(self._expected, version, audit))
+        self._checks(run, evaluations(self._expected, version, audit, self._keys))
 
     def _checks(self, run: dg.DagsterRun, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         for evaluation in beside_latest(self._instance, found):

@@ -12,7 +12,6 @@ from spam_pipeline.protocol import (
     WHOLE,
     DaysOfMonth,
     Grain,
-    PartForPartition,
     Partitions,
     PartitionsUpTo,
     PartsOfMonth,
@@ -36,12 +35,15 @@ def key_in_dagster(partition: str) -> str | None:
 
 
 def partition_mapping(selection: Selection, upstream: Partitions, own: Partitions) -> dg.PartitionMapping | None:
-    """The mapping of an asset of grid `own` that reads one of grid `upstream`; None where Dagster's default is the same."""
+    """The mapping of an asset of grid `own` that reads one of grid `upstream`; None where Dagster's default will do.
+
+    Parts are mapped as if everything arrived on the day on which it happened. They may come from any arrival day, but a mapping
+    that says so made a backfill of ten arrival days ask for every event day there is (332 of them).
+    """
     if Grain.NONE in (upstream.grain, own.grain):
         return None
-    if isinstance(selection, TrailingDays | DaysOfMonth):
+    if isinstance(selection, TrailingDays | DaysOfMonth | PartsOfMonth):
         days_back = selection.days - 1 if isinstance(selection, TrailingDays) else 0
         with preview_apis():
             return dg.TimeWindowPartitionMapping(start_offset=-days_back, allow_nonexistent_upstream_partitions=True)
-    reads_any = isinstance(selection, PartForPartition | PartsOfMonth | PartitionsUpTo)
-    return dg.AllPartitionMapping() if reads_any else None
+    return dg.AllPartitionMapping() if isinstance(selection, PartitionsUpTo) else None

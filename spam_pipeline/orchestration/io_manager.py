@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.operating import Engine
@@ -24,7 +25,7 @@ class PublishedVersions(dg.IOManager):
         Raises `NotPublished` when one of them is not published, whatever Dagster has recorded of it.
         """
         keys = list(context.asset_partition_keys) if context.has_asset_partitions else [WHOLE]
-        return self._engine.reader.read(context.asset_key.path[-1], keys)
+        return self._engine.reader.read(AssetKeys.name(context.asset_key), keys)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Refuse: only a stage can publish."""

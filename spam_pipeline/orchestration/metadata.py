@@ -10,7 +10,7 @@ import dagster as dg
 
 from spam_pipeline.protocol import Version, digest
 from spam_pipeline.protocol.fingerprint import MARKDOWN, Recorded, numbers
-from spam_pipeline.protocol.operating import InputRef, Publication
+from spam_pipeline.protocol.operating import InputRef, Outcome, Publication
 
 CONTRACT_CHECK = "contract"
 """Name of the check of a version by its own contract and people's decisions."""
@@ -37,6 +37,12 @@ def trigger_metadata(publication: Publication) -> dict[str, Any]:
         "action": publication.trigger.action,
         "published_at": dg.MetadataValue.timestamp(publication.published_at),
     }
+
+
+def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
+    """Metadata of a version that a run has published, or found published; then without a cause, because nothing happened."""
+    shown = trigger_metadata(outcome.publication) if outcome.publication else {"action": outcome.action.value}
+    return {**shown, **version_metadata(outcome.version)}
 
 
 def version_metadata(version: Version) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.evaluations import evaluations
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.protocol import digest
@@ -34,12 +35,20 @@ class _Reported(NamedTuple):
 class Refusals:
     """The refusals in one environment of a ledger that were reported to one instance."""
 
-    def __init__(self, instance: dg.DagsterInstance, ledger: Ledger, environment: str, expected: Expected) -> None:
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        ledger: Ledger,
+        environment: str,
+        expected: Expected,
+        keys: AssetKeys = UNPREFIXED,
+    ) -> None:
         self._instance = instance
         self._ledger = ledger
         self._environment = environment
         self._expected = expected
-        self._key = f"spam_pipeline/refused/{digest((ledger.identity, environment))}"
+        self._keys = keys
+        self._key = f"spam_pipeline/refused/{digest((ledger.identity, environment, *keys.prefix))}"
 
     def report(self, quarantine: Quarantine, report_checks: ReportChecks, limit: int) -> int:
         """Report what is newly refused, and what is refused no more, `limit` partitions at most; return how many."""
@@ -72,7 +81,7 @@ class Refusals:
         elif before and before.publication == self._publication(place):
             published = self._ledger.publication(self._environment, *place)
             found = published[1] if published else None
-        return evaluations(self._expected, *found) if found else []
+        return evaluations(self._expected, *found, self._keys) if found else []
 
     def _publication(self, place: Partition) -> int:
         found = self._ledger.publication(self._environment, *place)

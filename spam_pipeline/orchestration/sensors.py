@@ -2,7 +2,7 @@
 
 `landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` reports to the
 instance what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
-runs over many machines: switched on instead of `converge`, it gives every stale partition a run of its own.
+runs over many machines: switched on instead of `converge`, it starts a run for each stage and range of stale partitions.
 """
 
 import time
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.automation import CONVERGENCE, OpenEngine, convergence_tags
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
@@ -35,7 +36,7 @@ _STARTING_SECONDS = 30
 """Time that a started run has to get its claim."""
 
 
-def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
+def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.SensorDefinition:
     """Observes the landing zone and reports what was observed, whoever observed it, as observations of the source assets."""
 
     @dg.sensor(
@@ -48,17 +49,18 @@ def landing_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
         engine.observe(_OBSERVING_SECONDS)
-        ledger, _, last = (context.cursor or "").partition(" ")
-        after = int(last) if ledger == engine.ledger.identity else 0
+        whose = "/".join((engine.ledger.identity, *keys.prefix))
+        reported, _, last = (context.cursor or "").partition(" ")
+        after = int(last) if reported == whose else 0
         seen = engine.ledger.observations.after(after, _OBSERVATIONS_PER_TICK)
         if not seen:
             return dg.SensorResult(skip_reason="nothing new in the landing zone")
-        return dg.SensorResult(asset_events=list(_observations(seen)), cursor=f"{engine.ledger.identity} {seen[-1].id}")
+        return dg.SensorResult(asset_events=list(_observations(seen, keys)), cursor=f"{whose} {seen[-1].id}")
 
     return landing
 
 
-def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
+def publications_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.SensorDefinition:
     """Keeps the instance in step with the ledger."""
 
     @dg.sensor(
@@ -70,10 +72,10 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
-        _end_dead_runs(context.instance, engine)
+        _end_dead_runs(context.instance, engine, keys)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
-        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected())
+        whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         reporter = EventReporter(*whom)
         reported = reporter.report(_PUBLICATIONS_PER_TICK)
         report = engine.planner.report()
@@ -83,10 +85,10 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
         if not failures.is_empty():
             for stage, partition in failures.take_recovered(report.statuses):
                 reporter.report_again(stage, partition)
-                reporter.report_checks([evaluation(engine, report, stage)])
+                reporter.report_checks([evaluation(engine, report, stage, keys)])
         waiting = _waiting(report)
         if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
-            reporter.report_checks([evaluation(engine, report, stage) for stage in report.statuses])
+            reporter.report_checks([evaluation(engine, report, stage, keys) for stage in report.statuses])
             context.update_cursor(waiting)
         reporter.close()
         return dg.SkipReason(_summary(reported, refused))
@@ -94,7 +96,9 @@ def publications_sensor(open_engine: OpenEngine) -> dg.SensorDefinition:
     return publications
 
 
-def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSensorDefinition]:
+def automation_sensors(
+    stages: Sequence[str], keys: AssetKeys = UNPREFIXED
+) -> list[dg.AutomationConditionSensorDefinition]:
     """The sensors that evaluate the conditions: of the convergence, and of each stage by itself.
 
     Without `use_user_code_server` a condition of our own is not evaluated in the code location, and nothing warns of that. With
@@ -104,14 +108,14 @@ def automation_sensors(stages: Sequence[str]) -> list[dg.AutomationConditionSens
         return [
             dg.AutomationConditionSensorDefinition(
                 "converge",
-                target=dg.AssetSelection.assets(CONVERGENCE),
+                target=keys.selection([CONVERGENCE]),
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=_SECONDS,
                 use_user_code_server=True,
             ),
             dg.AutomationConditionSensorDefinition(
                 "stage_by_stage",
-                target=dg.AssetSelection.assets(*stages),
+                target=keys.selection(stages),
                 default_status=dg.DefaultSensorStatus.STOPPED,
                 minimum_interval_seconds=_SECONDS,
                 use_user_code_server=True,
@@ -131,7 +135,7 @@ def _summary(reported: int, refused: int) -> str:
     return f"reported {counts}" if counts else "nothing was published elsewhere"
 
 
-def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
+def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.AssetObservation]:
     """One observation for each source and partition that something was seen of."""
     grouped: dict[tuple[str, str], list[Observation]] = defaultdict(list)
     for item in seen:
@@ -139,7 +143,7 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
             grouped[item.source, item.partition].append(item)
     for (source, partition), items in grouped.items():
         yield dg.AssetObservation(
-            source,
+            keys.key(source),
             partition=key_in_dagster(partition),
             metadata={
                 "files": sum(item.digest is not None for item in items),
@@ -152,7 +156,7 @@ def _observations(seen: Sequence[Observation]) -> Iterator[dg.AssetObservation]:
         )
 
 
-def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine) -> None:
+def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine, keys: AssetKeys) -> None:
     """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one."""
     under_way = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING], tags=convergence_tags(engine)
@@ -160,7 +164,7 @@ def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine) -> None:
     records = [
         record
         for record in instance.get_run_records(under_way)
-        if record.dagster_run.asset_selection == frozenset({dg.AssetKey(CONVERGENCE)})
+        if record.dagster_run.asset_selection == frozenset({keys.key(CONVERGENCE)})
     ]
     if not records:
         return

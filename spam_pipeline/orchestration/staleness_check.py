@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.metadata import table
 from spam_pipeline.protocol.operating import Attempts, Engine, PartitionStatus, StalenessReport, State
@@ -18,11 +19,11 @@ _SHOWN = 50
 _COLUMNS = {"partition": "string", "state": "string", "why": "string", "then": "string"}
 
 
-def staleness_check(stage: str) -> dg.AssetChecksDefinition:
+def staleness_check(stage: str, keys: AssetKeys = UNPREFIXED) -> dg.AssetChecksDefinition:
     """The check of one stage."""
 
     @dg.asset_check(
-        asset=stage,
+        asset=keys.key(stage),
         name=CONVERGED_CHECK,
         description="Whether every partition is fresh; if not, which are stale, missing or held, and why.",
         required_resource_keys={ENGINE},
@@ -30,18 +31,20 @@ def staleness_check(stage: str) -> dg.AssetChecksDefinition:
     )
     def converged(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         engine: Engine = context.resources.engine
-        found = evaluation(engine, engine.planner.report([stage]), stage)
+        found = evaluation(engine, engine.planner.report([stage]), stage, keys)
         return dg.AssetCheckResult(passed=found.passed, severity=found.severity, metadata=found.metadata)
 
     return converged
 
 
-def evaluation(engine: Engine, report: StalenessReport, stage: str) -> dg.AssetCheckEvaluation:
+def evaluation(
+    engine: Engine, report: StalenessReport, stage: str, keys: AssetKeys = UNPREFIXED
+) -> dg.AssetCheckEvaluation:
     """The check's evaluation for one stage of a report."""
     statuses = report.statuses[stage].values()
     unsettled = [status for status in statuses if status.state is not State.FRESH]
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(stage),
+        asset_key=keys.key(stage),
         check_name=CONVERGED_CHECK,
         passed=not unsettled,
         severity=dg.AssetCheckSeverity.WARN,

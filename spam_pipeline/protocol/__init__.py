@@ -30,10 +30,12 @@ from spam_pipeline.protocol.foundation.finding import Clue, Curve, Evidence, Fin
 from spam_pipeline.protocol.foundation.flushing import flush
 from spam_pipeline.protocol.foundation.limit import Limit
 from spam_pipeline.protocol.foundation.partition import WHOLE, Grain, Partitions, days_before, last_day_of, month_of
+from spam_pipeline.protocol.foundation.slices import SLICE_ROWS, in_slices, key_ranges, rows_in, slices_of
 from spam_pipeline.protocol.ledger.records import Version
 
 __all__ = [
     "HOURS",
+    "SLICE_ROWS",
     "WHOLE",
     "ArtifactContract",
     "Cadence",
@@ -73,7 +75,11 @@ __all__ = [
     "days_before",
     "digest",
     "flush",
+    "in_slices",
+    "key_ranges",
     "last_day_of",
     "month_of",
+    "rows_in",
+    "slices_of",
     "stage",
 ]

@@ -19,7 +19,7 @@ from spam_pipeline.protocol.execution.decision import (
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
-from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
@@ -156,6 +156,7 @@ __all__ = [
     "finding_lines",
     "finding_to_json",
     "format_difference",
+    "format_error",
     "format_example",
     "format_number",
     "format_rows",

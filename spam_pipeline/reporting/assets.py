@@ -105,7 +105,7 @@ def track_play_counts(
     partitions=unpartitioned,
     contract=WidgetCounts,
     owner=_OWNER,
-    libraries=["duckdb", "polars", "redis"],
+    libraries=["duckdb", "polars", "redis", "universal_pathlib"],
     delivery=widget_delivery,
 )
 def widget_counts(
@@ -186,7 +186,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     partitions=unpartitioned,
     contract=ReportPages,
     owner=_OWNER,
-    libraries=["duckdb", "jinja2", "markupsafe", "polars"],
+    libraries=["duckdb", "jinja2", "markupsafe", "polars", "universal_pathlib"],
     delivery=report_delivery,
 )
 def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), columns=("month", "about"))]) -> pl.LazyFrame:
@@ -201,7 +201,7 @@ def report_pages(reports: Annotated[pl.LazyFrame, Reads(EveryPartition(), column
     partitions=unpartitioned,
     contract=Catalogue,
     owner=_OWNER,
-    libraries=["duckdb", "fsspec", "polars"],
+    libraries=["duckdb", "fsspec", "polars", "universal_pathlib"],
     delivery=warehouse_delivery,
 )
 def warehouse(catalogue: Annotated[pl.LazyFrame, Reads(EveryStage())]) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""The folder of reports: `index.html`, a page for each month, and below its month a page for each incident.
+"""The folder of reports, local or at a URL: `index.html`, a page for each month, and below its month a page for each incident.
 
 Each page is replaced atomically, and only if its content differs; then it lists the changes since the version it was made
 from, and their causes. The state file is written last, so that an interrupted delivery is repeated. Files that this pipeline
@@ -11,10 +11,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
+from upath import UPath
 
 from spam_pipeline.pages.changes import bare_page, changes_section, delivered_page, recipe_of
 from spam_pipeline.pages.page_builder import Figures, index_page
@@ -48,7 +48,7 @@ def delivered(target: str) -> str | None:
 
     Raises `ForeignTarget` for somebody else's folder, or a file.
     """
-    folder = Path(target).absolute()
+    folder = _folder(target)
     if not folder.exists():
         return None
     if not folder.is_dir():
@@ -58,7 +58,8 @@ def delivered(target: str) -> str | None:
         _check_is_ours(folder)
         return None
     recipe, sizes = state
-    is_whole = all((folder / place).is_file() and (folder / place).stat().st_size == sizes[place] for place in sizes)
+    there = _sizes(folder)
+    is_whole = all(there.get(place) == size for place, size in sizes.items())
     return recipe if recipe != _UNFINISHED and is_whole else None
 
 
@@ -67,7 +68,7 @@ def deliver(target: str, version: Version, reader: Publications) -> None:
 
     Raises `ForeignTarget` where somebody else's file lies in the place of a page.
     """
-    folder = Path(target).absolute()
+    folder = _folder(target)
     edition = _Edition(version, reader)
     _write_state(folder, _UNFINISHED, [])
     for place, page in edition.pages.items():
@@ -135,7 +136,7 @@ def _version_read(version: Version, month: str) -> int:
     return next(item.record for item in version.inputs if item.partition == month)
 
 
-def _put(place: Path, edition: _Edition, page: _Page) -> None:
+def _put(place: UPath, edition: _Edition, page: _Page) -> None:
     """Replace a page by that of an edition, if it differs."""
     found = _ours(place)
     if found is None or bare_page(found) != page.page:
@@ -152,18 +153,18 @@ def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
     return changes_section(page.month, since, old.figures, page.figures, why)
 
 
-def _put_index(place: Path, recipe: str, rows: pl.DataFrame) -> None:
+def _put_index(place: UPath, recipe: str, rows: pl.DataFrame) -> None:
     found, bare = _ours(place), index_page(indexed_months(rows))
     if found is None or bare_page(found) != bare:
         _write(place, delivered_page(bare, recipe))
 
 
-def _write(place: Path, page: str) -> None:
+def _write(place: UPath, page: str) -> None:
     with replaced(place) as building:
         building.write_bytes(page.encode())
 
 
-def _ours(place: Path) -> str | None:
+def _ours(place: UPath) -> str | None:
     """Read the page at a place; None where there is nothing, or an empty file.
 
     Raises `ForeignTarget` for anything that is not a page of ours.
@@ -176,7 +177,7 @@ def _ours(place: Path) -> str | None:
     return page
 
 
-def _read(place: Path) -> str | None:
+def _read(place: UPath) -> str | None:
     """Read a page of ours; None for anything else."""
     if not place.is_file():
         return None
@@ -184,29 +185,45 @@ def _read(place: Path) -> str | None:
     return None if recipe_of(page) is None else page
 
 
-def _remove_all_but(places: set[str], folder: Path) -> None:
+def _folder(target: str) -> UPath:
+    """The folder of a target, as it is now: others may have changed what a remote file system remembers."""
+    folder = UPath(target).absolute()
+    folder.fs.invalidate_cache()
+    return folder
+
+
+def _sizes(folder: UPath) -> dict[str, int]:
+    """The size of each file in a folder and below it, by its place: one request where the folder is remote."""
+    folder.fs.invalidate_cache()
+    start = f"{folder.path.rstrip('/')}/"
+    found = folder.fs.find(folder.path, detail=True)
+    return {name.removeprefix(start): int(info["size"]) for name, info in found.items()}
+
+
+def _remove_all_but(places: set[str], folder: UPath) -> None:
     """Remove pages that are no longer delivered, and folders left empty."""
-    for file in _pages_in(folder):
-        if file.relative_to(folder).as_posix() not in places and _read(file) is not None:
+    for place in _pages_in(folder):
+        file = folder / place
+        if place not in places and _read(file) is not None:
             file.unlink(missing_ok=True)
             if file.parent != folder:
                 with suppress(OSError):  # it holds something else
                     file.parent.rmdir()
 
 
-def _pages_in(folder: Path) -> list[Path]:
-    """List files named as pages are; a copy that somebody made of one is not."""
-    return [file for file in folder.rglob("*.html") if _PLACE.fullmatch(file.relative_to(folder).as_posix())]
+def _pages_in(folder: UPath) -> list[str]:
+    """List the places of files named as pages are; a copy that somebody made of one is not."""
+    return [place for place in _sizes(folder) if _PLACE.fullmatch(place)]
 
 
-def _check_is_ours(folder: Path) -> None:
+def _check_is_ours(folder: UPath) -> None:
     """Raise `ForeignTarget` if a folder without a state file holds files, and no page of ours among them."""
     visible = [item for item in folder.iterdir() if not item.name.startswith(".")]
-    if visible and not any(_read(page) is not None for page in _pages_in(folder)):
+    if visible and not any(_read(folder / place) is not None for place in _pages_in(folder)):
         raise ForeignTarget(f"{folder} holds {visible[0].name} and no report: name another folder")
 
 
-def _state(folder: Path) -> tuple[str, dict[str, int]] | None:
+def _state(folder: UPath) -> tuple[str, dict[str, int]] | None:
     """Read the recipe of a folder, and the sizes of its pages; None without a valid state file."""
     try:
         kept = json.loads((folder / _STATE).read_text(encoding="utf-8"))
@@ -215,8 +232,9 @@ def _state(folder: Path) -> tuple[str, dict[str, int]] | None:
         return None
 
 
-def _write_state(folder: Path, recipe: str, places: Collection[str]) -> None:
-    sizes = {place: (folder / place).stat().st_size for place in sorted(places)}
+def _write_state(folder: UPath, recipe: str, places: Collection[str]) -> None:
+    there = _sizes(folder) if places else {}
+    sizes = {place: there[place] for place in sorted(places)}
     with replaced(folder / _STATE) as building:
         building.write_text(json.dumps({"recipe": recipe, "sizes": sizes}), encoding="utf-8")
 

@@ -2,17 +2,18 @@
 
 Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
 earlier publications included, is a view over the store's files. The file is built beside its place and renamed, so it is
-never open for writing where readers find it, and no lock of a client is in the way. Its relations are defined in `stage_views` and `comparisons`.
+never open for writing where readers find it, and no lock of a client is in the way; one at a URL is uploaded as a whole. Its
+relations are defined in `stage_views` and `comparisons`.
 """
 
 import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 import polars as pl
+from upath import UPath
 
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
@@ -60,7 +61,9 @@ def delivered(target: str) -> str | None:
     file while a client writes to it, and would shut out one that comes meanwhile. Only a file without a note of its own, such as
     one that was copied here, is opened. Raises `ForeignTarget` for a sound database that this pipeline did not build.
     """
-    path = Path(target).absolute()
+    path = _place(target)
+    if not isinstance(path, Path):
+        return _delivered_remotely(path)
     if not path.exists():
         return None
     path.open("rb").close()  # raises what is in the way; DuckDB calls a folder a database that does not exist
@@ -77,6 +80,21 @@ def delivered(target: str) -> str | None:
             return None
         raise
     return None if is_changed else within
+
+
+def _place(target: str) -> Path | UPath:
+    return UPath(target).absolute()
+
+
+def _delivered_remotely(place: UPath) -> str | None:
+    """The recipe that the note beside a remote file gives it. Raises `ForeignTarget` for a file that no note speaks of."""
+    place.fs.invalidate_cache()
+    if not place.exists():
+        return None
+    noted = _noted(place)
+    if noted is None:
+        raise ForeignTarget(f"{place} is there, and no note beside it says that it is a warehouse: name another file")
+    return noted[0] if noted[1] == [place.fs.checksum(place.path)] else None
 
 
 def _recipe_within(path: Path) -> str | None:
@@ -96,7 +114,7 @@ def _recipe_within(path: Path) -> str | None:
     return str(found[0]) if found else None
 
 
-def _note(path: Path) -> Path:
+def _note(path: Path | UPath) -> Path | UPath:
     """The note beside a warehouse, or beside the file that a link leads to."""
     place = path.resolve()
     return place.with_name(f".delivered-{place.name}.json")
@@ -108,20 +126,18 @@ def _identity(path: Path) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-def _noted(path: Path) -> tuple[str, list[int]] | None:
+def _noted(path: Path | UPath) -> tuple[str, list[int]] | None:
     """The recipe and the file that the note speaks of; None where there is none that can be read."""
     try:
         noted = json.loads(_note(path).read_text(encoding="utf-8"))
-        return str(noted["recipe"]), [int(number) for number in noted["file"]]
+        return str(noted["recipe"]), noted["file"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write_note(path: Path, recipe: str, file: list[int]) -> None:
-    note = _note(path)
-    unfinished = note.with_name(f"{note.name}.{uuid4().hex}")
-    unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
-    unfinished.replace(note)
+def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
+    with replaced(_note(path)) as unfinished:
+        unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
 
 def deliver(
@@ -136,11 +152,15 @@ def deliver(
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
     empty table while nothing of them is published, or only partitions without rows.
     """
-    place = Path(target).absolute()
+    place = _place(target)
+    if not isinstance(
+        place, Path
+    ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
+        _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
         _build(building, recipe, catalogue.collect(), _still_there(history.collect()), empty)
         file = _identity(building)
-    _write_note(place, recipe, file)
+    _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
 
 def _build(

@@ -110,22 +110,17 @@ class RoyaltyStatements(_Lines):
     amount_minor = dy.Int64(min=0)
     pool_minor = dy.Int64(min=0)
 
-    @dy.rule()
-    def lines_sum_to_their_pool(cls) -> pl.Expr:  # noqa: N805 (dataframely calls rules with the class)
-        """Money is conserved: the lines of a pool sum to the pool, under each rule."""
-        return _line_is_balanced()
-
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:
         """Number of pools and lines, and exact amounts by rule, line and currency, such as `pro_rata_payout`.
 
         A month's money follows from its revenue, so it is not compared with other months.
         """
-        pool, line = pl.struct(POOL), pl.col("line")
+        line, is_funded = pl.col("line"), pl.col("currency") != NO_CURRENCY
         return {
-            "pools": Figure(pool.filter(pl.col("currency") != NO_CURRENCY).n_unique()),
-            "pools_without_revenue": Figure(pool.filter(pl.col("currency") == NO_CURRENCY).n_unique()),
-            "unbalanced_pools": Figure(pool.filter(~_line_is_balanced()).n_unique()),
+            "pools": Figure(is_funded.sum(), table=_pools),
+            "pools_without_revenue": Figure((~is_funded).sum(), table=_pools),
+            "unbalanced_pools": Figure((~pl.col("is_balanced")).sum(), table=_pools),
             "payees": Figure(pl.col("payee_id").filter(line == PAYOUT).n_unique()),
             "escrow_tracks": Figure(pl.col("track_id").filter(line == ESCROW).n_unique()),
             "incidents_withheld": Figure(pl.col("incident_id").filter(line == WITHHELD).n_unique()),
@@ -284,9 +279,11 @@ class IssuedBasis(StatementBasis):
     month = dy.String(primary_key=True)
 
 
-def _line_is_balanced() -> pl.Expr:
-    paid = pl.col("amount_minor").sum().over("month", *POOL, "rule")
-    return paid == pl.col("pool_minor")
+def _pools(lines: pl.LazyFrame) -> pl.LazyFrame:
+    """Every pool, and whether its lines sum to it under each rule."""
+    paid, pool = pl.col("amount_minor").sum(), pl.col("pool_minor")
+    ruled = lines.group_by("month", *POOL, "rule").agg(is_balanced=(paid == pool.min()) & (paid == pool.max()))
+    return ruled.group_by(POOL).agg(pl.col("is_balanced").all())
 
 
 def _money(lines: pl.Expr) -> Totals:

@@ -22,12 +22,14 @@ far coarser than that while the pool is below 10^11 minor units and the average 
 Pro-rata has no such error, and compares remainders exactly below 10^11 plays.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from spam_pipeline.royalties.contracts import AGREED, POOL, PRO_RATA, USER_CENTRIC
+from spam_pipeline.protocol import column_types, in_slices, key_ranges, slices_of
+from spam_pipeline.royalties.contracts import AGREED, POOL, PRO_RATA, USER_CENTRIC, RoyaltyStatements
 from spam_pipeline.royalties.destinations import NOT_SUSPECTED, Destinations
 from spam_pipeline.royalties.pools import MILLION
 
@@ -39,6 +41,9 @@ CONTRIBUTION = MILLION * DIGITS_18**2
 REMAINDER_STEPS = 2**61 - 1
 """The steps in which remainders are compared. A prime, so that no remainder with a smaller denominator lies on the edge of a
 step, where rounding errors could separate equal amounts."""
+
+USAGE_AT_ONCE: Final = 2_000_000
+"""Rows of usage that are summed at once, at some 200 bytes each."""
 
 LISTENED = ("plays", "ms_played")
 LISTENED_BY_ACCOUNTS = ("account_plays", "account_ms_played")
@@ -98,33 +103,82 @@ def weigh(by_listening: Sequence[int], by_plays: Sequence[int], accounts: int) -
     return Weighed(weights, contributed * plays)
 
 
-def divide(
+class _Month(NamedTuple):
+    """What a month is divided by; `by_listening` says for each rule which recipients are weighted by listening."""
+
+    pools: pl.DataFrame
+    eligible: pl.LazyFrame
+    destinations: Destinations
+    accounts: pl.LazyFrame
+    by_listening: Mapping[str, pl.Expr]
+
+
+def divide(  # noqa: PLR0913, PLR0917 - all that a month is divided by
     pools: pl.DataFrame,
     eligible: pl.LazyFrame,
     destinations: Destinations,
     accounts: pl.LazyFrame,
     user_centric_payees: pl.LazyFrame,
+    usage_at_once: int,
 ) -> pl.LazyFrame:
     """Divide all pools by every rule into lines: pool, `pool_minor`, `rule`, identity, `plays`, `ms_played`, `amount_minor`.
 
     `pools` has at least one pool for every country and tier of the eligible usage. `user_centric_payees` has the `payee_id` of
     every payee with such an agreement. Lines are ordered by pool, rule and identity.
+
+    Countries and tiers are divided one after the other, with about `usage_at_once` rows of usage in memory; the listeners of a
+    large one are gone through by ranges of their keys, and their sums added up.
     """
-    audiences = pools.select("country", "tier").unique().sort("country", "tier").with_row_index("audience")
-    contributions = _contributions(_by_audience(eligible, audiences))
-    contributors = _contributors(contributions, accounts.join(audiences.lazy(), on=["country", "tier"]))
-    claims = _claims(_by_audience(destinations.route(eligible), audiences), contributions, destinations.shares)
     agreed = destinations.recipients.lazy().join(user_centric_payees, on="payee_id", how="semi").collect()
     by_listening = {
         AGREED: pl.col("recipient").is_in(agreed["recipient"].implode()),
         PRO_RATA: pl.lit(value=False),
         USER_CENTRIC: pl.lit(value=True),
     }
-    every_rule = pl.DataFrame({"rule": sorted(by_listening)})
-    divisions = pools.join(audiences, on=["country", "tier"]).join(every_rule, how="cross").sort(*POOL, "rule")
+    month = _Month(pools, eligible, destinations, accounts, by_listening)
+    columns = {name: dtype for name, dtype in column_types(RoyaltyStatements).items() if name != "month"}
+    return in_slices(partial(_slices, month, usage_at_once, list(columns)), columns)
+
+
+def _slices(month: _Month, usage_at_once: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the lines of some countries and tiers after those of the ones before."""
+    rows = month.eligible.group_by("country", "tier").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
+    audiences = month.pools.select("country", "tier").unique().join(rows, on=["country", "tier"], how="left")
+    counted = audiences.sort("country", "tier").with_columns(pl.col("rows").fill_null(0))
+    together = counted.with_columns(at_once=pl.col("rows").cum_sum() // usage_at_once)
+    for some in together.partition_by("at_once", maintain_order=True):
+        listeners = key_ranges(pl.col("listener_key"), slices_of(int(some["rows"].sum()), usage_at_once))
+        lines = _lines(month, some.select("country", "tier").with_row_index("audience"), listeners)
+        yield lines.select(columns).collect()
+
+
+def _lines(month: _Month, audiences: pl.DataFrame, listeners: Iterable[pl.Expr]) -> pl.LazyFrame:
+    """Divide the pools of some audiences; each of these ranges of `listeners` fits into memory."""
+    claims, contributors = _listened(month, audiences, listeners)
+    every_rule = pl.DataFrame({"rule": sorted(month.by_listening)})
+    divisions = month.pools.join(audiences, on=["country", "tier"]).join(every_rule, how="cross").sort(*POOL, "rule")
     numbered = divisions.with_row_index("division")
-    lines = _divided(numbered, _audiences(audiences.height, claims, contributors), by_listening).lazy()
-    return destinations.named(lines.join(numbered.lazy(), on="division", how="left", maintain_order="left"))
+    lines = _divided(numbered, _audiences(audiences.height, claims, contributors), month.by_listening).lazy()
+    return month.destinations.named(lines.join(numbered.lazy(), on="division", how="left", maintain_order="left"))
+
+
+def _listened(
+    month: _Month, audiences: pl.DataFrame, listeners: Iterable[pl.Expr]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sum the claims on some audiences, and their contributors. No listener is in two ranges, so sums of ranges add up."""
+    # Usage is ordered by country: of each day only the row groups of these are read.
+    first, last = (pl.lit(audiences.item(row, "country")) for row in (0, -1))
+    within = pl.col("country").is_between(first, last)
+    eligible, accounts = month.eligible.filter(within), month.accounts.filter(within)
+    heard, contributors = [], []
+    for are_listeners in listeners:
+        usage = _by_audience(eligible.filter(are_listeners), audiences)
+        contributions = _contributions(usage)
+        heard.append(_heard(month.destinations.route(usage), contributions))
+        members = accounts.select("country", "tier", listener_key="user_key").filter(are_listeners)
+        contributors.append(_contributors(contributions, members.join(audiences.lazy(), on=["country", "tier"])))
+    counts = pl.concat(contributors).group_by("audience").agg(pl.col("accounts", "idle").sum())
+    return _claims(pl.concat(heard), month.destinations.shares), counts
 
 
 def _by_audience(usage: pl.LazyFrame, audiences: pl.DataFrame) -> pl.LazyFrame:
@@ -139,23 +193,29 @@ def _contributions(usage: pl.LazyFrame) -> pl.DataFrame:
     return grouped.agg(contribution_ms=pl.col("ms_played").sum()).collect(engine="streaming")
 
 
-def _claims(heard: pl.LazyFrame, contributions: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
-    """Sum listening and both weights per audience, recipient and suspicion."""
-    share = pl.col("share_ppm").cast(pl.Int128)
-    sums = [*LISTENED, *LISTENED_BY_ACCOUNTS, "high", "low"]
-    by_period = (
-        heard.join(contributions.lazy(), on=["audience", "account"], how="left")
+_SUMS = (*LISTENED, *LISTENED_BY_ACCOUNTS, "high", "low")
+
+
+def _heard(usage: pl.LazyFrame, contributions: pl.DataFrame) -> pl.DataFrame:
+    """Sum listening and its parts of contributions per audience, period and suspicion."""
+    return (
+        usage.join(contributions.lazy(), on=["audience", "account"], how="left")
         .with_columns(*_parts_of_a_contribution())
         .group_by("audience", "period", "suspicion")
-        .agg(pl.col(sums).sum())
+        .agg(pl.col(_SUMS).sum())
         .collect(engine="streaming")
     )
+
+
+def _claims(heard: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """Sum listening and both weights per audience, recipient and suspicion."""
+    share = pl.col("share_ppm").cast(pl.Int128)
     return (
-        by_period.lazy()
+        heard.lazy()
         .join(shares.lazy(), on="period")
         .with_columns(pl.col("high", "low") * share, shared_plays=pl.col("plays") * share)
         .group_by("audience", "recipient", "suspicion")
-        .agg(pl.col(*sums, "shared_plays").sum())
+        .agg(pl.col(*_SUMS, "shared_plays").sum())
         .collect(engine="streaming")
     )
 
@@ -177,7 +237,7 @@ def _parts_of_a_contribution() -> list[pl.Expr]:
 def _contributors(contributions: pl.DataFrame, accounts: pl.LazyFrame) -> pl.DataFrame:
     """Count per audience the `accounts` that contribute, and the `idle` ones among them, without an eligible play."""
     heard = contributions.lazy().select("audience", "account", idle=pl.lit(0))
-    known = accounts.select("audience", account="user_key").join(heard, on=["audience", "account"], how="anti")
+    known = accounts.select("audience", account="listener_key").join(heard, on=["audience", "account"], how="anti")
     everybody = pl.concat([heard, known.with_columns(idle=pl.lit(1))])
     return everybody.group_by("audience").agg(accounts=pl.len(), idle=pl.col("idle").sum()).collect(engine="streaming")
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values
 from spam_pipeline.protocol.ledger.tables import audits, connect, fingerprints, parts, publications, versions, writing
 from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Engine, Observation, PartitionStatus, plan
 from spam_pipeline.settings import Settings
@@ -29,6 +30,7 @@ FIRST_DAY = date(2016, 1, 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BY_MONTH = {"tracks", "agreements", "accounts", "revenue"}
 REPETITIONS = 5
+NOTHING = digest_of_value({})
 BASELINE = """
     select p.stage, p.partition, v.recipe, v.content, q.name, q.content, q.rows from publications p
     join versions v on v.id = p.version_id join parts q on q.version_id = v.id
@@ -56,8 +58,9 @@ def rows_of(
     made = {
         "content": f"{version_id:064x}",
         "code_version": "made up",
-        "configuration": {},
-        "columns": {},
+        "configuration": NOTHING,
+        "columns": NOTHING,
+        "inputs": NOTHING,
         "schema_version": 1,
     }
     place = {"stage": stage.name, "partition": status.partition}
@@ -104,18 +107,20 @@ def rows_of(
 def publish_everything(home: Path, months: list[str]) -> int:
     """Publish every partition that is wanted, stage after stage; return how many that are."""
     engine = open_pipeline(home).engine
-    engine = connect(f"sqlite:///{home / 'ledger.db'}")
+    database = connect(f"sqlite:///{home / 'ledger.db'}")
     tables = {table.name: table for table in (versions, parts, fingerprints, audits, publications)}
     count = 0
+    with writing(database) as connection:
+        keep_values(connection, {NOTHING: {}})
     for stage in engine.graph.stages.values():
-        with writing(engine) as connection:
+        with writing(database) as connection:
             for status in engine.planner.statuses([stage.name])[stage.name].values():
                 count += 1
                 rows = rows_of(stage, status, count, months)
                 rows["audits"][0]["contract"] = engine.graph.contract_digests[stage.name]
                 for name, some in rows.items():
                     connection.execute(sa.insert(tables[name]), some)
-    engine.dispose()
+    database.dispose()
     return count
 
 
@@ -153,9 +158,9 @@ def main(years: int) -> None:
         cold = min(timed(partial(plan, each))[0] for each in opened)
         engine = opened[0]
         planned = len(plan(engine))
-        idle = best(engine.statuses)
+        idle = best(engine.planner.statuses)
         land(engine, [days[len(days) // 2]], "late.jsonl")
-        late, statuses = timed(engine.statuses)
+        late, statuses = timed(engine.planner.statuses)
         stale = [status for by_partition in statuses.values() for status in by_partition.values() if status.can_run]
     report = [
         f"{platform.machine()}, {os.cpu_count()} cores; {years} years, {count:,} partitions published",

@@ -16,7 +16,14 @@ from spam_pipeline.orchestration.evaluations import beside_latest
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
 from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.partitions import arrival_days, event_days, statement_months, unpartitioned
-from spam_pipeline.protocol import DaysOfMonth, PartForPartition, PartsOfMonth, SamePartition, TrailingDays
+from spam_pipeline.protocol import (
+    DaysOfMonth,
+    PartForPartition,
+    PartitionsUpTo,
+    PartsOfMonth,
+    SamePartition,
+    TrailingDays,
+)
 
 START = date(2026, 1, 15)
 
@@ -68,9 +75,15 @@ def test_a_month_reads_its_days() -> None:
     assert (keys[0], keys[-1], len(keys)) == ("2026-01-15", "2026-01-31", 17)
 
 
-def test_a_late_play_can_come_from_any_arrival_day() -> None:
-    assert isinstance(partition_mapping(PartForPartition(), arrival_days, event_days), dg.AllPartitionMapping)
-    assert isinstance(partition_mapping(PartsOfMonth(), arrival_days, statement_months), dg.AllPartitionMapping)
+def test_parts_are_drawn_as_if_everything_arrived_on_its_own_day() -> None:
+    assert partition_mapping(PartForPartition(), arrival_days, event_days) is None
+    months = partitions_definition(statement_months, START)
+    mapping = partition_mapping(PartsOfMonth(), arrival_days, statement_months)
+    assert upstream_keys(mapping, months, "2026-02")[::27] == ["2026-02-01", "2026-02-28"]
+
+
+def test_a_month_can_rest_on_every_month_before_it() -> None:
+    assert isinstance(partition_mapping(PartitionsUpTo(), statement_months, statement_months), dg.AllPartitionMapping)
 
 
 def test_everything_else_is_what_dagster_does_by_itself() -> None:

@@ -1,5 +1,6 @@
 """The toy pipeline as a code location with everything that starts by itself, and how to look at what it does."""
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
+from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
 from spam_pipeline.orchestration.batch_job import batch_job
@@ -26,6 +28,7 @@ from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, nu
 
 START = date(2026, 1, 1)
 DAYS = ("2026-01-01", "2026-01-02")
+HOME = "TOY_HOME"
 UNASKED = {"dagster/from_automation_condition": "true"}
 """The tag of a run that a condition asked for."""
 
@@ -52,7 +55,10 @@ def observed(home: Path, **settings: Any) -> Engine:
 
 
 def toy_location(
-    engine: Engine, start: date = START, open_executor: OpenExecutor = lambda _context, _engine: nullcontext()
+    engine: Engine,
+    start: date = START,
+    keys: AssetKeys = UNPREFIXED,
+    open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
 ) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 
@@ -62,19 +68,24 @@ def toy_location(
     condition = stale(open_engine) & ~dg.AutomationCondition.in_progress()
     return dg.Definitions(
         assets=[
-            source_asset(landed_numbers, start),
-            *(stage_asset(stage, engine.graph, start, condition) for stage in engine.graph.stages.values()),
-            convergence_asset(open_engine, open_executor),
+            source_asset(landed_numbers, start, keys),
+            *(stage_asset(stage, engine.graph, start, condition, keys) for stage in engine.graph.stages.values()),
+            convergence_asset(open_engine, keys, open_executor),
         ],
         asset_checks=[
-            *(stage_checks(stage, engine.graph, start) for stage in engine.graph.stages.values()),
-            *(staleness_check(name) for name in engine.graph.stages),
+            *(stage_checks(stage, engine.graph, start, keys) for stage in engine.graph.stages.values()),
+            *(staleness_check(name, keys) for name in engine.graph.stages),
         ],
-        jobs=[decision_job(), batch_job()],
-        sensors=automation_sensors(list(engine.graph.stages)),
+        jobs=[decision_job(keys), batch_job()],
+        sensors=automation_sensors(list(engine.graph.stages), keys),
         resources={ENGINE: engine, READER: published_versions},
         executor=dg.in_process_executor,
     )
+
+
+def unlucky_location() -> dg.Definitions:
+    """The location over the home that an environment variable names, for runs that load it by its name."""
+    return toy_location(toy_engine(Path(os.environ[HOME]), stages=with_unlucky_numbers()))
 
 
 def evaluated(

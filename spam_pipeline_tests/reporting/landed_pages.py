@@ -53,15 +53,15 @@ def reports(landed_pages: LandedFile) -> Iterator[tuple[str, pl.DataFrame]]:
     yield WHOLE, pl.DataFrame(rows, schema=column_types(Reports), orient="row")
 
 
-def open_pages(home: Path) -> Engine:
-    """A engine over a home; its reports lie in the folder `reports` of it."""
+def open_pages(home: Path, folder: str = "") -> Engine:
+    """A engine over a home; its reports lie in a folder, `reports` of the home unless another one is named."""
     home.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{home / 'ledger.db'}"
     return open_engine(
         graph=StageGraph(
             [reports, report_pages],
             [landed_pages],
-            {"reports_folder": str(home / "reports")},
+            {"reports_folder": folder or str(home / "reports")},
             own_packages=["spam_pipeline"],
         ),
         ledger=Ledger(url),
@@ -83,15 +83,15 @@ def land_pages(home: Path, month: str, pages: Mapping[str, int]) -> None:
     unfinished.replace(file)
 
 
-def publish_pages(home: Path, month: str, pages: Mapping[str, int]) -> list[str]:
+def publish_pages(home: Path, month: str, pages: Mapping[str, int], folder: str = "") -> list[str]:
     """Land the pages of a month, converge, and return what failed."""
     land_pages(home, month, pages)
-    return converge_pages(home)
+    return converge_pages(home, folder)
 
 
-def converge_pages(home: Path) -> list[str]:
+def converge_pages(home: Path, folder: str = "") -> list[str]:
     """Converge, and return what failed."""
-    engine = open_pages(home)
+    engine = open_pages(home, folder)
     engine.observe()
     failed = [item.error for item in converge(engine).failed]
     engine.ledger.close()

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from upath import UPath
 
 from spam_pipeline.reporting.replaced_file import replaced
 
@@ -89,3 +90,22 @@ def test_what_a_killed_builder_left_goes_after_a_day(tmp_path: Path) -> None:
     with replaced(target) as building:
         building.write_text("new")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".file.young", ".file2.old", "file"]
+
+
+def test_a_file_at_a_url_is_uploaded_as_a_whole(tmp_path: Path) -> None:
+    target = UPath(f"memory://{tmp_path}/deep/file")
+    for text in ("old", "new"):
+        with replaced(target) as building:
+            building.write_text(text)
+    assert target.read_text() == "new"
+    assert [item.name for item in target.parent.iterdir()] == ["file"]
+
+
+def test_a_failure_while_building_leaves_a_file_at_a_url_as_it_was(tmp_path: Path) -> None:
+    target = UPath(f"memory://{tmp_path}/file")
+    with replaced(target) as building:
+        building.write_text("old")
+    with pytest.raises(ZeroDivisionError), replaced(target) as building:
+        building.write_text(str(1 // 0))
+    assert target.read_text() == "old"
+    assert [item.name for item in target.parent.iterdir()] == ["file"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from upath import UPath
 
 from spam_pipeline.pages.changes import bare_page, recipe_of
 from spam_pipeline.pages.page_builder import index_page
@@ -187,3 +188,26 @@ def test_index_and_pages_lead_to_files_that_are_there(tmp_path: Path) -> None:
 def test_before_anything_is_published_the_index_says_so() -> None:
     nothing = pl.DataFrame(schema=column_types(Reports))
     assert "No month is published yet." in index_page(indexed_months(nothing))
+
+
+def test_a_folder_may_be_at_a_url(tmp_path: Path) -> None:
+    url = f"memory://{tmp_path}/reports"
+    folder, incident = UPath(url), place_of(MONTH, "incident-7")
+    assert publish_pages(tmp_path, MONTH, {"": 10, "incident-7": 3}, url) == []
+    there = {item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file()}
+    assert there == {"index.html", "2026-01.html", incident, "delivered.json"}
+    assert delivered(url) == published(tmp_path)
+    assert publish_pages(tmp_path, MONTH, {"": 11}, url) == []
+    assert not (folder / incident).exists()
+    assert "What changed since the last version, and why" in (folder / "2026-01.html").read_text(encoding="utf-8")
+    (folder / "2026-01.html").unlink()
+    assert delivered(url) is None
+    assert converge_pages(tmp_path, url) == []
+    assert delivered(url) == published(tmp_path)
+
+
+def test_a_folder_of_somebody_else_at_a_url_is_refused(tmp_path: Path) -> None:
+    url = f"memory://{tmp_path}/reports"
+    UPath(url).mkdir(parents=True)
+    (UPath(url) / "budget.xlsx").write_bytes(b"not ours")
+    assert "holds budget.xlsx and no report" in publish_pages(tmp_path, MONTH, {"": 10}, url)[0]

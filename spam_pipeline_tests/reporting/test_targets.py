@@ -7,6 +7,7 @@ import pytest
 from spam_pipeline.protocol import Delivery
 from spam_pipeline.reporting.errors import TargetUnreachable
 from spam_pipeline.reporting.report_folder import report_delivery
+from spam_pipeline.reporting.targets import reaching
 from spam_pipeline.reporting.warehouse import warehouse_delivery
 from spam_pipeline.reporting.widget_store import widget_delivery
 
@@ -21,3 +22,15 @@ def test_a_folder_in_the_place_of_what_reports_remember_is_one_too(tmp_path: Pat
     (tmp_path / "delivered.json").mkdir()
     with pytest.raises(TargetUnreachable, match="cannot be read or written"):
         report_delivery.delivered(str(tmp_path))
+
+
+class ServerSilent(Exception):
+    """An error of a driver, which is no error of the operating system."""
+
+
+@pytest.mark.parametrize(("target", "raised"), [("s3://bucket/x", TargetUnreachable), ("/home/x", ServerSilent)])
+def test_whatever_a_remote_file_system_raises_is_a_target_that_cannot_be_reached(
+    target: str, raised: type[Exception]
+) -> None:
+    with pytest.raises(raised), reaching(target):
+        raise ServerSilent

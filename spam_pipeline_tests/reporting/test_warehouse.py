@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from upath import UPath
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.protocol.storage.reader import HISTORY_TYPES
@@ -439,8 +440,62 @@ def test_what_was_read_at_a_moment_is_a_macro_of_each_stage(publish: Publish, ta
     assert ask(target, asked.format("now()")) == after
 
 
+def test_reading_what_was_opens_the_files_of_then_and_has_the_columns_of_now(publish: Publish, target: Path) -> None:
+    frames = ({"id": ["first"]}, {"id": ["second"]}, {"id": ["third"], "kind": ["x"]})
+    files = [publish("ingestion", "plays", "2026-01-05", pl.DataFrame(rows)) for rows in frames]
+    times = [datetime(2026, 2, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    history = [
+        {**file, "published_at": since, "superseded_at": until}
+        for file, since, until in zip(files, times, [*times[1:], None], strict=True)
+    ]
+    deliver(str(target), "recipe-1", catalogue_of(files[-1]), pl.LazyFrame(history, schema=HISTORY))
+    Path(files[0]["location"]).unlink()
+    assert ask(target, "SELECT id, kind FROM ingestion.plays_as_of('2026-02-02')") == [("second", None)]
+    assert ask(target, "SELECT id, kind FROM ingestion.plays_as_of('2026-01-31')") == []
+    with pytest.raises(duckdb.IOException):
+        ask(target, "SELECT id FROM ingestion.plays_as_of('2026-02-01')")
+
+
 def test_the_published_catalogue_names_no_place_of_this_machine(files: list[dict[str, Any]]) -> None:
     published = assets.warehouse(catalogue_of(*reversed(files)))
     assert findings_about(Catalogue, published) == []
     assert published.collect().rows() == sorted(published.collect().rows())
     assert numbers_of(Catalogue, published) == {"stages": 2, "partitions": 4, "files": 4, "rows": 5}
+
+
+def test_a_warehouse_at_a_url_is_known_by_its_note_and_replaced_when_somebody_changed_it(
+    files: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    place = UPath(f"memory://{tmp_path}/warehouse.duckdb")
+    deliver(str(place), "first", catalogue_of(*files))
+    assert delivered(str(place)) == "first"
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(place.read_bytes())
+    assert ask(copy, "SELECT sum(plays) FROM reporting.track_play_counts") == [(3,)]
+    place.write_bytes(b"changed")
+    assert delivered(str(place)) is None
+    deliver(str(place), "second", catalogue_of(*files))
+    assert delivered(str(place)) == "second"
+    place.unlink()
+    assert delivered(str(place)) is None
+
+
+def test_a_file_at_a_url_that_no_note_speaks_of_is_somebody_elses(tmp_path: Path) -> None:
+    place = UPath(f"memory://{tmp_path}/warehouse.duckdb")
+    place.write_bytes(b"a database of somebody else")
+    with pytest.raises(ForeignTarget, match="name another file"):
+        delivered(str(place))
+
+
+def test_a_delivery_to_a_url_that_was_cut_off_after_the_upload_is_made_again(
+    files: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = UPath(f"memory://{tmp_path}/warehouse.duckdb")
+    with monkeypatch.context() as cut:
+        cut.setattr(type(place.fs), "checksum", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            deliver(str(place), "first", catalogue_of(*files))
+    assert place.exists()
+    assert delivered(str(place)) is None
+    deliver(str(place), "first", catalogue_of(*files))
+    assert delivered(str(place)) == "first"

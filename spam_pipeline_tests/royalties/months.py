@@ -18,6 +18,9 @@ MONTH = "2026-01"
 FIRST_ARRIVAL, SECOND_ARRIVAL, LAST_ARRIVAL = date(2026, 1, 20), date(2026, 2, 5), date(2026, 2, 6)
 UNCLAIMED = ("unclaimed", "", "", "")
 
+SPREAD = pl.lit(0x9E3779B97F4A7C15, pl.UInt64)
+"""Keys of listeners times this are spread over 64 bits, as hashes are."""
+
 Name = tuple[str, str, str, str]
 Audience = tuple[str, str]
 

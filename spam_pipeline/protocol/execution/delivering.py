@@ -16,6 +16,7 @@ from spam_pipeline.protocol.foundation.errors import PipelineError
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.records import Trigger, Version
+from spam_pipeline.protocol.planning.targets import Targets
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
 
@@ -46,6 +47,7 @@ class Deliveries:
         claims: Claims,
         environment: str,
         repairs: Repairs,
+        targets: Targets,
     ) -> None:
         self._graph = graph
         self._ledger = ledger
@@ -53,13 +55,14 @@ class Deliveries:
         self._claims = claims
         self._environment = environment
         self._repairs = repairs
+        self._targets = targets
 
     def deliver(self, stage: AnyStage, version: Version, trigger: Trigger) -> bool:
-        """Deliver a published version, unless its stage has no target or the target holds it; return True if it was delivered.
+        """Deliver a published version, unless its stage has no target here or the target holds it; return True if it was delivered.
 
         If another process has published a newer version meanwhile, that is the one.
         """
-        if stage.delivery is None:
+        if stage.delivery is None or not self._targets.is_ours(stage):
             return False
         target = self._graph.configuration[stage.delivery.target]
         with (
@@ -71,6 +74,7 @@ class Deliveries:
                 return False
             reader = DeliveryReader(self._graph, self._ledger, self._store, self._environment)
             self._repairs.mending(partial(stage.delivery.deliver, target, read, reader))
+            self._targets.record(stage, read)
         return True
 
     def deliver_if_reachable(self, stage: AnyStage, partition: str, trigger: Trigger) -> None:

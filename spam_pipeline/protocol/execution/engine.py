@@ -22,6 +22,7 @@ from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.staleness import StalenessReport
+from spam_pipeline.protocol.planning.targets import Targets
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, observe
 from spam_pipeline.protocol.storage.reader import Reader
@@ -94,10 +95,12 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     classify: Classify,
     claims: Claims,
     environment: str,
+    unnamed_targets: Collection[str] = frozenset(),
 ) -> Engine:
-    """Assemble an engine over the places that a pipeline consists of."""
+    """Assemble an engine over the places that a pipeline consists of; `unnamed_targets` yield to another home, see `Targets`."""
     reader = Reader(graph, ledger, store, environment)
-    planner = Planner(graph, ledger, environment)
+    targets = Targets(graph, ledger, environment, unnamed_targets)
+    planner = Planner(graph, ledger, environment, targets)
     computation = Computation(
         graph=graph, ledger=ledger, reader=reader, store=store, private_store=private_store, landing=landing
     )
@@ -116,5 +119,5 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         computation=computation,
         repairs=repairs,
         publisher=Publisher(graph, ledger, auditor, environment),
-        deliveries=Deliveries(graph, ledger, store, claims, environment, repairs),
+        deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
     )

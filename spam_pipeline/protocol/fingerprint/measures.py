@@ -148,18 +148,30 @@ class Mean(Measure):
 
 @dataclass(frozen=True, eq=False)
 class Figure(Measure):
-    """Any aggregation to one number, which then cannot be merged; absent when it is null or NaN."""
+    """Any aggregation to one number, which then cannot be merged; absent when it is null or NaN.
+
+    It is taken of the frame, or of what `table` makes of the frame: groups of rows take less memory than a window over each row.
+    """
 
     value: pl.Expr
     drift: Drift | None = None
+    table: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
 
     def scalars(self) -> tuple[pl.Expr, ...]:
-        """The figure."""
-        return (self.value.cast(pl.Float64).fill_nan(None),)
+        """The figure of the frame."""
+        return () if self.table else (self._figure,)
+
+    def tables(self, frame: pl.LazyFrame) -> tuple[pl.LazyFrame, ...]:
+        """The figure of the table."""
+        return (self.table(frame).select(figure=self._figure),) if self.table else ()
+
+    @property
+    def _figure(self) -> pl.Expr:
+        return self.value.cast(pl.Float64).fill_nan(None)
 
     def measured(self, found: Found) -> Figured | None:
         """The figure, to nine significant digits."""
-        (value,) = found.scalars
+        value = found.tables[0].item() if self.table else found.scalars[0]
         return None if value is None else Figured(significant(value))
 
 

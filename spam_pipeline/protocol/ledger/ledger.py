@@ -17,9 +17,11 @@ from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
+from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.history import LENGTH
+from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
@@ -57,21 +59,29 @@ from spam_pipeline.protocol.ledger.rows import (
     moment,
     publication_of,
 )
-from spam_pipeline.protocol.ledger.tables import connect, layout, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.tables import layout, parts, publications, versions, writing
 from spam_pipeline.protocol.ledger.unusable import place_of
-from spam_pipeline.protocol.ledger.versions import add_version, id_of, inputs_of, resting_on, versions_where
+from spam_pipeline.protocol.ledger.versions import (
+    add_version,
+    configurations_of,
+    id_of,
+    inputs_of,
+    resting_on,
+    versions_where,
+)
 
 
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` what comes after it.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect(url)
+        self._engine = open_database(url)
         self.observations = ObservationLog(self._engine)
         self.attempts = AttemptLog(self._engine)
+        self.deliveries = DeliveryLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
@@ -185,10 +195,8 @@ class Ledger:
         with self._engine.connect() as connection:
             for some in in_batches(version_ids):
                 read = inputs_of(connection, some)
-                settings = sa.select(versions.c.id, versions.c.configuration).where(versions.c.id.in_(some))
-                found |= {
-                    version_id: (by_name, read[version_id]) for version_id, by_name in connection.execute(settings)
-                }
+                settings = configurations_of(connection, some)
+                found |= {version_id: (by_name, read[version_id]) for version_id, by_name in settings.items()}
         return found
 
     def schema_versions(self, version_ids: Collection[int]) -> dict[int, int]:

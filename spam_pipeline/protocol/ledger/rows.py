@@ -19,7 +19,7 @@ from spam_pipeline.protocol.ledger.tables import (
     versions,
 )
 
-T = TypeVar("T", int, str)
+T = TypeVar("T")
 
 
 def attempts_of(connection: Connection, recipes: Collection[str]) -> Iterable[tuple[str, Attempts]]:
@@ -106,7 +106,7 @@ def listed(files: Iterable[StoredFile]) -> list[tuple[str, int, int]]:
 
 
 def in_batches(ids: Collection[T]) -> Iterable[list[T]]:
-    """Ids or digests in lists that a database takes in one query."""
+    """Ids, digests or rows in lists that a database takes in one query."""
     ordered = list(ids)
     return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))
 

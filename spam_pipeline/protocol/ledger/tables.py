@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from spam_pipeline.protocol.foundation.errors import PlaceUnusable, WrongLedger
+from spam_pipeline.protocol.ledger.column_types import PackedJson
 from spam_pipeline.protocol.ledger.unusable import LOCKED_AFTER_SECONDS, raise_unusable
 
 metadata = sa.MetaData()
@@ -34,6 +33,20 @@ observations = sa.Table(
     sa.Index("observations_by_path", "path", "id"),
 )
 
+shared_values = sa.Table(
+    "shared_values",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("value", PackedJson, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def _shared(name: str) -> sa.Column[bytes]:
+    """A column whose value lies in `shared_values`, because it is that of many rows."""
+    return sa.Column(name, sa.ForeignKey("shared_values.digest"), nullable=False)
+
+
 versions = sa.Table(
     "versions",
     metadata,
@@ -43,9 +56,10 @@ versions = sa.Table(
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("partition", sa.String, nullable=False),
     sa.Column("code_version", sa.String, nullable=False),
-    sa.Column("configuration", sa.JSON, nullable=False),
+    _shared("configuration"),
     sa.Column("content", sa.String, nullable=False),
-    sa.Column("columns", sa.JSON, nullable=False),
+    _shared("columns"),
+    _shared("inputs"),
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("rows_read", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
@@ -61,18 +75,7 @@ parts = sa.Table(
     sa.Column("is_side_part", sa.Boolean, nullable=False),
     sa.Column("content", sa.String, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("files", sa.JSON, nullable=False),
-)
-
-inputs = sa.Table(
-    "inputs",
-    metadata,
-    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("parameter", sa.String, nullable=False),
-    sa.Column("part", sa.String, nullable=False),
-    sa.Column("upstream_version_id", sa.ForeignKey("versions.id")),
-    sa.Column("observation_id", sa.ForeignKey("observations.id")),
+    sa.Column("files", PackedJson, nullable=False),
 )
 
 fingerprints = sa.Table(
@@ -81,8 +84,8 @@ fingerprints = sa.Table(
     _id(),
     sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
     sa.Column("contract", sa.String, nullable=False),
-    sa.Column("numbers", sa.JSON, nullable=False),
-    sa.Column("measures", sa.JSON, nullable=False),
+    sa.Column("numbers", PackedJson, nullable=False),
+    sa.Column("measures", PackedJson, nullable=False),
     sa.Column("measured_at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("version_id", "contract"),
 )
@@ -93,7 +96,7 @@ shards = sa.Table(
     sa.Column("recipe", sa.String, primary_key=True),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("path", sa.String, nullable=False),
-    sa.Column("files", sa.JSON, nullable=False),
+    sa.Column("files", PackedJson, nullable=False),
     sa.Column("decoded_at", sa.BigInteger, nullable=False),
 )
 
@@ -147,8 +150,8 @@ code_versions = sa.Table(
     "code_versions",
     metadata,
     sa.Column("digest", sa.String, primary_key=True),
-    sa.Column("definitions", sa.JSON, nullable=False),
-    sa.Column("libraries", sa.JSON, nullable=False),
+    sa.Column("definitions", PackedJson, nullable=False),
+    sa.Column("libraries", PackedJson, nullable=False),
     sa.Column("recorded_at", sa.BigInteger, nullable=False),
 )
 
@@ -178,54 +181,36 @@ completions = sa.Table(
     sa.Column("completed_at", sa.BigInteger, nullable=False),
 )
 
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _id(),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("place", sa.String, nullable=False),
+    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("delivered_at", sa.BigInteger, nullable=False),
+    sa.Index("deliveries_by_stage", "environment", "stage", "id"),
+)
+
 layout = sa.Table(
     "layout",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("identity", sa.String, nullable=False),
 )
-LAYOUT = 3
-"""Number of the tables' layout, kept in the ledger; raised whenever a table changes."""
+LAYOUT = 4
+"""Number of the tables' layout, kept in the ledger; raised whenever a table changes, with a step in `migration`."""
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url` with the tables in place. SQLite works in WAL mode, so that readers never wait for a writer."""
+    """An engine for `url`; `layouts` puts the tables in place. SQLite works in WAL mode, so that readers never wait for a writer."""
     engine = sa.create_engine(url)
     sa.event.listen(engine, "handle_error", raise_unusable)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    try:
-        _lay_out(engine)
-    except (WrongLedger, PlaceUnusable):
-        engine.dispose()
-        raise
     return engine
-
-
-def _lay_out(engine: Engine) -> None:
-    """Create the tables unless they are there; raise `WrongLedger` when they are another release's."""
-    with engine.connect() as connection:
-        is_there = _has_this_layout(connection)
-    if not is_there:
-        with writing(engine) as connection:
-            if not _has_this_layout(connection):
-                metadata.create_all(connection)
-                connection.execute(sa.insert(layout), {"number": LAYOUT, "identity": uuid4().hex})
-
-
-def _has_this_layout(connection: Connection) -> bool:
-    """Return True if the tables are there; raise `WrongLedger` when they are another release's."""
-    tables = set(sa.inspect(connection).get_table_names())
-    if not tables & metadata.tables.keys():
-        return False
-    found = connection.scalar(sa.select(layout.c.number)) if layout.name in tables else 1
-    if found != LAYOUT:
-        raise WrongLedger(
-            f"the ledger has layout {found}, and this release reads layout {LAYOUT}: use the release that made it, or another "
-            "ledger, which one convergence fills again from the landing zone"
-        )
-    return True
 
 
 @contextmanager

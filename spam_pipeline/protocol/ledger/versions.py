@@ -1,44 +1,33 @@
 """Whole versions, with their parts, inputs and fingerprints. The caller has begun the transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.fingerprints import fingerprints_of
+from spam_pipeline.protocol.ledger.input_lists import Entry, chunks_below, chunks_of, held, lists_of, own_entries
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import Part, Version
-from spam_pipeline.protocol.ledger.rows import files_of, listed, moment, ticks
-from spam_pipeline.protocol.ledger.tables import inputs, observations, parts, versions
+from spam_pipeline.protocol.ledger.rows import files_of, in_batches, listed, moment, ticks
+from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values, values_of
+from spam_pipeline.protocol.ledger.tables import observations, parts, versions
 
 _IDS: sa.BindParameter[int] = sa.bindparam("ids", expanding=True)
-_UPSTREAM, _UPSTREAM_PART = versions.alias(), parts.alias()
 
 # Putting these statements together anew for each version took a fifth of the CPU time of a small convergence.
 _PARTS_OF = sa.select(parts).where(parts.c.version_id.in_(_IDS)).order_by(parts.c.version_id, parts.c.name)
-_INPUTS_OF = (
-    sa.select(
-        inputs.c.version_id,
-        inputs.c.parameter,
-        inputs.c.part,
-        sa.func.coalesce(_UPSTREAM.c.stage, observations.c.source),
-        sa.func.coalesce(_UPSTREAM.c.partition, observations.c.partition),
-        sa.func.coalesce(_UPSTREAM_PART.c.content, observations.c.digest),
-        sa.func.coalesce(inputs.c.upstream_version_id, inputs.c.observation_id),
-        inputs.c.observation_id.is_not(None),
-    )
-    .join(_UPSTREAM, _UPSTREAM.c.id == inputs.c.upstream_version_id, isouter=True)
-    .join(
-        _UPSTREAM_PART,
-        (_UPSTREAM_PART.c.version_id == inputs.c.upstream_version_id) & (_UPSTREAM_PART.c.name == inputs.c.part),
-        isouter=True,
-    )
-    .join(observations, observations.c.id == inputs.c.observation_id, isouter=True)
-    .where(inputs.c.version_id.in_(_IDS))
-    .order_by(inputs.c.version_id, inputs.c.position)
+_INPUTS_OF = sa.select(versions.c.id, versions.c.inputs).where(versions.c.id.in_(_IDS))
+_UPSTREAM = (
+    sa.select(versions.c.id, parts.c.name, versions.c.stage, versions.c.partition, parts.c.content)
+    .join(parts, parts.c.version_id == versions.c.id)
+    .where(versions.c.id.in_(_IDS))
 )
+_SEEN = sa.select(
+    observations.c.id, observations.c.path, observations.c.source, observations.c.partition, observations.c.digest
+).where(observations.c.id.in_(_IDS))
 
 
 def id_of(connection: Connection, recipe: str) -> int | None:
@@ -48,15 +37,20 @@ def id_of(connection: Connection, recipe: str) -> int | None:
 
 def add_version(connection: Connection, version: Version) -> int:
     """Add a version with its parts and inputs; return its id."""
+    inputs, shared = chunks_of([_entry_of(item) for item in version.inputs])
+    configuration, columns = dict(version.configuration), dict(version.columns)
+    shared |= {digest_of_value(value): value for value in (configuration, columns)}
+    keep_values(connection, shared)
     row = {
         "recipe": version.recipe,
         "context": version.context,
         "stage": version.stage,
         "partition": version.partition,
         "code_version": version.code_version,
-        "configuration": dict(version.configuration),
+        "configuration": digest_of_value(configuration),
         "content": version.content,
-        "columns": dict(version.columns),
+        "columns": digest_of_value(columns),
+        "inputs": inputs,
         "schema_version": version.schema_version,
         "rows_read": version.rows_read,
         "seconds": version.seconds,
@@ -75,20 +69,8 @@ def add_version(connection: Connection, version: Version) -> int:
         }
         for part, is_side_part in all_parts
     ]
-    input_rows = [
-        {
-            "version_id": version_id,
-            "position": position,
-            "parameter": item.parameter,
-            "part": item.part,
-            "upstream_version_id": None if item.is_file else item.record,
-            "observation_id": item.record if item.is_file else None,
-        }
-        for position, item in enumerate(version.inputs)
-    ]
-    for table, rows in ((parts, part_rows), (inputs, input_rows)):
-        if rows:
-            connection.execute(sa.insert(table), rows)
+    if part_rows:
+        connection.execute(sa.insert(parts), part_rows)
     return version_id
 
 
@@ -99,7 +81,8 @@ def versions_where(connection: Connection, condition: Any, contracts: Collection
         return []
     ids = [row.id for row in rows]
     own, side = _parts_of(connection, ids)
-    read = inputs_of(connection, ids)
+    read = _read_in(connection, {row.id: row.inputs for row in rows})
+    shared = values_of(connection, {digest for row in rows for digest in (row.columns, row.configuration)})
     measured = fingerprints_of(connection, ids, contracts)
     return [
         Version(
@@ -112,11 +95,11 @@ def versions_where(connection: Connection, condition: Any, contracts: Collection
             parts=tuple(own[row.id]),
             side_parts=tuple(side[row.id]),
             fingerprint=measured.get(row.id, {}),
-            columns=row.columns,
+            columns=shared[row.columns],
             rows_read=row.rows_read,
             seconds=row.seconds,
             computed_at=moment(row.computed_at),
-            configuration=row.configuration,
+            configuration=shared[row.configuration],
             inputs=tuple(read[row.id]),
             schema_version=row.schema_version,
             id=row.id,
@@ -136,19 +119,70 @@ def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, l
 
 def inputs_of(connection: Connection, ids: Collection[int]) -> dict[int, list[InputRef]]:
     """What versions were computed from, by version."""
-    found: dict[int, list[InputRef]] = defaultdict(list)
-    for version_id, parameter, part, name, partition, content, record, is_file in connection.execute(
-        _INPUTS_OF, {"ids": list(ids)}
-    ):
-        found[version_id].append(InputRef(parameter, name, partition, part, content, record, bool(is_file)))
-    return found
+    names = connection.execute(_INPUTS_OF, {"ids": list(ids)})
+    return _read_in(connection, {row.id: row.inputs for row in names})
+
+
+def configurations_of(connection: Connection, ids: Collection[int]) -> dict[int, dict[str, str]]:
+    """The digest of each setting that versions were computed with, by version."""
+    rows = connection.execute(sa.select(versions.c.id, versions.c.configuration).where(versions.c.id.in_(ids))).all()
+    shared = values_of(connection, {digest for _, digest in rows})
+    return {version_id: shared[digest] for version_id, digest in rows}
+
+
+def _read_in(connection: Connection, names: Mapping[int, bytes]) -> dict[int, list[InputRef]]:
+    """The inputs in some lists, by version."""
+    lists = lists_of(connection, set(names.values()))
+    entries = {entry for items in lists.values() for entry in items}
+    upstream = {
+        (version_id, part): found
+        for some in in_batches({item.record for item in entries if item.part is not None})
+        for version_id, part, *found in connection.execute(_UPSTREAM, {"ids": some})
+    }
+    seen = {
+        observation_id: (path, found)
+        for some in in_batches({item.record for item in entries if item.part is None})
+        for observation_id, path, *found in connection.execute(_SEEN, {"ids": some})
+    }
+    refs = {item: _ref_of(item, upstream, seen) for item in entries}
+    return {version_id: [refs[item] for item in lists[name]] for version_id, name in names.items()}
+
+
+def _entry_of(item: InputRef) -> Entry:
+    return Entry(item.parameter, None if item.is_file else item.part, item.record)
+
+
+def _ref_of(
+    entry: Entry, upstream: Mapping[tuple[int, str], Sequence[str]], seen: Mapping[int, tuple[str, Sequence[str]]]
+) -> InputRef:
+    if entry.part is None:
+        path, (source, partition, content) = seen[entry.record]
+        return InputRef(entry.parameter, source, partition, path, content, entry.record, is_file=True)
+    stage, partition, content = upstream[entry.record, entry.part]
+    return InputRef(entry.parameter, stage, partition, entry.part, content, entry.record)
 
 
 def resting_on(connection: Connection, version_id: int) -> list[tuple[str, str]]:
-    """Stage and partition of whatever was computed from a version, directly or through others, in order."""
-    reached = sa.select(inputs.c.version_id).where(inputs.c.upstream_version_id == version_id).cte(recursive=True)
-    further = sa.select(inputs.c.version_id).join(reached, inputs.c.upstream_version_id == reached.c.version_id)
-    reached = reached.union(further)
-    query = sa.select(versions.c.stage, versions.c.partition).distinct().where(versions.c.id.in_(sa.select(reached)))
-    rows = connection.execute(query.order_by(versions.c.stage, versions.c.partition))
-    return [(stage, partition) for stage, partition in rows]
+    """Stage and partition of whatever was computed from a version, directly or through others, in order.
+
+    A version's inputs have lower ids, so in the order of ids whatever a chunk holds has been decided when it is first met.
+    """
+    resting, decided = {version_id}, dict[bytes, bool]()
+    found: set[tuple[str, str]] = set()
+    later = sa.select(versions.c.id, versions.c.stage, versions.c.partition, versions.c.inputs)
+    rows = connection.execute(later.where(versions.c.id > version_id).order_by(versions.c.id)).all()
+    for some in in_batches(rows):
+        chunks = chunks_below(connection, {row.inputs for row in some}, decided)
+        for row in some:
+            if _rests(row.inputs, chunks, resting, decided):
+                resting.add(row.id)
+                found.add((row.stage, row.partition))
+    return sorted(found)
+
+
+def _rests(name: bytes, chunks: Mapping[bytes, Any], resting: Collection[int], decided: dict[bytes, bool]) -> bool:
+    """Return True if a chunk holds one of the `resting` versions, and note it in `decided`."""
+    if name not in decided:
+        own = any(entry.part is not None and entry.record in resting for entry in own_entries(chunks[name]))
+        decided[name] = own or any(_rests(key, chunks, resting, decided) for key in held(chunks[name]))
+    return decided[name]

@@ -59,7 +59,7 @@ class Snapshot:
     """The state of the ledger that staleness is a function of.
 
     `refused` has the recipes whose version is quarantined, `overdue` those whose version the present contract has not audited
-    yet, `delivered` the recipe that each target holds. `audited` has the basis of audits that refused a version, were
+    yet, `delivered` the recipe that each target of this process holds. `audited` has the basis of audits that refused a version, were
     provisional or took a decision into account; `decisions` the last one about a partition; `numbers` those of fingerprints,
     by version, where a consumer has expectations. `rejected` are the versions that the last decision about their partition
     rejected. The marks of stages, and of what has landed, differ from an earlier

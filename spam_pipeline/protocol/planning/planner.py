@@ -3,29 +3,28 @@
 It gathers the snapshot that `staleness` is a function of. Nothing is run and nothing is recorded.
 """
 
-import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from threading import Lock
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.foundation.errors import Held, PipelineError
+from spam_pipeline.protocol.foundation.errors import Held
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import Attempts, Observation
 from spam_pipeline.protocol.planning.ledger_state import LedgerState
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Snapshot
 from spam_pipeline.protocol.planning.staleness import StalenessReport
-
-_logger = logging.getLogger(__name__)
+from spam_pipeline.protocol.planning.targets import Targets
 
 
 class Planner:
     """Compares the wanted versions of a graph's stages with those that one environment of a ledger has."""
 
-    def __init__(self, graph: StageGraph, ledger: Ledger, environment: str) -> None:
+    def __init__(self, graph: StageGraph, ledger: Ledger, environment: str, targets: Targets) -> None:
         self._graph = graph
         self._ledger = ledger
         self._environment = environment
+        self._targets = targets
         self._lock = Lock()
         self._current_state: LedgerState | None = None
         self._last_report: StalenessReport | None = None
@@ -36,7 +35,7 @@ class Planner:
 
     def snapshot(self, stages: Collection[AnyStage] = ()) -> Snapshot:
         """The state of the ledger at this moment, and the recipes that the targets of some stages hold."""
-        return self._state.snapshot({stage.name: self._known_delivered(stage) for stage in stages if stage.delivery})
+        return self._state.snapshot(self._targets.held(stages))
 
     def report(self, names: Collection[str] | None = None) -> StalenessReport:
         """The statuses of the named stages (or all) and of their upstreams."""
@@ -81,11 +80,3 @@ class Planner:
     def _is_due(self, status: PartitionStatus, tried: Attempts, now: datetime) -> bool:
         next_try = self._graph.stages[status.stage].retry.next_try(tried)
         return next_try is not None and next_try <= now
-
-    def _known_delivered(self, stage: AnyStage) -> str | None:
-        """The recipe that a target holds, or None where it cannot be reached: only delivering to it has to fail then."""
-        try:
-            return self._graph.delivered(stage)
-        except PipelineError as problem:
-            _logger.warning("%s: %s", stage.name, problem)
-            return None

@@ -326,7 +326,7 @@ class _StageState:
         return self.snapshot.decisions.get((self.stage.name, partition), 0) != audited.decision
 
     def _is_delivered(self, published: VersionSummary) -> bool:
-        return self.stage.delivery is None or self.snapshot.delivered.get(self.stage.name) == published.recipe
+        return self.snapshot.delivered.get(self.stage.name, published.recipe) == published.recipe
 
     def _is_read(self, partition: str, recipe: str) -> bool:
         published = self.published.get(partition)
@@ -384,7 +384,8 @@ def _basis(
     upstreams = [before[name] for name in graph.waits_for(stage)]
     landed = snapshot.landed_mark if graph.sources_of(stage) else None
     moved = watermark(graph, snapshot) if stage.name in graph.audited_against_history else None
-    return (snapshot.marks.get(stage.name), landed, moved, snapshot.delivered.get(stage.name), *upstreams)
+    delivered = stage.name in snapshot.delivered, snapshot.delivered.get(stage.name)
+    return (snapshot.marks.get(stage.name), landed, moved, delivered, *upstreams)
 
 
 def watermark(graph: StageGraph, snapshot: Snapshot) -> str:

@@ -11,6 +11,7 @@ from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.incidents import CONFIRMED
 from spam_pipeline.trust_and_safety.suspicions.families import members_of, own_share
 from spam_pipeline.trust_and_safety.suspicions.groups import with_items
+from spam_pipeline.trust_and_safety.suspicions.window import ROWS_AT_ONCE, window_of
 from spam_pipeline.trust_and_safety.suspicions_contract import CarriedDevices
 
 FEWEST_DECLARED: Final = 3
@@ -29,10 +30,11 @@ catalogue lifts a few obscure tracks by chance, to 4 %, and whoever heard one of
 _DECLARED_BY: Final = {"device": "device_key", "user": "user_key", "ip": "ip_key"}
 
 
-def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame:
+def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame, rows_at_once: int = ROWS_AT_ONCE) -> pl.LazyFrame:
     """Find the devices that confirmed incidents carry to, as `CarriedDevices`; declared devices are not among them.
 
-    `listening` is the window's; of several incidents a device is carried by the first.
+    `listening` is the window's; of several incidents a device is carried by the first. About `rows_at_once` rows are in memory
+    together; no result depends on it.
     """
     confirmed = (
         incidents.filter(pl.col("status") == CONFIRMED, pl.col("entity_type").is_in(list(_DECLARED_BY)))
@@ -42,11 +44,10 @@ def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame
     )
     if confirmed.is_empty():
         return CarriedDevices.empty()
-    items = with_items(listening).lazy().select("track_key", "item")
-    heard = listening.join(items, on="track_key").collect(engine="streaming")
-    declared = _declared(heard, confirmed)
-    campaigns = _campaigns(heard, declared)
-    members = members_of(heard, campaigns.select(pl.lit("incident").alias("kind"), "group", "item"))
+    window = window_of(listening, with_items(listening), rows_at_once)
+    declared = _declared(listening, confirmed)
+    campaigns = _campaigns(window.listening, declared)
+    members = pl.concat([members_of(of_range, campaigns) for of_range in window.ranges])
     numbered = declared.select("incident_id", "attack_type", "group").unique()
     is_seed = members.join(declared.select("group", "device_key"), on=["group", "device_key"], how="semi")
     share = own_share()
@@ -65,27 +66,28 @@ def carried_of(listening: pl.LazyFrame, incidents: pl.LazyFrame) -> pl.LazyFrame
     )
 
 
-def _declared(heard: pl.DataFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
+def _declared(listening: pl.LazyFrame, confirmed: pl.DataFrame) -> pl.DataFrame:
     """The devices that each incident declares, directly or by their account or address; `group` numbers the incidents."""
     ids = confirmed.get_column("incident_id").unique().sort()
     numbers = pl.DataFrame({"incident_id": ids, "group": pl.int_range(len(ids), eager=True).cast(pl.UInt64)})
-    devices = heard.select(*_DECLARED_BY.values()).unique()
     found = [
-        devices.join(confirmed.filter(pl.col("entity_type") == kind), left_on=column, right_on="entity_key").select(
-            "incident_id", "attack_type", device_key=column if column == "device_key" else "device_key"
-        )
+        listening.select("device_key", entity_key=column)
+        .join(confirmed.lazy().filter(pl.col("entity_type") == kind), on="entity_key")
+        .select("incident_id", "attack_type", "device_key")
+        .unique()
+        .collect(engine="streaming")
         for kind, column in _DECLARED_BY.items()
     ]
     return pl.concat(found).unique().join(numbers, on="incident_id").sort("group", "device_key")
 
 
-def _campaigns(heard: pl.DataFrame, declared: pl.DataFrame) -> pl.DataFrame:
+def _campaigns(heard: pl.LazyFrame, declared: pl.DataFrame) -> pl.DataFrame:
     """The items of each incident's campaign: one row per `group` and `item`."""
     plays = pl.col("plays")
-    all_plays = heard.get_column("plays").sum()
-    of_items = heard.group_by("item").agg(usual=plays.sum())
-    theirs = heard.join(declared, on="device_key")
-    by_item = theirs.group_by("group", "item").agg(plays.sum(), devices=pl.col("device_key").n_unique())
+    of_items = heard.group_by("item").agg(usual=plays.sum()).collect(engine="streaming")
+    all_plays = of_items.get_column("usual").sum()
+    theirs = heard.join(declared.lazy(), on="device_key").group_by("group", "item")
+    by_item = theirs.agg(plays.sum(), devices=pl.col("device_key").n_unique()).collect(engine="streaming")
     total = pl.col("plays").sum().over("group")
     lift = pl.col("plays") * all_plays / (pl.col("usual") * total)
     return (

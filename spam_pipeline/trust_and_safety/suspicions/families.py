@@ -7,8 +7,11 @@ family decides alone. Families of one block measure related things, and the stro
 """
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from datetime import date
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,7 @@ import polars as pl
 
 from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER
+from spam_pipeline.trust_and_safety.suspicions.window import Window
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR
 
 
@@ -75,42 +79,59 @@ REGISTRATION_DAYS: Final = 15
 _MILLION: Final = 1_000_000
 
 
-def measured(listening: pl.DataFrame, members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+def measured(window: Window, grouped: pl.DataFrame) -> pl.DataFrame:
     """Compute the number of each family for each group, null where one does not apply.
 
-    One row per `kind` and `group`, with `plays`, `devices` and the names of `FAMILIES`. `listening` has the window's listening with
-    `item`, `grouped` the items of each group, and `members` one row per group and device, as `members_of` makes it.
+    One row per `kind` and `group`, with `plays`, `devices` and the names of `FAMILIES`; `grouped` has the items of each group.
     """
     key = ["kind", "group"]
-    found = _audience(members).join(_registration(members), on=key, how="left")
-    found = found.join(_core(members, grouped), on=key, how="left").join(
-        _growth(listening, grouped), on=key, how="left"
+    groups = grouped.group_by(key).agg(size=pl.len().cast(pl.Int64)).sort(key).with_row_index("number")
+    numbered = grouped.join(groups, on=key).select("number", "item")
+    weeks = _weeks(window.listening)
+    sums = _added(
+        (_sums(members_of(of_range, numbered, **weeks.heard()), groups) for of_range in window.ranges),
+        window.rows_at_once,
     )
-    for name, column in (("setting", "setting"), ("hours", "hour")):
-        found = found.join(_divergence(listening, grouped, column).rename({"divergence": name}), on=key, how="left")
-    return found.filter(pl.col("plays") >= FEWEST_PLAYS, pl.col("devices") >= FEWEST_DEVICES).sort(key)
+    found = groups.select("number", *key).join(_audience(sums, weeks), on="number")
+    for of_family in (
+        _registration(sums.registration),
+        sums.core.select("number", overlap=pl.col("core") / pl.col("plays")),
+        _divergence(window.listening, numbered, "setting").rename({"divergence": "setting"}),
+        _divergence(window.listening, numbered, "hour").rename({"divergence": "hours"}),
+    ):
+        found = found.join(of_family, on="number", how="left")
+    return found.drop("number").sort(key)
 
 
-def members_of(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
-    """Sum the window's listening to one row per `kind`, `group` and `device_key`.
+def members_of(listening: pl.LazyFrame, grouped: pl.DataFrame, **ever: pl.Expr) -> pl.DataFrame:
+    """Sum listening to one row per group and `device_key`; a group is every column of `grouped` but its `item`.
 
-    `total` is everything the device heard, `items` how many of the group's items.
+    `total` is everything the device heard, `items` how many of the group's items. Columns of `ever` are true where their condition
+    holds for any of it.
     """
-    pairs = listening.group_by("device_key", "item").agg(
-        pl.col("plays", "cut_off").sum(),
-        pl.col("day").min().alias("first_day"),
-        pl.col("ip_key", "account_since").min(),
+    key = [name for name in grouped.columns if name != "item"]
+    pairs = (
+        listening.join(grouped.lazy().select("item").unique(), on="item", how="semi")
+        .group_by("device_key", "item")
+        .agg(
+            pl.col("plays", "cut_off").sum(),
+            pl.col("day").min().alias("first_day"),
+            pl.col("ip_key", "account_since").min(),
+            **{name: condition.max() for name, condition in ever.items()},
+        )
     )
     total = listening.group_by("device_key").agg(total=pl.col("plays").sum())
     return (
-        pairs.join(grouped, on="item")
-        .group_by("kind", "group", "device_key")
+        pairs.join(grouped.lazy(), on="item")
+        .group_by(*key, "device_key")
         .agg(
             pl.col("plays", "cut_off").sum(),
             pl.col("first_day", "ip_key", "account_since").min(),
+            *(pl.col(name).max() for name in ever),
             items=pl.len().cast(pl.Int64),
         )
         .join(total, on="device_key")
+        .collect(engine="streaming")
     )
 
 
@@ -119,94 +140,135 @@ def own_share() -> pl.Expr:
     return pl.col("plays") * _MILLION // (pl.col("total") + PRIOR_PLAYS)
 
 
-def _audience(members: pl.DataFrame) -> pl.DataFrame:
-    """Sum the audience of each group to four families.
+class _Weeks(NamedTuple):
+    """The weeks of a window, which end with its `last` day; of each, `days` had listening. The first may be shorter."""
+
+    last: date | None
+    days: dict[int, int]
+
+    def heard(self) -> dict[str, pl.Expr]:
+        """The condition that listening is of a week, by the name of the week's column."""
+        week = (pl.lit(self.last, pl.Date) - pl.col("day")).dt.total_days() // 7
+        return {f"week_{number}": week == number for number in self.days}
+
+
+def _weeks(listening: pl.LazyFrame) -> _Weeks:
+    days: list[date] = listening.select("day").unique().collect(engine="streaming").get_column("day").to_list()
+    last = max(days)
+    return _Weeks(last, dict(Counter((last - day).days // 7 for day in sorted(days, reverse=True))))
+
+
+class _Sums(NamedTuple):
+    """Sums over members by the `number` of their group.
+
+    The `core` of a cluster are the plays by devices that hear at least half of its items, two at least; its share is the overlap.
+    Addresses cannot be summed, so each is listed until those of all ranges are known.
+    """
+
+    audience: pl.DataFrame
+    addresses: pl.DataFrame
+    registration: pl.DataFrame
+    core: pl.DataFrame
+
+
+def _sums(members: pl.DataFrame, groups: pl.DataFrame) -> _Sums:
+    plays, half = pl.col("plays"), pl.col("account_since").to_physical() // REGISTRATION_DAYS
+    clusters = groups.filter(pl.col("kind") == CLUSTER).select("number", "size")
+    is_core = pl.col("items") >= pl.max_horizontal(pl.lit(2), (pl.col("size") + 1) // 2)
+    return _Sums(
+        members.group_by("number").agg(
+            plays.sum(),
+            devices=pl.len().cast(pl.Int64),
+            squares=(plays * plays).sum(),
+            devoted=(plays * own_share()).sum(),
+            cut=pl.col("cut_off").sum(),
+            **{name: pl.col(name).sum().cast(pl.Int64) for name in members.columns if name.startswith("week_")},
+        ),
+        members.select("number", "ip_key").unique(),
+        members.drop_nulls("account_since").group_by("number", half=half).agg(opened=pl.len().cast(pl.Int64)),
+        members.join(clusters, on="number").group_by("number").agg(plays.sum(), core=plays.filter(is_core).sum()),
+    )
+
+
+def _added(of_ranges: Iterable[_Sums], rows_at_once: int) -> _Sums:
+    """Add up the sums of ranges of devices, and count the addresses."""
+    audience, addresses, registration, core = (pl.concat(frames) for frames in zip(*of_ranges, strict=True))
+    return _Sums(
+        audience.group_by("number").sum(),
+        _counted(addresses, rows_at_once),
+        registration.group_by("number", "half").sum(),
+        core.group_by("number").sum(),
+    )
+
+
+def _counted(addresses: pl.DataFrame, rows_at_once: int) -> pl.DataFrame:
+    """Count the addresses of each group, an unknown one as one, for some groups after the others."""
+    number = pl.col("number")
+    parts = addresses.height // rows_at_once + 1
+    groups = addresses.select(number.max() // parts + 1).item()
+    chosen = (addresses.filter(number // groups == part) for part in range(parts))
+    return pl.concat([part.unique().group_by("number").agg(addresses=pl.len()) for part in chosen])
+
+
+def _audience(sums: _Sums, weeks: _Weeks) -> pl.DataFrame:
+    """Compute five families of the audience of each group that is large enough.
 
     Devotion: the own share of the listener of the mean play. Evenness: log of variance over mean of plays per listener.
-    Address: addresses per listener. Cut-off: the share of plays that ended within their first minute.
+    Address: addresses per listener. Cut-off: the share of plays that ended within their first minute. Growth is in `_growth`.
     """
     plays, devices = pl.col("plays"), pl.col("devices")
-    sums = members.group_by("kind", "group").agg(
-        plays.sum(),
-        devices=pl.len().cast(pl.Int64),
-        squares=(plays * plays).sum(),
-        devoted=(plays * own_share()).sum(),
-        addresses=pl.col("ip_key").n_unique(),
-        cut=pl.col("cut_off").sum(),
-    )
     mean = plays / devices
     variance = pl.max_horizontal(pl.col("squares") / devices - mean**2, pl.lit(0.0))
-    return sums.select(
-        "kind",
-        "group",
+    large = sums.audience.filter(plays >= FEWEST_PLAYS, devices >= FEWEST_DEVICES)
+    return large.join(sums.addresses, on="number").select(
+        "number",
         "plays",
         "devices",
         devotion=pl.col("devoted") / plays / _MILLION,
         evenness=pl.when(mean >= REPEATED).then((variance / mean + 0.05).log()),
+        growth=_growth(weeks),
         address=pl.col("addresses") / devices,
         cut_off=pl.col("cut") / plays,
     )
 
 
-def _registration(members: pl.DataFrame) -> pl.DataFrame:
-    """The largest share of the group's accounts that were opened within a month: two neighbouring halves of it."""
-    key, half = ["kind", "group"], pl.col("account_since").to_physical() // REGISTRATION_DAYS
-    opened = members.filter(pl.col("account_since").is_not_null()).with_columns(half=half)
-    counted = opened.group_by(*key, "half").agg(opened=pl.len().cast(pl.Int64))
-    following = counted.with_columns(pl.col("half") - 1).rename({"opened": "following"})
-    both = counted.join(following, on=[*key, "half"], how="left").with_columns(pl.col("following").fill_null(0))
-    most = (pl.col("opened") + pl.col("following")).max()
-    return both.group_by(key).agg(registration=most / (pl.col("opened").sum() + 2))
-
-
-def _core(members: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
-    """Overlap: the share of a cluster's plays by devices that hear at least half of its items, two at least."""
-    size = grouped.filter(pl.col("kind") == CLUSTER).group_by("kind", "group").agg(size=pl.len().cast(pl.Int64))
-    is_core = pl.col("items") >= pl.max_horizontal(pl.lit(2), (pl.col("size") + 1) // 2)
-    of_clusters = members.join(size, on=["kind", "group"])
-    core = pl.col("plays").filter(is_core).sum() / pl.col("plays").sum()
-    return of_clusters.group_by("kind", "group").agg(overlap=core)
-
-
-def _growth(listening: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+def _growth(weeks: _Weeks) -> pl.Expr:
     """Log of listeners in the best week over those of a mean week of the rest. Listeners, not plays: one fan's burst is no growth.
 
-    Weeks end with the window; the first of them may be shorter. Null while there is only one: then it would measure size.
+    Null while there is only one week: then it would measure size.
     """
-    last = listening.get_column("day").max()
-    week = (pl.lit(last) - pl.col("day")).dt.total_days() // 7
-    dated = listening.with_columns(week=week)
-    lengths = dated.group_by("week").agg(length=pl.col("day").n_unique())
-    days = lengths.get_column("length").sum()
-    weekly = dated.select("item", "week", "device_key").unique()
-    counted = (
-        weekly.join(grouped, on="item")
-        .group_by("kind", "group", "week")
-        .agg(heard=pl.col("device_key").n_unique())
-        .join(lengths, on="week")
-        .sort("heard", "week", descending=[True, False])
-    )
-    rest = (pl.col("heard").sum() - pl.col("heard").max()) * 7 / (days - pl.col("length").first()).clip(7)
-    ratio = (pl.col("heard").max() + PRIOR_LISTENERS) / (rest + PRIOR_LISTENERS)
-    growth = ratio.log() if lengths.height > 1 else pl.lit(None, pl.Float64)
-    return counted.group_by("kind", "group").agg(growth=growth)
+    if len(weeks.days) < 2:  # noqa: PLR2004 - there is no rest
+        return pl.lit(None, pl.Float64)
+    heard = [pl.col(name) for name in weeks.heard()]
+    best, days = pl.max_horizontal(heard), list(weeks.days.values())
+    length = pl.coalesce(pl.when(of_week == best).then(count) for of_week, count in zip(heard, days, strict=True))
+    rest = (pl.sum_horizontal(heard) - best) * 7 / (sum(days) - length).clip(7)
+    return ((best + PRIOR_LISTENERS) / (rest + PRIOR_LISTENERS)).log()
 
 
-def _divergence(listening: pl.DataFrame, grouped: pl.DataFrame, column: str) -> pl.DataFrame:
+def _registration(counted: pl.DataFrame) -> pl.DataFrame:
+    """The largest share of the group's accounts that were opened within a month: two neighbouring halves of it."""
+    following = counted.with_columns(pl.col("half") - 1).rename({"opened": "following"})
+    both = counted.join(following, on=["number", "half"], how="left").with_columns(pl.col("following").fill_null(0))
+    most = (pl.col("opened") + pl.col("following")).max()
+    return both.group_by("number").agg(registration=most / (pl.col("opened").sum() + 2))
+
+
+def _divergence(listening: pl.LazyFrame, numbered: pl.DataFrame, column: str) -> pl.DataFrame:
     """Divergence of the group's plays over the values of a column from the platform's, in bits, less what chance adds.
 
     Kullback-Leibler; chance adds (values - 1) / (2 * plays * ln 2) bits (Miller and Madow).
     """
-    usual = listening.group_by(column).agg(usual=pl.col("plays").sum())
+    of_items = listening.group_by("item", column).agg(pl.col("plays").sum()).collect(engine="streaming")
+    usual = of_items.group_by(column).agg(usual=pl.col("plays").sum())
     everything = usual.get_column("usual").sum()
-    of_items = listening.group_by("item", column).agg(pl.col("plays").sum())
-    counted = of_items.join(grouped, on="item").group_by("kind", "group", column).agg(pl.col("plays").sum())
+    counted = of_items.join(numbered, on="item").group_by("number", column).agg(pl.col("plays").sum())
     plays = pl.col("plays")
-    whole = plays.sum().over("kind", "group")
+    whole = plays.sum().over("number")
     bits = plays * (plays * everything / (whole * pl.col("usual"))).log(2)
     termed = counted.join(usual, on=column).with_columns(micro=(bits * _MILLION).round().cast(pl.Int64))
     chance = (pl.len() - 1) / (2 * math.log(2) * plays.sum())
-    return termed.group_by("kind", "group").agg(divergence=pl.col("micro").sum() / _MILLION / plays.sum() - chance)
+    return termed.group_by("number").agg(divergence=pl.col("micro").sum() / _MILLION / plays.sum() - chance)
 
 
 def weighed(groups: pl.DataFrame) -> pl.DataFrame:

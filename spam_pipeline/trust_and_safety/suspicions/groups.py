@@ -5,6 +5,8 @@ audiences are compared with a configuration model: items meet as often as the br
 share audiences too, so only overlaps far beyond it link items; how suspicious a group is, is in `families`.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -27,6 +29,9 @@ audiences, of which three listeners are taken off as chance; where that links to
 honest items of simulated platforms 20 to 100 reach both."""
 
 _CHANCE: Final = 3
+MEETINGS_AT_ONCE: Final = 10_000_000
+"""Two items that meet in a device take up to 40 bytes while their overlaps are looked at."""
+
 MOST_ITEMS: Final = 40
 """A larger cluster is a genre or a scene, not a campaign."""
 
@@ -46,43 +51,66 @@ def with_items(listening: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def clusters(pairs: pl.DataFrame) -> pl.DataFrame:
+def clusters(pairs: Iterable[pl.DataFrame], items: pl.Series, meetings_at_once: int = MEETINGS_AT_ONCE) -> pl.DataFrame:
     """Link items with far more common listeners than chance; return each linked `item` with its `cluster`, the least item's key.
 
-    `pairs` has a row for each `device_key` and `item`, with `plays`.
+    `pairs` has a row for each `device_key` and `item`, with `plays`, in frames that have no device in common; `items` is every item in order.
     """
-    breadth, listeners = pl.len().over("device_key"), pl.len().over("item")
-    known = (
-        pairs.with_columns(breadth=breadth)
-        .filter((pl.col("breadth") <= BROADEST) | (pl.col("plays") >= 2))  # noqa: PLR2004 - heard again
-        .with_columns(listeners=listeners)
-        .filter(pl.col("listeners").is_between(FEWEST_LISTENERS, MOST_LISTENERS))
-        .filter(pl.len().over("device_key") >= 2)  # noqa: PLR2004 - one item overlaps with none
-    )
-    keys = known.get_column("item").unique().sort()
-    return _components(keys, *_links(known, keys))
+    return _components(items, *_links(*_known(pairs, items), len(items), meetings_at_once))
 
 
 _Positions = npt.NDArray[np.int64]
+_Numbers = npt.NDArray[np.int32]
 _Overlaps = npt.NDArray[np.float64]
 
 
-def _links(known: pl.DataFrame, keys: pl.Series) -> tuple[_Positions, _Positions, _Overlaps]:
-    """Find the positions in `keys` of the items that are linked, and how much they overlap."""
+def _known(pairs: Iterable[pl.DataFrame], items: pl.Series) -> tuple[_Numbers, _Numbers]:
+    """Number the devices and the items of the pairs whose overlap says something."""
+    devices, heard, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
+    is_told = (pl.len().over("device_key") <= BROADEST) | (pl.col("plays") >= 2)  # noqa: PLR2004 - heard again
+    for of_range in pairs:
+        told = of_range.filter(is_told)
+        keys = told.get_column("device_key").unique().sort()
+        devices.append(keys.search_sorted(told.get_column("device_key")).to_numpy().astype(np.int32) + np.int32(count))
+        heard.append(items.search_sorted(told.get_column("item")).to_numpy().astype(np.int32))
+        count += len(keys)
+    device, item = np.concatenate(devices), np.concatenate(heard)
+    listeners = np.bincount(item, minlength=len(items))
+    is_audience = ((listeners >= FEWEST_LISTENERS) & (listeners <= MOST_LISTENERS))[item]
+    device, item = device[is_audience], item[is_audience]
+    is_shared = (np.bincount(device, minlength=count) >= 2)[device]  # noqa: PLR2004 - one item overlaps with none
+    return device[is_shared], item[is_shared]
+
+
+def _links(
+    device: _Numbers, item: _Numbers, items: int, meetings_at_once: int
+) -> tuple[_Positions, _Positions, _Overlaps]:
+    """Find the numbers of the items that are linked, and how much they overlap, by a range of the first ones after another."""
     from scipy import sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - it loads a second, and most commands suspect nobody
 
-    devices = known.get_column("device_key").unique().sort()
-    row = devices.search_sorted(known.get_column("device_key")).to_numpy()
-    column = keys.search_sorted(known.get_column("item")).to_numpy()
-    heard = sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=(len(devices), len(keys)))
-    listeners = np.asarray(heard.sum(axis=0), dtype=np.float64).ravel()
-    breadth = np.asarray(heard.sum(axis=1), dtype=np.float64).ravel()
+    breadth = np.bincount(device).astype(np.float64)
+    listeners = np.bincount(item, minlength=items).astype(np.float64)
     meetings = (breadth * (breadth - 1)).sum() / max(listeners.sum() ** 2, 1.0)
-    common = sparse.triu(heard.T @ heard, 1).tocoo()
-    product = listeners[common.row] * listeners[common.col]
-    overlap = (common.data - _CHANCE) / np.sqrt(product)
-    is_linked = (common.data >= LEAST_LIFT * product * meetings) & (overlap >= LEAST_OVERLAPS[0])
-    return common.row[is_linked].astype(np.int64), common.col[is_linked].astype(np.int64), overlap[is_linked]
+    heard = sparse.csr_matrix((np.ones(len(device), np.float32), (device, item)), shape=(len(breadth), items))
+    audience = heard.T.tocsr()
+    first, second, overlap = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float64)]
+    for low, high in _ranges(audience @ breadth, meetings_at_once):
+        common = (audience[low:high] @ heard).tocoo()
+        one, other = common.row.astype(np.int64) + low, common.col.astype(np.int64)
+        product = listeners[one] * listeners[other]
+        likeness = (common.data - _CHANCE) / np.sqrt(product)
+        is_linked = (common.data >= LEAST_LIFT * product * meetings) & (likeness >= LEAST_OVERLAPS[0]) & (one < other)
+        first.append(one[is_linked])
+        second.append(other[is_linked])
+        overlap.append(likeness[is_linked])
+    return np.concatenate(first), np.concatenate(second), np.concatenate(overlap)
+
+
+def _ranges(meetings: _Overlaps, at_once: int) -> Iterator[tuple[int, int]]:
+    """Divide the items into ranges with so many meetings with other items that they can be counted at once."""
+    number = np.cumsum(meetings) // at_once
+    bounds = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(meetings)]
+    return pairwise(bounds)
 
 
 def _components(keys: pl.Series, first: _Positions, second: _Positions, overlap: _Overlaps) -> pl.DataFrame:

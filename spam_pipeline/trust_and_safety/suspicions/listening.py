@@ -3,16 +3,37 @@
 A device stands for a listener, because a stolen account has two and a logged-out visitor has no account.
 """
 
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
 import polars as pl
 
-from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol import column_types, in_slices, key_ranges, rows_in, slices_of
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT
 from spam_pipeline.trust_and_safety.signals.known_plays import LOGGED_OUT_TIER, PAID_FROM_MS, how_heard, track_facts
 from spam_pipeline.trust_and_safety.suspicions_contract import Listening
 
+_PLAYS_AT_ONCE: Final = 1_000_000
+"""Plays that are grouped at once, at some 450 bytes each."""
 
-def listening_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFrame:
-    """Sum the day's plays that earn per device and track, as `Listening`, in any order of `plays`."""
+
+def listening_of_day(
+    plays: pl.LazyFrame, entity_facts: pl.LazyFrame, plays_at_once: int = _PLAYS_AT_ONCE
+) -> pl.LazyFrame:
+    """Sum the day's plays that earn per device and track, as `Listening`, in any order of `plays`.
+
+    Devices are summed in ranges of their keys, with about `plays_at_once` plays each.
+    """
+    return in_slices(partial(_slices, plays, entity_facts, plays_at_once), column_types(Listening))
+
+
+def _slices(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, plays_at_once: int) -> Iterator[pl.DataFrame]:
+    for devices in key_ranges(pl.col("device_key"), slices_of(rows_in(plays), plays_at_once)):
+        yield _summed(plays.filter(devices), entity_facts).collect(engine="streaming")
+
+
+def _summed(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFrame:
     accounts = entity_facts.filter(pl.col("entity_kind") == ACCOUNT).select(
         user_key="entity_key", account_since="since", home="country", tier="tier"
     )

@@ -3,6 +3,7 @@
 Of groups with the same devices the one with the most evidence stands for them. What people decided is not known here.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -18,6 +19,7 @@ from spam_pipeline.trust_and_safety.suspicions.families import (
     weighed,
 )
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, candidates, clusters, with_items
+from spam_pipeline.trust_and_safety.suspicions.window import ROWS_AT_ONCE, Window, window_of
 from spam_pipeline.trust_and_safety.suspicions_contract import (
     AUTOMATION,
     BEHAVIOUR,
@@ -45,25 +47,23 @@ LEAST_STAKE: Final = 200
 """A slice with fewer plays of the group is no suspicion: they earn about half a dollar, which is less than a person's minute."""
 
 
-def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
-    """Find the suspicious groups of the window's `listening`, as `SuspiciousGroups`, by queue and evidence."""
+def suspicious_groups(listening: pl.LazyFrame, rows_at_once: int = ROWS_AT_ONCE) -> pl.LazyFrame:
+    """Find the suspicious groups of the window's `listening`, as `SuspiciousGroups`, by queue and evidence.
+
+    About `rows_at_once` rows are in memory together; no result depends on it.
+    """
     tracks = with_items(listening)
     if tracks.is_empty():
         return SuspiciousGroups.empty()
-    items = tracks.lazy().select("track_key", "item")
-    heard = listening.join(items, on="track_key").collect(engine="streaming")
-    grouped = candidates(tracks, clusters(heard.group_by("device_key", "item").agg(pl.col("plays").sum())))
-    members = members_of(heard, grouped)
-    groups = weighed(measured(heard, members, grouped))
-    found = [_chosen(queue, groups, members) for queue in QUEUES]
-    slices = _disjoint(pl.concat(found))
-    days = heard.select(last_day=pl.col("day").max(), days=pl.col("day").n_unique())
-    described = _described(
-        slices, groups, heard.select("track_key", "device_key", "country", "tier", "plays"), grouped, tracks
-    )
+    window = window_of(listening, tracks, rows_at_once)
+    grouped = candidates(tracks, clusters(_pairs(window), tracks.get_column("item").unique().sort()))
+    groups = weighed(measured(window, grouped))
+    slices = _disjoint(_chosen(window, groups, grouped))
+    days = listening.select(last_day=pl.col("day").max(), days=pl.col("day").n_unique()).collect(engine="streaming")
     columns = pl.Schema(column_types(SuspiciousGroups))
     return (
-        described.join(days, how="cross")
+        _described(slices, groups, listening, grouped, tracks)
+        .join(days, how="cross")
         .lazy()
         .cast(columns)
         .select(*columns)
@@ -71,22 +71,36 @@ def suspicious_groups(listening: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _chosen(queue: str, groups: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    """Choose the devices of the groups of one queue: one row per group and device, strongest group first."""
-    strongest = (
+def _pairs(window: Window) -> Iterator[pl.DataFrame]:
+    """Sum the listening of each range by device and item."""
+    for of_range in window.ranges:
+        yield of_range.group_by("device_key", "item").agg(pl.col("plays").sum()).collect(engine="streaming")
+
+
+def _chosen(window: Window, groups: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """Choose the devices of the strongest groups of each queue: one row per group and device, by `place` of the group in its queue."""
+    strongest = pl.concat([_strongest(queue, groups) for queue in QUEUES])
+    items = grouped.join(strongest, on=["kind", "group"], how="semi")
+    is_core = (pl.col("kind") != CLUSTER) | (pl.col("items") >= 2)  # noqa: PLR2004 - it heard what they have in common
+    is_devoted = own_share() >= DEVOTED * 1_000_000 * pl.col("devotion")
+    devoted = [
+        members_of(of_range, items).join(strongest, on=["kind", "group"]).filter(is_devoted, is_core)
+        for of_range in window.ranges
+    ]
+    return (
+        pl.concat(devoted)
+        .filter(pl.col("plays").sum().over("queue", "kind", "group") >= LEAST_STAKE)
+        .select("queue", "place", "kind", "group", "evidence", "device_key", "first_day")
+    )
+
+
+def _strongest(queue: str, groups: pl.DataFrame) -> pl.DataFrame:
+    return (
         groups.filter(pl.col(queue) >= LISTED_FROM[queue])
         .sort(queue, "plays", "kind", "group", descending=[True, True, False, False])
         .head(MOST_SUSPICIONS * _CONSIDERED)
         .with_row_index("place")
-        .select("place", "kind", "group", "devotion", evidence=queue)
-    )
-    is_core = (pl.col("kind") != CLUSTER) | (pl.col("items") >= 2)  # noqa: PLR2004 - it heard what they have in common
-    is_devoted = own_share() >= DEVOTED * 1_000_000 * pl.col("devotion")
-    return (
-        members.join(strongest, on=["kind", "group"])
-        .filter(is_devoted, is_core)
-        .filter(pl.col("plays").sum().over("kind", "group") >= LEAST_STAKE)
-        .select(pl.lit(queue).alias("queue"), "place", "kind", "group", "evidence", "device_key", "first_day")
+        .select(pl.lit(queue).alias("queue"), "place", "kind", "group", "devotion", evidence=queue)
     )
 
 
@@ -111,7 +125,7 @@ def _disjoint(chosen: pl.DataFrame) -> pl.DataFrame:
 
 
 def _described(
-    slices: pl.DataFrame, groups: pl.DataFrame, heard: pl.DataFrame, grouped: pl.DataFrame, tracks: pl.DataFrame
+    slices: pl.DataFrame, groups: pl.DataFrame, listening: pl.LazyFrame, grouped: pl.DataFrame, tracks: pl.DataFrame
 ) -> pl.DataFrame:
     """Describe each slice: its families, tracks, uploaders, plays and pools; one row per suspicion."""
     key = ["queue", "kind", "group"]
@@ -130,13 +144,16 @@ def _described(
         # Not the most played track's: a campaign plays its tracks alike, and would have another id every few days.
         anchor=pl.coalesce(pl.col("uploader_key").min(), pl.col("track_key").min()),
     )
-    held = slices.join(of_tracks.select("kind", "group", "track_key"), on=["kind", "group"])
-    plays = held.join(heard, on=["device_key", "track_key"])
-    pool = heard.group_by("country", "tier").agg(pool_plays=pl.col("plays").sum())
-    pools = (
-        plays.group_by(*key, "country", "tier")
+    held = (
+        listening.join(of_tracks.lazy().select("kind", "group", "track_key"), on="track_key")
+        .join(slices.lazy().select(*key, "device_key"), on=["kind", "group", "device_key"])
+        .group_by(*key, "country", "tier")
         .agg(pl.col("plays").sum())
-        .join(pool, on=["country", "tier"], nulls_equal=True)
+    )
+    pool = listening.group_by("country", "tier").agg(pool_plays=pl.col("plays").sum())
+    pools = (
+        held.join(pool, on=["country", "tier"], nulls_equal=True)
+        .collect(engine="streaming")
         .sort("country", "tier")
         .group_by(key)
         .agg(pl.struct("country", "tier", "plays", "pool_plays").alias("pools"), pl.col("plays").sum())

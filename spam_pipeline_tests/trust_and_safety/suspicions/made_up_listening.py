@@ -31,6 +31,9 @@ PAID = tuple(range(5_000, 5_009))
 
 HIJACKED = tuple(range(0, DEVICES, 8))
 
+SPREAD = pl.lit(0x9E3779B97F4A7C15, pl.UInt64)
+"""Keys times this are spread over 64 bits, as hashes are."""
+
 Row = dict[str, Any]
 
 

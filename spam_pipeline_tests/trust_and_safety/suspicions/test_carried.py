@@ -18,6 +18,7 @@ from spam_pipeline_tests.trust_and_safety.play_generator import incidents_of
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
     HITS,
     PAID,
+    SPREAD,
     Row,
     day,
     heard,
@@ -123,6 +124,15 @@ def test_of_two_attack_types_of_an_incident_the_first_is_said() -> None:
     types = [declared(attack_type=attack_type) for attack_type in ("paid_plays", "device_farm")]
     found = carried_of(LISTENING.lazy(), pl.concat(types)).collect()
     assert found["attack_type"].to_list() == ["device_farm"] * len(OTHERS)
+
+
+@pytest.mark.parametrize("rows_at_once", [100, 1_000])
+def test_a_window_of_more_listening_than_fits_into_memory_carries_alike(rows_at_once: int) -> None:
+    by_address = declared(entity_type="ip")
+    spread = LISTENING.with_columns(pl.col("device_key") * SPREAD).lazy()
+    expected = carried_of(spread, by_address).collect()
+    assert expected.height == len(OTHERS)
+    assert_frame_equal(carried_of(spread, by_address, rows_at_once).collect(), expected, check_exact=True)
 
 
 @settings(max_examples=15, deadline=None)

@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from spam_pipeline.trust_and_safety.suspicions.families import FAMILIES, measured, members_of, weighed
+from spam_pipeline.trust_and_safety.suspicions.families import FAMILIES, measured, weighed
 from spam_pipeline.trust_and_safety.suspicions.groups import CLUSTER, TRACK_ITEM, with_items
+from spam_pipeline.trust_and_safety.suspicions.window import window_of
 from spam_pipeline.trust_and_safety.suspicions_contract import AUTOMATION, BEHAVIOUR
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import Row, day, heard, listening_of
 
@@ -19,11 +20,9 @@ NAMES = [family.name for family in FAMILIES]
 def numbers(*rows: Row, items: tuple[int, ...] = (TRACK,), kind: str = TRACK_ITEM) -> pl.DataFrame:
     """The families of one group."""
     listening = listening_of(rows)
-    tracks = with_items(listening).lazy().select("track_key", "item")
-    known = listening.join(tracks, on="track_key").collect()
     keys = {"group": pl.UInt64, "item": pl.UInt64}
     grouped = pl.DataFrame({"kind": kind, "group": TRACK, "item": list(items)}, schema={"kind": pl.String, **keys})
-    return measured(known, members_of(known, grouped), grouped)
+    return measured(window_of(listening, with_items(listening)), grouped)
 
 
 def four(*, plays: tuple[int, int, int, int] = (10, 5, 5, 5), **columns: tuple[Any, ...]) -> list[Row]:

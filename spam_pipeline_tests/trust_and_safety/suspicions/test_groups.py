@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from spam_pipeline.trust_and_safety.suspicions.groups import BROADEST, MOST_ITEMS, candidates, clusters, with_items
 from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import day, heard, listening_of
@@ -50,8 +51,12 @@ def elsewhere(devices: int = 400) -> pl.DataFrame:
     ).unique(maintain_order=True)
 
 
+def clusters_of(heard: pl.DataFrame) -> pl.DataFrame:
+    return clusters([heard], heard["item"].unique().sort())
+
+
 def linked(*frames: pl.DataFrame) -> dict[int, int]:
-    found = clusters(pl.concat([*frames, elsewhere()]))
+    found = clusters_of(pl.concat([*frames, elsewhere()]))
     return {item: cluster for item, cluster in found.iter_rows() if item < 500}
 
 
@@ -73,7 +78,7 @@ def test_an_audience_of_four_says_nothing() -> None:
 
 
 def test_where_everybody_hears_everything_no_overlap_is_beyond_chance() -> None:
-    assert clusters(pairs(*((item, range(30)) for item in range(8)))).is_empty()
+    assert clusters_of(pairs(*((item, range(30)) for item in range(8)))).is_empty()
 
 
 def test_a_device_that_hears_everything_shares_only_what_it_heard_again() -> None:
@@ -105,6 +110,16 @@ def test_where_weak_links_connect_too_many_only_the_strong_ones_count() -> None:
     few, many = linked(chained_pairs(5)), linked(chained_pairs(21))
     assert set(few.values()) == {0}
     assert many == {item: item - item % 2 for item in range(42)}
+
+
+@pytest.mark.parametrize(("ranges", "meetings_at_once"), [(1, 1), (3, 500), (7, 10_000_000)])
+def test_more_devices_and_meetings_than_fit_into_memory_are_linked_alike(ranges: int, meetings_at_once: int) -> None:
+    heard = pl.concat([chained_pairs(21), elsewhere()])
+    items = heard["item"].unique().sort()
+    of_ranges = [heard.filter(pl.col("device_key") % ranges == number) for number in range(ranges)]
+    expected = clusters_of(heard)
+    assert expected.height >= 42
+    assert_frame_equal(clusters(of_ranges, items, meetings_at_once), expected)
 
 
 def test_every_item_is_a_group_and_so_is_an_uploader_of_several_and_a_cluster() -> None:

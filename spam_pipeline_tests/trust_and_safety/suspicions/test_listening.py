@@ -13,6 +13,7 @@ from spam_pipeline.trust_and_safety.suspicions.listening import listening_of_day
 from spam_pipeline.trust_and_safety.suspicions_contract import Listening
 from spam_pipeline_tests.contract_helpers import findings_about
 from spam_pipeline_tests.trust_and_safety.play_generator import facts_of, moment, plays_of
+from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import SPREAD
 
 SHORT_TRACK = 2
 FACTS = facts_of(
@@ -100,6 +101,14 @@ MIXED = plays_of(
         for number in range(12)
     ]
 ).collect()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 13))
+def test_a_day_of_more_plays_than_fit_into_memory_is_summed_alike(plays_at_once: int) -> None:
+    spread = MIXED.with_columns(pl.col("device_key") * SPREAD).lazy()
+    expected = listening_of_day(spread, FACTS).collect()
+    assert_frame_equal(listening_of_day(spread, FACTS, plays_at_once).collect(), expected, check_exact=True)
 
 
 @settings(max_examples=30, deadline=None)

@@ -29,6 +29,7 @@ from spam_pipeline_tests.trust_and_safety.suspicions.made_up_listening import (
     HIJACKED,
     HITS,
     PAID,
+    SPREAD,
     Row,
     day,
     farm,
@@ -207,6 +208,14 @@ def test_at_most_ten_tracks_are_named_the_most_played_first() -> None:
 
 def test_without_listening_nothing_is_suspicious() -> None:
     assert suspicious_groups(Listening.empty()).collect().is_empty()
+
+
+@pytest.mark.parametrize("rows_at_once", [100, 700])
+def test_a_window_of_more_listening_than_fits_into_memory_is_suspected_alike(rows_at_once: int) -> None:
+    spread = SMALL.with_columns(pl.col("device_key") * SPREAD).lazy()
+    expected = suspicious_groups(spread).collect()
+    assert not expected.is_empty()
+    assert_frame_equal(suspicious_groups(spread, rows_at_once).collect(), expected, check_exact=True)
 
 
 @settings(max_examples=25, deadline=None)

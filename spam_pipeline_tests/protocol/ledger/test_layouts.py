@@ -1,4 +1,4 @@
-"""A ledger's tables belong to one layout; a ledger of another one is left alone."""
+"""A ledger's tables belong to one layout; a ledger of another one than the last is left alone."""
 
 import pytest
 import sqlalchemy as sa
@@ -8,11 +8,11 @@ from spam_pipeline.protocol.ledger import Ledger, tables
 from spam_pipeline_tests.protocol.made_up_records import landed
 
 
-def test_a_ledger_of_an_earlier_layout_is_refused_and_left_as_it_is(ledger_url: str) -> None:
+def test_a_ledger_of_a_layout_before_the_last_one_is_refused_and_left_as_it_is(ledger_url: str) -> None:
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
         connection.execute(sa.text("create table observations (id integer primary key, source text)"))
-    with pytest.raises(WrongLedger, match="the ledger has layout 1, and this release reads layout 3"):
+    with pytest.raises(WrongLedger, match="the ledger has layout 1, and this release reads layout 4"):
         Ledger(ledger_url)
     with engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == ["observations"]
