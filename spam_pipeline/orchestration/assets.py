@@ -97,7 +97,7 @@ def stage_asset(
 
 
 def _run(engine: Engine, name: str, partition: str, run_id: str) -> Outcome:
-    engine.observe()
+    engine.observe_for(name, partition)
     return run_partition(engine, name, partition, run_id)
 
 

@@ -54,11 +54,11 @@ from spam_pipeline.protocol.ledger.records import (
 from spam_pipeline.protocol.ledger.rows import (
     files_of,
     in_batches,
-    last_observations,
     last_position,
     moment,
     publication_of,
 )
+from spam_pipeline.protocol.ledger.shared_values import values_of
 from spam_pipeline.protocol.ledger.tables import layout, parts, publications, versions, writing
 from spam_pipeline.protocol.ledger.unusable import place_of
 from spam_pipeline.protocol.ledger.versions import (
@@ -210,6 +210,19 @@ class Ledger:
                 )
             }
 
+    def columns(self, version_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
+        """The columns that each of these versions was written with, by id."""
+        with self._engine.connect() as connection:
+            written: dict[int, bytes] = {
+                version_id: columns
+                for some in in_batches(version_ids)
+                for version_id, columns in connection.execute(
+                    sa.select(versions.c.id, versions.c.columns).where(versions.c.id.in_(some))
+                )
+            }
+            shared = values_of(connection, set(written.values()))
+        return {version_id: shared[columns] for version_id, columns in written.items()}
+
     def seconds_by_stage(self) -> dict[str, float]:
         """The average time, in seconds, that a version of each stage took."""
         query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
@@ -294,13 +307,15 @@ class Ledger:
     # Publications
 
     def changes(self, environments: Collection[str], after: Position, contracts: Collection[str]) -> Changes:
-        """The rows added after a position: the last one of every path and pointer, and the audits that `audits_after` selects."""
+        """The rows added after a position: the last one of every pointer, and the audits that `audits_after` selects.
+
+        What was observed meanwhile is not among them, but can be asked for up to the new position.
+        """
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
             if position == after:
-                return Changes([], {name: {} for name in environments}, [], [], [], position)
+                return Changes({name: {} for name in environments}, [], [], [], position)
             return Changes(
-                observations=last_observations(connection, after=after.observation),
                 pointers={
                     name: published_of(connection, pointers(name, after=after.publication)) for name in environments
                 },

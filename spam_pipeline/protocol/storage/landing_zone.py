@@ -21,6 +21,7 @@ from uuid import uuid4
 from upath import UPath
 
 from spam_pipeline.protocol.foundation.flushing import flush
+from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 
 _MARKERS = (
     "ETag",
@@ -55,10 +56,14 @@ class FileState:
 
 
 class LandingZone:
-    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it."""
+    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it.
 
-    def __init__(self, url: str) -> None:
+    With `copies`, remote files that were digested are kept there until they are read.
+    """
+
+    def __init__(self, url: str, copies: LandedCopies | None = None) -> None:
         self._root = UPath(url)
+        self._copies = copies
         self._is_local = self._root.protocol in ("", "file", "local")
 
     def __str__(self) -> str:
@@ -74,9 +79,28 @@ class LandingZone:
         self._root.fs.invalidate_cache()
         return self._root.is_dir()
 
-    def files(self) -> Iterator[FileState]:
-        """Every file, in no order, without links; none when there is no such folder."""
-        return _local_files(Path(self._root.path)) if self._is_local else self._remote_files()
+    def files(self, folder: str = "") -> Iterator[FileState]:
+        """Every file below a folder, however deep, in no order, without links; none when there is no such folder."""
+        if self._is_local:
+            return _local_files(self._location(folder), f"{folder}/" if folder else "")
+        return self._remote_files(folder)
+
+    def listing(self, folder: str = "") -> tuple[list[FileState], list[str]]:
+        """The files that lie directly in a folder, and the paths of the folders in it; nothing when there is no such folder."""
+        below = f"{folder}/" if folder else ""
+        if self._is_local:
+            return _local_listing(self._location(folder), below)
+        start = self._location(below)
+        self._root.fs.invalidate_cache()
+        try:
+            listed = self._root.fs.ls(start.rstrip("/"), detail=True)
+        except FileNotFoundError:
+            return [], []
+        # A folder made by hand is an object of its own in its own listing.
+        found = [(name, info) for info in listed if (name := info["name"].rstrip("/")).startswith(start)]
+        states = (_remote_state(below + name.removeprefix(start), info) for name, info in found)
+        folders = [below + name.removeprefix(start) for name, info in found if info["type"] == "directory"]
+        return [state for state in states if state is not None], folders
 
     def state(self, path: str) -> FileState | None:
         """The file's state at this moment; None when it is not there."""
@@ -95,10 +119,31 @@ class LandingZone:
         self._root.fs.invalidate_cache(self._location(path))
         return io.BufferedReader(self._root.fs.open(self._location(path), "rb"), _BUFFER_BYTES)
 
-    def digest(self, path: str) -> str:
-        """The SHA-256 of the file's bytes. Raises `FileNotFoundError`."""
+    def digest(self, path: str, size: int | None = None) -> str:
+        """The SHA-256 of the file's bytes, of which a copy is kept if there is room for the `size`. Raises `FileNotFoundError`."""
+        if self._copies and not self._is_local and size is not None and self._copies.has_room_for(size):
+            return self._copies.add(lambda to: self._root.fs.get_file(self._location(path), str(to)))
         with self.open(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def take(self, path: str, digest: str, size: int) -> BinaryIO | None:
+        """Open a remote file as it was when it had this digest and size: the kept copy, for the last time, or fetched now as a whole.
+
+        Returns None where no copies are kept, or when the file is gone or another one.
+        """
+        if self._copies is None or self._is_local:
+            return None
+        kept = self._copies.take(digest)
+        if kept is not None or not self._copies.has_room_for(size):
+            return kept
+        with suppress(FileNotFoundError):
+            self.digest(path, size)
+        return self._copies.take(digest)
+
+    def sweep(self) -> None:
+        """Remove copies that nobody read within a day."""
+        if self._copies:
+            self._copies.sweep()
 
     def names_in(self, folder: str) -> list[str]:
         """The names of the files that lie directly in a folder, in order; hidden ones are left out."""
@@ -146,12 +191,12 @@ class LandingZone:
     def _location(self, path: str) -> str:
         return f"{self._root.path.rstrip('/')}/{path}"
 
-    def _remote_files(self) -> Iterator[FileState]:
+    def _remote_files(self, folder: str) -> Iterator[FileState]:
         file_system = self._root.fs
         file_system.invalidate_cache()
         start = self._location("")
         try:
-            listed = file_system.find(self._root.path, detail=True)
+            listed = file_system.find(self._location(folder).rstrip("/"), detail=True)
         except FileNotFoundError:
             return
         for name, info in listed.items():
@@ -200,21 +245,31 @@ def _written_beside(path: Path, content: BinaryIO) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
-    """Walk a folder. Only what vanishes meanwhile is skipped: a folder that cannot be read is an error, not an empty one."""
+def _local_files(folder: str, below: str) -> Iterator[FileState]:
+    """Walk a folder."""
+    files, folders = _local_listing(folder, below)
+    yield from files
+    for path in folders:
+        yield from _local_files(f"{folder}/{path[len(below) :]}", f"{path}/")
+
+
+def _local_listing(folder: str, below: str) -> tuple[list[FileState], list[str]]:
+    """Files and folders in a folder. Only what vanishes meanwhile is skipped: a folder that cannot be read is an error, not an empty one."""
+    files, folders = list[FileState](), list[str]()
     try:
         with os.scandir(folder) as found:
             entries = list(found)
     except FileNotFoundError:
-        return
+        return files, folders
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _local_files(folder / entry.name, f"{below}{entry.name}/")
+            folders.append(below + entry.name)
             continue
         with suppress(FileNotFoundError):
             state = _local_state(below + entry.name, entry.stat(follow_symlinks=False))
             if state is not None:
-                yield state
+                files.append(state)
+    return files, folders
 
 
 def _local_state(path: str, found: os.stat_result) -> FileState | None:
