@@ -17,7 +17,8 @@ def audience_slices(counted: pl.DataFrame, rows_at_once: int) -> Iterator[tuple[
     [(['DE', 'FR'], 1), (['US'], 3)]
     """
     in_order = counted.sort("country", "tier")
-    slices, together = [], 0
+    slices: list[int] = []
+    together = 0
     for rows in in_order["rows"]:
         is_next = bool(together) and together + rows > rows_at_once
         together = rows if is_next else together + rows

@@ -2,7 +2,7 @@
 
 What a source almost has, and what is ahead of the clock, is observed as passed over, with the reason: it is never read, but people
 are told. A file is read again only when its size or its marker differ from the last observation. The caller maps paths to sources;
-`looks` chooses where to look, `planning` decides what follows from an observation.
+`looks` chooses where, `planning` decides what follows from an observation.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -56,16 +56,16 @@ def observe(
     gone. A caller that stops early gets the rest when it observes again. Raises `LandingVanished` before the first batch when files are
     known and none is there.
     """
-    look, scope = _Look(classify, known.last, datetime.now(UTC)), _scope(zone, known, choose)
-    for batch in _batches(item for place in scope.places for item in look.changed(*place)):
-        yield _with_digests(zone, batch, look.now)
-    if known.files and not look.is_any_there and not any(look.has_source(item) for item in scope.elsewhere):
+    inspection, scope = _Inspection(classify, known.last, datetime.now(UTC)), _scope(zone, known, choose)
+    for batch in _batches(item for place in scope.places for item in inspection.changed(*place)):
+        yield _with_digests(zone, batch, inspection.now)
+    if known.files and not inspection.is_any_there and not any(inspection.has_source(item) for item in scope.elsewhere):
         raise LandingVanished(
             f"no landed file at {zone}, where {known.files} were known: mount it or make it readable again "
             "(nothing was recorded); to start over with nothing landed, use a new home"
         )
-    yield from _batches(look.passed_over)
-    yield from _batches(look.gone(chain(look.missing, *(known.below(folder) for folder in scope.lost))))
+    yield from _batches(inspection.passed_over)
+    yield from _batches(inspection.gone(chain(inspection.missing, *(known.below(folder) for folder in scope.lost))))
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def _outside_of_dated_folders(zone: LandingZone) -> tuple[list[FileState], list[
 
 
 @dataclass
-class _Look:
-    """One look under way, and what it found so far besides what is new or replaced."""
+class _Inspection:
+    """One inspection under way, and what it found so far besides what is new or replaced."""
 
     classify: Classify
     last: Callable[[Collection[str]], Mapping[str, Observation]]
