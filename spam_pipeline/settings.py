@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import fsspec  # type: ignore[import-untyped]  # it ships no types
 import sqlalchemy as sa
 from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
 from spam_pipeline.protocol import Cadence, PipelineError, digest
-from spam_pipeline.protocol.operating import PRODUCTION
+from spam_pipeline.protocol.operating import CACHE_BYTES, PRODUCTION
 
 PREFIX = "SPAM_PIPELINE_"
 
@@ -156,6 +156,7 @@ class Settings(BaseSettings):
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
+    cache_size: ByteSize = ByteSize(CACHE_BYTES)
     asset_prefix: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_asset_prefix)] = ()
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 

@@ -38,12 +38,14 @@ from spam_pipeline.protocol.operating import (
     PRODUCTION,
     PUBLISHED,
     Audit,
+    CacheRoom,
     Claims,
     Comparison,
     Decided,
     Decision,
     DecisionKind,
     Engine,
+    LandedCopies,
     LandingZone,
     Ledger,
     Pair,
@@ -111,7 +113,12 @@ class Pipeline:
     @cached_property
     def landing_zone(self) -> LandingZone:
         """Where files land."""
-        return LandingZone(self.settings.landing_zone)
+        return LandingZone(self.settings.landing_zone, LandedCopies(self.settings.cache / "landing", self._cache_room))
+
+    @cached_property
+    def _cache_room(self) -> CacheRoom:
+        """Room for the local copies of everything that is remote."""
+        return CacheRoom(self.settings.cache, self.settings.cache_size)
 
     @cached_property
     def engine(self) -> Engine:
@@ -125,14 +132,14 @@ class Pipeline:
                 "SPAM_PIPELINE_IDENTIFIER_KEY is not set: identifiers are hashed with the public development key"
             )
         settings.home.mkdir(parents=True, exist_ok=True)
-        ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store")
+        ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)
         return open_engine(
             graph=self.graph,
             ledger=ledger,
             store=store,
-            private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True),
+            private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True, room=self._cache_room),
             landing=self.landing_zone,
             classify=_source_and_partition,
             claims=Claims(settings.ledger),
@@ -308,7 +315,9 @@ class Pipeline:
     def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
         reader = self.engine.reader
-        return connect(reader.published_catalogue(moment(as_of)), reader.empty_frames(), reader.check)
+        read = reader.published(moment(as_of))
+        catalogue = reader.located(reader.catalogue(read)).collect()
+        return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read))
 
     def verify(self, *, repair: bool = False, on_progress: Callable[[str], None] = lambda _: None) -> Verified:
         """Digest the bytes of every stored file that some version has. `on_progress` receives a line now and then.

@@ -7,7 +7,7 @@ that operates an engine over stages, such as the orchestrator and the command li
 
 from spam_pipeline.protocol.code_version.code_version import code_version as code_version_of
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, ShowAsEarlier, column_types
-from spam_pipeline.protocol.definition.delivery import Delivery, Publications
+from spam_pipeline.protocol.definition.delivery import Delivery, Publications, StoredFiles
 from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import (
@@ -67,6 +67,7 @@ __all__ = [
     "ShowAsEarlier",
     "Source",
     "StoreDamaged",
+    "StoredFiles",
     "TrailingDays",
     "Version",
     "WrongPartition",

@@ -72,11 +72,14 @@ from spam_pipeline.protocol.ledger.records import (
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
+from spam_pipeline.protocol.storage.cache_room import CACHE_BYTES, CacheRoom
+from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.observation import PASSED_OVER
 from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
+    "CACHE_BYTES",
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
@@ -87,6 +90,7 @@ __all__ = [
     "AnyStage",
     "Attempts",
     "Audit",
+    "CacheRoom",
     "CategoryShift",
     "Cause",
     "Claimed",
@@ -102,6 +106,7 @@ __all__ = [
     "Failure",
     "Held",
     "InputRef",
+    "LandedCopies",
     "LandingZone",
     "Ledger",
     "LedgerLost",

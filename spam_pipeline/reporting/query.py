@@ -1,21 +1,22 @@
 """Ad-hoc SQL over published data: an in-memory DuckDB that can read the published files and nothing else."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 import polars as pl
 from duckdb.sqltypes import BOOLEAN, VARCHAR
 
-from spam_pipeline.protocol import StoreDamaged
+from spam_pipeline.protocol import StoreDamaged, StoredFiles
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
     PublishedStage,
     StageName,
+    columns_alone,
     create_empty,
     create_unreadable,
     literal,
@@ -36,6 +37,11 @@ class Answer:
 _CHECKED = "_pipeline_checked"
 """The function of SQL that is true once the files of a relation have been checked."""
 
+_OPENED_AT_ONCE = 8
+"""Threads of a database over a remote store: each opens files of its own, and waits for most of the time."""
+
+_MOST_ROWS_ESTIMATED = 100_000
+
 Check = Callable[[str], None]
 """Raises `StoreDamaged` unless a file of the store, by its path there, has the bytes that its name promises."""
 
@@ -44,23 +50,28 @@ def connect(
     catalogue: pl.DataFrame,
     empty: Mapping[StageName, pl.LazyFrame] | None = None,
     check: Check = lambda _file: None,
+    remote: StoredFiles | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory database with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
     Stages without published files get an empty relation with the columns in `empty`. The relations of `comparisons` are there
     too. Times show in UTC. A statement that reads a stage checks its files first; damage fails that statement and no other one.
+    Those of a `remote` store are checked one by one, as DuckDB opens them: of a few partitions it opens a few.
     The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing.
     """
     database = duckdb.connect(config=CONNECTION)
+    if remote:
+        database.register_filesystem(remote)
+        database.execute(f"SET threads = greatest(current_setting('threads'), {_OPENED_AT_ONCE})")
     store_catalogue(database, catalogue)
     stages = list(published_stages(catalogue))
     with _unchecked(database):
         for stage in stages:
-            _create_view(database, stage, empty or {}, check)
+            _create_view(database, stage, empty or {}, check, remote)
         create_empty(database, stages, empty or {})
         create_comparisons(database)
     _check_before_reading(database, stages, check)
-    _lock(database, catalogue)
+    _lock(database, [*catalogue["location"].unique().sort(), *(remote.added if remote else ())])
     return database
 
 
@@ -100,17 +111,37 @@ def _check_before_reading(database: duckdb.DuckDBPyConnection, stages: Iterable[
 
 
 def _create_view(
-    database: duckdb.DuckDBPyConnection, stage: PublishedStage, empty: Mapping[StageName, pl.LazyFrame], check: Check
+    database: duckdb.DuckDBPyConnection,
+    stage: PublishedStage,
+    empty: Mapping[StageName, pl.LazyFrame],
+    check: Check,
+    remote: StoredFiles | None,
 ) -> None:
     """Create the view of a stage. Where DuckDB cannot read its files and one of them is damaged, that is what its readers are told."""
     try:
-        rows = rows_of(database, stage, f"{_CHECKED}({literal(stage.relation)})")
+        if remote:
+            rows = rows_of(database, _after_its_columns(stage, empty[stage.context, stage.name], remote), remote=remote)
+        else:
+            rows = rows_of(database, stage, f"{_CHECKED}({literal(stage.relation)})")
         database.execute(f"CREATE VIEW {stage.relation} AS {rows}")
     except duckdb.Error:
         damage = _damage(stage, check)
         if damage is None:
             raise
         create_unreadable(database, stage, empty[stage.context, stage.name], damage)
+
+
+def _after_its_columns(stage: PublishedStage, columns: pl.LazyFrame, remote: StoredFiles) -> PublishedStage:
+    """The files of a stage after one that stands for them when DuckDB prepares a statement. Its rows are in no partition.
+
+    It has as many as the files on average, because DuckDB estimates by the first file: where it expects no rows, it does not let
+    the catalogue say which files have the partitions that are asked for, and opens all.
+    """
+    if not remote.have_present_columns(stage.locations):
+        return stage
+    rows = min(stage.rows // len(stage.locations), _MOST_ROWS_ESTIMATED)
+    first = remote.add(f"{stage.context}/{stage.name}.parquet", columns_alone(columns, rows))
+    return replace(stage, locations=(first, *stage.locations))
 
 
 def _damage(stage: PublishedStage, check: Check) -> str | None:
@@ -122,8 +153,8 @@ def _damage(stage: PublishedStage, check: Check) -> str | None:
     return None
 
 
-def _lock(database: duckdb.DuckDBPyConnection, catalogue: pl.DataFrame) -> None:
+def _lock(database: duckdb.DuckDBPyConnection, locations: Sequence[str]) -> None:
     database.execute("SET TimeZone = 'UTC'")
-    database.execute("SET allowed_paths = ?", [catalogue["location"].unique().sort().to_list()])
+    database.execute("SET allowed_paths = ?", [list(locations)])
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")

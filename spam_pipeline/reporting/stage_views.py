@@ -1,10 +1,11 @@
 """Published stages as DuckDB relations: one `<context>.<stage>` over the stage's immutable Parquet files.
 
 Shared by the warehouse file and by ad-hoc queries. A catalogue here is a `Catalogue` frame with one more column, `location`:
-the absolute path of each file; a history also has the span of time in which readers saw the file. Each relation has the
+the absolute path of each file, or its URL in a remote store; a history also has the span of time in which readers saw the file. Each relation has the
 columns of its stage after `partition_key`, the key of a row's partition. Paths and names are hostile until quoted.
 """
 
+import io
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+
+from spam_pipeline.protocol import StoredFiles
 
 CONNECTION: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
 """Options for opening DuckDB: by default an unknown relation is looked up among the Python variables of the caller."""
@@ -127,12 +130,25 @@ def _store(database: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, 
         database.execute(f"INSERT INTO {table} SELECT * FROM read_parquet({literal(str(place))})")  # noqa: S608 - quoted
 
 
-def rows_of(database: duckdb.DuckDBPyConnection, stage: PublishedStage, condition: str = "true") -> str:
+def columns_alone(columns: pl.LazyFrame, rows: int = 0) -> bytes:
+    """The bytes of a Parquet file of some columns and of rows that are null: DuckDB opens a file to prepare a statement."""
+    content = io.BytesIO()
+    columns.collect().clear(rows).write_parquet(content)
+    return content.getvalue()
+
+
+def rows_of(
+    database: duckdb.DuckDBPyConnection,
+    stage: PublishedStage,
+    condition: str = "true",
+    remote: StoredFiles | None = None,
+) -> str:
     """Build the SELECT over all files of a stage. `store_catalogue` comes first.
 
-    DuckDB evaluates the `condition`, an expression of constants, whenever it prepares a statement that reads the stage.
+    Which columns the files have, `remote` ones say without being read. DuckDB evaluates the `condition`, an expression of constants, whenever it prepares a statement that reads the stage.
     """
-    by_name = "false" if _have_same_columns(database, stage) else "true"
+    have_same = remote.have_present_columns(stage.locations) if remote else _have_same_columns(database, stage)
+    by_name = "false" if have_same else "true"
     return _rows_listed_in("_pipeline.catalogue", stage, by_name, condition)
 
 

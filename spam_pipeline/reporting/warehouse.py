@@ -1,9 +1,10 @@
 """The warehouse: one DuckDB file over everything published, for questions that scan many days.
 
 Small results of reporting and royalties are tables, so that a copy of the file is useful elsewhere too; everything else,
-earlier publications included, is a view over the store's files. The file is built beside its place and renamed, so it is
-never open for writing where readers find it, and no lock of a client is in the way; one at a URL is uploaded as a whole. Its
-relations are defined in `stage_views` and `comparisons`.
+earlier publications included, is a view over the store's files, on a remote store by their URLs: of these the warehouse reads
+nothing, and whoever asks reads the columns that they need, with credentials of their own. The file is built beside its place and
+renamed, so it is never open for writing where readers find it, and no lock of a client is in the way; one at a URL is uploaded as a
+whole. Its relations are defined in `stage_views` and `comparisons`.
 """
 
 import json
@@ -15,13 +16,15 @@ import duckdb
 import polars as pl
 from upath import UPath
 
-from spam_pipeline.protocol import Delivery, Publications, Version
+from spam_pipeline.protocol import Delivery, Publications, StoredFiles, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
 from spam_pipeline.reporting.stage_views import (
     CONNECTION,
+    PublishedStage,
     StageName,
+    columns_alone,
     create_empty,
     literal,
     published_stages,
@@ -140,17 +143,18 @@ def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
         unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
 
-def deliver(
+def deliver(  # noqa: PLR0913, PLR0917 - the same
     target: str,
     recipe: str,
     catalogue: pl.LazyFrame,
     history: pl.LazyFrame,
     empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None = None,
 ) -> None:
     """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
 
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
-    empty table while nothing of them is published, or only partitions without rows.
+    empty table while nothing of them is published, or only partitions without rows. `remote` has the files of a store elsewhere.
     """
     place = _place(target)
     if not isinstance(
@@ -158,30 +162,48 @@ def deliver(
     ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
         _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
-        _build(building, recipe, catalogue.collect(), _still_there(history.collect()), empty)
+        past = history.collect() if remote else _still_there(history.collect())
+        _build(building, recipe, catalogue.collect(), past, empty, remote)
         file = _identity(building)
     _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
 
-def _build(
+def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each named
     file: Path,
     recipe: str,
     files: pl.DataFrame,
     history: pl.DataFrame,
     empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None,
 ) -> None:
     with duckdb.connect(file, config=CONNECTION) as database:
+        if remote:
+            database.register_filesystem(remote)
         store_catalogue(database, files)
         stages = list(published_stages(files))
         create_empty(database, stages, empty)
         for stage in stages:
-            is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
-            kind = "TABLE" if is_copied else "VIEW"
-            database.execute(f"CREATE {kind} {stage.relation} AS {rows_of(database, stage)}")
+            _create(database, stage, empty, remote)
         store_history(database, history)
         create_comparisons(database)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
+
+
+def _create(
+    database: duckdb.DuckDBPyConnection,
+    stage: PublishedStage,
+    empty: Mapping[StageName, pl.LazyFrame],
+    remote: StoredFiles | None,
+) -> None:
+    """Create a stage's table or view. DuckDB opens a file to prepare a view, and needs its columns only: remote ones are not fetched."""
+    is_copied = stage.context in _COPIED_CONTEXTS and stage.rows <= _COPIED_ROWS
+    sql = f"CREATE {'TABLE' if is_copied else 'VIEW'} {stage.relation} AS {rows_of(database, stage, remote=remote)}"
+    if remote is None or is_copied or not remote.have_present_columns(stage.locations):
+        database.execute(sql)
+        return
+    with remote.showing({stage.locations[0]: columns_alone(empty[stage.context, stage.name])}):
+        database.execute(sql)
 
 
 def _still_there(history: pl.DataFrame) -> pl.DataFrame:
@@ -204,15 +226,22 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
     catalogue = reader.located(reader.rows(version))
     history, empty = reader.history(), reader.empty_frames(with_delivered=False)
     files = catalogue.collect()
-    for file in files.filter(pl.col("context").is_in(_COPIED_CONTEXTS))["file"].unique():
-        reader.check(file)
+    copied, remote = files.filter(pl.col("context").is_in(_COPIED_CONTEXTS)), reader.file_system(version.inputs)
+    _check(copied, reader, remote)
     with reaching(target):
         try:
-            deliver(target, version.recipe, catalogue, history, empty)
+            deliver(target, version.recipe, catalogue, history, empty, remote)
         except duckdb.Error:
-            for file in files["file"].unique():
-                reader.check(file)
+            _check(files, reader, remote)
             raise
+
+
+def _check(files: pl.DataFrame, reader: Publications, remote: StoredFiles | None) -> None:
+    if remote:
+        remote.require(files["location"].unique())
+        return
+    for file in files["file"].unique():
+        reader.check(file)
 
 
 warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)

@@ -3,13 +3,14 @@
 Probabilities are computed in `scoring`, reasons in `reasons`. The order of the plays is kept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol import column_types, in_slices, rows_in
 from spam_pipeline.trust_and_safety.contracts import (
     CARRIED,
     DECLARED,
@@ -35,6 +36,9 @@ DIGITS: Final = 2
 CARRIED_PROBABILITY: Final = 0.95
 """The probability of a play of a confirmed campaign that nobody declared: of a hundred such devices a few are fans."""
 
+_SLICE_ROWS: Final = 1_000_000
+"""Plays that are classified at a time: with the signals of their entities, their reasons and all their columns, 0.8 GB."""
+
 _REASONS: Final = column_types(ClassifiedPlays)["reasons"]
 
 
@@ -46,15 +50,33 @@ class Groups:
     suspected_plays: pl.LazyFrame = field(default_factory=SuspectedPlays.empty)
 
 
-def classify(
-    plays: pl.LazyFrame, play_signals: pl.LazyFrame, model: SpamModel, incidents: pl.LazyFrame, groups: Groups
+def classify(  # noqa: PLR0913 - one parameter for everything that it reads, and the size of a slice
+    plays: pl.LazyFrame,
+    play_signals: pl.LazyFrame,
+    model: SpamModel,
+    incidents: pl.LazyFrame,
+    groups: Groups,
+    *,
+    slice_rows: int = _SLICE_ROWS,
 ) -> pl.LazyFrame:
     """Classify every play, as `ClassifiedPlays`, in the order of `plays`.
 
     A confirmed incident makes a play spam with probability 1, a cleared one legitimate with probability 0; one declared as
     suspected is named and leaves the probability to the model. Of undeclared plays those of a carried device are spam with
-    `CARRIED_PROBABILITY`, and those of a suspicion are unknown, unless the model calls them spam without it.
+    `CARRIED_PROBABILITY`, and those of a suspicion are unknown, unless the model calls them spam without it. Memory holds
+    `slice_rows` plays at a time with the signals of their entities.
     """
+
+    def slices() -> Iterator[pl.DataFrame]:
+        for start in range(0, rows_in(plays), slice_rows):
+            yield _classified(plays.slice(start, slice_rows), play_signals, model, incidents, groups)
+
+    return in_slices(slices, column_types(ClassifiedPlays))
+
+
+def _classified(
+    plays: pl.LazyFrame, play_signals: pl.LazyFrame, model: SpamModel, incidents: pl.LazyFrame, groups: Groups
+) -> pl.DataFrame:
     known = with_actor(plays).select("actor_key", *ENTITY_COLUMNS.values(), "network_key", "occurred_at").collect()
     verdicts = pl.concat(
         [_scored(known, play_signals, model), declared(known, incidents), _grouped(known, groups)], how="horizontal"
@@ -68,7 +90,7 @@ def classify(
     )
     augmented = pl.concat([plays, overruled], how="horizontal")
     columns = pl.Schema(column_types(ClassifiedPlays))
-    return augmented.select(*columns).cast(columns)
+    return augmented.select(*columns).cast(columns).collect(engine="streaming")
 
 
 def _scored(plays: pl.DataFrame, play_signals: pl.LazyFrame, model: SpamModel) -> pl.DataFrame:

@@ -9,7 +9,7 @@ do would be taught as legitimate. Training gives them a low weight (`training.WE
 
 import polars as pl
 
-from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol import SLICE_ROWS, column_types, key_ranges, rows_in, slices_of
 from spam_pipeline.trust_and_safety.attack_types import NAMED_FROM, UNSUSPICIOUS_BELOW, fits
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, SUSPICION_ID, TRACK, LabelledExamples
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence
@@ -25,29 +25,40 @@ WEAK_EXAMPLES = 2_000
 
 _COMBINATION = ["actor_key", "device_key", "ip_key", "network_key", "track_key"]
 _POOL = ["country", "tier"]
+_RANDOM = pl.col("actor_key") ^ pl.col("track_key")
+"""Spread evenly, as its parts are, also over the plays of one track; equal for all plays of a combination."""
 
 
-def examples_of_day(
+def examples_of_day(  # noqa: PLR0913 - one parameter for everything that it reads, and the size of a slice
     plays: pl.LazyFrame,
     play_signals: pl.LazyFrame,
     entity_facts: pl.LazyFrame,
     incidents: pl.LazyFrame,
     suspected_plays: pl.LazyFrame,
+    *,
+    slice_rows: int = SLICE_ROWS,
 ) -> pl.LazyFrame:
-    """Build the day's `LabelledExamples`, ordered by combination; none when no decided incident matches a play."""
+    """Build the day's `LabelledExamples`, ordered by combination; none when no decided incident matches a play.
+
+    Memory holds the combinations of `slice_rows` plays at a time, and the examples.
+    """
     decided = incidents.filter(_teaches("status"))
     if decided.select(pl.len()).collect().item() == 0:
         return LabelledExamples.empty()
-    combinations = _combinations(_of_pools(plays, entity_facts), incidents)
-    labelled = combinations.filter(_teaches("incident_status"))
+    known, slices = with_actor(plays), key_ranges(_RANDOM, slices_of(rows_in(plays), slice_rows))
+    pools = _pools(_of_accounts(known, entity_facts))
+    samples = [
+        _sampled(_combinations(_of_pools(_of_accounts(known.filter(bounds), entity_facts), pools), incidents))
+        for bounds in slices
+    ]
+    labelled, unlabelled = (pl.concat(of_slices) for of_slices in zip(*samples, strict=True))
     if labelled.is_empty():
         return LabelledExamples.empty()
-    unlabelled = combinations.filter(pl.col("incident_status").is_null())
     chosen = pl.concat([_sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)])
     columns = pl.Schema(column_types(LabelledExamples))
     suspects = suspected_plays.select("device_key").unique().collect().to_series()
     is_suspect = pl.col("device_key").is_in(suspects.implode())
-    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect(), is_suspect)
+    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect(engine="streaming"), is_suspect)
     return examples.lazy().cast(columns).select(*columns).sort(_COMBINATION)
 
 
@@ -61,24 +72,27 @@ def _teaches(status: str) -> pl.Expr:
     return (pl.col(status) == CLEARED) | ((pl.col(status) == CONFIRMED) & ~is_suspicion)
 
 
-def _of_pools(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.DataFrame:
-    """Add to each play the country and tier of its account, and the number of the day's earning plays in that pool."""
+def _of_accounts(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFrame:
+    """Add to each play whether it earns, and the country and tier of its account."""
     accounts = entity_facts.filter(pl.col("entity_kind") == ACCOUNT)
     known = accounts.select(pl.col("entity_key").alias("user_key"), pl.col("tier"), home="country")
-    earns = pl.col("ms_played") >= PAID_FROM_MS
-    return (
-        with_actor(plays)
-        .join(known, on="user_key", how="left")
-        .select(
-            *{*_COMBINATION, *ENTITY_COLUMNS.values()},
-            "occurred_at",
-            country=pl.coalesce("home", "country"),
-            tier=pl.col("tier").fill_null(LOGGED_OUT_TIER),
-            earns=earns,
-        )
-        .with_columns(pool_plays=pl.col("earns").sum().over(_POOL).cast(pl.Int64))
-        .collect()
+    return plays.join(known, on="user_key", how="left").select(
+        *{*_COMBINATION, *ENTITY_COLUMNS.values()},
+        "occurred_at",
+        country=pl.coalesce("home", "country"),
+        tier=pl.col("tier").fill_null(LOGGED_OUT_TIER),
+        earns=pl.col("ms_played") >= PAID_FROM_MS,
     )
+
+
+def _pools(plays: pl.LazyFrame) -> pl.DataFrame:
+    """Count the day's earning plays in each pool."""
+    return plays.group_by(_POOL).agg(pool_plays=pl.col("earns").sum().cast(pl.Int64)).collect(engine="streaming")
+
+
+def _of_pools(plays: pl.LazyFrame, pools: pl.DataFrame) -> pl.DataFrame:
+    """Add to each play the number of the day's earning plays in its pool."""
+    return plays.join(pools.lazy(), on=_POOL, how="left", nulls_equal=True).collect(engine="streaming")
 
 
 def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
@@ -98,9 +112,16 @@ def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
     return combinations.join(strongest, on=_COMBINATION, how="left", nulls_equal=True)
 
 
+def _sampled(combinations: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of some of a day's combinations, draw those that can be drawn of all: labelled ones, and undeclared ones."""
+    labelled = combinations.filter(_teaches("incident_status"))
+    unlabelled = combinations.filter(pl.col("incident_status").is_null())
+    return _sample(labelled, MAX_EXAMPLES_OF_INCIDENT), _sample(unlabelled, WEAK_EXAMPLES)
+
+
 def _sample(combinations: pl.DataFrame, size: int) -> pl.DataFrame:
     """Draw at most `size` combinations per incident, deterministically: keys are keyed hashes, so their bits are random."""
-    drawn = combinations.sort(pl.col("actor_key") ^ pl.col("track_key"), *_COMBINATION)
+    drawn = combinations.sort(_RANDOM, *_COMBINATION)
     return drawn.filter(pl.int_range(pl.len()).over("incident_id") < size)
 
 

@@ -75,10 +75,13 @@ class PlaysWithEntities:
 
 
 def entities_of(plays: pl.DataFrame, play_signals: pl.LazyFrame) -> PlaysWithEntities:
-    """Look up the entities of `plays`, which have an `actor_key`, in the day's `PlaySignals`."""
-    tables = {kind: _entity_table(play_signals, kind) for kind in (*_PLAY_COLUMNS, UPLOADER)}
+    """Look up the entities of `plays`, which have an `actor_key`, in the day's `PlaySignals`; others are not held."""
+    tables = {
+        kind: _entity_table(play_signals, kind, plays.get_column(column)) for kind, column in _PLAY_COLUMNS.items()
+    }
     rows = {kind: tables[kind].rows_of(plays.get_column(column)) for kind, column in _PLAY_COLUMNS.items()}
     of_tracks = tables[TRACK].row_of_key.get_column("uploader_key")
+    tables[UPLOADER] = _entity_table(play_signals, UPLOADER, of_tracks)
     uploaders = np.append(tables[UPLOADER].rows_of(of_tracks), np.uint32(tables[UPLOADER].row_of_key.height))
     return PlaysWithEntities(tables, {**rows, UPLOADER: uploaders[rows[TRACK]]})
 
@@ -113,10 +116,12 @@ def matrix_of_examples(examples: pl.DataFrame) -> Matrix:
     return _standardised(examples.select(NAMES), SIGNALS)
 
 
-def _entity_table(play_signals: pl.LazyFrame, kind: str) -> EntityTable:
+def _entity_table(play_signals: pl.LazyFrame, kind: str, keys: pl.Series) -> EntityTable:
     signals = [signal for signal in SIGNALS if signal.kind == kind]
     columns = [signal.column for signal in signals]
-    found = play_signals.filter(pl.col("entity_kind") == kind).select("entity_key", "uploader_key", *columns).collect()
+    of_kind = play_signals.filter(pl.col("entity_kind") == kind).select("entity_key", "uploader_key", *columns)
+    wanted = keys.unique().alias("entity_key").to_frame().lazy()
+    found = of_kind.join(wanted, on="entity_key", how="semi").collect(engine="streaming")
     values, nothing = found.select(columns), np.full((1, len(signals)), np.nan)
     return EntityTable(
         names=tuple(signal.name for signal in signals),

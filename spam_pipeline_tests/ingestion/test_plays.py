@@ -55,15 +55,15 @@ def naive(rows: list[Row]) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in column_types(Plays)) for row in ordered]
 
 
-@given(st.lists(ROWS, max_size=25), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
-def test_each_event_stays_once_by_earliest_arrival_then_smallest_content_in_any_order(
-    rows: list[Row], chance: Any
+@given(st.lists(ROWS, max_size=25), st.randoms(use_true_random=False), st.sampled_from([1, 3, 1_000]))
+@settings(max_examples=60, deadline=None)
+def test_each_event_stays_once_by_earliest_arrival_then_smallest_content_in_any_order_and_any_slices(
+    rows: list[Row], chance: Any, slice_rows: int
 ) -> None:
     shuffled = chance.sample(rows, len(rows))
     halves = pl.concat([frame(shuffled[::2]), frame(shuffled[1::2])])
     for received in (frame(rows), halves):
-        plays = distinct_plays(received).collect(engine="streaming")
+        plays = distinct_plays(received, slice_rows).collect(engine="streaming")
         assert plays.rows() == naive(rows)
         assert findings_about(Plays, plays.lazy()) == []
 

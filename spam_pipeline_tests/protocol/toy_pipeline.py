@@ -33,6 +33,8 @@ from spam_pipeline.protocol.foundation.errors import PipelineError
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Version
+from spam_pipeline.protocol.storage.cache_room import CacheRoom
+from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
@@ -217,15 +219,19 @@ def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
     factor: int = 1,
     stages: tuple[Any, ...] = STAGES,
     landing_url: str | None = None,
+    store_url: str | None = None,
 ) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
     url = ledger_url or f"sqlite:///{home / 'ledger.db'}"
     return open_engine(
         graph=toy_graph(home, stages, factor),
         ledger=Ledger(url),
-        store=Store(str(home / "store"), home / "cache"),
+        store=Store(store_url or str(home / "store"), home / "cache"),
         private_store=Store(str(home / "private"), home / "cache-private"),
-        landing=LandingZone(landing_url or str(home / "landing")),
+        landing=LandingZone(
+            landing_url or str(home / "landing"),
+            LandedCopies(home / "cache-landing", CacheRoom(home / "cache-landing")),
+        ),
         classify=classify,
         claims=Claims(url),
         environment=environment,

@@ -104,6 +104,17 @@ def test_every_play_is_kept_in_its_order_with_its_own_values() -> None:
     assert findings_about(ClassifiedPlays, found.lazy()) == []
 
 
+@pytest.mark.parametrize("slice_rows", [1_000, 3_333])
+def test_verdicts_are_the_same_however_few_plays_are_classified_at_a_time(slice_rows: int, trained: SpamModel) -> None:
+    groups = Groups(carried(key(ATTACKER + 500_000).item()), suspected(LOYAL_DEVICE, LOYAL_TRACK))
+    for model in (policy_model(), trained):
+        whole, in_slices = (
+            classify(PLAYS, SIGNALS, model, incident(FAN, "suspected"), groups, slice_rows=rows).collect()
+            for rows in (PLAYS.collect().height, slice_rows)
+        )
+        assert_frame_equal(in_slices, whole, check_exact=True)
+
+
 def test_the_class_follows_from_the_probability_and_the_consumers_tolerances(trained: SpamModel) -> None:
     for found in (verdicts(policy_model()), verdicts(trained)):
         probability = found.get_column("spam_probability").cast(pl.Float64).round(2).to_numpy()

@@ -200,6 +200,15 @@ def test_the_examples_are_the_same_whatever_the_order_of_plays_and_incidents() -
     )
 
 
+def test_the_examples_are_the_same_however_few_plays_are_grouped_at_a_time() -> None:
+    both = pl.concat([farm_incident(), incidents_of([incident(ATTACKER, "cleared")])])
+    whole, in_slices = (
+        examples_of_day(PLAYS, SIGNALS_OF_DAY, FACTS, both, NOBODY_SUSPECTED, slice_rows=rows).collect()
+        for rows in (PLAYS.collect().height, 700)
+    )
+    assert_frame_equal(in_slices, whole, check_exact=True)
+
+
 def test_a_combination_takes_the_most_decided_of_its_plays_labels() -> None:
     rows: list[Row] = [{"occurred_at": moment(0, hour), "user_key": 7} for hour in (1, 2, 3)]
     windows: list[Row] = [

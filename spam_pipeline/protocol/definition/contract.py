@@ -115,3 +115,10 @@ def audits_against_history(contract: AnyContract) -> bool:
     return has_own or any(
         measure.drift or measure.tolerated_loss is not None for measure in contract.fingerprint().values()
     )
+
+
+def columns_of(contract: type[Contract] | ArtifactContract) -> dict[str, str]:
+    """Column names of a contract, in order, and the names of their types, as a version records them; none of an artifact."""
+    if isinstance(contract, ArtifactContract):
+        return {}
+    return {name: str(dtype) for name, dtype in column_types(contract).items()}

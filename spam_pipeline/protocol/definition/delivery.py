@@ -4,7 +4,8 @@ The target remembers the recipe it holds. A stage with a delivery is fresh only 
 target that was deleted, restored from an old copy or filled by an older program is filled again by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +14,25 @@ import polars as pl
 
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import Version
+
+
+class StoredFiles(Protocol):
+    """The files of a remote store, as a file system that DuckDB can read and nobody can write."""
+
+    added: tuple[str, ...]
+    """The URLs of files of one's own."""
+
+    def require(self, urls: Iterable[str]) -> None:
+        """Raise `StoreDamaged` unless all of these files are there and right; small ones are fetched, side by side."""
+
+    def have_present_columns(self, urls: Collection[str]) -> bool:
+        """Return True if all of these files were written with the columns that their stage has today."""
+
+    def add(self, name: str, content: bytes) -> str:
+        """Add a file of one's own that is in memory; return its URL."""
+
+    def showing(self, contents: Mapping[str, bytes]) -> AbstractContextManager[None]:
+        """Show other contents meanwhile, without asking the store for any."""
 
 
 class Publications(Protocol):
@@ -29,7 +49,10 @@ class Publications(Protocol):
         """The parts of an input of a stage, as some version read them."""
 
     def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
-        """A catalogue with the column `location`: where each file lies on this machine, unless it is lost."""
+        """A catalogue with the column `location`: the path of each file on this machine, or its URL in a remote store."""
+
+    def file_system(self, read: Sequence[InputRef]) -> StoredFiles | None:
+        """The files of a remote store behind these parts; None when the store is on this machine."""
 
     def check(self, file: str) -> None:
         """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises."""

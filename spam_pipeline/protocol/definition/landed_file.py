@@ -26,6 +26,9 @@ class Zone(Protocol):
     def open(self, path: str) -> io.BufferedReader:
         """Open the bytes of a path. Raises `FileNotFoundError`."""
 
+    def take(self, path: str, digest: str, size: int) -> BinaryIO | None:
+        """Open a remote file as it was when it had this digest and size; None when that is not to be had as a whole."""
+
     def state(self, path: str) -> State | None:
         """The file at a path; None when there is none."""
 
@@ -50,6 +53,9 @@ class LandedFile:
         Raises `LandingChanged` when the file is gone or has another size; closing raises it when the bytes have another digest.
         Times alone say nothing: a backup that makes hard links changes them, and some mounts never tell the same ones twice.
         """
+        kept = self.zone.take(self.path, self.digest, self.size)
+        if kept is not None:
+            return kept
         state = self.zone.state(self.path)
         if state is None:
             raise LandingChanged(self.path, "was observed, but is gone")

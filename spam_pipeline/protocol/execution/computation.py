@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, column_types
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.selection import EveryStage
@@ -18,7 +18,7 @@ from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.execution.audit import findings_on_data
 from spam_pipeline.protocol.fingerprint import Fingerprint, measure
 from spam_pipeline.protocol.foundation.digest import digest
-from spam_pipeline.protocol.foundation.errors import LandingChanged, StoreDamaged
+from spam_pipeline.protocol.foundation.errors import LandingChanged
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
@@ -133,7 +133,7 @@ class Computation:
         def decode(item: InputRef) -> Files:
             of_file = replace(recipe, inputs=(item,))
             files = self._ledger.observations.shard(of_file.digest)
-            if files is None or not self._has(files):
+            if files is None or not all(self._store.has(file) for made in files.values() for file in made):
                 batches = stage(**self._arguments(stage, of_file, landed))
                 files = write_batches(self._store, self._private_store, folder, batches, stage.private_parts)
                 self._ledger.observations.record_shard(of_file.digest, stage.name, item.part, files)
@@ -144,15 +144,6 @@ class Computation:
             for files in decoders.map(decode, recipe.inputs):
                 gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
         return gathered
-
-    def _has(self, files: Files) -> bool:
-        try:
-            for made in files.values():
-                for file in made:
-                    self._store.locate(file.path)
-        except StoreDamaged:
-            return False
-        return True
 
     def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
         values: dict[str, Any] = self._graph.configuration_of(stage)
@@ -193,7 +184,7 @@ class Computation:
             side_parts=side,
             fingerprint=self.fingerprint(stage, own, side),
             schema_version=1 if isinstance(stage.contract, ArtifactContract) else stage.contract.schema_version,
-            columns=_columns(stage),
+            columns=columns_of(stage.contract),
             rows_read=self._reader.rows_of(recipe.inputs),
             seconds=round(time.perf_counter() - started, 3),
             computed_at=datetime.now(UTC),
@@ -209,9 +200,3 @@ def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[C
     if not isinstance(stage.contract, ArtifactContract):
         for part in version.parts:
             yield part, stage.contract
-
-
-def _columns(stage: AnyStage) -> Mapping[str, str]:
-    if isinstance(stage.contract, ArtifactContract):
-        return {}
-    return {name: str(dtype) for name, dtype in column_types(stage.contract).items()}

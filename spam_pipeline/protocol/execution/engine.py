@@ -110,6 +110,7 @@ class Engine:
         """Remove what killed processes left behind a day ago or earlier."""
         for store in self.stores:
             store.sweep()
+        self.landing.sweep()
 
 
 def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each named

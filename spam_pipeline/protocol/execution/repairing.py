@@ -45,13 +45,14 @@ class Repairs:
                 self.repair(damage.path)
 
     def repair(self, path: str) -> None:
-        """Compute a file again, and before it whatever it is computed from and is damaged too; the same bytes take its place.
+        """Put the same bytes in a file's place: those of a right copy on this machine, or computed again.
 
+        Before it comes whatever it is computed from and is damaged too.
         Raises `Irreparable`, which names the version, what rests on it, why it was not possible, and where to restore the file.
         """
         version = self._version_of(path)
         try:
-            if version is not None:
+            if version is not None and not self._store.restore(path):
                 self._compute_again(version)
             self._store.verify(path)
         except Irreparable:

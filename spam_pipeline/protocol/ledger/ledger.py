@@ -57,6 +57,7 @@ from spam_pipeline.protocol.ledger.rows import (
     moment,
     publication_of,
 )
+from spam_pipeline.protocol.ledger.shared_values import values_of
 from spam_pipeline.protocol.ledger.tables import layout, parts, publications, versions, writing
 from spam_pipeline.protocol.ledger.unusable import place_of
 from spam_pipeline.protocol.ledger.versions import (
@@ -207,6 +208,19 @@ class Ledger:
                     sa.select(versions.c.id, versions.c.schema_version).where(versions.c.id.in_(some))
                 )
             }
+
+    def columns(self, version_ids: Collection[int]) -> dict[int, Mapping[str, str]]:
+        """The columns that each of these versions was written with, by id."""
+        with self._engine.connect() as connection:
+            written: dict[int, bytes] = {
+                version_id: columns
+                for some in in_batches(version_ids)
+                for version_id, columns in connection.execute(
+                    sa.select(versions.c.id, versions.c.columns).where(versions.c.id.in_(some))
+                )
+            }
+            shared = values_of(connection, set(written.values()))
+        return {version_id: shared[columns] for version_id, columns in written.items()}
 
     def seconds_by_stage(self) -> dict[str, float]:
         """The average time, in seconds, that a version of each stage took."""

@@ -21,6 +21,7 @@ from uuid import uuid4
 from upath import UPath
 
 from spam_pipeline.protocol.foundation.flushing import flush
+from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 
 _MARKERS = (
     "ETag",
@@ -55,10 +56,14 @@ class FileState:
 
 
 class LandingZone:
-    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it."""
+    """The files below `url`, a local path or any fsspec URL. Paths are POSIX paths below it.
 
-    def __init__(self, url: str) -> None:
+    With `copies`, remote files that were digested are kept there until they are read.
+    """
+
+    def __init__(self, url: str, copies: LandedCopies | None = None) -> None:
         self._root = UPath(url)
+        self._copies = copies
         self._is_local = self._root.protocol in ("", "file", "local")
 
     def __str__(self) -> str:
@@ -114,10 +119,31 @@ class LandingZone:
         self._root.fs.invalidate_cache(self._location(path))
         return io.BufferedReader(self._root.fs.open(self._location(path), "rb"), _BUFFER_BYTES)
 
-    def digest(self, path: str) -> str:
-        """The SHA-256 of the file's bytes. Raises `FileNotFoundError`."""
+    def digest(self, path: str, size: int | None = None) -> str:
+        """The SHA-256 of the file's bytes, of which a copy is kept if there is room for the `size`. Raises `FileNotFoundError`."""
+        if self._copies and not self._is_local and size is not None and self._copies.has_room_for(size):
+            return self._copies.add(lambda to: self._root.fs.get_file(self._location(path), str(to)))
         with self.open(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def take(self, path: str, digest: str, size: int) -> BinaryIO | None:
+        """Open a remote file as it was when it had this digest and size: the kept copy, for the last time, or fetched now as a whole.
+
+        Returns None where no copies are kept, or when the file is gone or another one.
+        """
+        if self._copies is None or self._is_local:
+            return None
+        kept = self._copies.take(digest)
+        if kept is not None or not self._copies.has_room_for(size):
+            return kept
+        with suppress(FileNotFoundError):
+            self.digest(path, size)
+        return self._copies.take(digest)
+
+    def sweep(self) -> None:
+        """Remove copies that nobody read within a day."""
+        if self._copies:
+            self._copies.sweep()
 
     def names_in(self, folder: str) -> list[str]:
         """The names of the files that lie directly in a folder, in order; hidden ones are left out."""

@@ -151,12 +151,6 @@ class _Inspection:
         place = self.classify(state.path)
         return place is not None and place[0] != PASSED_OVER
 
-    def _to_digest(self, item: Observation, last: Observation | None) -> Observation:
-        """A new observation with the digest that is expected: with the same bytes as before it brings nothing new, whoever touched it."""
-        if last is None or last.source != item.source:
-            return item
-        return replace(item, digest=last.digest, observed_at=last.observed_at)
-
     def _placed(self, files: Iterable[FileState]) -> dict[str, KnownState]:
         found = {}
         for state in files:
@@ -192,7 +186,7 @@ def _with_digests(zone: LandingZone, batch: list[Observation], now: datetime) ->
     observed again.
     """
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
-        digests = readers.map(lambda item: _digest(zone, item.path), batch)
+        digests = readers.map(lambda item: _digest(zone, item), batch)
         return [
             item if found == item.digest else replace(item, digest=found, observed_at=now)
             for item, found in zip(batch, digests, strict=True)
@@ -200,8 +194,8 @@ def _with_digests(zone: LandingZone, batch: list[Observation], now: datetime) ->
         ]
 
 
-def _digest(zone: LandingZone, path: str) -> str | None:
+def _digest(zone: LandingZone, item: Observation) -> str | None:
     try:
-        return zone.digest(path)
+        return zone.digest(item.path, item.size)
     except FileNotFoundError:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.definition.reads import ALL_COLUMNS, Reads
 from spam_pipeline.protocol.foundation.errors import Held, NotPublished, WrongDefinition
@@ -20,6 +20,7 @@ from spam_pipeline.protocol.ledger.publication_spans import spans
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import Part, Publication, StoredFile, Version
 from spam_pipeline.protocol.storage.store import Store
+from spam_pipeline.protocol.storage.stored_file_system import StoredFileSystem
 
 CATALOGUE_TYPES = {
     "context": pl.String(),
@@ -83,7 +84,7 @@ class Reader:
         side_part = reads.partitions.side_part
         if side_part or reads.schema_read is None:
             contract = stage.side_parts[side_part] if side_part else stage.contract
-            return self._scan_files([file for item in read for file in files[item]], contract)
+            return self._scan_inputs([file for item in read for file in files[item]], contract)
         return self._in_schema(stage.contract, files, reads)
 
     def _in_schema(
@@ -91,11 +92,11 @@ class Reader:
     ) -> pl.LazyFrame:
         """Convert parts to the schema that a consumer reads, whichever each of them was written in."""
         if not contract.earlier_schemas():
-            return reads.of(self._scan_files([file for some in files.values() for file in some], contract), contract)
+            return reads.of(self._scan_inputs([file for some in files.values() for file in some], contract), contract)
         written = self._ledger.schema_versions({item.record for item in files})
         frames = [reads.of(contract.empty(), contract)]
         for item, some in files.items():
-            frame, found = self._scan_files(some, contract), written[item.record]
+            frame, found = self._scan_inputs(some, contract), written[item.record]
             if found == contract.schema_version:
                 frames.append(reads.of(frame, contract))
             elif found == reads.schema_read:
@@ -151,19 +152,18 @@ class Reader:
         frame = pl.LazyFrame(rows, schema=CATALOGUE_TYPES, orient="row")
         return frame.sort("context", "stage", "partition", "part", "file")
 
-    def published_catalogue(self, as_of: datetime | None = None) -> pl.DataFrame:
-        """The catalogue of all published frames, now or at `as_of`, with each file's `location`."""
+    def published(self, as_of: datetime | None = None) -> list[InputRef]:
+        """Every part of all published frames, now or at `as_of`."""
         names = [
             stage.name for stage in self._graph.stages.values() if not isinstance(stage.contract, ArtifactContract)
         ]
         published = self._ledger.published(self._environment, names, as_of)
-        read = [
+        return [
             InputRef(name, name, partition, part.name, part.content, version.version_id)
             for name, by_partition in published.items()
             for partition, version in by_partition.items()
             for part in version.parts
         ]
-        return self.located(self.catalogue(read)).collect()
 
     def history(self) -> pl.LazyFrame:
         """Every file that readers ever saw of the stages in the catalogue, with its publication spans and location."""
@@ -189,12 +189,12 @@ class Reader:
         return self.located(frame.sort("context", "stage", "partition", "published_at", "part", "file"))
 
     def located(self, catalogue: pl.LazyFrame) -> pl.LazyFrame:
-        """A catalogue with the column `location`: where each file lies on this machine, or would if it were not lost.
+        """A catalogue with the column `location`: the path of each file on this machine, or its URL in a remote store.
 
-        Whoever reads one checks it first, so that a damaged file concerns nobody else.
+        Whoever reads one checks it first, so that a damaged or lost file concerns nobody else.
         """
         paths = catalogue.select("file").unique().collect()["file"].to_list()
-        places = {"file": paths, "location": [str(self._store.place(path)) for path in paths]}
+        places = {"file": paths, "location": [self._store.location(path) for path in paths]}
         return catalogue.join(
             pl.LazyFrame(places, schema={"file": pl.String, "location": pl.String}), on="file", maintain_order="left"
         )
@@ -202,6 +202,26 @@ class Reader:
     def check(self, file: str) -> None:
         """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises; see `Store.locate`."""
         self._store.locate(file)
+
+    def file_system(self, read: Sequence[InputRef]) -> StoredFileSystem | None:
+        """The files behind the parts in `read` by their locations, as DuckDB takes them; None when they are on this machine."""
+        remote = self._store.remote
+        if remote is None:
+            return None
+        stored = self._ledger.files({item.record for item in read})
+        files = {item: stored[item.record][item.part] for item in read}
+        written = self._ledger.columns({item.record for item in read})
+        present = {item.upstream: columns_of(self._graph.stages[item.upstream].contract) for item in read}
+        outdated = [
+            file for item, some in files.items() if written[item.record] != present[item.upstream] for file in some
+        ]
+        return StoredFileSystem(
+            remote.protocol,
+            {remote.url(file.path): file for some in files.values() for file in some},
+            {remote.url(file.path) for file in outdated},
+            self._store.find,
+            remote.read,
+        )
 
     def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
         """A frame without rows for every stage of frames, by context and name; on request without delivered ones."""
@@ -217,4 +237,8 @@ class Reader:
     def _scan_files(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
         if not files:
             return contract.empty()
-        return pl.scan_parquet([self._store.locate(file.path) for file in files], glob=False)
+        return self._store.scan(files)
+
+    def _scan_inputs(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
+        """Scan inputs of a computation, which reads them several times, as those of the next partitions often do."""
+        return self._store.scan(files, repeatedly=True) if files else contract.empty()

@@ -4,11 +4,14 @@ Everything that a signal counts is a flag here, once per play. Signals are compu
 before are in `past`.
 """
 
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from spam_pipeline.protocol import key_ranges, rows_in, slices_of
 from spam_pipeline.trust_and_safety.contracts import (
     ACCOUNT,
     ACTOR,
@@ -53,13 +56,34 @@ def with_actor(plays: pl.LazyFrame) -> pl.LazyFrame:
     return plays.with_columns(actor_key=pl.coalesce("user_key", "device_key"))
 
 
-def known_plays(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> pl.DataFrame:
-    """Return the plays of `day` with `actor_key`, `artist_key`, `hour`, ages in days, and flags (false where unknown).
+@dataclass(frozen=True)
+class KnownPlays:
+    """The plays of a day as `known_plays` gives them, and in how many slices they are grouped by pairs of entities.
 
-    `is_complete` is meaningful only where `is_timed`: the duration of the track is known. Rows are in no order.
+    Half as many pairs as plays is usual, so counting all of them at once would take more memory than anything else.
+    """
+
+    frame: pl.LazyFrame
+    slices: int = 1
+
+    def by(self, key: str) -> list[pl.LazyFrame]:
+        """Divide the plays with a `key` by it: those with the same key are together."""
+        return [self.frame.filter(keys) for keys in key_ranges(pl.col(key), self.slices)]
+
+
+def known_plays(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str, folder: Path, slice_rows: int) -> KnownPlays:
+    """Find the plays of `day` with `actor_key`, `artist_key`, `hour`, ages in days, and flags (false where unknown).
+
+    `is_complete` is meaningful only where `is_timed`: the duration of the track is known. Rows are in no order. More than
+    `slice_rows` of them are kept in a file in `folder`, because the questions about them are many and each reads few columns.
     """
     today = with_actor(plays).filter(pl.col("occurred_at").dt.date() == date.fromisoformat(day))
-    return _flagged(today, entity_facts).collect(engine="streaming")
+    flagged, slices = _flagged(today, entity_facts), slices_of(rows_in(today), slice_rows)
+    if slices == 1:
+        return KnownPlays(flagged.collect(engine="streaming").lazy())
+    scratch = folder / "known_plays.parquet"
+    flagged.sink_parquet(scratch, compression="lz4", statistics=False)
+    return KnownPlays(pl.scan_parquet(scratch, glob=False), slices)
 
 
 def track_facts(entity_facts: pl.LazyFrame) -> pl.LazyFrame:

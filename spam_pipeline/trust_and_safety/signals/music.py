@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from spam_pipeline.trust_and_safety.contracts import TRACK, UPLOADER
+from spam_pipeline.trust_and_safety.signals.known_plays import KnownPlays
 from spam_pipeline.trust_and_safety.signals.mixtures import (
     DIGITS,
     MIN_PLAYS,
@@ -29,28 +30,27 @@ DEVOTED_PLAYS: Final = 2
 _OF_TRACKS: Final = ("short", "cut_off", "complete", "new_account", "abroad", "embed")
 
 
-def track_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
+def track_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each track with a play on the day."""
     # All plays of a track agree on both; the maximum makes the result independent of their order.
-    of_track = today.group_by("track_key").agg(
+    of_track = today.frame.group_by("track_key").agg(
         uploader_key=pl.col("artist_key").max(), age_days=pl.col("track_age_days").max()
     )
     networks, sources = (mixture(today, by=TRACK, of=column) for column in ("network_key", "source"))
     return joined(
         _track_counts(today, past),
-        of_track,
+        of_track.collect(engine="streaming"),
         networks.select("track_key", top_network_share=top_share(TRACK, "top_network_share")),
         sources.select("track_key", top_source_share=top_share(TRACK, "top_source_share")),
         mixture(today, by=TRACK, of="hour").select("track_key", effective_hours=effective_members()),
     )
 
 
-def uploader_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
+def uploader_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each uploader with a play on the day, over the days before too: most have few plays a day."""
-    pairs = today.lazy().filter(pl.col("artist_key").is_not_null()).select("artist_key", "actor_key", "track_key")
-    heard = pairs.unique().group_by("artist_key").agg(heard=pl.len().cast(pl.Int64)).collect(engine="streaming")
+    heard = pl.concat(_heard(some).collect(engine="streaming") for some in today.by("artist_key"))
     counts = joined(
-        counted(today, UPLOADER, "cut_off").collect(engine="streaming"),
+        counted(today.frame, UPLOADER, "cut_off").collect(engine="streaming"),
         past.plays[UPLOADER],
         _newcomers(today, past),
         mixture(today, by=UPLOADER, of="actor_key").select("artist_key", actors="members"),
@@ -75,9 +75,15 @@ def uploader_signals(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
     )
 
 
-def _track_counts(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
+def _heard(plays: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the tracks of an uploader that each actor heard, over all actors."""
+    pairs = plays.select("artist_key", "actor_key", "track_key").unique()
+    return pairs.group_by("artist_key").agg(heard=pl.len().cast(pl.Int64))
+
+
+def _track_counts(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     """Count plays, actors, shares of the flags, plays per actor, and the spike."""
-    counts = counted(today, TRACK, *_OF_TRACKS).collect(engine="streaming")
+    counts = counted(today.frame, TRACK, *_OF_TRACKS).collect(engine="streaming")
     return (
         joined(
             counts.select("track_key", "plays", **shares(TRACK, *_OF_TRACKS)),
@@ -101,10 +107,11 @@ def _spike(days: int) -> pl.Expr:
     return (pl.col("plays") * days / (plays_before + days)).round(DIGITS)
 
 
-def _newcomers(today: pl.DataFrame, past: PriorActivity) -> pl.DataFrame:
+def _newcomers(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     """Count each uploader's plays by new accounts in the window, and those by accounts that hear next to nothing else."""
-    new = today.lazy().filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
-    both = pl.concat([new.collect(), past.newcomers]).group_by("actor_key", "artist_key").agg(pl.col("count").sum())
+    new = today.frame.filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
+    known = pl.concat([new.collect(engine="streaming"), past.newcomers])
+    both = known.group_by("actor_key", "artist_key").agg(pl.col("count").sum())
     count, total = pl.col("count"), pl.col("count").sum().over("actor_key")
     is_devoted = (total >= DEVOTED_PLAYS) & (count >= DEVOTED_SHARE * total)
     return (

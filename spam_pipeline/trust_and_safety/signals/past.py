@@ -11,7 +11,13 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from spam_pipeline.trust_and_safety.contracts import DEVICE, TRACK, UPLOADER
-from spam_pipeline.trust_and_safety.signals.known_plays import how_heard, new_accounts, track_facts, with_actor
+from spam_pipeline.trust_and_safety.signals.known_plays import (
+    KnownPlays,
+    how_heard,
+    new_accounts,
+    track_facts,
+    with_actor,
+)
 from spam_pipeline.trust_and_safety.signals.mixtures import counted
 
 HABITS: Final = ("short", "cut_off", "complete")
@@ -34,8 +40,8 @@ class PriorActivity(NamedTuple):
     newcomers: pl.DataFrame
 
 
-def past_of(today: pl.DataFrame, plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> PriorActivity:
-    """Summarise those of `plays` that are from before `day`, for the entities of `today`, which are known plays."""
+def past_of(today: KnownPlays, plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str) -> PriorActivity:
+    """Summarise those of `plays` that are from before `day`, for the entities of `today`."""
     when = pl.col("occurred_at").dt.date()
     before = with_actor(plays).filter(when < date.fromisoformat(day))
     tracks = track_facts(entity_facts).collect(engine="streaming")
@@ -48,8 +54,8 @@ def past_of(today: pl.DataFrame, plays: pl.LazyFrame, entity_facts: pl.LazyFrame
     )
 
 
-def _of_the_same(before: pl.LazyFrame, today: pl.DataFrame, key: str) -> pl.LazyFrame:
-    return before.join(today.lazy().select(key).unique(), on=key, how="semi")
+def _of_the_same(before: pl.LazyFrame, today: KnownPlays, key: str) -> pl.LazyFrame:
+    return before.join(today.frame.select(key).unique(), on=key, how="semi")
 
 
 def _habits(before: pl.LazyFrame, tracks: pl.DataFrame) -> pl.DataFrame:

@@ -29,7 +29,7 @@ audiences, of which three listeners are taken off as chance; where that links to
 honest items of simulated platforms 20 to 100 reach both."""
 
 _CHANCE: Final = 3
-MEETINGS_AT_ONCE: Final = 10_000_000
+MEETINGS_AT_ONCE: Final = 4_000_000
 """Two items that meet in a device take up to 40 bytes while their overlaps are looked at."""
 
 MOST_ITEMS: Final = 40

@@ -114,6 +114,33 @@ def test_rows_that_break_a_rule_are_counted() -> None:
     assert found == {"all: country|nullability": 1, "all: plays|min": 1, "all: primary_key": 2}
 
 
+@pytest.mark.parametrize("slice_rows", [1, 2, 50])
+def test_what_breaks_a_rule_is_counted_alike_in_slices_and_as_a_whole(slice_rows: int) -> None:
+    countries = [*"abcdefghij", "c", "c", "h", None, None]
+    frame = pl.LazyFrame({"country": countries, "plays": [1] * 12 + [0] * 3})
+    in_slices = findings_on_data(Countries, frame, "all", slice_rows)
+    assert in_slices == findings_on_data(Countries, frame, "all")
+    assert {finding.about: finding.size for finding in in_slices}["all: primary_key"] == 7
+    assert findings_on_data(Countries, frame.head(10), "all", slice_rows) == []
+
+
+class Balance(Contract):
+    """Lines that add up to nothing: a rule that compares rows of other keys."""
+
+    line = dy.String(primary_key=True)
+    amount = dy.Int64()
+
+    @dy.rule()
+    def adds_up(cls) -> pl.Expr:  # noqa: N805 - dataframely binds rules to the class
+        """Return whether all lines together are nothing."""
+        return pl.col("amount").sum() == 0
+
+
+def test_a_rule_of_the_contracts_own_sees_the_whole_frame() -> None:
+    frame = pl.LazyFrame({"line": ["a", "b", "c"], "amount": [1, 1, -2]})
+    assert findings_on_data(Balance, frame, "all", slice_rows=1) == []
+
+
 def test_what_is_found_on_data_refuses() -> None:
     found = findings_on_data(Countries, GOOD.select("plays"), "all")
     assert verdict_of(found) is Verdict.REFUSED

@@ -104,10 +104,10 @@ def test_files_without_a_partition_come_before_the_plays_that_rest_on_them(tmp_p
 class ListedBefore(LandingZone):
     """A zone whose file vanishes between its listing and its reading."""
 
-    def digest(self, path: str) -> str:
+    def digest(self, path: str, size: int | None = None) -> str:
         if path.endswith("/b.txt"):
             raise FileNotFoundError(path)
-        return super().digest(path)
+        return super().digest(path, size)
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_not_seen(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_remote_file_is_checked_when_it_is_fetched_and_leaves_no_copy_when_dam
     with pytest.raises(StoreDamaged, match="has bytes with the digest"):
         elsewhere.locate(path)
     assert not [file for file in (tmp_path / "another-machine").rglob("*") if file.is_file()]
-    assert not elsewhere.place(path).exists(), "who hands the path on gets one where nothing lies"
+    assert elsewhere.location(path) == str(UPath(f"memory://{tmp_path}/store/{path}"))
 
 
 def test_a_copy_does_not_vouch_for_a_remote_file(tmp_path: Path) -> None:

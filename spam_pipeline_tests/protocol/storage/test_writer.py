@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.slices import in_slices
 from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline.protocol.storage.writer import write_batches, write_result
 
@@ -23,6 +24,12 @@ def private(tmp_path: Path) -> Store:
 def test_the_same_frame_gives_the_same_bytes(store: Store) -> None:
     frame = pl.LazyFrame({"n": range(600_000)}).with_columns(name=pl.col("n").cast(pl.String))
     assert write_result(store, "a", frame) == write_result(store, "a", frame.filter(pl.col("n") >= 0))
+
+
+def test_a_frame_in_slices_gives_the_bytes_of_the_whole(store: Store) -> None:
+    whole = pl.DataFrame({"n": range(600_000)}).with_columns(name=pl.format("name {}", pl.col("n") % 1_000))
+    slices = in_slices(lambda: (whole.slice(start, 170_001) for start in range(0, 600_000, 170_001)), whole.schema)
+    assert write_result(store, "a", slices) == write_result(store, "a", whole)
 
 
 def test_an_empty_frame_is_a_file_with_columns(store: Store) -> None:

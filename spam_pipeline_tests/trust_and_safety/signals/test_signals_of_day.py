@@ -70,6 +70,14 @@ def signals(rows: Sequence[Row], facts: Sequence[Row] = FACTS) -> pl.DataFrame:
     return signals_of_day(plays_of(list(rows)), facts_of(list(facts)), day(2)).collect()
 
 
+def spread(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The same with keys all over the 64 bits, as hashes are; so small ones would all be in the first slice."""
+    keys = [name for name in frame.collect_schema() if name.endswith("_key")]
+    return frame.with_columns(
+        pl.col(keys).replace_strict({n: n * 0x9E37_79B9_7F4A_7C15 % 2**64 for n in range(100)}, return_dtype=pl.UInt64)
+    )
+
+
 def signals_by_entity(rows: Sequence[Row], facts: Sequence[Row] = FACTS) -> dict[tuple[str, int], Row]:
     """The signals of each entity that are not null."""
     return {
@@ -89,6 +97,16 @@ def test_signals_are_what_a_slow_program_that_is_easy_to_check_computes(rows: li
     assert found.keys() == expected.keys()
     for entity, wanted in expected.items():
         assert found[entity] == pytest.approx(wanted, abs=2e-5), entity
+
+
+@settings(max_examples=10, deadline=None)
+@given(some_plays, some_facts, st.sampled_from([3, 30]))
+def test_signals_are_the_same_however_small_the_slices_in_which_plays_are_grouped(
+    rows: list[Row], facts: list[Row], slice_rows: int
+) -> None:
+    plays, known = (spread(frame) for frame in (plays_of(list(rows)), facts_of(list(facts))))
+    in_slices = signals_of_day(plays, known, day(2), slice_rows).collect()
+    assert_frame_equal(in_slices, signals_of_day(plays, known, day(2)).collect(), check_exact=True)
 
 
 def test_the_slow_program_computes_every_signal_of_the_catalogue() -> None:
