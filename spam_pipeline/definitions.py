@@ -25,13 +25,16 @@ from spam_pipeline.orchestration.sensors import automation_sensors, landing_sens
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.protocol import Grain
 from spam_pipeline.protocol.operating import Engine, Executor
-from spam_pipeline.settings import Settings, settings_from_environment
+from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Build all stages as assets, the files they read as external assets, and the resources they need."""
     pipeline = Pipeline(settings)
     graph, keys = pipeline.graph, AssetKeys(settings.asset_prefix)
+
+    if unknown := settings.run_tags.keys() - graph.stages.keys():
+        raise WrongSetting(f"{PREFIX}RUN_TAGS: no stage is named {', '.join(sorted(unknown))}")
 
     def open_engine() -> Engine:
         pipeline.require_key_of_ones_own()
@@ -41,7 +44,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         kind, number = settings.executor
         if kind != "dagster":
             return pipeline.executor()
-        return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number))
+        return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number, settings.run_tags))
 
     condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]

@@ -4,8 +4,10 @@ The defaults run embedded, on one machine, with nothing else installed. What a s
 its code, so that a change of definition is a change of code.
 """
 
+import json
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -131,6 +133,20 @@ def _files_url(url: str) -> str:
     return url
 
 
+def _run_tags(value: str | Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value or "{}")
+        return {stage: {tag: _as_tag(item) for tag, item in tags.items()} for stage, tags in read.items()}
+    except (ValueError, AttributeError):
+        raise ValueError('expected tags by stage, as JSON such as {"plays": {"team": "ingestion"}}') from None
+
+
+def _as_tag(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _widget_url(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if separator and scheme not in _WIDGET_SCHEMES:
@@ -186,6 +202,9 @@ class Settings(BaseSettings):
     executor: Annotated[ExecutorChoice, NoDecode, BeforeValidator(_executor)] = ExecutorChoice("in_process", None)
     cache_size: ByteSize = ByteSize(CACHE_BYTES)
     asset_prefix: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_asset_prefix)] = ()
+    run_tags: Annotated[Mapping[str, Mapping[str, str]], NoDecode, BeforeValidator(_run_tags)] = Field(
+        default_factory=dict
+    )
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 
     @property

@@ -71,6 +71,13 @@ def test_own_packages_are_listed_with_commas(
     assert with_variable(monkeypatch, "OWN_PACKAGES", value).own_packages == packages
 
 
+def test_run_tags_are_texts_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = '{"plays": {"team": "ingestion", "dagster-k8s/config": {"container_config": {}}}}'
+    tags = {"plays": {"team": "ingestion", "dagster-k8s/config": '{"container_config": {}}'}}
+    assert with_variable(monkeypatch, "RUN_TAGS", value).run_tags == tags
+    assert with_variable(monkeypatch, "RUN_TAGS", "").run_tags == {}
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "number"),
     [
@@ -153,6 +160,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
     ("name", "value", "accepted"),
     [
         ("HOME", __file__, "a folder"),
+        ("RUN_TAGS", "plays=large", "tags by stage, as JSON"),
+        ("RUN_TAGS", '["plays"]', "tags by stage, as JSON"),
         ("LANDING_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),

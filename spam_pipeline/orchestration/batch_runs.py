@@ -6,7 +6,7 @@ the worker holds, which goes with its process. `batch_job` has the worker's side
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
@@ -75,8 +75,8 @@ class _Launched:
 class BatchRuns:
     """An executor whose workers are runs of an instance, in the code location of a convergence that is a run itself.
 
-    `job` is the job `converge_batch`, `work_seconds` the work of one run. After a run that never began there is no other one: what is left
-    of the convergence is left to its coordinator.
+    `job` is the job `converge_batch`, `work_seconds` the work of one run, `tags` are more tags of runs, by stage. After a run that never began
+    there is no other one: what is left of the convergence is left to its coordinator.
     """
 
     instance: dg.DagsterInstance
@@ -88,6 +88,7 @@ class BatchRuns:
     begin_seconds: float = BEGIN_SECONDS
     claim_seconds: float = CLAIM_SECONDS
     look_seconds: float = _LOOK_SECONDS
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _is_in_vain: bool = field(default=False, init=False)
 
     def run(self, batch: Batch, seconds_each: float) -> Iterator[PartitionResult]:
@@ -143,7 +144,12 @@ class BatchRuns:
         run = self.instance.create_run_for_job(
             self.job,
             run_config=batch_config(batch, self.convergence.run_id),
-            tags={BATCH_TAG: self.convergence.run_id, "spam_pipeline/stage": batch.stage, "dagster/max_retries": "0"},
+            tags={
+                **self.tags.get(batch.stage, {}),
+                BATCH_TAG: self.convergence.run_id,
+                "spam_pipeline/stage": batch.stage,
+                "dagster/max_retries": "0",
+            },
             remote_job_origin=remote.repository_origin.get_job_origin(BATCH_JOB) if remote else None,
             job_code_origin=code._replace(job_name=BATCH_JOB) if code else None,
         )
@@ -193,7 +199,9 @@ class BatchRuns:
         return [record.event_log_entry.dagster_event for record in records if record.event_log_entry.dagster_event]
 
 
-def batch_runs(context: dg.AssetExecutionContext, engine: Engine, work_seconds: float) -> BatchRuns | None:
+def batch_runs(
+    context: dg.AssetExecutionContext, engine: Engine, work_seconds: float, tags: Mapping[str, Mapping[str, str]]
+) -> BatchRuns | None:
     """The executor for a convergence that is the run of a context; None in a run that no instance has launched."""
     if context.run.remote_job_origin is None:
         context.log.warning(
@@ -201,7 +209,7 @@ def batch_runs(context: dg.AssetExecutionContext, engine: Engine, work_seconds: 
         )
         return None
     job = context.repository_def.get_job(BATCH_JOB)
-    return BatchRuns(context.instance, context.run, job, engine, context.log, work_seconds)
+    return BatchRuns(context.instance, context.run, job, engine, context.log, work_seconds, tags=tags)
 
 
 def _these(launched: Sequence[_Launched]) -> dg.RunsFilter:

@@ -13,5 +13,5 @@ HOME = "DEADLY_HOME"
 
 defs = toy_location(
     deadly_engine(Path(os.environ[HOME])),
-    open_executor=lambda context, engine: nullcontext(batch_runs(context, engine, 0)),
+    open_executor=lambda context, engine: nullcontext(batch_runs(context, engine, 0, {})),
 )

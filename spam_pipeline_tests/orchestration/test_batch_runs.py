@@ -57,7 +57,7 @@ def with_launcher(tmp_path: Path) -> WithLauncher:
     return open_instance
 
 
-def executor(instance: dg.DagsterInstance, engine: Engine, **seconds: float) -> BatchRuns:
+def executor(instance: dg.DagsterInstance, engine: Engine, **options: Any) -> BatchRuns:
     """The executor of a convergence that is a run of the toy location."""
     jobs = toy_location(engine).get_repository_def()
     JOBS[BATCH_JOB] = jobs.get_job(BATCH_JOB)
@@ -70,7 +70,7 @@ def executor(instance: dg.DagsterInstance, engine: Engine, **seconds: float) -> 
         ),
     )
     log = logging.getLogger("of the convergence")
-    given = {"work_seconds": 0, "look_seconds": 0, **seconds}
+    given = {"work_seconds": 0, "look_seconds": 0, **options}
     return BatchRuns(instance, convergence, JOBS[BATCH_JOB], engine, log, **given)
 
 
@@ -86,7 +86,7 @@ def batches(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 def test_runs_lead_to_the_versions_of_a_rebuild(home: Path, with_launcher: WithLauncher) -> None:
     engine = toy_engine(home)
     with with_launcher(launchers.Working) as instance:
-        runs = executor(instance, engine)
+        runs = executor(instance, engine, tags={"numbers": {"team": "toys", BATCH_TAG: "not theirs to say"}})
         done = converged(engine, runs, "two_day_total")
         launched = batches(instance)
     published = engine.ledger.publications_after(0, PRODUCTION)
@@ -95,6 +95,7 @@ def test_runs_lead_to_the_versions_of_a_rebuild(home: Path, with_launcher: WithL
     assert digests(engine) == {key: content for key, content in rebuilt(home).items() if key[0] in STAGES}
     assert {publication.trigger.run for publication, _ in published} == {runs.convergence.run_id}
     assert {run.tags[BATCH_TAG] for run in launched} == {runs.convergence.run_id}
+    assert {run.tags["spam_pipeline/stage"] for run in launched if run.tags.get("team") == "toys"} == {"numbers"}
     assert Counter(run.tags["spam_pipeline/stage"] for run in launched)["numbers"] == len(DAYS) - 1
     assert {run.status for run in launched} == {dg.DagsterRunStatus.SUCCESS}
 
@@ -178,7 +179,7 @@ def test_a_run_that_nobody_launched_has_no_others_beside_it(
     opened: list[BatchRuns | None] = []
 
     def open_executor(context: dg.AssetExecutionContext, opened_for: Engine) -> AbstractContextManager[None]:
-        opened.append(batch_runs(context, opened_for, 0))
+        opened.append(batch_runs(context, opened_for, 0, {}))
         return nullcontext()
 
     job = toy_location(engine, open_executor=open_executor).resolve_implicit_global_asset_job_def()

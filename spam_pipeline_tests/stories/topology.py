@@ -32,7 +32,7 @@ COMPOSE_FOLDER = ROOT / "deploy" / "compose"
 TOOLS = Path(sys.executable).parent
 WORKERS = ("worker-1", "worker-2")
 PATIENCE_SECONDS = 400
-"""How long anything is waited for. A machine that does nothing else needs a tenth of it, one with nine others at work needed half."""
+"""How long anything is waited for. A machine that does nothing else needs a tenth of it, one with nine others at work needed all."""
 
 _LOG_CHARACTERS = 4_000
 
@@ -62,6 +62,19 @@ class Topology:
                     start_new_session=True,
                 )
         self.say(f"started {', '.join(names)}")
+
+    def run_once(self, name: str) -> None:
+        """Run a service that ends by itself, and wait for that."""
+        with self.log(name).open("ab") as output:
+            subprocess.run(
+                self._command(name),
+                cwd=self.dagster_home(name),
+                env=self._own_environment(name),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
+        self.say(f"{name} has run")
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and its children, as a machine does that goes away."""
