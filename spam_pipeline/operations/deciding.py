@@ -15,9 +15,12 @@ from spam_pipeline.ingestion.pseudonyms import key_as_text
 from spam_pipeline.ingestion.reference import LONGEST_INCIDENT_DAYS
 from spam_pipeline.operations.suspicions import Standing, read_incidents, standing_of
 from spam_pipeline.partitions import event_days
-from spam_pipeline.protocol import PipelineError, days_before, digest
+from spam_pipeline.protocol import WHOLE, PipelineError, days_before, digest
 from spam_pipeline.protocol.operating import AlreadyDecided, Engine, LandingZone, require_name, require_reason
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED
+
+INCIDENTS = "incidents"
+"""The stage that reads the decisions."""
 
 
 class SuspicionAction(StrEnum):
@@ -101,7 +104,7 @@ def decide_suspicion(  # noqa: PLR0913, PLR0917 - where, what about which, and b
         lines = [IncidentLine(*about, device, starts_at, ends_at, who, now, why) for device in devices]
         _require_new(before, lines)
         _land(landing, with_lines(content, suspicion, lines))
-    engine.observe()
+    engine.observe_for(INCIDENTS, WHOLE)
     return DecidedSuspicion(
         *(suspicion, action.status, standing.latest.attack_type, *window, len(devices)),
         *(who, why, now, INCIDENTS_PATH),

@@ -12,6 +12,9 @@ from spam_pipeline.partitions import arrival_days
 from spam_pipeline.protocol import HOURS, PipelineError
 from spam_pipeline.protocol.operating import Engine, LandingZone, require_name, require_reason
 
+RECEIVED = "received_plays"
+"""The stage that reads the declarations."""
+
 
 class NotDeclared(PipelineError):
     """A gap that cannot be declared: something has landed there, somebody declared it before, or it is not over yet."""
@@ -29,15 +32,15 @@ def declare_gap(engine: Engine, landing: LandingZone, day: str, hour: str | None
     now = datetime.now(UTC)
     if f"{day} {hour or HOURS[-1]}" >= f"{now:%Y-%m-%d %H}":
         raise NotDeclared(f"{day} {hour or ''}".strip() + " is not over yet: something may still land for it")
-    engine.observe()
+    engine.observe_for(RECEIVED, day)
     landed = [
         item.path
-        for item in engine.planner.snapshot().landed.get(landed_plays.name, {}).get(day, ())
+        for item in engine.planner.snapshot().files(landed_plays.name, day)
         if hour is None or hour in hours_of(item.path)
     ]
     if landed:
         raise NotDeclared(f"{landed[0]} has landed for it, so that there is no gap")
-    received = engine.planner.statuses(["received_plays"])["received_plays"].get(day)
+    received = engine.planner.statuses([RECEIVED])[RECEIVED].get(day)
     if hour is None and received and received.published and any(part.rows for part in received.published.parts):
         raise NotDeclared(f"plays of {day} are published: to take them back, reject {received.published.recipe[:16]}")
     path = gap_path(day, hour)
@@ -45,5 +48,5 @@ def declare_gap(engine: Engine, landing: LandingZone, day: str, hour: str | None
         landing.add(path, io.BytesIO(gap_as_json(Gap(who, now, why))))
     except FileExistsError as already:
         raise NotDeclared(f"{path} is there already") from already
-    engine.observe()
+    engine.observe_for(RECEIVED, day)
     return path

@@ -57,6 +57,7 @@ def issue(engine: Engine, landing: LandingZone, month: str, by: str) -> Issued:
         require_may_issue(month, _facts(engine, landing, statuses, month))
         document, settled = _document(engine, statuses, month, who)
         path = land(document, landing)
+        engine.observe_for(ISSUED, month)
     return _issued(document, path, settled)
 
 

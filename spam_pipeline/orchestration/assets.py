@@ -19,7 +19,6 @@ from spam_pipeline.orchestration.evaluations import (
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
 from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, outcome_metadata, version_metadata
-from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.ranges import run_range
 from spam_pipeline.protocol import WHOLE, ArtifactContract, Source, column_types
 from spam_pipeline.protocol.operating import (
@@ -60,25 +59,21 @@ def stage_asset(
     """One stage as a partitioned asset; `condition` says when a partition runs by itself."""
     grid, expected = partitions_definition(stage.partitions, start), graph.expected()
 
-    with preview_apis():
-        as_asset = dg.asset(
-            key=keys.key(stage.name),
-            description=stage.description,
-            group_name=stage.context,
-            owners=[stage.owner],
-            kinds={_KINDS[name] for name in stage.libraries if name in _KINDS},
-            code_version=graph.code_versions[stage.name].digest,
-            partitions_def=grid,
-            deps=_dependencies(stage, graph, keys),
-            metadata=_definition_metadata(stage, graph),
-            io_manager_key=READER,
-            required_resource_keys={ENGINE},
-            output_required=False,
-            automation_condition=condition,
-            backfill_policy=dg.BackfillPolicy.single_run() if grid else None,
-        )
-
-    @as_asset
+    @dg.asset(
+        key=keys.key(stage.name),
+        description=stage.description,
+        group_name=stage.context,
+        owners=[stage.owner],
+        kinds={_KINDS[name] for name in stage.libraries if name in _KINDS},
+        code_version=graph.code_versions[stage.name].digest,
+        partitions_def=grid,
+        deps=_dependencies(stage, graph, keys),
+        metadata=_definition_metadata(stage, graph),
+        io_manager_key=READER,
+        required_resource_keys={ENGINE},
+        output_required=False,
+        automation_condition=condition,
+    )
     def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
         engine: Engine = context.resources.engine
         if context.has_partition_key_range:
@@ -93,11 +88,12 @@ def stage_asset(
             return
         yield from _results(context, expected, outcome, keys)
 
-    return compute
+    # Not as a parameter of the decorator, which warns of it as a beta feature.
+    return compute.with_attributes(backfill_policy=dg.BackfillPolicy.single_run() if grid else None)
 
 
 def _run(engine: Engine, name: str, partition: str, run_id: str) -> Outcome:
-    engine.observe()
+    engine.observe_for(name, partition)
     return run_partition(engine, name, partition, run_id)
 
 

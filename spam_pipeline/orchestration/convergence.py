@@ -94,11 +94,12 @@ class _Wave:
         attempt = ledger.attempts.begin(
             convergence_key(self._engine, self._engine.planner.statuses()), CONVERGENCE, WHOLE, self._context.run.run_id
         )
-        self._engine.observe()
+        is_asked_for = _BY_AUTOMATION not in self._context.run.tags
+        _ = self._engine.observe() if is_asked_for else self._engine.observe_recent()
         done = converge(
             self._engine,
             run=self._context.run.run_id,
-            only_due=_BY_AUTOMATION in self._context.run.tags,
+            only_due=not is_asked_for,
             on_stage=self._on_stage,
             on_outcome=self._on_outcome,
         )

@@ -1,7 +1,7 @@
 """Preview and beta features of Dagster that this layer rests on, in one place to check at an upgrade.
 
 Checks per partition (without them one refused day would block all the others), partition mappings that reach before the grid
-begins, policies by which a backfill of a range is one run, and sensors that evaluate conditions in the code location. `test_dagster_facts` pins their behaviour.
+begins, and sensors that evaluate conditions in the code location. `test_dagster_facts` pins their behaviour.
 """
 
 import warnings

@@ -40,7 +40,7 @@ def run_range(
     What fails lets the other partitions go on, also in the stages that follow in the same run, so the run fails in its last step.
     Raises `dagster.Failure` there, and `PlaceUnusable` at once.
     """
-    engine.observe()
+    engine.observe_for(stage, *partitions)
     for partition in partitions:
         yield from _events(context, engine, keys, stage, partition)
     if not _stages_after(context, engine):
@@ -51,7 +51,7 @@ def run_range(
 def _events(
     context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys, stage: str, partition: str
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
-    """Run one partition; return what a run of its own would show of it."""
+    """Run one partition; yield what a run of its own would show of it."""
     try:
         outcome = run_partition(engine, stage, partition, context.run.run_id)
     except PlaceUnusable:
@@ -104,5 +104,6 @@ def _require_no_failure(context: dg.AssetExecutionContext, engine: Engine, stage
     if failed:
         shown = "; ".join(f"{partition}: {why}" for partition, why in islice(failed.items(), _SHOWN))
         raise dg.Failure(
-            f"{len(failed)} partitions failed or were refused, the others are done: {shown}", allow_retries=False
+            f"{len(failed)} of the run's partitions failed or were refused, the others are done: {shown}",
+            allow_retries=False,
         )

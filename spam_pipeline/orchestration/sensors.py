@@ -48,7 +48,7 @@ def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
-        engine.observe(_OBSERVING_SECONDS)
+        engine.observe_recent(_OBSERVING_SECONDS)
         whose = "/".join((engine.ledger.identity, *keys.prefix))
         reported, _, last = (context.cursor or "").partition(" ")
         after = int(last) if reported == whose else 0

@@ -137,8 +137,6 @@ def _after_its_columns(stage: PublishedStage, columns: pl.LazyFrame, remote: Sto
     It has as many as the files on average, because DuckDB estimates by the first file: where it expects no rows, it does not let
     the catalogue say which files have the partitions that are asked for, and opens all.
     """
-    if not remote.have_present_columns(stage.locations):
-        return stage
     rows = min(stage.rows // len(stage.locations), _MOST_ROWS_ESTIMATED)
     first = remote.add(f"{stage.context}/{stage.name}.parquet", columns_alone(columns, rows))
     return replace(stage, locations=(first, *stage.locations))

@@ -28,7 +28,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from spam_pipeline.protocol import column_types, in_slices, key_ranges, slices_of
+from spam_pipeline.protocol import column_types, in_slices
+from spam_pipeline.royalties.audiences import audience_slices, within
 from spam_pipeline.royalties.contracts import AGREED, POOL, PRO_RATA, USER_CENTRIC, RoyaltyStatements
 from spam_pipeline.royalties.destinations import NOT_SUSPECTED, Destinations
 from spam_pipeline.royalties.pools import MILLION
@@ -144,11 +145,8 @@ def _slices(month: _Month, usage_at_once: int, columns: Sequence[str]) -> Iterat
     """Yield the lines of some countries and tiers after those of the ones before."""
     rows = month.eligible.group_by("country", "tier").agg(rows=pl.len().cast(pl.Int64)).collect(engine="streaming")
     audiences = month.pools.select("country", "tier").unique().join(rows, on=["country", "tier"], how="left")
-    counted = audiences.sort("country", "tier").with_columns(pl.col("rows").fill_null(0))
-    together = counted.with_columns(at_once=pl.col("rows").cum_sum() // usage_at_once)
-    for some in together.partition_by("at_once", maintain_order=True):
-        listeners = key_ranges(pl.col("listener_key"), slices_of(int(some["rows"].sum()), usage_at_once))
-        lines = _lines(month, some.select("country", "tier").with_row_index("audience"), listeners)
+    for some, listeners in audience_slices(audiences.with_columns(pl.col("rows").fill_null(0)), usage_at_once):
+        lines = _lines(month, some.with_row_index("audience"), listeners)
         yield lines.select(columns).collect()
 
 
@@ -166,10 +164,7 @@ def _listened(
     month: _Month, audiences: pl.DataFrame, listeners: Iterable[pl.Expr]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Sum the claims on some audiences, and their contributors. No listener is in two ranges, so sums of ranges add up."""
-    # Usage is ordered by country: of each day only the row groups of these are read.
-    first, last = (pl.lit(audiences.item(row, "country")) for row in (0, -1))
-    within = pl.col("country").is_between(first, last)
-    eligible, accounts = month.eligible.filter(within), month.accounts.filter(within)
+    eligible, accounts = month.eligible.filter(within(audiences)), month.accounts.filter(within(audiences))
     heard, contributors = [], []
     for are_listeners in listeners:
         usage = _by_audience(eligible.filter(are_listeners), audiences)

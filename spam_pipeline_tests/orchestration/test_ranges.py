@@ -1,6 +1,8 @@
 """Runs over a range of partitions: every partition has its own events, and what fails stops nothing else."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 import pytest
@@ -22,24 +24,34 @@ from spam_pipeline_tests.orchestration.toy_location import (
     with_unlucky_numbers,
 )
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.shared_homes import copied
 
 RECEIVED, NUMBERS = dg.AssetKey("received_numbers"), dg.AssetKey("numbers")
 FINE, UNLUCKY, REFUSED, EMPTY, LAST = DAYS = tuple(f"2026-01-0{day}" for day in range(1, 6))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+class Ran(NamedTuple):
+    """A run over all days, and where it left what it did."""
+
+    engine: Engine
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+
+def landed(home: Path) -> Path:
     """A home of which one day is refused, one fails, and nothing has landed on another one."""
-    home = tmp_path / "home"
     for day in (FINE, UNLUCKY, REFUSED, LAST):
         land(home, day, "a", f"{day} 5")
     land(home, REFUSED, "b", f"{REFUSED} -5")
     return home
 
 
-@pytest.fixture
-def engine(home: Path) -> Engine:
-    return toy_engine(home, stages=with_unlucky_numbers())
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    place = tmp_path_factory.mktemp("ran")
+    engine = toy_engine(landed(place / "home"), stages=with_unlucky_numbers())
+    with dg.DagsterInstance.local_temp(str(place)) as instance:
+        yield Ran(engine, instance, over_range(engine, instance, RECEIVED, NUMBERS))
 
 
 def over_range(
@@ -60,23 +72,22 @@ def shown(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[str]:
 
 
 def test_every_day_that_can_be_published_is_though_others_fail_and_the_run_fails_in_its_last_stage(
-    engine: Engine, instance: dg.DagsterInstance
+    ran: Ran,
 ) -> None:
-    result = over_range(engine, instance, RECEIVED, NUMBERS)
-    assert shown(instance, RECEIVED) == ["MATERIALIZED", "MATERIALIZED", "FAILED", "FAILED", "MATERIALIZED"]
-    assert shown(instance, NUMBERS) == ["MATERIALIZED", "FAILED", "FAILED", "FAILED", "MATERIALIZED"]
-    (failure,) = result.get_step_failure_events()
+    assert shown(ran.instance, RECEIVED) == ["MATERIALIZED", "MATERIALIZED", "FAILED", "FAILED", "MATERIALIZED"]
+    assert shown(ran.instance, NUMBERS) == ["MATERIALIZED", "FAILED", "FAILED", "FAILED", "MATERIALIZED"]
+    (failure,) = ran.result.get_step_failure_events()
     assert failure.step_key == "numbers"
     assert failure.step_failure_data.user_failure_data is not None
     assert str(failure.step_failure_data.user_failure_data.description).startswith(
-        "2 partitions failed or were refused, the others are done: "
+        "2 of the run's partitions failed or were refused, the others are done: "
         f"received_numbers {REFUSED}: refused by 1 finding and quarantined: consumers keep what they had; "
         f"numbers {UNLUCKY}: nothing to audit: ValueError: the second is an unlucky day"
     )
 
 
-def test_each_day_has_its_own_version_metadata_and_checks(engine: Engine, instance: dg.DagsterInstance) -> None:
-    run = over_range(engine, instance, RECEIVED, NUMBERS).run_id
+def test_each_day_has_its_own_version_metadata_and_checks(ran: Ran) -> None:
+    engine, instance, run = ran.engine, ran.instance, ran.result.run_id
     for day in (FINE, LAST):
         published = engine.ledger.published_version(PRODUCTION, "numbers", day)
         assert published is not None
@@ -87,10 +98,9 @@ def test_each_day_has_its_own_version_metadata_and_checks(engine: Engine, instan
         assert (check.passed, check.metadata["recipe"].value) == (True, published.recipe)
 
 
-def test_the_days_that_came_to_nothing_show_why(engine: Engine, instance: dg.DagsterInstance) -> None:
-    over_range(engine, instance, RECEIVED, NUMBERS)
+def test_the_days_that_came_to_nothing_show_why(ran: Ran) -> None:
     found = [
-        last_check(instance, name, "contract", day)
+        last_check(ran.instance, name, "contract", day)
         for name, day in [("received_numbers", REFUSED), ("received_numbers", EMPTY), ("numbers", UNLUCKY)]
     ]
     refused, empty, unlucky = [(check.severity.value, str(check.description)) for check in found if check]
@@ -102,29 +112,28 @@ def test_the_days_that_came_to_nothing_show_why(engine: Engine, instance: dg.Dag
 
 
 def test_without_failures_the_run_succeeds_and_makes_no_event_of_its_own(
-    engine: Engine, instance: dg.DagsterInstance
+    instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
+    engine = toy_engine(landed(tmp_path / "home"))
     result = over_range(engine, instance, RECEIVED, last=UNLUCKY)
     assert result.success
     events = result.get_asset_materialization_events()
     assert [event.partition for event in events] == [FINE, UNLUCKY]
 
 
-def test_the_reporter_has_nothing_to_add_and_a_convergence_does_what_is_left(
-    engine: Engine, instance: dg.DagsterInstance, home: Path
-) -> None:
-    over_range(engine, instance, RECEIVED, NUMBERS)
-    repaired = toy_engine(home)
-    reporter = EventReporter(instance, repaired.ledger, PRODUCTION, repaired.graph.expected())
+def test_the_reporter_has_nothing_to_add_and_a_convergence_does_what_is_left(ran: Ran, tmp_path: Path) -> None:
+    reporter = EventReporter(ran.instance, ran.engine.ledger, PRODUCTION, ran.engine.graph.expected())
     assert reporter.report() == 0
+    copy = copied(Path(ran.instance.root_directory) / "home", tmp_path / "home")
+    repaired = toy_engine(copy)
     assert converge(repaired).converged
     assert repaired.reader.read("numbers", [FINE, UNLUCKY, LAST]).collect().height == 3
 
 
 def test_a_backfill_from_the_ui_is_one_run_for_all_its_days_and_assets(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(HOME, str(home))
+    monkeypatch.setenv(HOME, str(landed(tmp_path / "home")))
     with (
         dg.DagsterInstance.local_temp(str(tmp_path), overrides=RUNS_AT_ONCE) as instance,
         workspace(instance, toy_location.__module__, unlucky_location.__name__) as process,

@@ -77,4 +77,4 @@ def recorded(ledger: Ledger, recipe: str) -> Version:
 
 def landed(ledger: Ledger) -> list[Observation]:
     """The last observation of every path, gone files included, ordered by path."""
-    return ledger.changes([], Position(), []).observations
+    return ledger.observations.added(0, ledger.changes([], Position(), []).position.observation)

@@ -3,6 +3,7 @@
 What a version would contain is a digest of its recipe, so whatever changes a recipe changes what its consumers read.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,7 +30,8 @@ from spam_pipeline.protocol.definition.stage import Source, stage
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.partition import WHOLE, Partitions
 from spam_pipeline.protocol.ledger.records import Observation, PartSummary, VersionSummary
-from spam_pipeline.protocol.planning.partition_status import PartitionStatus, RequiredAction, Snapshot, landed_by_source
+from spam_pipeline.protocol.planning.landed import LandedFiles, landed_files
+from spam_pipeline.protocol.planning.partition_status import PartitionStatus, RequiredAction, Snapshot
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline_tests.protocol.toy_pipeline import (
     Catalogue,
@@ -164,7 +166,8 @@ class World:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            landed=landed_by_source(self.landed.values()),
+            landed=self._landed(),
+            files=self._files,
             published={name: dict(versions) for name, versions in self.published.items()},
             refused=frozenset(self.refused),
             overdue=frozenset(self.overdue),
@@ -173,6 +176,17 @@ class World:
             marks=dict(self.marks),
             landed_mark=self.landed_mark,
         )
+
+    def _files(self, source: str, partition: str) -> list[Observation]:
+        there = [seen for seen in self.landed.values() if (seen.source, seen.partition) == (source, partition)]
+        return sorted((seen for seen in there if seen.digest is not None), key=lambda seen: seen.path)
+
+    def _landed(self) -> dict[str, dict[str, LandedFiles]]:
+        found: dict[str, dict[str, LandedFiles]] = defaultdict(dict)
+        for source, day in {(seen.source, seen.partition) for seen in self.landed.values()}:
+            if files := self._files(source, day):
+                found[source][day] = landed_files(self.graph.sources[source], day, files)
+        return dict(found)
 
     def assess(self, earlier: StalenessReport | None = None) -> StalenessReport:
         return StalenessReport(self.graph, self.snapshot(), self.stages, earlier=earlier)

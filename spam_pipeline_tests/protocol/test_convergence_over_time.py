@@ -249,7 +249,7 @@ def test_a_file_that_lands_again_takes_everything_back_without_computing(home: P
 def test_bytes_that_changed_unnoticed_are_a_new_observation_and_never_a_version_of_the_old_one(home: Path) -> None:
     engine = toy_engine(home)
     engine.observe()
-    seen = engine.planner.observations()["2026-01-02/a.txt"]
+    (seen,) = engine.planner.snapshot().files("landed_numbers", "2026-01-02")
     before = replace(seen, digest="0" * 64, id=0)  # as if the bytes had been others, of the same size and times
     engine.ledger.observations.record([before])
     done, _ = run(engine)

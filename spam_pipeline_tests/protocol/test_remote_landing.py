@@ -113,5 +113,5 @@ def test_a_large_landing_is_observed_in_turns(bucket: UPath, tmp_path: Path) -> 
     engine = toy_engine(tmp_path, landing_url=str(bucket))
     for number in range(250):
         land(bucket, f"2026-01-01/{number:03}.txt", f"2026-01-01 {number}")
-    assert [len(engine.observe(seconds=0)) for _ in range(3)] == [200, 50, 0]
+    assert [len(engine.observe_recent(seconds=0)) for _ in range(3)] == [200, 50, 0]
     assert len(landed(engine.ledger)) == 250

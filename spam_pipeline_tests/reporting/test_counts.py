@@ -21,6 +21,7 @@ from spam_pipeline.reporting.contracts import (
     TrackPlayCounts,
     WidgetCounts,
 )
+from spam_pipeline.reporting.daily_plays import plays_by_country
 from spam_pipeline.trust_and_safety.contracts import LONGEST_PLAY_MS, REPORTING_TOLERANCE
 from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
 
@@ -86,6 +87,7 @@ def test_daily_plays_count_what_a_person_would_count(plays_of: PlaysOf, given_pl
     ]
     counted = assets.daily_plays(plays_of(given_plays))
     assert counted.collect().rows() == expected
+    assert plays_by_country(plays_of(given_plays), plays_at_once=7).collect().rows() == expected
     assert findings_about(DailyPlays, counted) == []
 
 

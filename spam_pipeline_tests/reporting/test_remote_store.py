@@ -183,6 +183,18 @@ def test_nobody_leaves_what_is_published_or_writes_to_it(published: Published, t
     assert state_of(published.url) == before
 
 
+def test_the_file_system_knows_the_files_of_the_catalogue_and_writes_none(published: Published) -> None:
+    remote = published.remote()
+    file = published.location(published.files["ingestion", "plays", DAYS[9]])
+    with pytest.raises(PermissionError, match="is never written"):
+        remote.open(file, "wb")
+    assert remote.glob(file) == [file]
+    for elsewhere in (f"{published.url}/secret.txt", f"{published.url}/**"):
+        assert remote.glob(elsewhere) == []
+        with pytest.raises(FileNotFoundError):
+            remote.open(elsewhere)
+
+
 def deliver(published: Published, target: Path, remote: StoredFileSystem) -> None:
     spans = {"published_at": datetime(2026, 1, 11, tzinfo=UTC), "superseded_at": None}
     history = published.catalogue.with_columns(

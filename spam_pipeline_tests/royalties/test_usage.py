@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Accounts
 from spam_pipeline.protocol import column_types
@@ -155,3 +156,23 @@ def test_a_day_without_plays_has_no_usage() -> None:
     usage = royalty_usage(ClassifiedPlays.empty(), Accounts.empty()).collect()
     assert usage.is_empty()
     assert findings_about(RoyaltyUsage, usage.lazy()) == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40))
+def test_a_day_of_more_plays_than_fit_into_memory_is_counted_alike(plays_at_once: int) -> None:
+    many = plays(
+        *(
+            {
+                "user_key": number * number * 0x9E3779B97F4A7C15 % 2**64 if number % 4 else None,
+                "device_key": number % 7 * 0x9E3779B97F4A7C15 % 2**64,
+                "country": [None, "SE", "US"][number % 3],
+                "track_id": f"t{number % 5}",
+                "ms_played": 25_000 + 1_000 * number,
+            }
+            for number in range(40)
+        )
+    )
+    known = accounts(*((number * number * 0x9E3779B97F4A7C15 % 2**64, "US", "premium") for number in range(1, 40, 3)))
+    expected = usage_of(many, known).collect()
+    assert_frame_equal(usage_of(many, known, plays_at_once).collect(), expected)

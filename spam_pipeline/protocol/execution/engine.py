@@ -5,7 +5,7 @@ It decides and computes nothing itself. A partition that runs goes through its c
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,7 +24,8 @@ from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.planning.targets import Targets
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
-from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, observe
+from spam_pipeline.protocol.storage.looks import FILES_AT_ONCE, Choose, Rounds, everything, of_dates
+from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, Known, observe
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
 
@@ -46,26 +47,52 @@ class Engine:
     repairs: Repairs
     publisher: Publisher
     deliveries: Deliveries
+    rounds: Rounds = field(default_factory=Rounds)
 
-    def observe(self, seconds: float | None = None) -> list[Observation]:
-        """Inspect the landing zone and record what has changed there, batch by batch; return all of these observations.
+    def observe(self) -> list[Observation]:
+        """Inspect all of the landing zone and record what has changed there; return all of these observations.
 
-        After `seconds` it stops at the end of a batch, and the next call goes on. Raises `LandingVanished` when none of the
-        known files is there.
+        Raises `LandingVanished` when files are known and none is there.
         """
+        return self._observe(self.planner.known(), everything)[0]
+
+    def observe_recent(self, seconds: float | None = None) -> list[Observation]:
+        """Inspect what may have changed, as `looks.Rounds` has it; whatever changed elsewhere is found within its round.
+
+        After `seconds` it stops at the end of a batch, and the next call goes on. Raises like `observe`.
+        """
+        known = self.planner.known()
+        is_small = known.files <= FILES_AT_ONCE
+        seen, is_complete = self._observe(known, everything if is_small else self.rounds.choose, seconds)
+        if not is_complete and is_small:
+            self.rounds.want_everything()
+        elif is_complete and not is_small:
+            self.rounds.end()
+        return seen
+
+    def observe_for(self, name: str, *partitions: str) -> list[Observation]:
+        """Inspect what partitions of a stage may read of the landing zone: files outside of dated folders, and those of their dates.
+
+        A stage that reads no source has nothing to inspect. Raises like `observe`.
+        """
+        if not self.graph.sources_of(self.graph.stages[name]):
+            return []
+        return self._observe(self.planner.known(), of_dates(partitions))[0]
+
+    def _observe(self, known: Known, choose: Choose, seconds: float | None = None) -> tuple[list[Observation], bool]:
+        """Record what has changed in the chosen folders; return it, and True unless time was up before the end."""
         started, seen = time.monotonic(), list[Observation]()
         placed = partial(self._placed, today=datetime.now(UTC).date().isoformat())
-        for batch in observe(self.landing, placed, self.planner.observations().values()):
+        for batch in observe(self.landing, placed, known, choose):
             self.ledger.observations.record(batch)
             seen += batch
             if seconds is not None and time.monotonic() - started >= seconds:
-                break
-        return seen
+                return seen, False
+        return seen, True
 
     def passed_over(self) -> dict[str, str]:
         """The paths that no source has though somebody may have meant one, in order, each with the reason."""
-        found = [item for item in self.planner.observations().values() if item.source == PASSED_OVER]
-        return {item.path: item.partition for item in sorted(found, key=lambda item: item.path) if item.digest}
+        return {item.path: item.partition for item in self.ledger.observations.of_source(PASSED_OVER)}
 
     def _placed(self, path: str, today: str) -> tuple[str, str] | None:
         """Source and partition of a path. A day that is ahead of the clock would settle those before it, so it is passed over."""

@@ -53,7 +53,6 @@ from spam_pipeline.protocol.ledger.records import (
 from spam_pipeline.protocol.ledger.rows import (
     files_of,
     in_batches,
-    last_observations,
     last_position,
     moment,
     publication_of,
@@ -299,13 +298,15 @@ class Ledger:
     # Publications
 
     def changes(self, environments: Collection[str], after: Position, contracts: Collection[str]) -> Changes:
-        """The rows added after a position: the last one of every path and pointer, and the audits that `audits_after` selects."""
+        """The rows added after a position: the last one of every pointer, and the audits that `audits_after` selects.
+
+        What was observed meanwhile is not among them, but can be asked for up to the new position.
+        """
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
             if position == after:
-                return Changes([], {name: {} for name in environments}, [], [], [], position)
+                return Changes({name: {} for name in environments}, [], [], [], position)
             return Changes(
-                observations=last_observations(connection, after=after.observation),
                 pointers={
                     name: published_of(connection, pointers(name, after=after.publication)) for name in environments
                 },

@@ -185,6 +185,24 @@ class Observation:
     id: int = 0
 
 
+class SeenFile(NamedTuple):
+    """A file that is there by its last observation, with as much of it as planning needs."""
+
+    source: str
+    partition: str
+    path: str
+    digest: str
+
+
+class KnownState(NamedTuple):
+    """The state of a file by its last observation, with as much of it as observing compares."""
+
+    source: str
+    partition: str
+    size: int
+    marker: str
+
+
 class PartSummary(NamedTuple):
     """A published part as planning needs it, without its files."""
 
@@ -263,7 +281,6 @@ class Changes:
     partition of those that were given up.
     """
 
-    observations: list[Observation]
     pointers: Mapping[str, Mapping[str, Mapping[str, VersionSummary | None]]]
     dropped: list[tuple[str, str, str]]
     audits: list[AuditSummary]

@@ -57,10 +57,12 @@ def last_position(connection: Connection) -> Position:
 
 
 def last_observations(
-    connection: Connection, paths: Collection[str] | None = None, after: int = 0
+    connection: Connection, paths: Collection[str] | None = None, after: int = 0, until: int | None = None
 ) -> list[Observation]:
-    """The last observation of every path, or of some (as many as one query takes), or made later; ordered by path."""
+    """The last observation of every path, or of some (as many as one query takes), made after one and up to another; by path."""
     last = sa.select(sa.func.max(observations.c.id)).where(observations.c.id > after).group_by(observations.c.path)
+    if until is not None:
+        last = last.where(observations.c.id <= until)
     if paths is not None:
         last = last.where(observations.c.path.in_(paths))
     query = sa.select(observations).where(observations.c.id.in_(last)).order_by(observations.c.path)

@@ -3,12 +3,12 @@
 What follows for a partition is in `staleness`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spam_pipeline.protocol.definition.stage import HOURS, Cadence, Source
 from spam_pipeline.protocol.foundation.partition import days_before, days_from
-from spam_pipeline.protocol.ledger.records import Observation
+from spam_pipeline.protocol.planning.landed import LandedFiles
 from spam_pipeline.protocol.planning.offers import StageOffers
 from spam_pipeline.protocol.planning.partition_status import State
 
@@ -16,7 +16,7 @@ Hours = tuple[str, ...]
 """Hours of a day, such as `("05", "06")`."""
 
 
-def missing_hours(source: Source, landed: Mapping[str, Sequence[Observation]], first: str) -> dict[str, Hours]:
+def missing_hours(source: Source, landed: Mapping[str, LandedFiles], first: str) -> dict[str, Hours]:
     """The hours that have not landed, by day, from the day `first` to the newest; only days that lack some.
 
     A day without anything lacks all of its hours, whatever the cadence. The newest day may still grow, so that hours are
@@ -27,11 +27,10 @@ def missing_hours(source: Source, landed: Mapping[str, Sequence[Observation]], f
         return {}
     found = {}
     for day in days_from(first, newest):
-        files = landed.get(day, ())
-        if not any(source.hours_of(item.path) for item in files):
+        there = landed[day].hours if day in landed else ()
+        if not there:
             found[day] = HOURS
         elif source.cadence is Cadence.HOUR and day != newest:
-            there = {hour for item in files for hour in source.hours_of(item.path)}
             missing = tuple(hour for hour in HOURS if hour not in there)
             if missing:
                 found[day] = missing

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from threading import Lock
 
+from spam_pipeline.protocol.definition.stage import Source
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -16,12 +17,13 @@ from spam_pipeline.protocol.ledger.records import (
     AuditSummary,
     Changes,
     DecisionKind,
-    Observation,
     Position,
     Verdict,
     VersionSummary,
 )
-from spam_pipeline.protocol.planning.partition_status import Snapshot, landed_by_source
+from spam_pipeline.protocol.planning.landed import LandedState
+from spam_pipeline.protocol.planning.partition_status import Snapshot
+from spam_pipeline.protocol.storage.observation import Known
 
 
 @contextmanager
@@ -43,15 +45,19 @@ class LedgerState:
     """
 
     def __init__(
-        self, ledger: Ledger, environment: str, contracts: Collection[str], expected: Collection[str] = ()
+        self,
+        ledger: Ledger,
+        environment: str,
+        contracts: Collection[str],
+        expected: Collection[str] = (),
+        sources: Mapping[str, Source] | None = None,
     ) -> None:
         self._ledger = ledger
         self._environments = tuple(dict.fromkeys((PRODUCTION, environment)))
         self._contracts = frozenset(contracts)
         self._expected = frozenset(expected)
         self._position = Position()
-        self._observations: dict[str, Observation] = {}
-        self._landed = landed_by_source(())
+        self._landed = LandedState(ledger.observations, sources or {})
         self._pointers: dict[tuple[str, str], dict[str, VersionSummary | None]] = {}
         self._published: dict[str, dict[str, VersionSummary]] = {}
         self._refused: set[str] = set()
@@ -66,18 +72,18 @@ class LedgerState:
         self._refreshes = 0
         self._lock = Lock()
 
-    def observations(self) -> Mapping[str, Observation]:
-        """The last observation of every path, gone files included."""
+    def known(self) -> Known:
+        """The files that are known to be there, as observing needs them."""
         with self._lock:
             self._refresh()
-            return dict(self._observations)
+            return self._landed.known()
 
     def snapshot(self, delivered: Mapping[str, str | None]) -> Snapshot:
         """The state at this moment; the caller knows what the targets hold."""
         with self._lock:
             self._refresh()
             return Snapshot(
-                landed=self._landed,
+                landed=self._landed.by_source,
                 published=dict(self._published),
                 refused=frozenset(self._refused),
                 overdue=frozenset(self._overdue),
@@ -88,6 +94,7 @@ class LedgerState:
                 delivered=delivered,
                 marks=dict(self._marks),
                 landed_mark=self._position.observation,
+                files=self._landed.reader(),
             )
 
     def _refresh(self) -> None:
@@ -96,9 +103,7 @@ class LedgerState:
             changes = self._ledger.changes(self._environments, before, self._contracts)
         self._position = changes.position
         self._refreshes += 1
-        if changes.observations:
-            self._observations.update({item.path: item for item in changes.observations})
-            self._landed = landed_by_source(self._observations.values())
+        self._landed.refresh(changes.position.observation)
         self._take_pointers(changes)
         if not before.audit:  # the first look, or another one at what was empty: it is complete
             self._overdue.clear()

@@ -1,13 +1,13 @@
 """Statuses of partitions, and the snapshot of the ledger that they follow from. Records without decisions."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from spam_pipeline.protocol.foundation.limit import Numbers
-from spam_pipeline.protocol.ledger.records import AuditBasis, Observation, VersionSummary
+from spam_pipeline.protocol.ledger.records import AuditBasis, VersionSummary
+from spam_pipeline.protocol.planning.landed import FilesOf, LandedBySource
 
 
 class State(Enum):
@@ -63,10 +63,10 @@ class Snapshot:
     provisional or took a decision into account; `decisions` the last one about a partition; `numbers` those of fingerprints,
     by version, where a consumer has expectations. `rejected` are the versions that the last decision about their partition
     rejected. The marks of stages, and of what has landed, differ from an earlier
-    snapshot's when anything else about them does.
+    snapshot's when anything else about them does. `files` reads the files of a partition that has landed.
     """
 
-    landed: Mapping[str, Mapping[str, tuple[Observation, ...]]]
+    landed: LandedBySource
     published: Mapping[str, Mapping[str, VersionSummary]]
     refused: frozenset[str] = frozenset()
     overdue: frozenset[str] = frozenset()
@@ -77,6 +77,7 @@ class Snapshot:
     numbers: Mapping[int, Numbers] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     landed_mark: int = 0
+    files: FilesOf = field(default=lambda _source, _partition: (), compare=False)
 
 
 class PartitionStatus(NamedTuple):
@@ -117,12 +118,3 @@ NOT_REMARKABLE = AuditBasis("", is_provisional=False, decision=0)
 
 PartitionStatuses = Mapping[str, Mapping[str, PartitionStatus]]
 """Statuses by stage and partition."""
-
-
-def landed_by_source(observed: Iterable[Observation]) -> dict[str, dict[str, tuple[Observation, ...]]]:
-    """The files that are there now, by source and partition, each group ordered by path."""
-    grouped: dict[str, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
-    for item in sorted(observed, key=lambda item: item.path):
-        if item.digest is not None:
-            grouped[item.source][item.partition].append(item)
-    return {source: {key: tuple(files) for key, files in by_key.items()} for source, by_key in grouped.items()}

@@ -3,18 +3,19 @@
 It gathers the snapshot that `staleness` is a function of. Nothing is run and nothing is recorded.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from threading import Lock
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.foundation.errors import Held
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.records import Attempts, Observation
+from spam_pipeline.protocol.ledger.records import Attempts
 from spam_pipeline.protocol.planning.ledger_state import LedgerState
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Snapshot
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.planning.targets import Targets
+from spam_pipeline.protocol.storage.observation import Known
 
 
 class Planner:
@@ -29,9 +30,9 @@ class Planner:
         self._current_state: LedgerState | None = None
         self._last_report: StalenessReport | None = None
 
-    def observations(self) -> Mapping[str, Observation]:
-        """The last observation of every landed path, files that have gone included."""
-        return self._state.observations()
+    def known(self) -> Known:
+        """The landed files that are known to be there, as observing needs them."""
+        return self._state.known()
 
     def snapshot(self, stages: Collection[AnyStage] = ()) -> Snapshot:
         """The state of the ledger at this moment, and the recipes that the targets of some stages hold."""
@@ -73,7 +74,11 @@ class Planner:
         with self._lock:
             if self._current_state is None:
                 self._current_state = LedgerState(
-                    self._ledger, self._environment, self._graph.contract_digests.values(), self._graph.expected()
+                    self._ledger,
+                    self._environment,
+                    self._graph.contract_digests.values(),
+                    self._graph.expected(),
+                    self._graph.sources,
                 )
             return self._current_state
 

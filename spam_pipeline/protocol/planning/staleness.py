@@ -1,6 +1,7 @@
 """Staleness: which partitions are wanted, by which recipe, and how that compares with what is published.
 
-A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock, and no result depends on an
+A pure function of a snapshot of the ledger: nothing here reads a database, a file or a clock (but a recipe's files are read through the
+snapshot), and no result depends on an
 earlier one. `execution` and the orchestrator act on the result; `explanation.causes` explains it.
 """
 
@@ -14,9 +15,7 @@ from spam_pipeline.protocol.ledger.history import history_digest, nearest
 from spam_pipeline.protocol.ledger.recipe import (
     InputRef,
     Recipe,
-    digest_of_read,
     read_label,
-    read_line,
     recipe_digest,
     recipe_head,
 )
@@ -355,11 +354,11 @@ class _StageState:
         return recipe_digest(self._recipe_head, partition, reads)
 
     def _digest_of_files(self, source: str, partition: str) -> str:
-        lines = [read_line(item.partition, item.part, item.content) for item in self._files_of(source, partition)]
-        return read_label(source, source) + digest_of_read(lines) if lines else ""
+        landed = self.snapshot.landed.get(source, {}).get(partition)
+        return read_label(source, source) + landed.content if landed else ""
 
     def _files_of(self, source: str, partition: str) -> Iterator[InputRef]:
-        for seen in self.snapshot.landed.get(source, {}).get(partition, ()):
+        for seen in self.snapshot.files(source, partition):
             yield InputRef(source, source, partition, seen.path, str(seen.digest), seen.id, is_file=True)
 
 

@@ -79,9 +79,28 @@ class LandingZone:
         self._root.fs.invalidate_cache()
         return self._root.is_dir()
 
-    def files(self) -> Iterator[FileState]:
-        """Every file, in no order, without links; none when there is no such folder."""
-        return _local_files(Path(self._root.path)) if self._is_local else self._remote_files()
+    def files(self, folder: str = "") -> Iterator[FileState]:
+        """Every file below a folder, however deep, in no order, without links; none when there is no such folder."""
+        if self._is_local:
+            return _local_files(self._location(folder), f"{folder}/" if folder else "")
+        return self._remote_files(folder)
+
+    def listing(self, folder: str = "") -> tuple[list[FileState], list[str]]:
+        """The files that lie directly in a folder, and the paths of the folders in it; nothing when there is no such folder."""
+        below = f"{folder}/" if folder else ""
+        if self._is_local:
+            return _local_listing(self._location(folder), below)
+        start = self._location(below)
+        self._root.fs.invalidate_cache()
+        try:
+            listed = self._root.fs.ls(start.rstrip("/"), detail=True)
+        except FileNotFoundError:
+            return [], []
+        # A folder made by hand is an object of its own in its own listing.
+        found = [(name, info) for info in listed if (name := info["name"].rstrip("/")).startswith(start)]
+        states = (_remote_state(below + name.removeprefix(start), info) for name, info in found)
+        folders = [below + name.removeprefix(start) for name, info in found if info["type"] == "directory"]
+        return [state for state in states if state is not None], folders
 
     def state(self, path: str) -> FileState | None:
         """The file's state at this moment; None when it is not there."""
@@ -172,12 +191,12 @@ class LandingZone:
     def _location(self, path: str) -> str:
         return f"{self._root.path.rstrip('/')}/{path}"
 
-    def _remote_files(self) -> Iterator[FileState]:
+    def _remote_files(self, folder: str) -> Iterator[FileState]:
         file_system = self._root.fs
         file_system.invalidate_cache()
         start = self._location("")
         try:
-            listed = file_system.find(self._root.path, detail=True)
+            listed = file_system.find(self._location(folder).rstrip("/"), detail=True)
         except FileNotFoundError:
             return
         for name, info in listed.items():
@@ -226,21 +245,31 @@ def _written_beside(path: Path, content: BinaryIO) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _local_files(folder: Path, below: str = "") -> Iterator[FileState]:
-    """Walk a folder. Only what vanishes meanwhile is skipped: a folder that cannot be read is an error, not an empty one."""
+def _local_files(folder: str, below: str) -> Iterator[FileState]:
+    """Walk a folder."""
+    files, folders = _local_listing(folder, below)
+    yield from files
+    for path in folders:
+        yield from _local_files(f"{folder}/{path[len(below) :]}", f"{path}/")
+
+
+def _local_listing(folder: str, below: str) -> tuple[list[FileState], list[str]]:
+    """Files and folders in a folder. Only what vanishes meanwhile is skipped: a folder that cannot be read is an error, not an empty one."""
+    files, folders = list[FileState](), list[str]()
     try:
         with os.scandir(folder) as found:
             entries = list(found)
     except FileNotFoundError:
-        return
+        return files, folders
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _local_files(folder / entry.name, f"{below}{entry.name}/")
+            folders.append(below + entry.name)
             continue
         with suppress(FileNotFoundError):
             state = _local_state(below + entry.name, entry.stat(follow_symlinks=False))
             if state is not None:
-                yield state
+                files.append(state)
+    return files, folders
 
 
 def _local_state(path: str, found: os.stat_result) -> FileState | None:

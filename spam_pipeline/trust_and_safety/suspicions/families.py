@@ -8,9 +8,9 @@ family decides alone. Families of one block measure related things, and the stro
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -88,11 +88,11 @@ def measured(window: Window, grouped: pl.DataFrame) -> pl.DataFrame:
     groups = grouped.group_by(key).agg(size=pl.len().cast(pl.Int64)).sort(key).with_row_index("number")
     numbered = grouped.join(groups, on=key).select("number", "item")
     weeks = _weeks(window.listening)
-    sums = _added(
-        (_sums(members_of(of_range, numbered, **weeks.heard()), groups) for of_range in window.ranges),
-        window.rows_at_once,
+    sums = reduce(
+        _added, (_sums(members_of(of_range, numbered, **weeks.heard()), groups) for of_range in window.ranges)
     )
-    found = groups.select("number", *key).join(_audience(sums, weeks), on="number")
+    addresses = _counted(sums.addresses, window.rows_at_once)
+    found = groups.select("number", *key).join(_audience(sums.audience, addresses, weeks), on="number")
     for of_family in (
         _registration(sums.registration),
         sums.core.select("number", overlap=pl.col("core") / pl.col("plays")),
@@ -190,12 +190,12 @@ def _sums(members: pl.DataFrame, groups: pl.DataFrame) -> _Sums:
     )
 
 
-def _added(of_ranges: Iterable[_Sums], rows_at_once: int) -> _Sums:
-    """Add up the sums of ranges of devices, and count the addresses."""
-    audience, addresses, registration, core = (pl.concat(frames) for frames in zip(*of_ranges, strict=True))
+def _added(one: _Sums, other: _Sums) -> _Sums:
+    """Add up the sums of two ranges of devices."""
+    audience, addresses, registration, core = (pl.concat(frames) for frames in zip(one, other, strict=True))
     return _Sums(
         audience.group_by("number").sum(),
-        _counted(addresses, rows_at_once),
+        addresses,
         registration.group_by("number", "half").sum(),
         core.group_by("number").sum(),
     )
@@ -210,7 +210,7 @@ def _counted(addresses: pl.DataFrame, rows_at_once: int) -> pl.DataFrame:
     return pl.concat([part.unique().group_by("number").agg(addresses=pl.len()) for part in chosen])
 
 
-def _audience(sums: _Sums, weeks: _Weeks) -> pl.DataFrame:
+def _audience(sums: pl.DataFrame, addresses: pl.DataFrame, weeks: _Weeks) -> pl.DataFrame:
     """Compute five families of the audience of each group that is large enough.
 
     Devotion: the own share of the listener of the mean play. Evenness: log of variance over mean of plays per listener.
@@ -219,8 +219,8 @@ def _audience(sums: _Sums, weeks: _Weeks) -> pl.DataFrame:
     plays, devices = pl.col("plays"), pl.col("devices")
     mean = plays / devices
     variance = pl.max_horizontal(pl.col("squares") / devices - mean**2, pl.lit(0.0))
-    large = sums.audience.filter(plays >= FEWEST_PLAYS, devices >= FEWEST_DEVICES)
-    return large.join(sums.addresses, on="number").select(
+    large = sums.filter(plays >= FEWEST_PLAYS, devices >= FEWEST_DEVICES)
+    return large.join(addresses, on="number").select(
         "number",
         "plays",
         "devices",

@@ -29,7 +29,7 @@ audiences, of which three listeners are taken off as chance; where that links to
 honest items of simulated platforms 20 to 100 reach both."""
 
 _CHANCE: Final = 3
-MEETINGS_AT_ONCE: Final = 10_000_000
+MEETINGS_AT_ONCE: Final = 4_000_000
 """Two items that meet in a device take up to 40 bytes while their overlaps are looked at."""
 
 MOST_ITEMS: Final = 40
@@ -67,12 +67,12 @@ _Overlaps = npt.NDArray[np.float64]
 def _known(pairs: Iterable[pl.DataFrame], items: pl.Series) -> tuple[_Numbers, _Numbers]:
     """Number the devices and the items of the pairs whose overlap says something."""
     devices, heard, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
-    is_told = (pl.len().over("device_key") <= BROADEST) | (pl.col("plays") >= 2)  # noqa: PLR2004 - heard again
+    is_kept = (pl.len().over("device_key") <= BROADEST) | (pl.col("plays") >= 2)  # noqa: PLR2004 - heard again
     for of_range in pairs:
-        told = of_range.filter(is_told)
-        keys = told.get_column("device_key").unique().sort()
-        devices.append(keys.search_sorted(told.get_column("device_key")).to_numpy().astype(np.int32) + np.int32(count))
-        heard.append(items.search_sorted(told.get_column("item")).to_numpy().astype(np.int32))
+        kept = of_range.filter(is_kept)
+        keys = kept.get_column("device_key").unique().sort()
+        devices.append(keys.search_sorted(kept.get_column("device_key")).to_numpy().astype(np.int32) + np.int32(count))
+        heard.append(items.search_sorted(kept.get_column("item")).to_numpy().astype(np.int32))
         count += len(keys)
     device, item = np.concatenate(devices), np.concatenate(heard)
     listeners = np.bincount(item, minlength=len(items))

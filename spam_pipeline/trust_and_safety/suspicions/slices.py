@@ -109,18 +109,18 @@ def _disjoint(chosen: pl.DataFrame) -> pl.DataFrame:
 
     Groups are few, so they are taken one after another.
     """
-    taken: set[int] = set()
+    taken = chosen.get_column("device_key").clear()
     kept: list[pl.DataFrame] = []
     count = dict.fromkeys(QUEUES, 0)
     # Groups that hold before those that are only listed; then behaviour, which has the narrower slices and sorts after "automation".
     ordered = chosen.sort(is_held(), "queue", "place", "device_key", descending=[True, True, False, False])
     for (queue, _), group in ordered.partition_by("queue", "place", as_dict=True, maintain_order=True).items():
-        is_new = ~group.get_column("device_key").is_in(list(taken))
+        is_new = ~group.get_column("device_key").is_in(taken.implode())
         is_enough = group.height >= FEWEST_DEVICES and 2 * int(is_new.sum()) >= group.height
         if is_enough and count[str(queue)] < MOST_SUSPICIONS:
             count[str(queue)] += 1
             kept.append(group.filter(is_new))
-            taken.update(group.get_column("device_key").to_list())
+            taken = taken.append(kept[-1].get_column("device_key"))
     return pl.concat([chosen.clear(), *kept])
 
 

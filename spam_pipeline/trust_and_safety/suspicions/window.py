@@ -9,7 +9,7 @@ import polars as pl
 
 from spam_pipeline.protocol import key_ranges, rows_in, slices_of
 
-ROWS_AT_ONCE: Final = 2_000_000
+ROWS_AT_ONCE: Final = 1_000_000
 """Rows of listening that are grouped at once, at some 400 bytes each."""
 
 

@@ -7,6 +7,7 @@ import pytest
 from spam_pipeline.protocol.definition.stage import HOURS, Cadence
 from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.planning.arrivals import in_words, missing_hours
+from spam_pipeline.protocol.planning.landed import landed_files
 from spam_pipeline_tests.protocol.selecting_stages import a_file, landed_numbers
 
 FIRST = "2026-01-01"
@@ -25,7 +26,8 @@ def missing(cadence: Cadence | None, files: dict[str, list[Observation]], first:
         return {"m": (), "h": ("07",), "r": HOURS[:7] + HOURS[8:]}.get(path[-1], HOURS)
 
     source = replace(landed_numbers, cadence=cadence, hours_of=hours_of)
-    return {day: in_words(hours) for day, hours in missing_hours(source, files, first).items()}
+    there = {day: landed_files(source, day, items) for day, items in files.items()}
+    return {day: in_words(hours) for day, hours in missing_hours(source, there, first).items()}
 
 
 @pytest.mark.parametrize("cadence", [Cadence.DAY, Cadence.HOUR])

@@ -44,6 +44,28 @@ def test_files_are_listed_with_path_and_size_however_deep_they_lie(url: str) -> 
     assert found == [("a.csv", 1), ("plays/2026-01-01/00/b.jsonl", 2)]
 
 
+def test_a_folder_is_listed_alone_or_with_all_that_lies_below_it(url: str) -> None:
+    for path in (
+        "a.csv",
+        "plays/b.jsonl",
+        "plays/2026-01-01/00/c.jsonl",
+        "plays/2026-01-01x/d.jsonl",
+        "plays/e/f/g.jsonl",
+    ):
+        land(url, path, b"1")
+    zone = LandingZone(url)
+
+    def listed(folder: str) -> tuple[list[str], list[str]]:
+        files, folders = zone.listing(folder)
+        return [state.path for state in files], sorted(folders)
+
+    assert listed("") == (["a.csv"], ["plays"])
+    assert listed("plays") == (["plays/b.jsonl"], ["plays/2026-01-01", "plays/2026-01-01x", "plays/e"])
+    assert listed("elsewhere") == ([], [])
+    assert [state.path for state in zone.files("plays/2026-01-01")] == ["plays/2026-01-01/00/c.jsonl"]
+    assert list(zone.files("elsewhere")) == []
+
+
 def test_a_file_alone_has_the_state_that_the_listing_tells(url: str) -> None:
     land(url, "folder/a.csv", b"1")
     zone = LandingZone(url)

@@ -1,14 +1,16 @@
-"""What suspicions cost: seconds and peak memory of a day's listening, and of the groups and carried devices of a window of days.
+"""What is summed of days with millions of plays, and what that costs: suspicions, usage and reports.
 
-Run as `python -m spam_pipeline_tests.benchmarks.suspicions_memory [PLAYS_PER_DAY] [DAYS] [FOLDER]`. Plays and facts are made up and written
-as the pipeline would write them, into FOLDER if one is named, where another run finds them. Popularity and zeal have long tails, listeners
-have a genre, and a farm of 200 devices plays forty tracks. Each measurement has a process of its own. What is printed last is a digest of the
-groups and devices found, to compare with that of other code.
+Run as `python -m spam_pipeline_tests.benchmarks.huge_window [PLAYS_PER_DAY] [DAYS] [FOLDER] [STAGE ...]`. Plays and facts are made up and written as the
+pipeline would write them, into FOLDER if one is named, where another run finds them. Popularity and zeal have long tails, listeners have a
+genre, and a farm of 200 devices plays forty tracks. Each line is a process of its own, with seconds, peak memory, and a digest of what it wrote,
+to compare with that of other code. Groups and carried devices are those of all days, the rest is of the first one. `huge_day` measures what
+goes through plays one by one.
 """
 
 import hashlib
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,13 @@ import polars as pl
 
 from spam_pipeline.ingestion.contracts import Incidents
 from spam_pipeline.protocol import column_types
+from spam_pipeline.reporting.daily_plays import plays_by_country
+from spam_pipeline.reporting.incident_plays import plays_by_incident
+from spam_pipeline.reporting.spam_by_type import spam_by_country_and_type
+from spam_pipeline.reporting.spam_probability import plays_by_country_and_spam_probability
+from spam_pipeline.reporting.top_countries import ranked_countries
+from spam_pipeline.reporting.track_play_counts import plays_by_track
+from spam_pipeline.royalties.usage import usage_of
 from spam_pipeline.trust_and_safety.contracts import ACCOUNT, TRACK, EntityFacts
 from spam_pipeline.trust_and_safety.suspicions.carried import carried_of
 from spam_pipeline.trust_and_safety.suspicions.listening import listening_of_day
@@ -145,45 +154,64 @@ def incidents(platform: Platform) -> pl.LazyFrame:
     return pl.concat([pl.DataFrame(schema=columns), named], how="diagonal_relaxed").lazy()
 
 
-def listen(folder: Path) -> pl.DataFrame:
-    """Sum the first day's listening as the pipeline would, and count its rows."""
-    return _digest(listening_of_day(*read_day(folder, 0)), folder / "summed.parquet")
+def classified(plays: pl.LazyFrame) -> pl.LazyFrame:
+    """Verdicts on plays: 6 % spam, of which a third is declared, and some withheld or unknown."""
+    chance = pl.col("track_key") ^ pl.col("device_key") ^ pl.col("occurred_at").cast(pl.Int64).cast(pl.UInt64) * _SPREAD
+    percent = chance // (2**64 // 100)
+    is_declared = percent < 2
+    return plays.with_columns(
+        pl.when(percent < 6).then(pl.lit("spam")).otherwise(pl.lit("legitimate")).alias("class"),
+        arrival_hour=pl.col("occurred_at").dt.truncate("1h"),
+        spam_probability=(pl.when(percent < 6).then(0.9).otherwise(percent / 400)).cast(pl.Float32),
+        incident_id=pl.when(is_declared).then(pl.format("incident-{}", pl.col("track_key") % 50)),
+        incident_status=pl.when(is_declared).then(pl.lit("suspected")),
+        attack_type=pl.when(percent < 6).then(pl.lit("low_and_slow")),
+    )
 
 
-def suspect(folder: Path) -> pl.DataFrame:
-    """Find the groups of the window."""
-    return _digest(suspicious_groups(pl.scan_parquet(folder / "listening-*.parquet")), folder / "groups.parquet")
+def accounts_of(facts: pl.LazyFrame) -> pl.LazyFrame:
+    """The accounts of the day's facts, as royalties read them."""
+    return facts.filter(pl.col("entity_kind") == ACCOUNT).select("country", "tier", user_key="entity_key")
 
 
-def carry(folder: Path, plays_per_day: int) -> pl.DataFrame:
-    """Find the rest of the farm."""
-    window = pl.scan_parquet(folder / "listening-*.parquet")
-    return _digest(carried_of(window, incidents(Platform.of(plays_per_day))), folder / "carried.parquet")
+def stages(folder: Path, plays_per_day: int) -> dict[str, Callable[[], pl.LazyFrame]]:
+    """What is measured, by name."""
+    plays, facts = read_day(folder, 0)
+    window, verdicts = pl.scan_parquet(folder / "listening-*.parquet"), classified(plays)
+    return {
+        "listening": lambda: listening_of_day(plays, facts),
+        "suspicious_groups": lambda: suspicious_groups(window),
+        "carried_devices": lambda: carried_of(window, incidents(Platform.of(plays_per_day))),
+        "royalty_usage": lambda: usage_of(verdicts, accounts_of(facts)),
+        "daily_plays": lambda: plays_by_country(verdicts),
+        "top_countries": lambda: ranked_countries(verdicts),
+        "plays_by_spam_probability": lambda: plays_by_country_and_spam_probability(verdicts),
+        "spam_by_type": lambda: spam_by_country_and_type(verdicts),
+        "track_play_counts": lambda: plays_by_track(verdicts),
+        "incident_plays": lambda: plays_by_incident(verdicts),
+    }
 
 
-def _digest(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    """Write a result as the pipeline would; its bytes as a number."""
-    written(frame, path)
+def made(name: str, folder: Path, plays_per_day: int) -> pl.DataFrame:
+    """Write a stage's result as the pipeline would; its rows, and its bytes as a number."""
+    path = folder / f"{name}.parquet"
+    written(stages(folder, plays_per_day)[name](), path)
     rows = pl.scan_parquet(path).select(pl.len()).collect().item()
     return pl.DataFrame({"found": [f"{rows:,} rows, {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"]})
 
 
-def main(plays_per_day: int, days: int, folder: Path) -> None:
+def main(plays_per_day: int, days: int, folder: Path, chosen: Sequence[str] = ()) -> None:
     """Make the window unless it is there, measure what it costs, and say what was found."""
     if not (folder / f"listening-{days - 1:02}.parquet").exists():
         platform = Platform.of(plays_per_day)
         for number in range(days):
             in_a_new_process(partial(_landed, folder, platform, number, plays_per_day))
     rows = pl.scan_parquet(folder / "listening-*.parquet").select(pl.len()).collect().item()
-    report = [f"{days} days of {plays_per_day:,} plays: {rows:,} rows of devices, tracks and days"]
-    for name, work in (
-        ("listening", partial(listen, folder)),
-        ("groups", partial(suspect, folder)),
-        ("carried", partial(carry, folder, plays_per_day)),
-    ):
-        taken = in_a_new_process(work)
-        report.append(f"{name}: {taken}; {taken.result}")
-    sys.stdout.write("\n".join(report) + "\n")
+    sys.stdout.write(f"{days} days of {plays_per_day:,} plays: {rows:,} rows of devices, tracks and days\n")
+    for name in chosen or stages(folder, plays_per_day):
+        taken = in_a_new_process(partial(made, name, folder, plays_per_day))
+        sys.stdout.write(f"{name}: {taken}; {taken.result}\n")
+        sys.stdout.flush()
 
 
 def _landed(folder: Path, platform: Platform, number: int, plays: int) -> pl.DataFrame:
@@ -195,5 +223,5 @@ if __name__ == "__main__":
     numbers = [int(argument) for argument in sys.argv[1:3]]
     plays_per_day, days = [*numbers, *[1_000_000, 1][len(numbers) :]]
     with tempfile.TemporaryDirectory() as scratch:
-        named = [Path(argument) for argument in sys.argv[3:]] or [Path(scratch)]
-        main(plays_per_day, days, named[0])
+        named = [Path(argument) for argument in sys.argv[3:4]] or [Path(scratch)]
+        main(plays_per_day, days, named[0], sys.argv[4:])
