@@ -43,8 +43,8 @@ REMAINDER_STEPS = 2**61 - 1
 """The steps in which remainders are compared. A prime, so that no remainder with a smaller denominator lies on the edge of a
 step, where rounding errors could separate equal amounts."""
 
-USAGE_AT_ONCE: Final = 2_000_000
-"""Rows of usage that are summed at once, at some 200 bytes each."""
+USAGE_AT_ONCE: Final = 1_000_000
+"""Rows of usage that are summed at once; their lines, which can be as many under each rule, take more memory than they do."""
 
 LISTENED = ("plays", "ms_played")
 LISTENED_BY_ACCOUNTS = ("account_plays", "account_ms_played")
