@@ -4,6 +4,8 @@ Importing this module builds the definitions from the environment variables and 
 file is created.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
@@ -11,6 +13,8 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import stale
+from spam_pipeline.orchestration.batch_job import batch_job
+from spam_pipeline.orchestration.batch_runs import WORK_SECONDS, batch_runs
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job, suspicion_job
@@ -20,8 +24,8 @@ from spam_pipeline.orchestration.issuing import issue_job
 from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.protocol import Grain
-from spam_pipeline.protocol.operating import Engine
-from spam_pipeline.settings import Settings, settings_from_environment
+from spam_pipeline.protocol.operating import Engine, Executor
+from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -29,9 +33,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     pipeline = Pipeline(settings)
     graph, keys = pipeline.graph, AssetKeys(settings.asset_prefix)
 
+    if unknown := settings.run_tags.keys() - graph.stages.keys():
+        raise WrongSetting(f"{PREFIX}RUN_TAGS: no stage is named {', '.join(sorted(unknown))}")
+
     def open_engine() -> Engine:
         pipeline.require_key_of_ones_own()
         return pipeline.engine
+
+    def open_executor(context: dg.AssetExecutionContext, engine: Engine) -> AbstractContextManager[Executor | None]:
+        kind, number = settings.executor
+        if kind != "dagster":
+            return pipeline.executor()
+        return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number, settings.run_tags))
 
     condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
@@ -40,7 +53,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
             *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
-            convergence_asset(open_engine, keys),
+            convergence_asset(open_engine, keys, open_executor),
         ],
         asset_checks=[
             *(stage_checks(stage, graph, settings.start_date, keys) for stage in graph.stages.values()),
@@ -52,6 +65,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *automation_sensors(list(graph.stages), keys),
         ],
         jobs=[
+            batch_job(),
             dg.define_asset_job(
                 "one_day",
                 selection=keys.selection(days) - dg.AssetSelection.checks(*about_all_days),

@@ -4,11 +4,13 @@ The defaults run embedded, on one machine, with nothing else installed. What a s
 its code, so that a change of definition is a change of code.
 """
 
+import json
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import fsspec  # type: ignore[import-untyped]  # it ships no types
 import sqlalchemy as sa
@@ -30,6 +32,9 @@ _LONGEST_ENVIRONMENT = 40
 _ENVIRONMENT = re.compile(rf"[a-z][a-z0-9_-]{{0,{_LONGEST_ENVIRONMENT - 1}}}")
 _ASSET_LEVEL = re.compile(r"[A-Za-z0-9_]+")
 _LEDGER_BACKENDS = ("sqlite", "postgresql")
+_LEAST_OF = {"in_process": None, "processes": 1, "dagster": 0}
+"""The least number that may follow each executor; None where none may."""
+
 _WIDGET_SCHEMES = ("redis", "rediss", "sqlite", "unix")
 _LEDGER_EXPECTED = "expected a SQLAlchemy URL of SQLite or PostgreSQL, such as postgresql+psycopg://user@host/name"
 
@@ -128,11 +133,49 @@ def _files_url(url: str) -> str:
     return url
 
 
+def _run_tags(value: str | Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value or "{}")
+        return {stage: {tag: _as_tag(item) for tag, item in tags.items()} for stage, tags in read.items()}
+    except (ValueError, AttributeError):
+        raise ValueError('expected tags by stage, as JSON such as {"plays": {"team": "ingestion"}}') from None
+
+
+def _as_tag(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _widget_url(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if separator and scheme not in _WIDGET_SCHEMES:
         raise ValueError("expected redis://..., sqlite:///... or the path of a file")
     return url
+
+
+class ExecutorChoice(NamedTuple):
+    """Where a convergence has partitions computed: `in_process`, by `processes` of this machine, or in runs of `dagster`.
+
+    `number` is that of the processes, or the seconds of work of a run; None for the default.
+    """
+
+    kind: str
+    number: int | None
+
+
+def _executor(value: str | ExecutorChoice) -> ExecutorChoice:
+    if isinstance(value, ExecutorChoice):
+        return value
+    kind, separator, number = value.partition(":")
+    if kind in _LEAST_OF and not separator:
+        return ExecutorChoice(kind, None)
+    least = _LEAST_OF.get(kind)
+    if least is not None and re.fullmatch("[0-9]{1,4}", number) and int(number) >= least:
+        return ExecutorChoice(kind, int(number))
+    raise ValueError(
+        "expected in_process, processes, processes:<how many>, dagster, or dagster:<seconds of work in a run>"
+    )
 
 
 class LandingElsewhere(PipelineError):
@@ -156,8 +199,12 @@ class Settings(BaseSettings):
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
+    executor: Annotated[ExecutorChoice, NoDecode, BeforeValidator(_executor)] = ExecutorChoice("in_process", None)
     cache_size: ByteSize = ByteSize(CACHE_BYTES)
     asset_prefix: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_asset_prefix)] = ()
+    run_tags: Annotated[Mapping[str, Mapping[str, str]], NoDecode, BeforeValidator(_run_tags)] = Field(
+        default_factory=dict
+    )
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 
     @property

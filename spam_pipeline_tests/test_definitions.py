@@ -6,6 +6,9 @@ import pytest
 from click.testing import CliRunner
 from dagster_dg_cli.cli import create_dg_cli
 
+from spam_pipeline.definitions import build_definitions
+from spam_pipeline.settings import Settings, WrongSetting
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,3 +20,8 @@ def test_dg_finds_the_project_and_its_definitions_load(monkeypatch: pytest.Monke
     checked = CliRunner().invoke(create_dg_cli(), ["check", "defs", "--use-active-venv"])
     assert checked.exit_code == 0, checked.output
     assert "All definitions loaded successfully" in checked.output
+
+
+def test_tags_of_a_stage_that_there_is_not_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongSetting, match=r"SPAM_PIPELINE_RUN_TAGS: no stage is named play_signal$"):
+        build_definitions(Settings(home=tmp_path, run_tags={"play_signal": {}, "plays": {}}))

@@ -71,6 +71,29 @@ def test_own_packages_are_listed_with_commas(
     assert with_variable(monkeypatch, "OWN_PACKAGES", value).own_packages == packages
 
 
+def test_run_tags_are_texts_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = '{"plays": {"team": "ingestion", "dagster-k8s/config": {"container_config": {}}}}'
+    tags = {"plays": {"team": "ingestion", "dagster-k8s/config": '{"container_config": {}}'}}
+    assert with_variable(monkeypatch, "RUN_TAGS", value).run_tags == tags
+    assert with_variable(monkeypatch, "RUN_TAGS", "").run_tags == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "number"),
+    [
+        ("in_process", "in_process", None),
+        ("processes", "processes", None),
+        ("processes:3", "processes", 3),
+        ("dagster", "dagster", None),
+        ("dagster:0", "dagster", 0),
+    ],
+)
+def test_an_executor_has_a_kind_and_perhaps_a_number(
+    monkeypatch: pytest.MonkeyPatch, value: str, kind: str, number: int | None
+) -> None:
+    assert with_variable(monkeypatch, "EXECUTOR", value).executor == (kind, number)
+
+
 @pytest.mark.parametrize(("value", "prefix"), [("", ()), ("spam", ("spam",)), ("music/spam_1", ("music", "spam_1"))])
 def test_an_asset_prefix_has_levels(monkeypatch: pytest.MonkeyPatch, value: str, prefix: tuple[str, ...]) -> None:
     assert with_variable(monkeypatch, "ASSET_PREFIX", value).asset_prefix == prefix
@@ -137,6 +160,8 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
     ("name", "value", "accepted"),
     [
         ("HOME", __file__, "a folder"),
+        ("RUN_TAGS", "plays=large", "tags by stage, as JSON"),
+        ("RUN_TAGS", '["plays"]', "tags by stage, as JSON"),
         ("LANDING_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("STORE_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
         ("REJECTED_URL", "nosuch://bucket", "a path, or a URL whose file system is installed"),
@@ -158,6 +183,10 @@ def test_the_start_date_and_the_key_are_what_stages_receive(monkeypatch: pytest.
         ("START_DATE", "", "a day, YYYY-MM-DD"),
         ("OWN_PACKAGES", "acme-shared", "names of top-level packages, with commas between"),
         ("OWN_PACKAGES", "acme.shared", "names of top-level packages, with commas between"),
+        ("EXECUTOR", "celery", "in_process, processes, processes:<how many>, dagster, or dagster:<seconds"),
+        ("EXECUTOR", "in_process:2", "in_process, processes"),
+        ("EXECUTOR", "processes:0", "in_process, processes"),
+        ("EXECUTOR", "dagster:", "in_process, processes"),
         ("IDENTIFIER_KEY", "fifteen letters", "at least 16 characters"),
         ("IDENTIFIER_KEY", "", "at least 16 characters"),
     ],

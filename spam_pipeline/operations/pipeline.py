@@ -6,9 +6,9 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 import logging
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, date, datetime, time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,17 +45,20 @@ from spam_pipeline.protocol.operating import (
     Decision,
     DecisionKind,
     Engine,
+    Executor,
     LandedCopies,
     LandingZone,
     Ledger,
     Pair,
     Planned,
+    Processes,
     Promoted,
     StageGraph,
     State,
     Store,
     Verified,
     compare,
+    cores,
     decide,
     decide_all_matching,
     drop,
@@ -146,6 +149,16 @@ class Pipeline:
             environment=settings.environment,
             unnamed_targets=settings.unnamed_targets,
         )
+
+    def executor(self) -> AbstractContextManager[Executor | None]:
+        """The executor on this machine that the settings name, to converge with; None for this process alone.
+
+        Runs of an orchestrator are the orchestrator's to start: without one, everything runs in this process.
+        """
+        kind, number = self.settings.executor
+        if kind != "processes":
+            return nullcontext()
+        return Processes(partial(_open_in_worker, self.settings), cores() if number is None else number)
 
     def require_key_of_ones_own(self) -> None:
         """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
@@ -356,6 +369,11 @@ class Pipeline:
     def _observe(self) -> None:
         self.require_key_of_ones_own()
         self.engine.observe()
+
+
+def _open_in_worker(settings: Settings) -> Engine:
+    logging.disable(logging.WARNING)  # the coordinator has warned, and workers would do so again, each of them
+    return Pipeline(settings).engine
 
 
 def moment(when: str | datetime | None) -> datetime | None:

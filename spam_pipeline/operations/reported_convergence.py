@@ -46,11 +46,14 @@ def converge_and_report(
         )
     pipeline.require_key_of_ones_own()
     pipeline.engine.sweep()
-    with _reporter(pipeline) as reporter:
+    with _reporter(pipeline) as reporter, pipeline.executor() as executor:
         on_progress("observing the landing zone")
         pipeline.engine.observe()
         done = converge(
-            pipeline.engine, names or None, on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions")
+            pipeline.engine,
+            names or None,
+            executor=executor,
+            on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions"),
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline))

@@ -5,7 +5,8 @@ dependent partitions takes a tick of the daemon per step. Publications are repor
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,7 @@ from spam_pipeline.protocol.operating import (
     Claimed,
     Converged,
     Engine,
+    Executor,
     Failure,
     Outcome,
     PartitionStatus,
@@ -48,7 +50,15 @@ _BY_AUTOMATION = "dagster/from_automation_condition"
 _SHOWN = 100
 
 
-def convergence_asset(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.AssetsDefinition:
+OpenExecutor = Callable[[dg.AssetExecutionContext, Engine], AbstractContextManager[Executor | None]]
+"""Opens the executor for a run, if there is one; it is closed when the stages have converged."""
+
+
+def convergence_asset(
+    open_engine: OpenEngine,
+    keys: AssetKeys = UNPREFIXED,
+    open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
 
     @dg.asset(
@@ -65,8 +75,8 @@ def convergence_asset(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> 
     def convergence(context: dg.AssetExecutionContext) -> Iterator[Any]:
         engine: Engine = context.resources.engine
         try:
-            with engine.claims.on_converging(engine.environment):
-                yield _Wave(context, engine, keys).converge()
+            with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
+                yield _Wave(context, engine, keys, executor).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -78,10 +88,13 @@ def convergence_asset(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> 
 class _Wave:
     """One convergence in one run, and its report."""
 
-    def __init__(self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys) -> None:
+    def __init__(
+        self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys, executor: Executor | None
+    ) -> None:
         self._context = context
         self._engine = engine
         self._keys = keys
+        self._executor = executor
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
@@ -99,6 +112,7 @@ class _Wave:
         done = converge(
             self._engine,
             run=self._context.run.run_id,
+            executor=self._executor,
             only_due=not is_asked_for,
             on_stage=self._on_stage,
             on_outcome=self._on_outcome,

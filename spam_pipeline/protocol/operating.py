@@ -7,7 +7,7 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
-from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
+from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -18,11 +18,14 @@ from spam_pipeline.protocol.execution.decision import (
     require_reason,
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
-from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
+from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
+from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
+from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
 from spam_pipeline.protocol.explanation.comparison.figures import Shift
@@ -52,6 +55,7 @@ from spam_pipeline.protocol.foundation.errors import (
     LedgerLost,
     PlaceUnusable,
     UnknownVersion,
+    WorkerDiffers,
     WrongDefinition,
 )
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
@@ -90,6 +94,7 @@ __all__ = [
     "AnyStage",
     "Attempts",
     "Audit",
+    "Batch",
     "CacheRoom",
     "CategoryShift",
     "Cause",
@@ -102,6 +107,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Engine",
+    "Executor",
     "Expected",
     "Failure",
     "Held",
@@ -114,10 +120,12 @@ __all__ = [
     "Observation",
     "Outcome",
     "Pair",
+    "PartitionResult",
     "PartitionStatus",
     "PartitionStatuses",
     "PlaceUnusable",
     "Planned",
+    "Processes",
     "Promoted",
     "Publication",
     "Quarantine",
@@ -135,6 +143,7 @@ __all__ = [
     "UnknownVersion",
     "Verdict",
     "Verified",
+    "WorkerDiffers",
     "WrongDecision",
     "WrongDefinition",
     "audit_now",
@@ -144,8 +153,10 @@ __all__ = [
     "comparison_lines",
     "comparison_to_json",
     "converge",
+    "cores",
     "decide",
     "decide_all_matching",
+    "divided",
     "drop",
     "finding_lines",
     "finding_to_json",
@@ -170,4 +181,5 @@ __all__ = [
     "run_partition",
     "verify",
     "watermark",
+    "work",
 ]

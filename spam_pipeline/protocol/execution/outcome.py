@@ -9,6 +9,15 @@ _LONGEST_ERROR = 500
 """Characters of an error that the ledger keeps."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A partition whose stage raised an error."""
+
+    stage: str
+    partition: str
+    error: str
+
+
 class ActionTaken(Enum):
     """The action taken for a partition."""
 

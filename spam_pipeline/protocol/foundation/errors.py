@@ -11,6 +11,7 @@
     ├── LandingChanged      a landed file changed while it was being read
     ├── LandingVanished     none of the known landed files can be found
     ├── PlaceUnusable       the ledger or the store cannot be read or written: nothing else can go on either
+    ├── WorkerDiffers       a worker's code, rules, settings or places are not the coordinator's
     ├── LedgerLost          a ledger without any record beside a store that has files
     ├── WrongLedger         the ledger was laid out by another release
     ├── AlreadyDecided      somebody else decided about the same partition meanwhile
@@ -71,6 +72,10 @@ class LandingVanished(PipelineError):
 
 class PlaceUnusable(PipelineError):
     """The ledger or the store cannot be read or written: damaged, full, or locked. Whatever else would run would meet the same."""
+
+
+class WorkerDiffers(PipelineError):
+    """A worker's code, rules, settings or places are not those of the coordinator that it was to work for; it did nothing."""
 
 
 class LedgerLost(PipelineError):

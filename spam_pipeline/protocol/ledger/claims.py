@@ -44,6 +44,29 @@ class Claims:
         return self._advisory_lock(digest(("converging", environment)), wait=False)
 
     @contextmanager
+    def on_batch(self, batch: str) -> Iterator[None]:
+        """Hold the claim on a batch of partitions while a worker is at it: whoever asks `is_working` knows that it lives."""
+        if not self._folder:
+            with self._advisory_lock(_of_batch(batch), wait=True):
+                yield
+            return
+        path = self._folder / f"batch-{batch}"
+        with _lock_file(path, wait=True):  # only ever held elsewhere by somebody who asks
+            yield
+            path.unlink()
+
+    def is_working(self, batch: str) -> bool:
+        """Return True if a worker holds the claim on a batch. It goes with the worker's process, however that ends."""
+        path = self._folder / f"batch-{batch}" if self._folder else None
+        if path and not path.exists():
+            return False
+        try:
+            with _lock_file(path, wait=False) if path else self._advisory_lock(_of_batch(batch), wait=False):
+                return False
+        except Claimed:
+            return True
+
+    @contextmanager
     def _advisory_lock(self, claimed: str, *, wait: bool) -> Iterator[None]:
         number = int(claimed[:15], 16)  # 60 bits: PostgreSQL numbers its advisory locks by signed integers of 64
         if self._engine is None:
@@ -56,6 +79,10 @@ class Claims:
                 raise Claimed("another process is computing this")
             connection.commit()
             yield  # closing the connection gives the lock up
+
+
+def _of_batch(batch: str) -> str:
+    return digest(("batch", batch))
 
 
 def _connected(url: sa.URL) -> sa.Engine:

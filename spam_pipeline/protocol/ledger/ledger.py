@@ -20,6 +20,7 @@ from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_abou
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
+from spam_pipeline.protocol.ledger.history import LENGTH
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.ledger.pointers import (
@@ -227,6 +228,14 @@ class Ledger:
         query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
         with self._engine.connect() as connection:
             return {stage: float(seconds) for stage, seconds in connection.execute(query)}
+
+    def recent_seconds(self, stage: str) -> float | None:
+        """The average time, in seconds, that a version of the latest partitions of a stage took; None if it has none."""
+        of_stage = sa.select(versions.c.seconds).where(versions.c.stage == stage)
+        latest = of_stage.order_by(versions.c.partition.desc(), versions.c.id.desc()).limit(LENGTH).subquery()
+        with self._engine.connect() as connection:
+            seconds = connection.scalar(sa.select(sa.func.avg(latest.c.seconds)))
+        return None if seconds is None else float(seconds)
 
     def find(self, recipe_prefix: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
         """The versions whose recipe begins with 4 to 64 hex digits, at most ten, each with its last audit.

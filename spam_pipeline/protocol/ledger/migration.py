@@ -16,7 +16,7 @@ from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_va
 from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, shared_values
 
 UPGRADED = 3
-"""The layout that is brought to the present one; that of releases 0.4 to 0.8."""
+"""The layout that is brought to the present one; that of releases 0.5 to 0.8."""
 
 _ROWS = 1000
 """Rows that are moved at a time."""

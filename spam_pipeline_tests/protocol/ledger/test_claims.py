@@ -32,6 +32,8 @@ with Claims(sys.argv[1]).on(sys.argv[2], wait=True):
     sys.stdin.read()
 """
 
+HOLD_BATCH = HOLD.replace(".on(sys.argv[2], wait=True)", ".on_batch(sys.argv[2])")
+
 CONVERGE_SLOWLY = """
 import sys
 from pathlib import Path
@@ -61,9 +63,9 @@ def process(code: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @contextmanager
-def held_elsewhere(url: str, recipe: str) -> Iterator["subprocess.Popen[str]"]:
+def held_elsewhere(url: str, recipe: str, code: str = HOLD) -> Iterator["subprocess.Popen[str]"]:
     """Another process that holds a claim until it is told to end, or killed."""
-    with process(HOLD, url, recipe) as holder:
+    with process(code, url, recipe) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         yield holder
@@ -170,3 +172,22 @@ def test_two_processes_compute_each_recipe_once_and_share_the_work(tmp_path: Pat
     assert engine.ledger.attempts.of(tried) == {}
     assert all(len(by_day) == len(days) for by_day in engine.ledger.published(PRODUCTION, names).values())
     engine.ledger.close()
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_worker_that_ends_or_is_killed_works_no_more(ledger_url: str, *, is_killed: bool) -> None:
+    Ledger(ledger_url).close()
+    claims = Claims(ledger_url)
+    assert not claims.is_working("a batch")
+    with held_elsewhere(ledger_url, "a batch", HOLD_BATCH) as worker:
+        assert claims.is_working("a batch")
+        assert not claims.is_working("another batch")
+        if is_killed:
+            worker.kill()
+        else:
+            worker.communicate("")
+        worker.wait()
+        assert not claims.is_working("a batch")
+    with claims.on_batch("a batch"):
+        assert Claims(ledger_url).is_working("a batch")
+    assert not claims.is_working("a batch")

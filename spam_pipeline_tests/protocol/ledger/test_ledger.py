@@ -381,3 +381,12 @@ def test_the_last_observations_of_some_paths_can_be_asked_for(ledger: Ledger) ->
     ledger.observations.record([an_observation(digest="d2")])
     found = ledger.observations.last(["2026-01-05/a.txt", "2026-01-05/none.txt"])
     assert {path: item.digest for path, item in found.items()} == {"2026-01-05/a.txt": "d2"}
+
+
+def test_recent_seconds_are_those_of_the_latest_partitions(ledger: Ledger) -> None:
+    assert ledger.recent_seconds("numbers") is None
+    for day in range(1, 31):
+        seconds = 1_000.0 if day == 1 else 2.0 + day % 2
+        version = replace(a_version(f"r{day}", f"2026-01-{day:02}"), seconds=seconds)
+        ledger.record(version, PASSED, PRODUCTION)
+    assert ledger.recent_seconds("numbers") == pytest.approx(2.5)
