@@ -378,8 +378,9 @@ def test_a_killed_process_issues_nothing_and_leaves_nothing_in_the_way(home: Pat
     pipeline = open_pipeline(home)
     assert pipeline.engine.observe() == []
     issued = pipeline.issue(JANUARY, by="Ada")
-    (seen,) = pipeline.engine.observe()
-    assert (seen.path, seen.partition) == (issued.document, JANUARY)
+    seen = pipeline.engine.planner.known().last([issued.document])[issued.document]
+    assert (seen.partition, seen.digest is not None) == (JANUARY, True), "it is observed as soon as it is there"
+    assert pipeline.engine.observe() == [], "and lies alone"
 
 
 def test_a_month_is_issued_in_its_turn_in_production_and_when_it_is_over_and_settled(home: Path) -> None:
