@@ -116,6 +116,7 @@ def the_topology(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stor
             monkeypatch.setenv(name, value)
         running.environment["SPAM_PIPELINE_EXECUTOR"] = EXECUTOR
         monkeypatch.setenv("SPAM_PIPELINE_HOME", str(folder / "observer"))
+        s3fs.S3FileSystem.clear_instance_cache()  # an earlier test of this process may have left one that knows its own server
         running.start("code-server", *WORKERS)
         running.run_once("buckets")
         with dg.DagsterInstance.from_config(str(running.dagster_home("observer"))) as instance:
