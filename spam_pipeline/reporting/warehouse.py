@@ -143,7 +143,7 @@ def _write_note(path: Path | UPath, recipe: str, file: list[int]) -> None:
         unfinished.write_text(json.dumps({"recipe": recipe, "file": file}), encoding="utf-8")
 
 
-def deliver(  # noqa: PLR0913, PLR0917 - the same
+def deliver(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, and where
     target: str,
     recipe: str,
     catalogue: pl.LazyFrame,
@@ -157,9 +157,8 @@ def deliver(  # noqa: PLR0913, PLR0917 - the same
     empty table while nothing of them is published, or only partitions without rows. `remote` has the files of a store elsewhere.
     """
     place = _place(target)
-    if not isinstance(
-        place, Path
-    ):  # a file that no note speaks of, because this process was killed, would pass for somebody else's
+    if not isinstance(place, Path):
+        # A file that no note speaks of, because this process was killed, would pass for somebody else's.
         _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
         past = history.collect() if remote else _still_there(history.collect())

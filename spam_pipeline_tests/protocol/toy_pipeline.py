@@ -4,7 +4,7 @@ A landed file has lines of `<event day> <number>`; anything else on a line is re
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -220,6 +220,7 @@ def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
     stages: tuple[Any, ...] = STAGES,
     landing_url: str | None = None,
     store_url: str | None = None,
+    unnamed_targets: Collection[str] = frozenset(),
 ) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
     url = ledger_url or f"sqlite:///{home / 'ledger.db'}"
@@ -235,6 +236,7 @@ def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
         classify=classify,
         claims=Claims(url),
         environment=environment,
+        unnamed_targets=unnamed_targets,
     )
 
 

@@ -8,10 +8,10 @@ otherwise see its own empty target, and want what another one has long delivered
 import logging
 import socket
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.foundation.errors import PipelineError
+from spam_pipeline.protocol.foundation.shown_url import without_credentials
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import Version
 
@@ -69,12 +69,5 @@ class Targets:
 
 
 def place_of_target(target: str) -> str:
-    """The place of a target as the ledger and messages name it: a path with its machine, a URL without a user and a password.
-
-    >>> place_of_target("redis://:secret@counts.example:6379/0")
-    'redis://counts.example:6379/0'
-    """
-    if "://" not in target:
-        return f"{socket.gethostname()}:{target}"
-    parts = urlsplit(target)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """The place of a target as the ledger and messages name it: a path with its machine, a URL without a user and a password."""
+    return without_credentials(target) if "://" in target else f"{socket.gethostname()}:{target}"

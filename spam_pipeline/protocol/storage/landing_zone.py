@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from upath import UPath
 
 from spam_pipeline.protocol.foundation.flushing import flush
+from spam_pipeline.protocol.foundation.shown_url import without_credentials
 from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 
 _MARKERS = (
@@ -71,8 +71,7 @@ class LandingZone:
         place = str(self._root.path)
         if self._is_local:
             return place
-        parts = urlsplit(place if "://" in place else f"{self._root.protocol}://{place.lstrip('/')}")
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return without_credentials(place if "://" in place else f"{self._root.protocol}://{place.lstrip('/')}")
 
     def exists(self) -> bool:
         """Return True if there is such a folder; a bucket's folder is there while it holds a file."""

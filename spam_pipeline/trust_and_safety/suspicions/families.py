@@ -144,7 +144,7 @@ def own_share() -> pl.Expr:
 class _Weeks(NamedTuple):
     """The weeks of a window, which end with its `last` day; of each, `days` had listening. The first may be shorter."""
 
-    last: date | None
+    last: date
     days: dict[int, int]
 
     def heard(self) -> dict[str, pl.Expr]:

@@ -6,31 +6,20 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline.protocol.execution.convergence import converge
-from spam_pipeline.protocol.execution.engine import Engine, open_engine
+from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.plan import plan
-from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.claims import Claims
-from spam_pipeline.protocol.ledger.records import PRODUCTION
-from spam_pipeline.protocol.storage.landing_zone import LandingZone
-from spam_pipeline.protocol.storage.store import Store
-from spam_pipeline_tests.protocol.toy_pipeline import classify, delivered_recipe, land, toy_graph
+from spam_pipeline_tests.protocol.toy_pipeline import delivered_recipe, land, toy_engine
 
 UNNAMED = frozenset({"board"})
 
 
 def home_of(shared: Path, home: Path, unnamed: Collection[str] = UNNAMED) -> Engine:
     """The engine of one of several homes; its board lies in the home."""
-    home.mkdir(exist_ok=True)
-    url = f"sqlite:///{shared / 'ledger.db'}"
-    return open_engine(
-        graph=toy_graph(home),
-        ledger=Ledger(url),
-        store=Store(str(shared / "store"), home / "cache"),
-        private_store=Store(str(shared / "private"), home / "cache-private"),
-        landing=LandingZone(str(shared / "landing")),
-        classify=classify,
-        claims=Claims(url),
-        environment=PRODUCTION,
+    return toy_engine(
+        home,
+        ledger_url=f"sqlite:///{shared / 'ledger.db'}",
+        store_url=str(shared / "store"),
+        landing_url=str(shared / "landing"),
         unnamed_targets=unnamed,
     )
 
