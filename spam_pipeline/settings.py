@@ -32,8 +32,8 @@ _LONGEST_ENVIRONMENT = 40
 _ENVIRONMENT = re.compile(rf"[a-z][a-z0-9_-]{{0,{_LONGEST_ENVIRONMENT - 1}}}")
 _ASSET_LEVEL = re.compile(r"[A-Za-z0-9_]+")
 _LEDGER_BACKENDS = ("sqlite", "postgresql")
-_LEAST_OF = {"in_process": None, "processes": 1, "dagster": 0}
-"""The least number that may follow each executor; None where none may."""
+_LEAST_OF = {"in_process": 1, "processes": 1, "dagster": 0}
+"""The least number that may follow each executor."""
 
 _WIDGET_SCHEMES = ("redis", "rediss", "sqlite", "unix")
 _LEDGER_EXPECTED = "expected a SQLAlchemy URL of SQLite or PostgreSQL, such as postgresql+psycopg://user@host/name"
@@ -157,7 +157,7 @@ def _widget_url(url: str) -> str:
 class ExecutorChoice(NamedTuple):
     """Where a convergence has partitions computed: `in_process`, by `processes` of this machine, or in runs of `dagster`.
 
-    `number` is that of the processes, or the seconds of work of a run; None for the default.
+    `number` is that of the partitions at once or the processes, or the seconds of work of a run; None for the default.
     """
 
     kind: str
@@ -170,11 +170,11 @@ def _executor(value: str | ExecutorChoice) -> ExecutorChoice:
     kind, separator, number = value.partition(":")
     if kind in _LEAST_OF and not separator:
         return ExecutorChoice(kind, None)
-    least = _LEAST_OF.get(kind)
-    if least is not None and re.fullmatch("[0-9]{1,4}", number) and int(number) >= least:
+    if kind in _LEAST_OF and re.fullmatch("[0-9]{1,4}", number) and int(number) >= _LEAST_OF[kind]:
         return ExecutorChoice(kind, int(number))
     raise ValueError(
-        "expected in_process, processes, processes:<how many>, dagster, or dagster:<seconds of work in a run>"
+        "expected in_process, in_process:<partitions at once>, processes, processes:<how many>, dagster, or "
+        "dagster:<seconds of work in a run>"
     )
 
 

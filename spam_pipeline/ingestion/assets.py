@@ -38,6 +38,7 @@ _reference_stage = partial(stage, partitions=unpartitioned, owner=_OWNER, librar
     side_parts=_SIDE_PARTS_OF_PLAYS,
     private_parts=("rejected_bytes",),
     file_by_file=True,
+    small_files_together=True,
 )
 def received_plays(
     landed_plays: LandedFile, identifier_key: str, start_date: date

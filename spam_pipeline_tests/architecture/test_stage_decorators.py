@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "spam_pipeline"
-DECIDE_THE_DATA = {"contract", "side_parts", "private_parts", "delivery", "file_by_file"}
+DECIDE_THE_DATA = {"contract", "side_parts", "private_parts", "delivery", "file_by_file", "small_files_together"}
 
 
 def decorators(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -221,6 +221,7 @@ def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
     landing_url: str | None = None,
     store_url: str | None = None,
     unnamed_targets: Collection[str] = frozenset(),
+    at_once: int = 1,
 ) -> Engine:
     home.mkdir(parents=True, exist_ok=True)
     url = ledger_url or f"sqlite:///{home / 'ledger.db'}"
@@ -237,6 +238,7 @@ def toy_engine(  # noqa: PLR0913 - what a test may vary, each by name
         claims=Claims(url),
         environment=environment,
         unnamed_targets=unnamed_targets,
+        at_once=at_once,
     )
 
 

@@ -17,7 +17,9 @@ from typing import Any, Final
 
 from spam_pipeline.protocol.foundation.digest import digest
 
-_STAGE_KEYWORDS_THAT_COUNT = {None, "contract", "side_parts", "private_parts", "delivery", "file_by_file"}
+_STAGE_KEYWORDS_THAT_COUNT = {
+    None, "contract", "side_parts", "private_parts", "delivery", "file_by_file", "small_files_together",
+}  # fmt: skip
 """Of `@stage`, and of a decorator of one's own called `..._stage`, these decide the data; the rest says when and for whom it is
 made. None is the one of `**arguments`."""
 

@@ -129,6 +129,15 @@ class StageGraph:
                 wanted.update(self.upstreams(stage))
         return [stage for stage in self.stages.values() if stage.name in wanted]
 
+    def levels(self, stages: Iterable[AnyStage]) -> list[list[AnyStage]]:
+        """Divide stages, which come in order and with their upstreams, into levels: none waits for another one of its own level."""
+        level_of: dict[str, int] = {}
+        levels = defaultdict[int, list[AnyStage]](list)
+        for stage in stages:
+            level_of[stage.name] = max((level_of[name] + 1 for name in self.waits_for(stage)), default=0)
+            levels[level_of[stage.name]].append(stage)
+        return [levels[level] for level in range(len(levels))]
+
     def find(self, names: Collection[str]) -> list[AnyStage]:
         """The named stages. Raises `WrongDefinition` for a name that is no stage, listing those there are."""
         unknown = sorted(set(names) - self.stages.keys())

@@ -63,8 +63,9 @@ class Stage(Generic[P, R]):
 
     `inputs` has the declared input of each parameter. A partition is wanted when an input in `partitioned_by` has data
     for it. `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; the result is kept
-    as a shard and reused as long as the file and the code stay the same. Parts named in `side_parts` have contracts of their
-    own and are read only by consumers that ask for them; `private_parts` never become part of a version.
+    as a shard and reused as long as the file and the code stay the same. With `small_files_together`, small neighbours are one
+    shard, see `small_files`. Parts named in `side_parts` have contracts of their own and are read only by consumers that ask for
+    them; `private_parts` never become part of a version.
     """
 
     function: Callable[P, R]
@@ -79,6 +80,7 @@ class Stage(Generic[P, R]):
     side_parts: Mapping[str, type[Contract]] = field(default_factory=dict)
     private_parts: frozenset[str] = frozenset()
     file_by_file: bool = False
+    small_files_together: bool = False
     settled_after_days: int | None = None
     delivery: Delivery | None = None
     retry: Retry = field(default_factory=Retry)
@@ -107,6 +109,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     side_parts: Mapping[str, type[Contract]] | None = None,
     private_parts: Iterable[str] = (),
     file_by_file: bool = False,
+    small_files_together: bool = False,
     settled_after_days: int | None = None,
     partitioned_by: Iterable[str] = (),
     delivery: Delivery | None = None,
@@ -144,6 +147,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             side_parts=side_parts or {},
             private_parts=frozenset(private_parts),
             file_by_file=file_by_file,
+            small_files_together=small_files_together,
             settled_after_days=settled_after_days,
             delivery=delivery,
             retry=retry or (DELIVERIES if delivery else Retry()),

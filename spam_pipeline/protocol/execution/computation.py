@@ -4,11 +4,13 @@ A version is a pure function of its recipe. `planning` decides whether it is com
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import polars as pl
 
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
@@ -16,6 +18,7 @@ from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.execution.audit import findings_on_data
+from spam_pipeline.protocol.execution.small_files import decoded_together
 from spam_pipeline.protocol.fingerprint import Fingerprint, measure
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import LandingChanged
@@ -29,7 +32,7 @@ from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline.protocol.storage.writer import Files, write_artifact, write_batches, write_result
 
 _FILES_AT_ONCE = 2
-"""Landed files that are decoded side by side: many are small, and one alone does not keep two cores busy."""
+"""Shards that are decoded side by side: one alone does not keep two cores busy."""
 
 
 class Computation:
@@ -128,20 +131,25 @@ class Computation:
         )
 
     def _shards(self, stage: AnyStage, recipe: Recipe, folder: str, landed: Mapping[int, LandedFile]) -> Files:
-        """Decode landed files and join the shards by part; a file whose shard is there undamaged is not opened."""
+        """Decode landed files and join the shards by part; files whose shard is there undamaged are not opened."""
 
-        def decode(item: InputRef) -> Files:
-            of_file = replace(recipe, inputs=(item,))
-            files = self._ledger.observations.shard(of_file.digest)
+        def batches(items: Sequence[InputRef]) -> Iterator[tuple[str, pl.DataFrame]]:
+            for item in items:
+                yield from stage(**self._arguments(stage, replace(recipe, inputs=(item,)), landed))
+
+        def decode(items: tuple[InputRef, ...]) -> Files:
+            shard = replace(recipe, inputs=items).digest
+            files = self._ledger.observations.shard(shard)
             if files is None or not all(self._store.has(file) for made in files.values() for file in made):
-                batches = stage(**self._arguments(stage, of_file, landed))
-                files = write_batches(self._store, self._private_store, folder, batches, stage.private_parts)
-                self._ledger.observations.record_shard(of_file.digest, stage.name, item.part, files)
+                files = write_batches(self._store, self._private_store, folder, batches(items), stage.private_parts)
+                self._ledger.observations.record_shard(shard, stage.name, items[0].part, files)
             return files
 
+        one_by_one = [(item,) for item in recipe.inputs]
+        groups = decoded_together(recipe.inputs, landed) if stage.small_files_together else one_by_one
         gathered: Files = {}
         with ThreadPoolExecutor(_FILES_AT_ONCE) as decoders:
-            for files in decoders.map(decode, recipe.inputs):
+            for files in decoders.map(decode, groups):
                 gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
         return gathered
 

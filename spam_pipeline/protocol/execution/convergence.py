@@ -1,8 +1,9 @@
 """Convergence: run whatever is stale, in order, until nothing is stale except what is held.
 
 Level-triggered: each look starts from the ledger, so it does not matter who else publishes meanwhile or where an earlier
-attempt was killed. One failing partition stops nobody else, and several processes share the work. With an executor, workers run
-what it takes; this process runs the rest, keeps the order of the stages, and knows of every outcome.
+attempt was killed. One failing partition stops nobody else, and several processes share the work. Stages that do not wait for each
+other are a level, whose partitions run side by side. With an executor, workers run what it takes; this process runs the rest,
+keeps the order of the levels, and knows of every outcome.
 """
 
 import time
@@ -11,13 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, terms_of
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome
 from spam_pipeline.protocol.execution.results import outcome_of, published_since
 from spam_pipeline.protocol.execution.worker import run_each
 from spam_pipeline.protocol.explanation.causes import Cause
+from spam_pipeline.protocol.ledger.records import Trigger
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
@@ -26,6 +27,8 @@ OnStage = Callable[[str, int], None]
 
 OnOutcome = Callable[[PartitionStatus, Cause, Outcome | Failure], None]
 """Called for every partition that ran, with its cause and its outcome."""
+
+_Runnable = tuple[PartitionStatus, Cause]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
 ) -> Converged:
     """Bring the named stages (or all) and their upstreams up to date; `run` is the orchestrator's, if it is one.
 
-    Without an `executor`, everything runs in this process. Deliveries always do: it is this machine's targets that they go to.
+    Without an `executor`, everything runs in this process. Deliveries always do: it is this machine's targets that they go to. The
+    callbacks are called in this thread, whichever one a partition ran in.
 
     Raises `PlaceUnusable`, once for all, when the ledger or the store cannot be used any more, and `WorkerDiffers`.
 
@@ -75,14 +79,15 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
     for stage in stages:  # code that cannot be digested is an error before anything has run, not halfway
         engine.graph.code_versions[stage.name]
     wave = _Wave(engine, run, only_due, executor, on_outcome)
+    levels = [[stage.name for stage in level] for level in engine.graph.levels(stages)]
     ran = True
     while ran:
         ran = False
-        for stage in stages:
-            report, to_run = wave.runnable(stage)
-            if to_run:
-                on_stage(stage.name, len(to_run))
-                ran = wave.run_all(report, stage, to_run) or ran
+        for level in levels:
+            report, to_run = wave.runnable(level)
+            for name, statuses in to_run.items():
+                on_stage(name, len(statuses))
+            ran = wave.run_all(report, to_run) or ran
     left = engine.planner.statuses([stage.name for stage in stages])
     statuses = [status for by_partition in left.values() for status in by_partition.values()]
     return Converged(
@@ -114,60 +119,64 @@ class _Wave:
     failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
     tried: set[tuple[str, str, str, str]] = field(default_factory=set)
 
-    def runnable(self, stage: AnyStage) -> tuple[StalenessReport, list[PartitionStatus]]:
-        """The partitions of a stage that are to run now, with the report they are in."""
-        report = self.engine.planner.report([stage.name])
-        found = report.statuses[stage.name].values()
-        statuses = [status for status in found if status.can_run and _key(status) not in self.tried]
-        if self.only_due and statuses:
-            statuses = self.engine.planner.due(statuses, datetime.now(UTC))
-        return report, statuses
+    def runnable(self, stages: Sequence[str]) -> tuple[StalenessReport, dict[str, list[PartitionStatus]]]:
+        """The partitions of some stages that are to run now, by stage, with the report they are in."""
+        report, found = self.engine.planner.report(stages), dict[str, list[PartitionStatus]]()
+        for name in stages:
+            of_stage = report.statuses[name].values()
+            statuses = [status for status in of_stage if status.can_run and _key(status) not in self.tried]
+            if self.only_due and statuses:
+                statuses = self.engine.planner.due(statuses, datetime.now(UTC))
+            if statuses:
+                found[name] = statuses
+        return report, found
 
-    def run_all(self, report: StalenessReport, stage: AnyStage, statuses: Sequence[PartitionStatus]) -> bool:
-        """Run partitions of a stage, here or elsewhere; return True if anything was done."""
-        causes = self.engine.causes(report, stage.name, statuses)
-        if self.executor is None or stage.delivery is not None:
-            return self._run_here(report, statuses, causes)
-        ran, rest = False, list(statuses)
-        while (seconds := self.engine.ledger.recent_seconds(stage.name)) is None and rest:
-            ran = self._run_here(report, [rest.pop(0)], causes) or ran  # shows how long one takes
-        if seconds is not None and rest:
-            ran = self._run_elsewhere(self.executor, rest, causes, seconds) or ran
-        return ran
+    def run_all(self, report: StalenessReport, to_run: Mapping[str, Sequence[PartitionStatus]]) -> bool:
+        """Run partitions of one level, here or elsewhere; return True if anything was done."""
+        here, ran = list[_Runnable](), False
+        for name, statuses in to_run.items():
+            causes = self.engine.causes(report, name, statuses)
+            runnable = [(status, causes[status.partition]) for status in statuses]
+            if self.executor is None or self.engine.graph.stages[name].delivery is not None:
+                here += runnable
+            else:
+                ran = self._run_elsewhere(self.executor, report, runnable) or ran
+        return self._run_here(report, here) or ran
 
-    def _run_here(
-        self, report: StalenessReport, statuses: Collection[PartitionStatus], causes: Mapping[str, Cause]
-    ) -> bool:
-        texts = {partition: str(cause) for partition, cause in causes.items()}
+    def _run_here(self, report: StalenessReport, runnable: Sequence[_Runnable]) -> bool:
+        causes = {(status.stage, status.partition): cause for status, cause in runnable}
         ran = False
-        for status, outcome in run_each(self.engine, report, statuses, texts, self.run):
-            ran = self._record(status, causes[status.partition], outcome) or ran
+        started = ((status, Trigger(self.run, cause=str(cause))) for status, cause in runnable)
+        for status, outcome in run_each(self.engine, report, started):
+            ran = self._record(status, causes[status.stage, status.partition], outcome) or ran
         return ran
 
-    def _run_elsewhere(
-        self, executor: Executor, statuses: Sequence[PartitionStatus], causes: Mapping[str, Cause], seconds: float
-    ) -> bool:
+    def _run_elsewhere(self, executor: Executor, report: StalenessReport, runnable: Sequence[_Runnable]) -> bool:
         """Let workers run partitions of one stage, and run here what they leave, by the ledger as it is then."""
-        stage, ran = statuses[0].stage, False
-        waiting = {status.partition: status for status in statuses}
-        batch = Batch(stage, {key: str(causes[key]) for key in waiting}, terms_of(self.engine, stage), self.run)
-        for result in executor.run(batch, seconds):
-            status = waiting.pop(result.partition)
+        stage, ran, rest = runnable[0][0].stage, False, list(runnable)
+        while (seconds := self.engine.ledger.recent_seconds(stage)) is None and rest:
+            ran = self._run_here(report, [rest.pop(0)]) or ran  # shows how long one takes
+        if seconds is None or not rest:
+            return ran
+        waiting = {status.partition: (status, cause) for status, cause in rest}
+        causes = {key: str(cause) for key, (_, cause) in waiting.items()}
+        for result in executor.run(Batch(stage, causes, terms_of(self.engine, stage), self.run), seconds):
             outcome = outcome_of(self.engine, stage, result)
-            ran = self._record(status, causes[status.partition], outcome) or ran
-        return self._take_again(stage, waiting, causes) or ran if waiting else ran
+            ran = self._record(*waiting.pop(result.partition), outcome) or ran
+        return self._take_again(stage, waiting) or ran if waiting else ran
 
-    def _take_again(self, stage: str, waiting: Mapping[str, PartitionStatus], causes: Mapping[str, Cause]) -> bool:
+    def _take_again(self, stage: str, waiting: Mapping[str, _Runnable]) -> bool:
         """Run here what workers have left, by the ledger as it is now. Retry policies have no say: nothing has failed."""
         report, ran, left = self.engine.planner.report([stage]), False, []
-        for partition, status in waiting.items():
-            outcome = published_since(self.engine, status, self.run, str(causes[partition]))
+        for partition, (status, cause) in waiting.items():
+            outcome = published_since(self.engine, status, self.run, str(cause))
             now = report.statuses[stage].get(partition)
             if outcome is not None:
-                ran = self._record(status, causes[partition], outcome) or ran
+                ran = self._record(status, cause, outcome) or ran
             elif now is not None and now.can_run:
                 left.append(now)
-        return self._run_here(report, left, self.engine.causes(report, stage, left)) or ran
+        causes = self.engine.causes(report, stage, left)
+        return self._run_here(report, [(status, causes[status.partition]) for status in left]) or ran
 
     def _record(self, status: PartitionStatus, why: Cause, outcome: Outcome | Failure) -> bool:
         """Record what came of a partition, and that it was tried; return True if anything was done."""

@@ -32,7 +32,10 @@ from spam_pipeline.protocol.storage.store import Store
 
 @dataclass(frozen=True)
 class Engine:
-    """Stages over one ledger and one store, in one environment, with what plans, computes, publishes and delivers them."""
+    """Stages over one ledger and one store, in one environment, with what plans, computes, publishes and delivers them.
+
+    `at_once` is how many partitions a convergence computes side by side in this process: each holds the memory that its stage takes.
+    """
 
     graph: StageGraph
     ledger: Ledger
@@ -47,6 +50,7 @@ class Engine:
     repairs: Repairs
     publisher: Publisher
     deliveries: Deliveries
+    at_once: int = 1
     rounds: Rounds = field(default_factory=Rounds)
 
     def observe(self) -> list[Observation]:
@@ -124,6 +128,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     claims: Claims,
     environment: str,
     unnamed_targets: Collection[str] = frozenset(),
+    at_once: int = 1,
 ) -> Engine:
     """Assemble an engine over the places that a pipeline consists of; `unnamed_targets` yield to another home, see `Targets`."""
     reader = Reader(graph, ledger, store, environment)
@@ -148,4 +153,5 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         repairs=repairs,
         publisher=Publisher(graph, ledger, auditor, environment),
         deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
+        at_once=at_once,
     )

@@ -5,7 +5,11 @@ lives and how a batch reaches it is up to the executor.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.executor import Batch, PartitionResult, terms_of
@@ -17,6 +21,9 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
 _logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def work(engine: Engine, batch: Batch) -> Iterator[PartitionResult]:
@@ -31,38 +38,54 @@ def work(engine: Engine, batch: Batch) -> Iterator[PartitionResult]:
     for status in statuses:
         if not status.can_run and status.published:
             yield PartitionResult(status.partition, ActionTaken.NOTHING, status.published.recipe)
-    runnable = [status for status in statuses if status.can_run]
-    for status, outcome in run_each(engine, report, runnable, batch.causes, batch.run):
+    runnable = [
+        (status, Trigger(batch.run, cause=batch.causes[status.partition])) for status in statuses if status.can_run
+    ]
+    for status, outcome in run_each(engine, report, runnable):
         yield _result(status, outcome)
 
 
 def run_each(
-    engine: Engine,
-    report: StalenessReport,
-    statuses: Collection[PartitionStatus],
-    causes: Mapping[str, str],
-    run_id: str | None,
+    engine: Engine, report: StalenessReport, runnable: Iterable[tuple[PartitionStatus, Trigger]]
 ) -> Iterator[tuple[PartitionStatus, Outcome | Failure]]:
-    """Run partitions of one stage, those last that another process is computing, and yield what came of each.
+    """Run partitions of which none waits for another, and yield what came of each as soon as it is done.
 
-    An error of a stage is a `Failure`. Raises `PlaceUnusable`.
+    They begin in their order, as many side by side as the engine says; those that another process is computing come last. An error of
+    a stage is a `Failure`. Raises `PlaceUnusable`, after those that have begun.
     """
     claimed = []
-    for status in statuses:
-        trigger = Trigger(run_id, cause=causes[status.partition])
+    for (status, trigger), result in _side_by_side(partial(_attempt, engine, report), runnable, engine.at_once):
         try:
-            outcome = _attempt(engine, report, status, trigger, wait=False)
+            yield status, result()
         except Claimed:
             claimed.append((status, trigger))
-        else:
-            yield status, outcome
     for status, trigger in claimed:
-        yield status, _attempt(engine, report, status, trigger, wait=True)
+        yield status, _attempt(engine, report, (status, trigger), wait=True)
+
+
+def _side_by_side(act: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterator[tuple[T, Callable[[], R]]]:
+    """Act on items in threads, and yield each that is done with its result, or with the error that asking for the result raises.
+
+    Threads, because nearly all the time is spent in Polars, which leaves the interpreter to others.
+    """
+    waiting, running = iter(items), dict[Future[R], T]()
+    threads = ThreadPoolExecutor(at_once)
+    try:
+        while True:
+            for item in islice(waiting, at_once - len(running)):
+                running[threads.submit(act, item)] = item
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result
+    finally:
+        threads.shutdown()
 
 
 def _attempt(
-    engine: Engine, report: StalenessReport, status: PartitionStatus, trigger: Trigger, *, wait: bool
+    engine: Engine, report: StalenessReport, runnable: tuple[PartitionStatus, Trigger], *, wait: bool = False
 ) -> Outcome | Failure:
+    status, trigger = runnable
     try:
         return run(engine, report, status, trigger, wait=wait)
     except (Claimed, PlaceUnusable):

@@ -54,6 +54,17 @@ def test_a_stage_brings_what_it_rests_on(tmp_path: Path) -> None:
     assert [item.name for item in toy_graph(tmp_path).with_upstreams(["numbers"])] == ["received_numbers", "numbers"]
 
 
+def test_a_level_has_what_does_not_wait_for_each_other(tmp_path: Path) -> None:
+    graph = toy_graph(tmp_path)
+    levels = [[item.name for item in level] for level in graph.levels(graph.stages.values())]
+    assert levels == [
+        ["received_numbers"],
+        ["rejected_numbers", "numbers"],
+        ["two_day_total", "model", "monthly_total", "settled_total"],
+        ["board"],
+    ]
+
+
 def test_stages_in_a_circle_are_refused() -> None:
     with pytest.raises(WrongDefinition, match=r"in a circle: .*one"):
         StageGraph([one, another], [], {})

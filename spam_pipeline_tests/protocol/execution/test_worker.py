@@ -3,11 +3,13 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from typing_extensions import override
 
 from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.engine import Engine
@@ -15,6 +17,7 @@ from spam_pipeline.protocol.execution.executor import Batch, PartitionResult, te
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure
 from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.foundation.errors import WorkerDiffers
+from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline_tests.orchestration.toy_location import with_unlucky_numbers
 from spam_pipeline_tests.protocol import slow_stages
@@ -92,6 +95,37 @@ def test_workers_lead_to_the_same_versions_and_the_same_report(home: Path, tmp_p
     triggers = [publication.trigger for publication, _ in engine.ledger.publications_after(0, PRODUCTION)]
     assert {trigger.run for trigger in triggers} == {"run 1"}
     assert Counter(trigger.cause for trigger in triggers) == Counter(why for *_, why in reported)
+
+
+@pytest.mark.parametrize("at_once", [2, 5])
+def test_partitions_side_by_side_lead_to_the_same_versions_and_the_same_report(
+    home: Path, tmp_path: Path, at_once: int
+) -> None:
+    engine = toy_engine(home, at_once=at_once, stages=with_unlucky_numbers())
+    done, reported = converged(engine, None)
+    alone = toy_engine(tmp_path / "alone", landing_url=str(home / "landing"), stages=with_unlucky_numbers())
+    done_alone, reported_alone = converged(alone, None)
+    assert [(item.stage, item.partition) for item in done.failed] == [("numbers", "2026-01-02")]
+    assert reported == reported_alone
+    assert replace(done, seconds=0) == replace(done_alone, seconds=0)
+    assert digests(engine) == digests(alone)
+
+
+class Meeting(Claims):
+    """Claims that nobody gets alone."""
+
+    meeting = Barrier(2, timeout=30)
+
+    @override
+    def on(self, recipe: str, *, wait: bool) -> AbstractContextManager[None]:
+        self.meeting.wait()
+        return super().on(recipe, wait=wait)
+
+
+def test_as_many_run_at_once_as_the_engine_says(home: Path) -> None:
+    engine = replace(toy_engine(home, at_once=2), claims=Meeting(f"sqlite:///{home / 'ledger.db'}"))
+    engine.observe()
+    assert converge(engine, ["received_numbers"]).computed == 4
 
 
 @pytest.mark.parametrize("dies_after", [0, 1])
