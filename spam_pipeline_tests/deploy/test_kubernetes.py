@@ -4,6 +4,7 @@ The chart itself cannot be had in tests. Its names for things were read once, in
 """
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from spam_pipeline.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 VALUES: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text(encoding="utf-8"))
+VERSION: str = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 LOCATION: dict[str, Any] = VALUES["dagster-user-deployments"]["deployments"][0]
 LAUNCHER: dict[str, Any] = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
 SECRET = dict(re.findall(r"^(\w+)=(.*)$", (FOLDER / "secret.example.env").read_text(encoding="utf-8"), re.MULTILINE))
@@ -76,7 +78,7 @@ def container_of(job: dict[str, Any]) -> dict[str, Any]:
 def test_a_run_is_the_image_of_the_code_server_with_its_secrets_and_without_root() -> None:
     job = job_of_a_run()
     container = container_of(job)
-    assert container["image"] == "registry.example.com/spam-pipeline:0.9.0"
+    assert container["image"] == f"registry.example.com/spam-pipeline:{VERSION}"
     assert {item["secret_ref"]["name"] for item in container["env_from"] if item["secret_ref"]} == {"spam-pipeline"}
     assert container["security_context"]["run_as_non_root"] is True
     assert job["spec"]["ttl_seconds_after_finished"] == 3600

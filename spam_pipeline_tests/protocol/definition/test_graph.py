@@ -61,6 +61,7 @@ def test_a_level_has_what_does_not_wait_for_each_other(tmp_path: Path) -> None:
         ["received_numbers"],
         ["rejected_numbers", "numbers"],
         ["two_day_total", "model", "monthly_total", "settled_total"],
+        ["share"],
         ["board"],
     ]
 
