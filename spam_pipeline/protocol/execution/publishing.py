@@ -32,8 +32,8 @@ class Publisher:
     def publish_computed(self, version: Version, audit: Audit, trigger: Trigger) -> Outcome:
         """Record a version that was just computed, with its audit; publish it if it passed."""
         done = _with_action(trigger, ActionTaken.COMPUTED)
-        publication = self._ledger.record(version, audit, self._environment, done)
-        return Outcome(ActionTaken.COMPUTED, *self.recorded(version.recipe), publication)
+        recorded, publication = self._ledger.record(version, audit, self._environment, done)
+        return Outcome(ActionTaken.COMPUTED, recorded, audit, publication)
 
     def publish_known(self, stage: AnyStage, version: Version, last: Audit | None, trigger: Trigger) -> Outcome:
         """Publish a version that was computed before; audit it first if the present rules have not, or somebody has decided."""

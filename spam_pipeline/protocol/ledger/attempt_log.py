@@ -9,6 +9,9 @@ from spam_pipeline.protocol.ledger.records import Attempts
 from spam_pipeline.protocol.ledger.rows import attempts_of, in_batches, now, ticks
 from spam_pipeline.protocol.ledger.tables import attempts, code_versions, completions, failures, writing
 
+_BEGIN = sa.insert(attempts).returning(attempts.c.id)
+_CODES = sa.select(code_versions).where(code_versions.c.digest.in_(sa.bindparam("digests", expanding=True)))
+
 
 class AttemptLog:
     """The attempts in a ledger's database, and the code versions that were ever tried."""
@@ -21,7 +24,7 @@ class AttemptLog:
         """Note that a recipe is being tried, and return the attempt's id. A process that dies leaves nothing but this."""
         row = {"recipe": recipe, "stage": stage, "partition": partition, "run": run, "began_at": ticks(now())}
         with writing(self._engine) as connection:
-            return int(connection.execute(sa.insert(attempts).returning(attempts.c.id), row).scalar_one())
+            return int(connection.execute(_BEGIN, row).scalar_one())
 
     def fail(self, attempt_id: int, error: str) -> None:
         """Note the error that ended an attempt."""
@@ -64,5 +67,5 @@ class AttemptLog:
             return {
                 row.digest: CodeVersion(row.digest, row.definitions, row.libraries)
                 for some in in_batches(digests)
-                for row in connection.execute(sa.select(code_versions).where(code_versions.c.digest.in_(some)))
+                for row in connection.execute(_CODES, {"digests": some})
             }

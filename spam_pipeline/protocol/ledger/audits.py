@@ -1,6 +1,6 @@
 """Audits: adding one, the last one of a version, and those that planning needs. The caller has begun the transaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,24 @@ from spam_pipeline.protocol.foundation.finding import finding_from_json, finding
 from spam_pipeline.protocol.ledger.records import Audit, AuditSummary, Position, Verdict, Version
 from spam_pipeline.protocol.ledger.rows import now, ticks
 from spam_pipeline.protocol.ledger.tables import audits, decisions, versions
+
+
+def _last_audits(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    of_versions = audits.c.version_id.in_(sa.bindparam("ids", expanding=True))
+    last = sa.select(sa.func.max(audits.c.id)).where(of_versions, *conditions).group_by(audits.c.version_id)
+    return sa.select(audits).where(audits.c.id.in_(last))
+
+
+# Statements that every partition needs are put together once, see `rows`.
+_BY_CONTRACT = audits.c.contract == sa.bindparam("contract")
+_COUNTS = (audits.c.decision == 0) | audits.c.decision.in_(
+    sa.select(decisions.c.id).where(decisions.c.environment.in_(sa.bindparam("environments", expanding=True)))
+)
+"""Condition that an audit took no decision into account, or one for some environments: other environments' stay theirs."""
+
+_ANY_AUDIT, _AUDIT_THAT_COUNTS = _last_audits(), _last_audits(_COUNTS)
+_AUDIT_BY_CONTRACT = _last_audits(_COUNTS, _BY_CONTRACT)
+_ADD = sa.insert(audits)
 
 
 def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
@@ -24,7 +42,7 @@ def add_audit(connection: Connection, version_id: int, audit: Audit) -> None:
         "decision": audit.decision,
         "audited_at": ticks(now()),
     }
-    connection.execute(sa.insert(audits), row)
+    connection.execute(_ADD, row)
 
 
 def with_last_audit(
@@ -32,21 +50,20 @@ def with_last_audit(
 ) -> list[tuple[Version, Audit]]:
     """Each version with its last audit; those that followed decisions for other environments count where there is no other."""
     ids = [version.id for version in found]
-    last = last_audits(connection, ids) | last_audits(connection, ids, environments=environments)
+    last = _by_version(connection, _AUDIT_THAT_COUNTS, {"ids": ids, "environments": list(environments)})
+    if len(last) < len(found):
+        last = _by_version(connection, _ANY_AUDIT, {"ids": ids}) | last
     return [(version, last[version.id]) for version in found]
 
 
-def last_audits(
-    connection: Connection, version_ids: Collection[int], contract: str = "", environments: Collection[str] = ()
-) -> dict[int, Audit]:
-    """The last audit of each version: by any contract, or by one; with any decision, or with none but those for some environments."""
-    query = sa.select(sa.func.max(audits.c.id)).where(audits.c.version_id.in_(version_ids))
-    if contract:
-        query = query.where(audits.c.contract == contract)
-    if environments:
-        query = query.where(_counts_for(environments))
-    last = sa.select(audits).where(audits.c.id.in_(query.group_by(audits.c.version_id)))
-    return {row.version_id: _audit_of(row) for row in connection.execute(last)}
+def last_audit(connection: Connection, version_id: int, contract: str, environments: Collection[str]) -> Audit | None:
+    """The last audit of a version by a contract, without those that followed decisions for other environments than these."""
+    values = {"ids": [version_id], "environments": list(environments), "contract": contract}
+    return _by_version(connection, _AUDIT_BY_CONTRACT, values).get(version_id)
+
+
+def _by_version(connection: Connection, query: sa.Select[Any], values: Mapping[str, Any]) -> dict[int, Audit]:
+    return {row.version_id: _audit_of(row) for row in connection.execute(query, values)}
 
 
 def _audit_of(row: Any) -> Audit:
@@ -60,12 +77,6 @@ def _audit_of(row: Any) -> Audit:
     )
 
 
-def _counts_for(environments: Collection[str]) -> sa.ColumnElement[bool]:
-    """Condition that an audit took no decision into account, or one for these environments: other environments' stay theirs."""
-    known = sa.select(decisions.c.id).where(decisions.c.environment.in_(environments))
-    return (audits.c.decision == 0) | audits.c.decision.in_(known)
-
-
 def audits_after(
     connection: Connection, after: Position, contracts: Collection[str], environments: Collection[str]
 ) -> list[AuditSummary]:
@@ -75,20 +86,38 @@ def audits_after(
     them, if it refused the version, was provisional or took a decision into account; and, with an empty contract, one for
     each version that none of them has audited.
     """
-    audit_context = (audits.c.contract, audits.c.history, audits.c.is_provisional, audits.c.decision)
-    columns = (audits.c.version_id, versions.c.recipe, versions.c.stage, audits.c.verdict, *audit_context)
-    query = sa.select(*columns).join(versions, versions.c.id == audits.c.version_id).order_by(audits.c.id)
     if after.audit:
-        return _audits_of(connection.execute(query.where(audits.c.id > after.audit)))
-    own = audits.c.contract.in_(contracts) & _counts_for(environments)
-    last = sa.select(sa.func.max(audits.c.id)).where(own).group_by(audits.c.version_id)
-    is_open = (audits.c.verdict == Verdict.REFUSED.value) | audits.c.is_provisional | (audits.c.decision > 0)
-    audited = sa.select(audits.c.version_id).where(own)
-    unaudited = sa.select(versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value))
+        return _audits_of(connection.execute(_AUDITS_AFTER, {"after": after.audit}))
+    ours = {"contracts": list(contracts), "environments": list(environments)}
     return [
-        *_audits_of(connection.execute(query.where(audits.c.id.in_(last), is_open))),
-        *_audits_of(connection.execute(unaudited.add_columns(sa.literal("")).where(versions.c.id.not_in(audited)))),
+        *_audits_of(connection.execute(_OPEN_AUDITS, ours)),
+        *_audits_of(connection.execute(_UNAUDITED, ours)),
     ]
+
+
+_SUMMARIES = (
+    sa.select(
+        audits.c.version_id,
+        versions.c.recipe,
+        versions.c.stage,
+        audits.c.verdict,
+        audits.c.contract,
+        audits.c.history,
+        audits.c.is_provisional,
+        audits.c.decision,
+    )
+    .join(versions, versions.c.id == audits.c.version_id)
+    .order_by(audits.c.id)
+)
+_AUDITS_AFTER = _SUMMARIES.where(audits.c.id > sa.bindparam("after"))
+_OWN = audits.c.contract.in_(sa.bindparam("contracts", expanding=True)) & _COUNTS
+_OPEN_AUDITS = _SUMMARIES.where(
+    audits.c.id.in_(sa.select(sa.func.max(audits.c.id)).where(_OWN).group_by(audits.c.version_id)),
+    (audits.c.verdict == Verdict.REFUSED.value) | audits.c.is_provisional | (audits.c.decision > 0),
+)
+_UNAUDITED = sa.select(
+    versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value), sa.literal("")
+).where(versions.c.id.not_in(sa.select(audits.c.version_id).where(_OWN)))
 
 
 def _audits_of(rows: Iterable[Any]) -> list[AuditSummary]:

@@ -15,15 +15,26 @@ from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, Decision
 from spam_pipeline.protocol.ledger.rows import moment, ticks
 from spam_pipeline.protocol.ledger.tables import decisions
 
+# Statements that every partition may need are put together once, see `rows`.
+_FOLLOWED = (
+    sa.select(decisions)
+    .where(decisions.c.environment.in_(sa.bindparam("environments", expanding=True)))
+    .order_by(decisions.c.id)
+)
+_FOLLOWED_AFTER = _FOLLOWED.where(decisions.c.id > sa.bindparam("after"))
+_FOLLOWED_ABOUT = _FOLLOWED.where(
+    decisions.c.stage == sa.bindparam("stage"), decisions.c.partition == sa.bindparam("partition")
+)
+
 
 def decisions_of(connection: Connection, environment: str) -> list[Decision]:
     """The decisions that an environment follows, oldest first."""
-    return _where(connection, environment, sa.true())
+    return _read(connection, _FOLLOWED, environment)
 
 
 def decisions_about(connection: Connection, environment: str, stage: str, partition: str) -> list[Decision]:
     """The decisions about a partition that an environment follows, oldest first."""
-    return _where(connection, environment, (decisions.c.stage == stage) & (decisions.c.partition == partition))
+    return _read(connection, _FOLLOWED_ABOUT, environment, stage=stage, partition=partition)
 
 
 def add_decision(connection: Connection, decision: Decision, last: int) -> Decision:
@@ -40,22 +51,16 @@ def add_decision(connection: Connection, decision: Decision, last: int) -> Decis
 
 def decisions_after(connection: Connection, environments: Collection[str], after: int) -> list[DecisionSummary]:
     """The decisions for some environments after the one of this id, in their order."""
-    columns = (
-        decisions.c.environment,
-        decisions.c.stage,
-        decisions.c.partition,
-        decisions.c.id,
-        decisions.c.version_id,
-        decisions.c.kind,
-    )
-    query = sa.select(*columns).where(decisions.c.id > after, decisions.c.environment.in_(environments))
-    found = connection.execute(query.order_by(decisions.c.id))
-    return [DecisionSummary(*row[:-1], DecisionKind(row[-1])) for row in found]
+    found = connection.execute(_FOLLOWED_AFTER, {"environments": list(environments), "after": after})
+    return [
+        DecisionSummary(row.environment, row.stage, row.partition, row.id, row.version_id, DecisionKind(row.kind))
+        for row in found
+    ]
 
 
-def _where(connection: Connection, environment: str, condition: sa.ColumnElement[bool]) -> list[Decision]:
-    query = sa.select(decisions).where(decisions.c.environment.in_({environment, PRODUCTION}), condition)
-    return [_decision_of(row) for row in connection.execute(query.order_by(decisions.c.id))]
+def _read(connection: Connection, query: sa.Select[Any], environment: str, **values: str) -> list[Decision]:
+    found = connection.execute(query, {"environments": [environment, PRODUCTION], **values})
+    return [_decision_of(row) for row in found]
 
 
 def _as_text(decision: Decision) -> str:

@@ -8,14 +8,16 @@ transaction, and writers never overlap. `planning` decides what to compute.
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
-from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audits, with_last_audit
+from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
@@ -25,9 +27,9 @@ from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
-    dropped,
     fall_back,
     made_of,
+    moved,
     pointed_at,
     pointer,
     pointers,
@@ -67,7 +69,13 @@ from spam_pipeline.protocol.ledger.versions import (
     id_of,
     inputs_of,
     resting_on,
-    versions_where,
+    version_of,
+    versions_of_ids,
+    versions_of_partition,
+)
+
+_FILES_OF = sa.select(parts.c.version_id, parts.c.name, parts.c.files).where(
+    parts.c.version_id.in_(sa.bindparam("ids", expanding=True))
 )
 
 
@@ -102,19 +110,22 @@ class Ledger:
 
     def record(
         self, version: Version, audit: Audit, environment: str, trigger: Trigger = NO_TRIGGER
-    ) -> Publication | None:
+    ) -> tuple[Version, Publication | None]:
         """Add a version with its fingerprint and its audit and, if it passed, publish it.
 
-        A version of the same recipe that is there already takes this one's place. Returns the publication, or None when the
-        version was refused or is published already.
+        A version of the same recipe that is there already takes this one's place. Returns the version as it is recorded, and the
+        publication, or None when the version was refused or is published already.
         """
+        place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
-            version_id = id_of(connection, version.recipe) or add_version(connection, version)
+            known = id_of(connection, version.recipe)
+            version_id = known or add_version(connection, version)
             add_fingerprint(connection, version_id, audit.contract, version.fingerprint)
             add_audit(connection, version_id, audit)
-            if audit.verdict is not Verdict.PASSED:
-                return None
-            return publish(connection, Place(environment, version.stage, version.partition), version_id, trigger)
+            is_passed = audit.verdict is Verdict.PASSED
+            publication = publish(connection, place, version_id, trigger) if is_passed else None
+            recorded = versions_of_ids(connection, [version_id])[0] if known else replace(version, id=version_id)
+            return recorded, publication
 
     def record_audit(  # noqa: PLR0913 - all of it belongs into one transaction
         self,
@@ -156,8 +167,8 @@ class Ledger:
     def version(self, recipe: str, environment: str = PRODUCTION) -> tuple[Version, Audit] | None:
         """The version of a recipe with its last audit that counts in an environment."""
         with self._engine.connect() as connection:
-            found = versions_where(connection, versions.c.recipe == recipe)
-            return with_last_audit(connection, found, {environment, PRODUCTION})[0] if found else None
+            found = version_of(connection, recipe)
+            return with_last_audit(connection, [found], {environment, PRODUCTION})[0] if found else None
 
     def audited(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
         """The version of a recipe, as one contract measured it, with its last audit by that contract, None if there is none.
@@ -165,17 +176,16 @@ class Ledger:
         Audits that took decisions for other environments into account don't count.
         """
         with self._engine.connect() as connection:
-            found = versions_where(connection, versions.c.recipe == recipe, [contract])
-            if not found:
+            found = version_of(connection, recipe, [contract])
+            if found is None:
                 return None
-            audited = last_audits(connection, [found[0].id], contract, {environment, PRODUCTION})
-            return found[0], audited.get(found[0].id)
+            return found, last_audit(connection, found.id, contract, {environment, PRODUCTION})
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
         """The versions that readers of a partition saw since it was last retracted, the last one first; see `pointed_at`."""
         with self._engine.connect() as connection:
             ids = pointed_at(connection, Place(environment, stage, partition))
-            by_id = {version.id: version for version in versions_where(connection, versions.c.id.in_(ids))}
+            by_id = {version.id: version for version in versions_of_ids(connection, ids)}
             return [by_id[version_id] for version_id in ids]
 
     def made(self, recipes: Collection[str]) -> dict[str, VersionSummary]:
@@ -185,9 +195,9 @@ class Ledger:
 
     def versions(self, stage: str, partition: str, environment: str = PRODUCTION) -> list[tuple[Version, Audit]]:
         """Every version of a partition, oldest first, each with its last audit that counts in an environment."""
-        of_partition = (versions.c.stage == stage) & (versions.c.partition == partition)
         with self._engine.connect() as connection:
-            return with_last_audit(connection, versions_where(connection, of_partition), {environment, PRODUCTION})
+            found = versions_of_partition(connection, stage, partition)
+            return with_last_audit(connection, found, {environment, PRODUCTION})
 
     def provenance(self, version_ids: Collection[int]) -> dict[int, tuple[Mapping[str, str], list[InputRef]]]:
         """The inputs of versions, by id: the digest of each setting, and every part that was read."""
@@ -247,7 +257,7 @@ class Ledger:
         query = sa.select(versions.c.id).where(versions.c.recipe.startswith(recipe_prefix)).order_by(versions.c.id)
         with self._engine.connect() as connection:
             found = connection.scalars(query.limit(_MOST_FOUND)).all()
-            same = versions_where(connection, versions.c.id.in_(found))
+            same = versions_of_ids(connection, found)
             return with_last_audit(connection, same, {environment, PRODUCTION})
 
     def fingerprints(self, version_ids: Collection[int], contracts: Collection[str] = ()) -> dict[int, Fingerprint]:
@@ -313,15 +323,17 @@ class Ledger:
         """
         with self._engine.connect() as connection:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
+            nothing: Mapping[str, Any] = {name: {} for name in environments}
             if position == after:
-                return Changes({name: {} for name in environments}, [], [], [], position)
+                return Changes(nothing, [], [], [], position)
+            are_moved, are_decided = position.publication > after.publication, position.decision > after.decision
+            are_audited = position.audit > after.audit or not after.audit
+            pointers_since, dropped = moved(connection, environments, after.publication) if are_moved else (nothing, [])
             return Changes(
-                pointers={
-                    name: published_of(connection, pointers(name, after=after.publication)) for name in environments
-                },
-                dropped=[place for name in environments for place in dropped(connection, name, after.publication)],
-                audits=audits_after(connection, after, contracts, environments),
-                decisions=decisions_after(connection, environments, after.decision),
+                pointers=pointers_since,
+                dropped=dropped,
+                audits=audits_after(connection, after, contracts, environments) if are_audited else [],
+                decisions=decisions_after(connection, environments, after.decision) if are_decided else [],
                 position=position,
             )
 
@@ -364,20 +376,19 @@ class Ledger:
             found = pointer(connection, Place(environment, stage, partition), as_of)
             if found is None or found.version_id is None:
                 return None
-            return versions_where(connection, versions.c.id == found.version_id)[0]
+            return versions_of_ids(connection, [found.version_id])[0]
 
     def version_of_id(self, version_id: int) -> Version:
         """The version of an id that the ledger gave out."""
         with self._engine.connect() as connection:
-            return versions_where(connection, versions.c.id == version_id)[0]
+            return versions_of_ids(connection, [version_id])[0]
 
     def files(self, version_ids: Collection[int]) -> dict[int, dict[str, tuple[StoredFile, ...]]]:
         """The files of versions, by version and part."""
         found: dict[int, dict[str, tuple[StoredFile, ...]]] = defaultdict(dict)
         with self._engine.connect() as connection:
             for some in in_batches(version_ids):
-                query = sa.select(parts.c.version_id, parts.c.name, parts.c.files).where(parts.c.version_id.in_(some))
-                for version_id, name, files in connection.execute(query):
+                for version_id, name, files in connection.execute(_FILES_OF, {"ids": some}):
                     found[version_id][name] = files_of(files)
         return found
 
@@ -411,7 +422,7 @@ class Ledger:
                 version.id: (version, audit)
                 for some in in_batches(wanted)
                 for version, audit in with_last_audit(
-                    connection, versions_where(connection, versions.c.id.in_(some)), {environment, PRODUCTION}
+                    connection, versions_of_ids(connection, some), {environment, PRODUCTION}
                 )
             }
             return [(item, by_id.get(item.version_id or 0)) for item in found]
@@ -424,7 +435,7 @@ class Ledger:
             found = pointer(connection, Place(environment, stage, partition))
             if found is None:
                 return None
-            version = versions_where(connection, versions.c.id == found.version_id)
+            version = [] if found.version_id is None else versions_of_ids(connection, [found.version_id])
             return found, with_last_audit(connection, version, {environment, PRODUCTION})[0] if version else None
 
     def published_at(self, environment: str, version_ids: Collection[int]) -> dict[int, datetime]:

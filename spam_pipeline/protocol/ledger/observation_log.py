@@ -19,6 +19,10 @@ from spam_pipeline.protocol.ledger.rows import (
 )
 from spam_pipeline.protocol.ledger.tables import observations, shards, writing
 
+_BY_ID = sa.select(observations).where(observations.c.id.in_(sa.bindparam("ids", expanding=True)))
+_SHARD = sa.select(shards.c.files).where(shards.c.recipe == sa.bindparam("recipe"))
+_ADD, _ADD_SHARD = sa.insert(observations), sa.insert(shards)
+
 
 class ObservationLog:
     """The observations in a ledger's database, and the shards that observed files were decoded into."""
@@ -32,7 +36,7 @@ class ObservationLog:
             return {
                 row.id: observation_of(row)
                 for some in in_batches(ids)
-                for row in connection.execute(sa.select(observations).where(observations.c.id.in_(some)))
+                for row in connection.execute(_BY_ID, {"ids": some})
             }
 
     def last(self, paths: Collection[str], until: int | None = None) -> dict[str, Observation]:
@@ -95,7 +99,7 @@ class ObservationLog:
             known = {_what_was_seen(item) for item in before}
             new = [item for item in seen if _what_was_seen(item) not in known]
             if new:
-                connection.execute(sa.insert(observations), [row_of_observation(item) for item in new])
+                connection.execute(_ADD, [row_of_observation(item) for item in new])
 
     def after(self, observation_id: int, limit: int) -> list[Observation]:
         """The observations after a given one, oldest first."""
@@ -106,7 +110,7 @@ class ObservationLog:
     def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
         """The files, by part, that one landed file was decoded into under this recipe; None if it was not yet."""
         with self._engine.connect() as connection:
-            files = connection.scalar(sa.select(shards.c.files).where(shards.c.recipe == recipe))
+            files = connection.scalar(_SHARD, {"recipe": recipe})
         return None if files is None else {part: files_of(items) for part, items in files.items()}
 
     def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
@@ -119,8 +123,8 @@ class ObservationLog:
             "decoded_at": ticks(now()),
         }
         with writing(self._engine) as connection:
-            if connection.scalar(sa.select(shards.c.recipe).where(shards.c.recipe == recipe)) is None:
-                connection.execute(sa.insert(shards), row)
+            if connection.scalar(_SHARD, {"recipe": recipe}) is None:
+                connection.execute(_ADD_SHARD, row)
 
 
 _ROWS = 10_000

@@ -4,7 +4,7 @@ The last publication is current, so moving a pointer is adding one. The caller h
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -17,35 +17,80 @@ from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import parts, publications, versions
 
 
-def pointers(environment: str, as_of: datetime | None = None, after: int = 0) -> Any:
-    """A query for the last publication of every stage and partition that an environment has a pointer of its own for.
-
-    With `after`, only where that is later than the publication of this id.
-    """
-    return _last(environment, as_of, after).where(publications.c.action != DROPPED)
-
-
-def dropped(connection: Connection, environment: str, after: int) -> list[tuple[str, str, str]]:
-    """The environment, stage and partition of pointers that were given up after a publication and not set again."""
-    current = _last(environment, None, after).where(publications.c.action == DROPPED).subquery()
-    query = sa.select(current.c.environment, current.c.stage, current.c.partition)
-    return [(name, stage, partition) for name, stage, partition in connection.execute(query)]
-
-
-def _last(environment: str, as_of: datetime | None, after: int) -> Any:
-    latest = sa.select(sa.func.max(publications.c.id)).where(
-        publications.c.environment == environment, publications.c.id > after
-    )
+def pointers(environment: str, as_of: datetime | None = None) -> Any:
+    """A query for the last publication of every stage and partition that an environment has a pointer of its own for."""
+    latest = sa.select(sa.func.max(publications.c.id)).where(publications.c.environment == environment)
     if as_of is not None:
         latest = latest.where(publications.c.published_at <= ticks(as_of))
     latest = latest.group_by(publications.c.stage, publications.c.partition)
-    return sa.select(publications).where(publications.c.id.in_(latest))
+    return sa.select(publications).where(publications.c.id.in_(latest), publications.c.action != DROPPED)
+
+
+# Statements that every partition needs are put together once, see `rows`.
+_SUMMARIES = (
+    sa.select(
+        versions.c.id,
+        versions.c.recipe,
+        versions.c.code_version,
+        versions.c.content,
+        parts.c.name,
+        parts.c.content,
+        parts.c.rows,
+        parts.c.is_side_part,
+    )
+    .select_from(versions)
+    .join(parts, parts.c.version_id == versions.c.id, isouter=True)
+    .order_by(versions.c.id, parts.c.name)
+)
+_SUMMARIES_OF_RECIPES = _SUMMARIES.where(versions.c.recipe.in_(sa.bindparam("recipes", expanding=True)))
+_SUMMARIES_OF_IDS = _SUMMARIES.where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
+_MOVED = sa.select(publications).where(
+    publications.c.id.in_(
+        sa.select(sa.func.max(publications.c.id))
+        .where(
+            publications.c.environment.in_(sa.bindparam("environments", expanding=True)),
+            publications.c.id > sa.bindparam("after"),
+        )
+        .group_by(publications.c.environment, publications.c.stage, publications.c.partition)
+    )
+)
+_SUMMARIES_MOVED = _SUMMARIES.where(versions.c.id.in_(sa.select(_MOVED.subquery().c.version_id)))
+_LAST_OF_PLACE = (
+    sa.select(publications)
+    .where(
+        publications.c.environment == sa.bindparam("environment"),
+        publications.c.stage == sa.bindparam("stage"),
+        publications.c.partition == sa.bindparam("partition"),
+    )
+    .order_by(publications.c.id.desc())
+    .limit(1)
+)
+_ADD = sa.insert(publications).returning(publications)
+
+
+def moved(
+    connection: Connection, environments: Collection[str], after: int
+) -> tuple[dict[str, dict[str, dict[str, VersionSummary | None]]], list[tuple[str, str, str]]]:
+    """The pointers that were set after a publication, by environment, stage and partition, as `published_of` has them.
+
+    With them, environment, stage and partition of those that were given up since and not set again.
+    """
+    since = {"environments": list(environments), "after": after}
+    by_id = _by_id(connection, _SUMMARIES_MOVED, since)
+    found: dict[str, dict[str, dict[str, VersionSummary | None]]] = {name: defaultdict(dict) for name in environments}
+    given_up = []
+    for row in connection.execute(_MOVED, since):
+        if row.action == DROPPED:
+            given_up.append((row.environment, row.stage, row.partition))
+        else:
+            found[row.environment][row.stage][row.partition] = by_id.get(row.version_id)
+    return found, given_up
 
 
 def published_of(connection: Connection, found: Any) -> dict[str, dict[str, VersionSummary | None]]:
     """The versions behind some publications, by stage and partition, without files; None for a retraction."""
     current = found.subquery()
-    by_id = _by_id(connection, versions.c.id.in_(sa.select(current.c.version_id)))
+    by_id = _by_id(connection, _SUMMARIES.where(versions.c.id.in_(sa.select(current.c.version_id))), {})
     published: dict[str, dict[str, VersionSummary | None]] = defaultdict(dict)
     for stage, partition, version_id in connection.execute(
         sa.select(current.c.stage, current.c.partition, current.c.version_id)
@@ -56,35 +101,19 @@ def published_of(connection: Connection, found: Any) -> dict[str, dict[str, Vers
 
 def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[VersionSummary]:
     """The versions of some recipes, without files."""
-    return _by_id(connection, versions.c.recipe.in_(recipes)).values()
+    return _by_id(connection, _SUMMARIES_OF_RECIPES, {"recipes": list(recipes)}).values()
 
 
 def versions_of(connection: Connection, ids: Collection[int]) -> dict[int, VersionSummary]:
     """The versions with these ids, without files."""
-    return _by_id(connection, versions.c.id.in_(ids))
+    return _by_id(connection, _SUMMARIES_OF_IDS, {"ids": list(ids)})
 
 
-def _by_id(connection: Connection, condition: Any) -> dict[int, VersionSummary]:
-    """The versions that meet a condition, by id, their parts in the order of their names."""
-    query = (
-        sa.select(
-            versions.c.id,
-            versions.c.recipe,
-            versions.c.code_version,
-            versions.c.content,
-            parts.c.name,
-            parts.c.content,
-            parts.c.rows,
-            parts.c.is_side_part,
-        )
-        .select_from(versions)
-        .join(parts, parts.c.version_id == versions.c.id, isouter=True)
-        .where(condition)
-        .order_by(versions.c.id, parts.c.name)
-    )
+def _by_id(connection: Connection, summaries: Any, values: Mapping[str, Any]) -> dict[int, VersionSummary]:
+    """The versions of a query for summaries with some values, by id, their parts in the order of their names."""
     found: dict[int, VersionSummary] = {}
     for version_id, recipe, code_version, content, name, part_content, rows, is_side_part in connection.execute(
-        query
+        summaries, values
     ).all():
         part: tuple[PartSummary, ...] = () if name is None else (PartSummary(name, part_content, rows),)
         before = found.get(version_id)
@@ -104,11 +133,9 @@ class Place(NamedTuple):
 
 def pointer(connection: Connection, place: Place, as_of: datetime | None = None) -> Publication | None:
     """The current publication for readers of a place: its environment's own, otherwise production's."""
+    query = _LAST_OF_PLACE if as_of is None else _LAST_OF_PLACE.where(publications.c.published_at <= ticks(as_of))
     for name in dict.fromkeys((place.environment, PRODUCTION)):
-        query = sa.select(publications).where(publications.c.environment == name, _of(place.stage, place.partition))
-        if as_of is not None:
-            query = query.where(publications.c.published_at <= ticks(as_of))
-        found = connection.execute(query.order_by(publications.c.id.desc()).limit(1)).first()
+        found = connection.execute(query, place._replace(environment=name)._asdict()).first()
         if found is not None and found.action != DROPPED:
             return publication_of(found)
     return None
@@ -138,9 +165,7 @@ def pointed_at(connection: Connection, place: Place) -> list[int]:
     """
     found: list[int] = []
     for name in dict.fromkeys((place.environment, PRODUCTION)):
-        own = (publications.c.environment == name) & _of(place.stage, place.partition)
-        query = sa.select(publications.c.version_id, publications.c.action).where(own)
-        rows = connection.execute(query.order_by(publications.c.id.desc())).all()
+        rows = connection.execute(_LAST_OF_PLACE.limit(None), place._replace(environment=name)._asdict()).all()
         since = list(takewhile(lambda row: row.version_id is not None, rows))
         found += [row.version_id for row in since]
         if len(since) < len(rows) and rows[len(since)].action != DROPPED:
@@ -148,10 +173,6 @@ def pointed_at(connection: Connection, place: Place) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _of(stage: str, partition: str) -> sa.ColumnElement[bool]:
-    return sa.and_(publications.c.stage == stage, publications.c.partition == partition)
-
-
 def _add(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication:
     row = {**place._asdict(), "version_id": version_id, **trigger._asdict(), "published_at": ticks(now())}
-    return publication_of(connection.execute(sa.insert(publications).returning(publications), row).one())
+    return publication_of(connection.execute(_ADD, row).one())

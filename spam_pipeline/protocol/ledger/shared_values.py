@@ -17,6 +17,7 @@ from spam_pipeline.protocol.ledger.tables import shared_values
 _DIGESTS: sa.BindParameter[bytes] = sa.bindparam("digests", expanding=True)
 _KNOWN = sa.select(shared_values.c.digest).where(shared_values.c.digest.in_(_DIGESTS))
 _VALUES = sa.select(shared_values).where(shared_values.c.digest.in_(_DIGESTS))
+_ADD = sa.insert(shared_values)
 
 
 def digest_of_value(value: Any) -> bytes:
@@ -29,7 +30,7 @@ def keep_values(connection: Connection, values: Mapping[bytes, Any]) -> None:
     known = {found for some in in_batches(values.keys()) for found in connection.scalars(_KNOWN, {"digests": some})}
     rows = [{"digest": key, "value": value} for key, value in values.items() if key not in known]
     if rows:
-        connection.execute(sa.insert(shared_values), rows)
+        connection.execute(_ADD, rows)
 
 
 def values_of(connection: Connection, digests: Iterable[bytes]) -> dict[bytes, Any]:

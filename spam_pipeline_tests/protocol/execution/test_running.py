@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline.protocol.execution.convergence import converge
+from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome
 from spam_pipeline.protocol.fingerprint import Count, Measure
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
 from spam_pipeline.protocol.foundation.limit import Limit
@@ -39,6 +40,18 @@ def test_what_is_read_is_delivered_though_the_rules_of_another_environment_refus
     done, did = run(production)
     assert (done.converged, did) == (True, [("board", "all", "delivered")])
     assert (tmp_path / "board.txt").exists()
+
+
+def test_an_outcome_has_version_and_audit_as_the_ledger_has_them(home: Path) -> None:
+    engine = toy_engine(home)
+    engine.observe()
+    outcomes: list[Outcome | Failure] = []
+    converge(engine, on_outcome=lambda _status, _cause, outcome: outcomes.append(outcome))
+    made = [item for item in outcomes if isinstance(item, Outcome)]
+    assert [engine.ledger.version(item.version.recipe) for item in made] == [
+        (item.version, item.audit) for item in made
+    ]
+    assert {item.action for item in made} == {ActionTaken.COMPUTED}
 
 
 def test_code_that_cannot_be_digested_is_an_error_before_anything_has_run(tmp_path: Path) -> None:

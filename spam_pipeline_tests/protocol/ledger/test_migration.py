@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.records import PRODUCTION
-from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata
-from spam_pipeline.protocol.ledger.versions import versions_where
+from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, versions
+from spam_pipeline.protocol.ledger.versions import versions_of_ids
 from spam_pipeline_tests.protocol.made_up_records import PASSED, a_version, recorded
 
 RELEASE = Path(__file__).parents[2] / "releases" / "0.5.0.tar.xz"
@@ -92,7 +92,7 @@ def test_versions_have_the_inputs_columns_and_settings_that_they_had(
         inputs[row["version_id"]].append((row["parameter"], row["part"], record, is_file))
     engine = open_database(ledger_url)
     with engine.connect() as connection:
-        found = versions_where(connection, sa.true())
+        found = versions_of_ids(connection, connection.scalars(sa.select(versions.c.id)).all())
     engine.dispose()
     assert [
         (
@@ -114,7 +114,7 @@ def test_it_goes_on_where_it_was(earlier: sa.Engine, ledger_url: str, released: 
     del earlier
     _, before = released
     with closing(Ledger(ledger_url)) as ledger:
-        publication = ledger.record(a_version(), PASSED, PRODUCTION)
+        _, publication = ledger.record(a_version(), PASSED, PRODUCTION)
         assert publication is not None
         assert publication.id == before["publications"][-1]["id"] + 1
         assert recorded(ledger, "r1").id == before["versions"][-1]["id"] + 1

@@ -19,7 +19,7 @@ def published_recipe(ledger: Ledger, environment: str = PRODUCTION, partition: s
 
 
 def test_what_is_retracted_is_not_published_any_more_and_was_before(ledger: Ledger) -> None:
-    before = ledger.record(a_version(), PASSED, PRODUCTION)
+    _, before = ledger.record(a_version(), PASSED, PRODUCTION)
     why = Trigger("run-1", "retracted", "data: nothing to compute it from any more")
     retraction = ledger.retract("numbers", "2026-01-05", PRODUCTION, why)
     assert before is not None
