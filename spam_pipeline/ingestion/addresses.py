@@ -1,7 +1,6 @@
 """Internet addresses: one canonical spelling per address, and the network that an address belongs to.
 
-The common spelling of IPv4 is recognised by vectorised expressions; everything else goes through `ipaddress`, once per
-distinct value. Nothing is hashed here.
+Common canonical spellings are recognised by regular expressions; everything else goes through `ipaddress`. Nothing is hashed here.
 """
 
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
@@ -9,7 +8,15 @@ from ipaddress import AddressValueError, IPv6Address, IPv6Network
 import polars as pl
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+_IPV4 = rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}"
+_GROUP = "[1-9a-f][0-9a-f]{0,3}"  # not zero: then `::` can only stand for all the zeros there are
+_IPV6 = "|".join(
+    [f"(?:{_GROUP}:){{7}}{_GROUP}"]
+    + [f"(?:{_GROUP}:){{{before}}}:(?:{_GROUP}(?::{_GROUP}){{0,{5 - before}}})?" for before in range(1, 6)]
+)
+_CANONICAL = f"^(?:{_IPV4}|{_IPV6})$"
+_NETWORK_OF_IPV6 = f"^({_GROUP}:{_GROUP}:{_GROUP}):"
+
 _LONGEST_IPV6 = len("0000:0000:0000:0000:0000:ffff:255.255.255.255")
 _IPV6_NETWORK_BITS = 48
 
@@ -19,17 +26,16 @@ def canonical_addresses(values: pl.Series) -> pl.Series:
 
     Null stays null; text that is not an address becomes null.
     """
-    text = pl.col("value")
-    known = pl.DataFrame({"value": values}).with_columns(is_ipv4=text.str.contains(_IPV4))
-    others = known.filter(~pl.col("is_ipv4"))["value"].unique()
+    distinct = pl.DataFrame({"value": values.unique()})
+    is_canonical = distinct["value"].str.contains(_CANONICAL)
+    others = distinct.filter(~is_canonical)
     if others.is_empty():
         return values
-    spelled = pl.DataFrame(
-        {"value": others, "spelled": [_canonical_ipv6(value) for value in others]},
-        schema_overrides={"spelled": pl.String},
-    )
-    joined = known.join(spelled, on="value", how="left", maintain_order="left")
-    return joined.select(pl.when("is_ipv4").then(text).otherwise("spelled")).to_series().alias(values.name)
+    spelled = pl.Series([_canonical_ipv6(value) for value in others["value"]], dtype=pl.String)
+    canonical = distinct.filter(is_canonical).select("value", spelled="value")
+    known = pl.concat([canonical, others.with_columns(spelled=spelled)])
+    joined = pl.DataFrame({"value": values}).join(known, on="value", how="left", maintain_order="left")
+    return joined["spelled"].alias(values.name)
 
 
 def networks_of(addresses: pl.Series) -> pl.Series:
@@ -38,15 +44,11 @@ def networks_of(addresses: pl.Series) -> pl.Series:
     >>> networks_of(pl.Series(["198.51.100.7", "2001:db8:1:2::9", None])).to_list()
     ['198.51.100.0/24', '2001:db8:1::/48', None]
     """
-    text = pl.col("value")
-    known = pl.DataFrame({"value": addresses}).with_columns(is_ipv6=text.str.contains(":", literal=True))
-    ipv4 = text.str.strip_chars_end("0123456789") + "0/24"
-    others = known.filter(pl.col("is_ipv6"))["value"].unique()
-    if others.is_empty():
-        return known.select(ipv4).to_series().alias(addresses.name)
-    networks = pl.DataFrame({"value": others, "network": [_ipv6_network(value) for value in others]})
-    joined = known.join(networks, on="value", how="left", maintain_order="left")
-    return joined.select(pl.when("is_ipv6").then("network").otherwise(ipv4)).to_series().alias(addresses.name)
+    networks = addresses.str.strip_chars_end("0123456789") + "0/24"
+    ipv6 = addresses.str.contains(":", literal=True).arg_true()
+    networks = networks.scatter(ipv6, addresses.gather(ipv6).str.extract(_NETWORK_OF_IPV6) + "::/48")
+    others = (networks.is_null() & addresses.is_not_null()).arg_true()
+    return networks.scatter(others, [_ipv6_network(value) for value in addresses.gather(others)])
 
 
 def _canonical_ipv6(value: str) -> str | None:

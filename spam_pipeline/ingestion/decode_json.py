@@ -14,10 +14,8 @@ import polars as pl
 from spam_pipeline.ingestion.blocks import LONGEST_RECORD_BYTES, Block
 from spam_pipeline.ingestion.json_grammar import (
     INTEGER_FIELDS,
-    known_fields_only,
-    known_name,
-    string_token,
-    with_unknown_fields,
+    flat_object,
+    unknown_members,
 )
 from spam_pipeline.ingestion.records import (
     FIELD_TYPES,
@@ -45,16 +43,15 @@ def decode_lines(block: Block[bytes]) -> Decoded:
     """
     lines, unreadable = _lines(block)
     text = pl.col("text")
-    is_plain = lines.select(text.str.contains(known_fields_only()) & _is_short(text)).to_series()
-    others = lines.filter(~is_plain)
-    is_flat = others.select(text.str.contains(with_unknown_fields()) & _is_short(text)).to_series()
-    reparsed, rejections = _reparsed(others.filter(~is_flat))
-    parsed = [_parsed(lines.filter(is_plain), pl.lit(0)), _parsed(others.filter(is_flat), _unknown_fields())]
-    return Decoded(_in_order_of_lines([*parsed, reparsed]), rejections_frame(unreadable + rejections))
+    is_flat = lines.select(text.str.contains(flat_object()) & _is_short(text)).to_series()
+    others = lines.filter(~is_flat).filter(~text.str.contains(_BLANK))
+    reparsed, rejections = _reparsed(others)
+    parsed = _parsed(lines.filter(is_flat))
+    return Decoded(_in_order_of_lines([parsed, reparsed]), rejections_frame(unreadable + rejections))
 
 
 def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
-    """Split a block into `line` and `text` of its non-blank lines, and the lines that are not UTF-8."""
+    """Split a block into `line` and `text` of its lines, blank ones included, and the lines that are not UTF-8."""
     readable: list[bytes | memoryview] = []
     view, done = memoryview(block.data), 0
     unreadable: list[_Lost] = []
@@ -68,7 +65,7 @@ def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
     )
     if b"\x00" in data:
         numbered = numbered.with_columns(pl.col("text").str.strip_chars(_PADDING))
-    return numbered.filter(~pl.col("text").str.contains(_BLANK)), unreadable
+    return numbered, unreadable
 
 
 def _lines_not_utf8(block: Block[bytes]) -> Iterator[tuple[int, int, int]]:
@@ -96,23 +93,15 @@ def _in_order_of_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return filled[0] if len(filled) == 1 else pl.concat(frames).sort("line")
 
 
-def _parsed(lines: pl.DataFrame, unknown_fields: pl.Expr) -> pl.DataFrame:
+def _parsed(lines: pl.DataFrame) -> pl.DataFrame:
     """Parse lines that match the grammar."""
     if lines.is_empty():
         return pl.DataFrame(schema=RECORD_TYPES)
-    fields = pl.read_ndjson(lines["text"].str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
-    located = lines.select("line", raw=pl.col("text").cast(pl.Binary), unknown_fields=unknown_fields)
-    return pl.concat([located, fields], how="horizontal").select(
-        pl.col(name).cast(dtype) for name, dtype in RECORD_TYPES.items()
-    )
-
-
-def _unknown_fields() -> pl.Expr:
-    """Count the members of a flat object (one more than its commas outside strings) less those with known names."""
-    text = pl.col("text")
-    strings = text.str.count_matches(string_token())
-    commas = text.str.count_matches(f"{string_token()}|,").cast(pl.Int64) - strings.cast(pl.Int64)
-    return commas + 1 - text.str.count_matches(known_name()).cast(pl.Int64)
+    text = lines["text"]
+    fields = pl.read_ndjson(text.str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
+    named = fields.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    located = lines.select("line", raw=pl.col("text").cast(pl.Binary), unknown_fields=unknown_members(text, named))
+    return pl.concat([located, fields], how="horizontal").select(*RECORD_TYPES)
 
 
 def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:

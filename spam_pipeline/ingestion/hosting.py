@@ -10,9 +10,12 @@ import gzip
 import hashlib
 import io
 import pickle
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import distribution
+from importlib.util import cache_from_source
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import polars as pl
@@ -108,6 +111,8 @@ _PEOPLE = ("afrihost", "cloudflare", "cloudwifi", "fiberhost", "google-fiber", "
 _NAMES_HOSTING = rf"(?i)\b(?:{'|'.join(_COMPANIES)})|{'|'.join(_TRADES)}"
 _NAMES_PEOPLE = rf"(?i){'|'.join(_PEOPLE)}"
 
+_SEAL_BYTES = hashlib.sha256().digest_size
+
 _NOBODYS = 0  # the number of 0.0.0.0/24
 _IPV4_ADDRESSES, _IPV4_NETWORKS = 2**32, 2**24
 
@@ -141,9 +146,33 @@ def hosting_networks() -> HostingNetworks:
 
     Raises `ChangedOwners` when the release's data file was replaced in place.
     """
-    ranges, names = _shipped()
-    is_hosting = _are_hosting(names)
-    return _steps(ranges.with_columns(is_hosting=is_hosting.gather(ranges["owner"])))
+    place, content = _data_file()
+    return _kept(Path(cache_from_source(place)).with_suffix(".networks"), content)
+
+
+def _kept(place: Path, content: bytes) -> HostingNetworks:
+    """The networks of a data file, from a file beside the bytecode of its package, or computed and put there.
+
+    Computing them takes half a second, and every process needs them. The kept file begins with a seal over everything that it was
+    made from and over itself, so an edit here, other data or a torn file breaks it. Where nothing can be written, every process computes.
+    """
+    provenance = b"".join((pl.__version__.encode(), Path(__file__).read_bytes(), content))
+    with suppress(OSError):
+        kept = place.read_bytes()
+        seal, table = kept[:_SEAL_BYTES], kept[_SEAL_BYTES:]
+        if seal == _seal(provenance, table):
+            return HostingNetworks(*pl.read_ipc(table))
+    ranges, names = _read(content)
+    known = _steps(ranges.with_columns(is_hosting=_are_hosting(names).gather(ranges["owner"])))
+    table = pl.DataFrame(known._asdict()).write_ipc(None).getvalue()
+    with suppress(OSError):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(_seal(provenance, table) + table)
+    return known
+
+
+def _seal(provenance: bytes, table: bytes) -> bytes:
+    return hashlib.sha256(hashlib.sha256(provenance).digest() + table).digest()
 
 
 def _are_hosting(owners: pl.Series) -> pl.Series:
@@ -190,9 +219,9 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{_DATA_FILE} asks for {module_name}.{global_name}: expected plain data")
 
 
-def _shipped() -> tuple[pl.DataFrame, pl.Series]:
+def _read(content: bytes) -> tuple[pl.DataFrame, pl.Series]:
     """Read the ranges of the data file as `first` number, `size` and `owner`, and the owners' names."""
-    _, _, _, tables = _PlainUnpickler(io.BytesIO(gzip.decompress(_data_file()))).load()
+    _, _, _, tables = _PlainUnpickler(io.BytesIO(gzip.decompress(content))).load()
     _, _, _, names, _, first, _, owner, _, length = tables  # each but the names is cut into chunks
     prefixes = pl.DataFrame(
         {"first": _whole(first), "length": _whole(length), "owner": _whole(owner)},
@@ -221,8 +250,8 @@ def _ranges(prefixes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _data_file() -> bytes:
-    """Read the data file of the installed release.
+def _data_file() -> tuple[Path, bytes]:
+    """Find and read the data file of the installed release.
 
     Its package isn't imported: that would change the environment of every process started later, and its reader runs
     a command and keeps its tables in globals. Its command line can replace the file in place, which is an error here.
@@ -233,7 +262,7 @@ def _data_file() -> bytes:
         raise ChangedOwners(
             f"{entry.locate()} is not the file of the installed release of {_DISTRIBUTION}: install the release that you want anew"
         )
-    return content
+    return Path(str(entry.locate())), content
 
 
 def _as_recorded(digest: bytes) -> str:

@@ -163,21 +163,29 @@ def _receive(block: AnyBlock, *, rules: _Rules) -> _Received:
 
 def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:
     """Replace identifiers by keys, and addresses by their network and hosting status, as the contract has them."""
-    networks = networks_of(records["ip"])
-    identifiers = {
-        "track": records["track_id"],
-        "user": records["user_id"],
-        "device": records["device_id"],
-        "ip": records["ip"],
-        "network": networks,
-        "user_agent": records["user_agent"],
-    }
-    keys = [keyed_hash(values, kind, rules.identifier_key).alias(f"{kind}_key") for kind, values in identifiers.items()]
+    of_plays = {"track": "track_id", "user": "user_id", "device": "device_id", "user_agent": "user_agent"}
+    keys = [_keys(records[name], kind, rules) for kind, name in of_plays.items()]
+    of_addresses = records.select("ip").join(
+        _of_addresses(records["ip"].unique(), rules), on="ip", how="left", nulls_equal=True, maintain_order="left"
+    )
     return records.with_columns(
-        *keys,
-        is_hosting=rules.hosting.among(networks),
-        arrival_hour=pl.lit(rules.hour).cast(pl.Datetime("ms", "UTC")),
+        *keys, *of_addresses.drop("ip"), arrival_hour=pl.lit(rules.hour).cast(pl.Datetime("ms", "UTC"))
     ).select(*column_types(ReceivedPlays))
+
+
+def _of_addresses(addresses: pl.Series, rules: _Rules) -> pl.DataFrame:
+    """The keys of distinct addresses and of their networks, and whether those are hosting. A network has many listeners."""
+    networks = networks_of(addresses).alias("network")
+    distinct = networks.unique()
+    known = pl.DataFrame(
+        [distinct, _keys(distinct, "network", rules), rules.hosting.among(distinct).alias("is_hosting")]
+    )
+    found = pl.DataFrame([addresses, networks, _keys(addresses, "ip", rules)])
+    return found.join(known, on="network", how="left", nulls_equal=True).drop("network")
+
+
+def _keys(values: pl.Series, kind: str, rules: _Rules) -> pl.Series:
+    return keyed_hash(values, kind, rules.identifier_key).alias(f"{kind}_key")
 
 
 def _parts(batch: list[_Received], path: str) -> Iterator[tuple[str, pl.DataFrame]]:

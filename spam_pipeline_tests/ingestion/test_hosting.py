@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from spam_pipeline.ingestion import hosting
 from spam_pipeline.ingestion.addresses import canonical_addresses, networks_of
 from spam_pipeline.ingestion.hosting import ChangedOwners, HostingNetworks, hosting_networks
 
@@ -163,3 +164,28 @@ def test_a_data_file_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(pickle.UnpicklingError, match=r"datetime\.date: expected plain data"):
         hosting_networks.__wrapped__()
+
+
+def test_networks_are_kept_for_later_processes_until_what_made_them_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = release_of(tmp_path, tables_of({"8.0.0.0/8": "IANA.ORG", "9.0.0.0/8": "A HOSTING"}))
+    monkeypatch.syspath_prepend(tmp_path)
+    computed = hosting_networks.__wrapped__()
+    (kept,) = (file.parent / "__pycache__").iterdir()
+    written = kept.read_bytes()
+    monkeypatch.setattr(hosting, "_steps", None)  # nothing is computed
+    assert all(map(pl.Series.equals, hosting_networks.__wrapped__(), computed))
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(tmp_path)
+    for spoiled in (b"", written[:-1], written[:-1] + bytes([written[-1] ^ 1])):
+        kept.write_bytes(spoiled)
+        assert all(map(pl.Series.equals, hosting_networks.__wrapped__(), computed))
+        assert kept.read_bytes() == written
+
+
+def test_networks_are_known_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = release_of(tmp_path, tables_of({"8.0.0.0/8": "IANA.ORG", "9.0.0.0/8": "A HOSTING"}))
+    (file.parent / "__pycache__").write_text("a file in the place of the folder")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert answers("9.1.1.1", known=hosting_networks.__wrapped__()) == [True]
