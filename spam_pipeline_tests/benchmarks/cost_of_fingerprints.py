@@ -20,7 +20,7 @@ from pathlib import Path
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import Version
 from spam_pipeline.protocol.execution.computation import Computation
-from spam_pipeline.protocol.operating import Store, converge
+from spam_pipeline.protocol.operating import PRODUCTION, Store, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
@@ -51,9 +51,9 @@ def converged(home: Path, plays_per_day: int, days: int) -> Pipeline:
 
 def published(pipeline: Pipeline) -> Iterator[Version]:
     engine = pipeline.engine
-    catalogue = engine.reader.published_catalogue()
-    for stage, partition in catalogue.select("stage", "partition").unique(maintain_order=True).rows():
-        yield engine.reader.version(stage, partition)
+    for stage, by_partition in engine.ledger.published(PRODUCTION, list(pipeline.graph.stages)).items():
+        for partition in by_partition:
+            yield engine.reader.version(stage, partition)
 
 
 def costs(pipeline: Pipeline) -> dict[str, Cost]:

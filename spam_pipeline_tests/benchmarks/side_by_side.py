@@ -1,6 +1,6 @@
-"""How much sooner a convergence ends when processes of this machine are its workers, and what that costs in CPU and memory.
+"""How much sooner a convergence ends when partitions run side by side, in threads or in processes, and what that costs in CPU and memory.
 
-    python -m spam_pipeline_tests.benchmarks.processes_of_this_machine [DAYS] [PLAYS A DAY] [PAIRS] [EXECUTOR]...
+    python -m spam_pipeline_tests.benchmarks.side_by_side [DAYS] [PLAYS A DAY] [PAIRS] [EXECUTOR]...
 
 Simulates days once, then converges a copy of them from nothing with each executor in turn, in a process of its own, and as many times as there are
 pairs. Prints a line for each run: seconds by the clock, CPU of the coordinator and of its workers, the largest process, and the digest
@@ -26,7 +26,7 @@ from spam_pipeline.simulation import simulate
 
 START = date(2026, 1, 1)
 DEFAULTS = (10, 20_000, 3)
-EXECUTORS = ("in_process", "processes:2")
+EXECUTORS = ("in_process:1", "in_process", "processes:2")
 
 
 def converge_once(home: Path, executor: str) -> dict[str, float | str]:
