@@ -34,7 +34,7 @@ _reference_stage = partial(stage, partitions=unpartitioned, owner=_OWNER, librar
     partitions=arrival_days,
     contract=contracts.ReceivedPlays,
     owner=_OWNER,
-    libraries=(*_PSEUDONYMS, "geoip2fast", "polars", "protobuf", "pycountry", "zstandard"),
+    libraries=(*_PSEUDONYMS, "geoip2fast", "polars", "protobuf", "pycountry", "zlib-ng", "zstandard"),
     side_parts=_SIDE_PARTS_OF_PLAYS,
     private_parts=("rejected_bytes",),
     file_by_file=True,

@@ -142,20 +142,26 @@ def _filled(waiting: bytearray, pieces: Iterator[Piece], block_bytes: int) -> It
 def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
     """Return the whole messages at the start of `data`, the end of the last, and the problem with the next length, if any."""
     messages: list[bytes] = []
-    position = 0
-    while position < len(data):
-        if data[position] == 0:
+    position, stop = 0, len(data)
+    while position < stop:
+        length, start = data[position], position + 1
+        if length == 0:
             position = _end_of_padding(data, position)
             continue
-        length, start = _varint(data, position)
-        if length is None and start - position < _LONGEST_VARINT_BYTES:
-            break
-        if length is None or length > LONGEST_RECORD_BYTES:
+        if length >= _VARINT_MORE:
+            if (
+                start < stop and data[start] < _VARINT_MORE
+            ):  # nearly always; a call for each message takes as long as all else here
+                length, start = length - _VARINT_MORE | data[start] << _VARINT_BITS, start + 1
+            else:
+                length, start = _varint(data, position)
+        if length > LONGEST_RECORD_BYTES:
             return messages, position, "no readable message length: nothing after it can be found"
-        if start + length > len(data):
+        end = start + length
+        if end > stop:
             break
-        messages.append(data[start : start + length])
-        position = start + length
+        messages.append(data[start:end])
+        position = end
     return messages, position, None
 
 
@@ -165,8 +171,11 @@ def _end_of_padding(data: bytes, position: int) -> int:
     return padding.end() if padding else position
 
 
-def _varint(data: bytes, position: int) -> tuple[int | None, int]:
-    """Decode the varint at `position`; return it and its end, or None when it ends neither in `data` nor in ten bytes."""
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Decode the varint at `position`; return it and its end.
+
+    One that does not end in `data` is taken for more than is left, and one that does not end in ten bytes for more than a record has.
+    """
     value = 0
     stop = min(position + _LONGEST_VARINT_BYTES, len(data))
     for index in range(position, stop):
@@ -174,4 +183,5 @@ def _varint(data: bytes, position: int) -> tuple[int | None, int]:
         value |= (byte & (_VARINT_MORE - 1)) << (_VARINT_BITS * (index - position))
         if byte < _VARINT_MORE:
             return value, index + 1
-    return None, stop
+    is_cut_off = stop - position < _LONGEST_VARINT_BYTES
+    return 1 if is_cut_off else LONGEST_RECORD_BYTES + 1, stop

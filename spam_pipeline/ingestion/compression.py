@@ -3,12 +3,12 @@
 Damage ends a stream but does not undo it: the pieces before it have been handed over. The bytes are not interpreted here.
 """
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
+from zlib_ng import zlib_ng
 
 _PIECE_BYTES = 1024 * 1024
 _ZSTD_WINDOW_BYTES = 128 * 1024 * 1024
@@ -63,7 +63,8 @@ class _Format:
 
 
 # Deflate expands at most 1032 times, and one zstd block of four bytes may stand for 128 KiB: a step gives at most 32 MiB.
-_GZIP = _Format("gzip", lambda: zlib.decompressobj(16 + zlib.MAX_WBITS), 16 * 1024)
+# zlib-ng takes 0.6 of the time of zlib. isal takes half of it, but accepts reserved flags, and of a cut stream gives less.
+_GZIP = _Format("gzip", lambda: zlib_ng.decompressobj(16 + zlib_ng.MAX_WBITS), 16 * 1024)
 _ZSTD = _Format("zstd", lambda: zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj(), 1024)
 
 
@@ -76,7 +77,7 @@ def _unpacked(raw: BinaryIO, packed: _Format) -> Iterator[Piece]:
             stream = stream or packed.decompressor()
             try:
                 data = stream.decompress(rest)
-            except (zlib.error, zstandard.ZstdError) as error:
+            except (zlib_ng.error, zstandard.ZstdError) as error:  # type: ignore[misc]  # zlib-ng declares the class as an instance
                 raise DamagedStream(_problem(packed.name, str(error), finished)) from error
             yield Piece(data, len(rest) - len(stream.unused_data))
             rest = stream.unused_data

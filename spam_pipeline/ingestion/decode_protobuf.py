@@ -1,11 +1,12 @@
 """Decoding protobuf messages into records; an unreadable message costs no other message.
 
 `play_event.proto` is for senders; the same message is described here for the runtime, and a test compares the two.
-Messages are decoded one by one, because the columnar decoders that exist reject a whole batch for one broken message and
-need Arrow's own Python package. Values are validated in `event_rules`.
+Plain messages are decoded all at once, by `protobuf_fields`, and the others one by one: the columnar decoders that exist reject a
+whole batch for one broken message, count no unknown fields and need Arrow's own Python package. Values are validated in `event_rules`.
 """
 
 from functools import cache
+from itertools import starmap
 from operator import attrgetter
 
 import polars as pl
@@ -14,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from spam_pipeline.ingestion.blocks import Block
+from spam_pipeline.ingestion.protobuf_fields import Fields, fields_of
 from spam_pipeline.ingestion.records import RECORD_TYPES, Decoded, Rejection, rejections_frame
 
 _FIELDS = {
@@ -33,6 +35,7 @@ _FIELDS = {
 """The fields of the message, numbered from 1 in this order."""
 
 _OPTIONAL = "optional "
+_WIDEST_INT32 = 2**31 - 1
 
 
 @cache
@@ -56,26 +59,60 @@ def decode_messages(block: Block[list[bytes]]) -> Decoded:
 
     Unset fields are null where the encoding records presence; of a repeated field the last value counts.
     """
+    messages = pl.DataFrame({"raw": block.data}, schema={"raw": pl.Binary})
+    messages = messages.with_columns(line=pl.int_range(block.first, block.first + pl.len(), dtype=pl.Int64))
+    plain = _plain(messages, fields_of(block.data, [kind.endswith("string") for kind in _FIELDS.values()]))
+    if plain.height == messages.height:
+        return Decoded(_records(plain), rejections_frame([]))
+    parsed, rejections = _parsed(messages.join(plain, on="line", how="anti", maintain_order="left"))
+    return Decoded(_records(pl.concat([plain, parsed]).sort("line")), rejections_frame(rejections))
+
+
+def _plain(messages: pl.DataFrame, found: Fields) -> pl.DataFrame:
+    """Copy the fields of the messages that are plain, and whose texts are UTF-8, to columns."""
+    where = {f"{name} at": found.starts[number] for number, name in enumerate(_FIELDS, start=1)}
+    what = {name: found.values[number] for number, name in enumerate(_FIELDS, start=1)}
+    plain = messages.with_columns(**where, **what).filter(found.is_plain & (what["schema_version"] <= _WIDEST_INT32))
+    fields = plain.select("line", "raw", *starmap(_field, _FIELDS.items()), unknown_fields=pl.lit(0, pl.Int64))
+    texts = [name for name, kind in _FIELDS.items() if kind.endswith("string")]
+    try:
+        return fields.cast(dict.fromkeys(texts, pl.String))
+    except pl.exceptions.ComputeError:
+        readable = [all(map(_is_utf8, row)) for row in fields.select(texts).iter_rows()]
+        return fields.filter(readable).cast(dict.fromkeys(texts, pl.String))
+
+
+def _field(name: str, kind: str) -> pl.Expr:
+    """The values of a field, of which texts are bytes yet."""
+    start, value = pl.col(f"{name} at"), pl.col(name)
+    value = pl.col("raw").bin.slice(start, value) if kind.endswith("string") else value
+    return (pl.when(start > 0).then(value) if kind.startswith(_OPTIONAL) else value).alias(name)
+
+
+def _is_utf8(text: bytes | None) -> bool:
+    try:
+        str(text or b"", "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parsed(unusual: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, Rejection, bytes]]]:
+    """Parse messages one by one, into columns and rejections."""
     message_class = play_event()
     messages: list[Message] = []
     located: list[tuple[int, bytes]] = []
     rejections: list[tuple[int, Rejection, bytes]] = []
-    for line, raw in enumerate(block.data, start=block.first):
+    for line, raw in unusual.select("line", "raw").iter_rows():
         try:
             messages.append(message_class.FromString(raw))
         except DecodeError:
             rejections.append((line, Rejection("not a readable message"), raw))
         else:
             located.append((line, raw))
-    return Decoded(_records(messages, located), rejections_frame(rejections))
-
-
-def _records(messages: list[Message], located: list[tuple[int, bytes]]) -> pl.DataFrame:
-    """Convert messages column by column, which is several times faster than row by row."""
     columns: dict[str, pl.Series] = {
         "line": pl.Series([line for line, _ in located], dtype=pl.Int64),
         "raw": pl.Series([raw for _, raw in located], dtype=pl.Binary),
-        "unknown_fields": pl.Series([len(UnknownFieldSet(message)) for message in messages], dtype=pl.Int64),
     }
     for name, kind in _FIELDS.items():
         values = list(map(attrgetter(name), messages))
@@ -85,7 +122,12 @@ def _records(messages: list[Message], located: list[tuple[int, bytes]]) -> pl.Da
                 for value, message in zip(values, messages, strict=True)
             ]
         columns[name] = pl.Series(values, dtype=pl.Int64 if "int" in kind else pl.String)
+    columns["unknown_fields"] = pl.Series([len(UnknownFieldSet(message)) for message in messages], dtype=pl.Int64)
+    return pl.DataFrame(columns), rejections
+
+
+def _records(fields: pl.DataFrame) -> pl.DataFrame:
     # the encoding cannot tell 0 from an absent version, and absent means 1
     version = pl.col("schema_version").replace(0, None)
     moment = pl.col("occurred_at_ms").cast(pl.String)
-    return pl.DataFrame(columns).with_columns(schema_version=version, occurred_at=moment).select(*RECORD_TYPES)
+    return fields.with_columns(schema_version=version, occurred_at=moment).select(*RECORD_TYPES)
