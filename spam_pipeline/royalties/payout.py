@@ -167,7 +167,7 @@ def _listened(
     eligible, accounts = month.eligible.filter(within(audiences)), month.accounts.filter(within(audiences))
     heard, contributors = [], []
     for are_listeners in listeners:
-        usage = _by_audience(eligible.filter(are_listeners), audiences)
+        usage = _by_audience(eligible.filter(are_listeners), audiences).collect(engine="streaming").lazy()
         contributions = _contributions(usage)
         heard.append(_heard(month.destinations.route(usage), contributions))
         members = accounts.select("country", "tier", listener_key="user_key").filter(are_listeners)
@@ -179,7 +179,8 @@ def _listened(
 def _by_audience(usage: pl.LazyFrame, audiences: pl.DataFrame) -> pl.LazyFrame:
     """Add `audience` and `account` to usage; all listeners without an account are one, null."""
     account = pl.when("is_account").then("listener_key").alias("account")
-    return usage.join(audiences.lazy(), on=["country", "tier"]).with_columns(account)
+    columns = ("audience", "track_id", "event_day", "status", "incident_id", *LISTENED)
+    return usage.join(audiences.lazy(), on=["country", "tier"]).select(*columns, account)
 
 
 def _contributions(usage: pl.LazyFrame) -> pl.DataFrame:
