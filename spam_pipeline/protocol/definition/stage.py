@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, get_args
 
 from spam_pipeline.protocol.definition.contract import AnyContract, Contract
@@ -89,7 +90,7 @@ class Stage(Generic[P, R]):
         """Call the function itself, as a test or a notebook would."""
         return self.function(*args, **kwargs)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of the function's parameters, in their order."""
         return tuple(inspect.signature(self.function).parameters)

@@ -5,7 +5,7 @@ without reading its data when the context changes. `drift` decides what is signi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from spam_pipeline.protocol.definition.contract import (
 )
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.drift import HistoricFingerprint, drift, losses
-from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.fingerprint import Frame, engine_for, numbers
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.slices import SLICE_ROWS, rows_in, slices_of
@@ -63,9 +63,7 @@ class AuditContext:
     readers: Mapping[str, Reads] | None = None
 
 
-def findings_on_data(
-    contract: type[Contract], frame: pl.LazyFrame, name: str, slice_rows: int = SLICE_ROWS
-) -> list[Finding]:
+def findings_on_data(contract: type[Contract], frame: Frame, name: str, slice_rows: int = SLICE_ROWS) -> list[Finding]:
     """Findings about a frame by the columns, keys and rules of its contract; `name` is that of its part."""
     expected, seen = column_types(contract), dict(frame.collect_schema())
     found = [
@@ -78,8 +76,8 @@ def findings_on_data(
     slices = [] if found else _slices(contract, frame, slice_rows)
     counts: Counter[str] = Counter()
     for rows in slices:
-        if not contract.is_valid(rows, engine="streaming"):
-            counts.update(contract.filter(rows.collect()).failure.counts())
+        if not contract.is_valid(rows, engine=engine_for(rows)):
+            counts.update(contract.filter(rows.lazy().collect()).failure.counts())
     return found or [
         Finding(
             "rows", f"{name}: {rule}", Severity.REFUSE, "every row to keep it", f"{rows} rows that do not", size=rows
@@ -88,18 +86,22 @@ def findings_on_data(
     ]
 
 
-def _slices(contract: type[Contract], frame: pl.LazyFrame, slice_rows: int) -> list[pl.LazyFrame]:
+def _slices(contract: type[Contract], frame: Frame, slice_rows: int) -> Sequence[Frame]:
     """Divide a frame into slices that keep the contract if, and only if, the whole does.
 
     Rows of one key are together, because a key that comes twice breaks it: 5 million plays as a whole took 1.5 GB. A rule of the
     contract's own may compare any rows, as of a pool and its lines, so such a frame stays whole.
     """
     key, has_own_rules = contract.primary_key(), bool(contract._schema_validation_rules())  # noqa: SLF001 - dataframely shows its rules nowhere else
-    slices = slices_of(rows_in(frame), slice_rows) if key and not has_own_rules else 1
+    slices = slices_of(_rows_in(frame), slice_rows) if key and not has_own_rules else 1
     if slices == 1:
         return [frame]
     number = pl.struct(key).hash() % slices
     return [frame.filter(number == at) for at in range(slices)]
+
+
+def _rows_in(frame: Frame) -> int:
+    return frame.height if isinstance(frame, pl.DataFrame) else rows_in(frame)
 
 
 def evaluate(contract: AnyContract, version: Version, on_data: Iterable[Finding], known: AuditContext) -> list[Finding]:

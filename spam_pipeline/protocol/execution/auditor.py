@@ -47,9 +47,9 @@ class Auditor:
         self._remembered: dict[str, _Fingerprints] = {}
         self._schemas: dict[tuple[str, str], Schema] = {}
 
-    def first(self, stage: AnyStage, version: Version) -> Audit:
-        """Audit a version that was just computed, and measured by the present rules."""
-        return self._audit(stage, version, self._computation.findings(stage, version))
+    def first(self, stage: AnyStage, version: Version, on_data: list[Finding]) -> Audit:
+        """Audit a version that was just computed and examined by the present rules."""
+        return self._audit(stage, version, on_data)
 
     def by_new_rules(self, stage: AnyStage, version: Version, replacing: str = "") -> tuple[Version, Audit]:
         """Audit a version by rules that have not audited it yet. It is measured again, because they may measure more.
@@ -57,10 +57,7 @@ class Auditor:
         Its history does not contain the refused version, of recipe `replacing`, that is to fall back to it.
         """
         fingerprint, findings = self._repairs.mending(
-            lambda: (
-                self._computation.fingerprint(stage, version.parts, version.side_parts),
-                self._computation.findings(stage, version),
-            )
+            lambda: self._computation.examined(stage, version.parts, version.side_parts)
         )
         measured = replace(version, fingerprint=fingerprint)
         return measured, self._audit(stage, measured, findings, replacing)

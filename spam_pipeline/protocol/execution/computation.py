@@ -19,7 +19,7 @@ from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
 from spam_pipeline.protocol.execution.audit import findings_on_data
 from spam_pipeline.protocol.execution.small_files import decoded_together
-from spam_pipeline.protocol.fingerprint import Fingerprint, measure
+from spam_pipeline.protocol.fingerprint import Fingerprint, Frame, measure
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import LandingChanged
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
@@ -30,6 +30,9 @@ from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline.protocol.storage.writer import Files, write_artifact, write_batches, write_result
+
+_AT_HAND_ROWS = 1_000_000
+"""Rows of a version up to which it is read once for all measures and rules: some 150 MB of plays. Of more, each scans the files."""
 
 _FILES_AT_ONCE = 2
 """Shards that are decoded side by side: one alone does not keep two cores busy."""
@@ -55,8 +58,8 @@ class Computation:
         self._private_store = private_store
         self._landing = landing
 
-    def version(self, stage: AnyStage, recipe: Recipe) -> Version:
-        """Compute the version of a recipe and write it to the store; the ledger does not know of it yet.
+    def version(self, stage: AnyStage, recipe: Recipe) -> tuple[Version, list[Finding]]:
+        """Compute the version of a recipe and write it to the store; the ledger does not know of it yet. With it, what breaks contracts.
 
         Raises `LandingChanged`, `StoreDamaged`, `WrongDefinition`, and whatever the stage's function raises.
         """
@@ -71,29 +74,40 @@ class Computation:
             self._observe_again(recipe, changed)
             raise
 
-    def findings(self, stage: AnyStage, version: Version) -> list[Finding]:
-        """Findings on the data of a version, by the contracts of its parts."""
-        unknown = [part for part in version.side_parts if part.name not in stage.side_parts]
+    def examined(
+        self, stage: AnyStage, parts: Sequence[Part], side_parts: Sequence[Part]
+    ) -> tuple[Fingerprint, list[Finding]]:
+        """Measure a version's data and find what breaks the contracts of its parts; side parts are measured under their names."""
+        aside: Fingerprint = {}
         found = [
             Finding("columns", part.name, Severity.REFUSE, "no such part", f"{part.rows} rows", size=1)
-            for part in unknown
-        ]
-        for part, contract in _contracts(stage, version):
-            found += findings_on_data(contract, self._reader.scan((part,), contract), part.name)
-        return found
-
-    def fingerprint(self, stage: AnyStage, parts: tuple[Part, ...], side_parts: tuple[Part, ...]) -> Fingerprint:
-        """Measure a version's data, and its side parts by their own contracts, under their names."""
-        aside = {
-            f"{part.name}_{name}": measured
             for part in side_parts
-            if (contract := stage.side_parts.get(part.name))
-            for name, measured in measure(contract.fingerprint(), self._reader.scan((part,), contract)).items()
-        }
+            if part.name not in stage.side_parts
+        ]
+        for part in side_parts:
+            if contract := stage.side_parts.get(part.name):
+                fingerprint, findings = self._examined_frames(contract, [part])
+                found += findings
+                aside = {**aside, **{f"{part.name}_{name}": item for name, item in fingerprint.items()}}
         if isinstance(stage.contract, ArtifactContract):
             value = stage.contract.read(self._store.locate(parts[0].files[0].path))
-            return {**stage.contract.fingerprint(value), **aside}
-        return {**measure(stage.contract.fingerprint(), self._reader.scan(parts, stage.contract)), **aside}
+            return {**stage.contract.fingerprint(value), **aside}, found
+        fingerprint, findings = self._examined_frames(stage.contract, parts)
+        return {**fingerprint, **aside}, found + findings
+
+    def _examined_frames(self, contract: type[Contract], parts: Sequence[Part]) -> tuple[Fingerprint, list[Finding]]:
+        """The same for parts of one contract: measured together, each checked by itself."""
+        whole: Frame = self._reader.scan(parts, contract)
+        frames: Sequence[Frame] = [self._reader.scan((part,), contract) for part in parts]
+        if sum(part.rows for part in parts) <= _AT_HAND_ROWS:
+            frames = pl.collect_all([frame.lazy() for frame in frames])
+            whole = pl.concat(frames) if frames else whole.lazy().collect()
+        findings = [
+            finding
+            for part, frame in zip(parts, frames, strict=True)
+            for finding in findings_on_data(contract, frame, part.name)
+        ]
+        return measure(contract.fingerprint(), whole), findings
 
     def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
         folder = f"{stage.context}/{stage.name}/{recipe.partition}"
@@ -176,11 +190,14 @@ class Computation:
             for seen in observed.values()
         }
 
-    def _described(self, stage: AnyStage, recipe: Recipe, files: Files, started: float) -> Version:
+    def _described(
+        self, stage: AnyStage, recipe: Recipe, files: Files, started: float
+    ) -> tuple[Version, list[Finding]]:
         listed = [Part.of(name, made) for name, made in sorted(files.items())]
         own = tuple(part for part in listed if part.name not in stage.side_parts)
         side = tuple(part for part in listed if part.name in stage.side_parts)
-        return Version(
+        fingerprint, findings = self.examined(stage, own, side)
+        version = Version(
             recipe=recipe.digest,
             context=stage.context,
             stage=stage.name,
@@ -190,7 +207,7 @@ class Computation:
             content=digest({part.name: part.content for part in listed}),
             parts=own,
             side_parts=side,
-            fingerprint=self.fingerprint(stage, own, side),
+            fingerprint=fingerprint,
             schema_version=1 if isinstance(stage.contract, ArtifactContract) else stage.contract.schema_version,
             columns=columns_of(stage.contract),
             rows_read=self._reader.rows_of(recipe.inputs),
@@ -198,13 +215,4 @@ class Computation:
             computed_at=datetime.now(UTC),
             inputs=recipe.inputs,
         )
-
-
-def _contracts(stage: AnyStage, version: Version) -> Iterator[tuple[Part, type[Contract]]]:
-    """The parts of a version that are frames, each with its contract; `findings` refuses side parts that no longer have one."""
-    for part in version.side_parts:
-        if part.name in stage.side_parts:
-            yield part, stage.side_parts[part.name]
-    if not isinstance(stage.contract, ArtifactContract):
-        for part in version.parts:
-            yield part, stage.contract
+        return version, findings

@@ -11,6 +11,7 @@ from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.execution.auditor import Auditor
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
 from spam_pipeline.protocol.foundation.errors import NotPublished
+from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import Audit, Trigger, Verdict, Version
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
@@ -25,9 +26,9 @@ class Publisher:
         self._auditor = auditor
         self._environment = environment
 
-    def audit(self, stage: AnyStage, version: Version) -> Audit:
-        """Audit a version that was just computed; the ledger does not know of it yet."""
-        return self._auditor.first(stage, version)
+    def audit(self, stage: AnyStage, version: Version, on_data: list[Finding]) -> Audit:
+        """Audit a version that was just computed, given the findings on its data; the ledger does not know of it yet."""
+        return self._auditor.first(stage, version, on_data)
 
     def publish_computed(self, version: Version, audit: Audit, trigger: Trigger) -> Outcome:
         """Record a version that was just computed, with its audit; publish it if it passed."""

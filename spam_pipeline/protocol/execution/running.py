@@ -113,8 +113,8 @@ def _computed(engine: Engine, stage: AnyStage, recipe: Recipe, trigger: Trigger)
     attempts.remember_code(engine.graph.code_versions[stage.name])
     attempt = attempts.begin(recipe.digest, stage.name, recipe.partition, trigger.run)
     try:
-        version = engine.repairs.mending(lambda: engine.computation.version(stage, recipe))
-        audit = engine.publisher.audit(stage, version)
+        version, on_data = engine.repairs.mending(lambda: engine.computation.version(stage, recipe))
+        audit = engine.publisher.audit(stage, version, on_data)
     except PlaceUnusable:
         attempts.complete(attempt)  # the recipe did not fail: it is tried again as soon as there is room
         raise

@@ -28,7 +28,7 @@ from spam_pipeline.protocol.fingerprint.measures import (
     Share,
     Total,
 )
-from spam_pipeline.protocol.fingerprint.measuring import measure
+from spam_pipeline.protocol.fingerprint.measuring import Frame, engine_for, measure
 from spam_pipeline.protocol.fingerprint.values import (
     Fingerprint,
     fingerprint_from_json,
@@ -50,6 +50,7 @@ __all__ = [
     "Figure",
     "Figured",
     "Fingerprint",
+    "Frame",
     "Histogram",
     "KeySample",
     "Keys",
@@ -68,6 +69,7 @@ __all__ = [
     "Top",
     "Total",
     "Totals",
+    "engine_for",
     "fingerprint_from_json",
     "fingerprint_to_json",
     "measure",

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from spam_pipeline.protocol.definition.contract import FRAME_SUFFIX, ArtifactContract
+from spam_pipeline.protocol.fingerprint import Frame
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
 from spam_pipeline.protocol.foundation.partition import WHOLE
 from spam_pipeline.protocol.ledger.records import StoredFile
@@ -32,7 +33,9 @@ def write_result(store: Store, folder: str, result: Any) -> Files:
     """Write the frame, or the frames by part, that a stage returned. Raises `WrongDefinition` for anything else."""
     frames = result if isinstance(result, Mapping) else {WHOLE: result}
     with store.scratch() as scratch:
-        return {part: (_write_frame(store, folder, scratch, _lazy(frame)),) for part, frame in sorted(frames.items())}
+        return {
+            part: (_write_frame(store, folder, scratch, _checked(frame)),) for part, frame in sorted(frames.items())
+        }
 
 
 def write_artifact(store: Store, folder: str, value: Any, contract: ArtifactContract) -> Files:
@@ -50,9 +53,9 @@ def write_batches(store: Store, private: Store, folder: str, batches: Batches, p
     with private.scratch() as private_scratch, store.scratch() as scratch:
         for part, frame in _gathered(batches):
             if part in private_parts:
-                _write_frame(private, folder, private_scratch, frame.lazy())
+                _write_frame(private, folder, private_scratch, frame)
             else:
-                written[part].append(_write_frame(store, folder, scratch, frame.lazy()))
+                written[part].append(_write_frame(store, folder, scratch, frame))
     return {part: tuple(files) for part, files in sorted(written.items())}
 
 
@@ -74,15 +77,21 @@ def _gathered(batches: Batches) -> Iterator[tuple[str, pl.DataFrame]]:
         yield part, pl.concat(frames)
 
 
-def _lazy(frame: Any) -> pl.LazyFrame:
+def _checked(frame: Any) -> Frame:
     if not isinstance(frame, pl.LazyFrame | pl.DataFrame):
         raise WrongDefinition(f"a stage returns a Polars frame or a mapping of frames, got {type(frame).__name__}")
-    return frame.lazy()
+    return frame
 
 
-def _write_frame(store: Store, folder: str, scratch: Path, frame: pl.LazyFrame) -> StoredFile:
+def _write_frame(store: Store, folder: str, scratch: Path, frame: Frame) -> StoredFile:
     made = scratch / f"frame{FRAME_SUFFIX}"
-    frame.sink_parquet(made, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS, statistics=True)
-    rows = pl.scan_parquet(made, glob=False).select(pl.len()).collect().item()
+    frame.lazy().sink_parquet(
+        made, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP_ROWS, statistics=True
+    )
+    rows = frame.height if isinstance(frame, pl.DataFrame) else _rows_in(made)
     size = made.stat().st_size
     return StoredFile(store.put(made, folder), rows, size)
+
+
+def _rows_in(made: Path) -> int:
+    return int(pl.scan_parquet(made, glob=False).select(pl.len()).collect().item())

@@ -65,6 +65,12 @@ ONE_OF_EACH: dict[str, Measure] = {
 }
 
 
+def test_a_frame_at_hand_and_one_that_is_scanned_measure_alike() -> None:
+    scanned = measure(ONE_OF_EACH, PLAYS)
+    assert scanned.keys() == ONE_OF_EACH.keys()
+    assert measure(ONE_OF_EACH, PLAYS.collect()) == scanned
+
+
 def measured(item: Measure, frame: pl.LazyFrame = PLAYS) -> Measured:
     return measure({"it": item}, frame)["it"]
 
