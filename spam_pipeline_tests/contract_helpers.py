@@ -53,7 +53,8 @@ def needless_columns(stage: AnyStage, inputs: Mapping[str, Any]) -> list[str]:
 
 def _runs(stage: AnyStage, inputs: Mapping[str, Any]) -> bool:
     try:
-        stage(**inputs).collect()
+        result = stage(**inputs)
+        pl.collect_all(result.values() if isinstance(result, Mapping) else [result])
     except pl.exceptions.ColumnNotFoundError:
         return False
     return True

@@ -16,10 +16,10 @@ from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, SUSPECTED
 from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
-from spam_pipeline.trust_and_safety.model import SpamModel
-from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline_tests.trust_and_safety.made_up_examples import trained_on
 
 START = date(2026, 1, 1)
 DAYS, PLAYS_PER_DAY = 10, 6_000
@@ -85,7 +85,7 @@ class Week:
 
     def verdicts(self, incidents: pl.LazyFrame) -> tuple[SpamModel, pl.DataFrame]:
         """The model that these incidents give, and its verdicts with the truth beside them."""
-        model = train(self.examples(incidents))
+        model = trained_on(self.examples(incidents))
         return model, self.classified(model, incidents)
 
     def with_truth(self, classified: pl.LazyFrame) -> pl.DataFrame:

@@ -354,6 +354,15 @@ def test_the_other_model_of_the_documentation_learns_judges_and_is_read_back(edi
     assert "classified_plays: 7 partitions" in ended.err
 
 
+def test_the_boosted_trees_of_the_documentation_are_measured_and_refused_for_what_they_miss(
+    edited: Callable[[int], Edited],
+) -> None:
+    ended = edited(3).run(["converge", "spam_model"], ["diff", "spam_model", "all", "production", "newest"])
+    assert (ended.status, "held: spam_model all: its version was refused" in ended.out) == (3, True), ended.err
+    assert "held_out_campaigns_brier" in ended.out
+    assert "refuse: campaign" in ended.out
+
+
 # What can be compared with the code
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from spam_pipeline.partitions import event_days, unpartitioned
 from spam_pipeline.protocol import (
+    WHOLE,
     EveryPartition,
     PartForPartition,
     PartsOfTrailingDays,
@@ -17,16 +18,17 @@ from spam_pipeline.protocol import (
 from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import (
     ClassifiedPlays,
+    EarningPools,
     EntityFacts,
     LabelledExamples,
     PlaySignals,
 )
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.evaluation import evaluation_of
-from spam_pipeline.trust_and_safety.evaluation_contract import ModelEvaluation
+from spam_pipeline.trust_and_safety.evaluation_contract import HeldOutExamples, ModelEvaluation
 from spam_pipeline.trust_and_safety.facts import facts_of_day
 from spam_pipeline.trust_and_safety.incidents import INCIDENT_COLUMNS
-from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
-from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day, pools_of_day
 from spam_pipeline.trust_and_safety.model_file import SPAM_MODEL
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.suspicions.carried import carried_of
@@ -44,7 +46,7 @@ from spam_pipeline.trust_and_safety.suspicions_contract import (
     SuspectedPlays,
     SuspiciousGroups,
 )
-from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline.trust_and_safety.training import held_out, train
 
 OWNER = "team:trust-and-safety"
 
@@ -56,6 +58,9 @@ SUSPICION_DAYS = 28
 
 _ENTITIES = ("user_key", "device_key", "ip_key", "network_key", "track_key")
 """Columns of plays that name entities with signals."""
+
+_POOLS = "pools"
+"""The side part of `labelled_examples` that only the evaluation reads."""
 
 _PLAY_COLUMNS = (*_ENTITIES, "user_agent_key", "country", "occurred_at", "ms_played")
 
@@ -126,6 +131,7 @@ def play_signals(
     partitions=event_days,
     contract=LabelledExamples,
     owner=OWNER,
+    side_parts={_POOLS: EarningPools},
     libraries=["numpy", "polars"],
 )
 def labelled_examples(
@@ -134,13 +140,28 @@ def labelled_examples(
     entity_facts: Annotated[pl.LazyFrame, Reads(columns=("entity_kind", "entity_key", "country", "tier"))],
     incidents: _Incidents,
     suspected_plays: Annotated[pl.LazyFrame, Reads(columns=("device_key",))],
-) -> pl.LazyFrame:
+) -> dict[str, pl.LazyFrame]:
     """Training examples for the spam model from the day's plays, labelled by the incidents that experts decided.
 
     Confirmed is spam, cleared is legitimate, suspected is no label. A sample of undeclared plays is added with labels of the
     weak-label policy, because unlabelled means unknown, not legitimate; none whose plays wait for a person. Empty on days that no decided incident touches.
     """
-    return examples_of_day(plays, play_signals, entity_facts, incidents, suspected_plays)
+    examples = examples_of_day(plays, play_signals, entity_facts, incidents, suspected_plays)
+    return {WHOLE: examples, _POOLS: pools_of_day(plays, entity_facts, examples)}
+
+
+@stage(
+    partitions=unpartitioned,
+    contract=HeldOutExamples,
+    owner=OWNER,
+    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "threadpoolctl"],
+)
+def held_out_examples(labelled_examples: _AllExamples) -> pl.LazyFrame:
+    """Labelled examples with the spam probability of a model that has not seen their campaign, or their day.
+
+    What the model's quality and its evaluation are computed from, and what to look through for the plays that it errs on.
+    """
+    return held_out(labelled_examples)
 
 
 @stage(
@@ -149,23 +170,24 @@ def labelled_examples(
     owner=OWNER,
     libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "skops", "threadpoolctl"],
 )
-def spam_model(labelled_examples: _AllExamples) -> SpamModel:
+def spam_model(labelled_examples: _AllExamples, held_out_examples: pl.LazyFrame) -> SpamModel:
     """Spam model trained on all labelled examples: a logistic regression, calibrated at a prior of 3 % spam.
 
     While too little is labelled it is the weak-label policy, and says so. Its fingerprint holds its quality on held-out days and
     campaigns; a model that is worse there than the published one is quarantined.
     """
-    return train(labelled_examples)
+    return train(labelled_examples, held_out_examples)
 
 
 @stage(
     partitions=unpartitioned,
     contract=ModelEvaluation,
     owner=OWNER,
-    libraries=["numpy", "polars", "polars-hash", "scikit-learn", "scipy", "threadpoolctl"],
+    libraries=["numpy", "polars", "scikit-learn"],
 )
 def model_evaluation(
-    labelled_examples: _AllExamples,
+    held_out_examples: pl.LazyFrame,
+    labelled_examples: Annotated[pl.LazyFrame, Reads(EveryPartition(side_part=_POOLS))],
     spam_model: SpamModel,
     revenue: _Revenue,
 ) -> pl.LazyFrame:
@@ -174,7 +196,7 @@ def model_evaluation(
     Precision, recall and calibration by attack type, country, tier, new tracks, super-fans and shared networks, at 1, 3 and
     8 % spam; the artists who lose most; money wrongly withheld and wrongly paid, as far as revenue is known.
     """
-    return evaluation_of(labelled_examples, spam_model, revenue)
+    return evaluation_of(held_out_examples, labelled_examples, spam_model, revenue)
 
 
 @stage(partitions=event_days, contract=Listening, owner=OWNER, libraries=["polars"])
@@ -279,6 +301,7 @@ STAGES = (
     suspected_incidents,
     carried_devices,
     labelled_examples,
+    held_out_examples,
     spam_model,
     model_evaluation,
     classified_plays,

@@ -23,8 +23,8 @@ from spam_pipeline.trust_and_safety.contracts import (
     UNKNOWN,
     ClassifiedPlays,
 )
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, SUSPECTED, declared
-from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.reasons import explained, only_reason
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor

@@ -148,12 +148,11 @@ class LabelledExamples(Contract):
 
     `is_spam` comes from confirmed (true) and cleared (false) incidents; suspicion is no label. Rows with `is_weak` are a sample of
     undeclared plays labelled by the weak-label policy, without those on which it abstains. `plays` counts the day's plays of
-    the combination, `earning_plays` those of 30 s or more, `pool_plays` all such plays of the day in its country and tier.
-    `country` and `tier` are the account's; a logged-out listener has the country of the play and the tier `free`. Signals are
-    named `<entity kind>_<signal>`.
+    the combination, `earning_plays` those of 30 s or more. `country` and `tier` are the account's; a logged-out listener has the
+    country of the play and the tier `free`. Signals are named `<entity kind>_<signal>`.
     """
 
-    schema_version: ClassVar[int] = 2
+    schema_version: ClassVar[int] = 3
 
     event_day = dy.Date()
     incident_id = dy.String(nullable=True)
@@ -162,7 +161,6 @@ class LabelledExamples(Contract):
     is_weak = dy.Bool()
     plays = dy.Int64()
     earning_plays = dy.Int64()
-    pool_plays = dy.Int64()
     country = dy.String(nullable=True)
     tier = dy.String()
     actor_key = dy.UInt64()
@@ -230,6 +228,18 @@ class LabelledExamples(Contract):
             "weak_examples": Count(pl.col("is_weak")),
             "weak_spam_examples": Count(pl.col("is_weak") & pl.col("is_spam")),
         }
+
+
+class EarningPools(Contract):
+    """The plays of 30 s or more on a day with examples, by country and tier, ordered by both: what a pool is divided by.
+
+    Any play of a day changes one of them, so they are no columns of examples, of which a model is trained again when they change.
+    """
+
+    event_day = dy.Date()
+    country = dy.String(nullable=True)
+    tier = dy.String()
+    pool_plays = dy.Int64()
 
 
 class ClassifiedPlays(Contract):

@@ -1,7 +1,7 @@
 """The evaluation of a model version on held-out examples, slice by slice, and the cost of its errors.
 
-It repeats the fits of `training`, which are deterministic, on examples that are held out by campaign and by time, never by
-random row. It is a stage apart from the model because it reads revenue, and revenue that lands must not change a model.
+The examples are those of `training.held_out`, with the probabilities that the model's quality is measured by too. It is a stage
+apart from the model because it reads revenue, and revenue that lands must not change a model.
 Legitimate are plays of cleared incidents, and a sample of undeclared plays that no signature fits. The latter may hold
 undetected attacks, so false positives are an upper bound. The policy is evaluated on experts' labels alone.
 """
@@ -12,8 +12,8 @@ from typing import Any, Final
 import polars as pl
 
 from spam_pipeline.protocol import column_types
-from spam_pipeline.trust_and_safety.attack_types import fits
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.evaluation_contract import (
     ALL,
     ARTIST,
@@ -26,16 +26,13 @@ from spam_pipeline.trust_and_safety.evaluation_contract import (
     PREVALENCES,
     RELIABILITY,
     TIER,
-    TIME,
     TRACK_AGE,
     USUAL_PREVALENCE,
     ModelEvaluation,
 )
-from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.quality import BINS, DIGITS, Labels, at_prevalence, figures, reliability
-from spam_pipeline.trust_and_safety.scoring import matrix_of_examples, stated_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import Matrix
-from spam_pipeline.trust_and_safety.training import held_out_by_campaign, held_out_by_time, weights_by_play
+from spam_pipeline.trust_and_safety.training import weights_by_play
 
 NEW_TRACK_DAYS: Final = 30
 """A track counts as new until so many days after its upload."""
@@ -60,50 +57,37 @@ _NEEDS_BOTH_LABELS: Final = ("called_precision", "withheld_precision", "calibrat
 _Row = dict[str, Any]
 
 
-def evaluation_of(examples: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
-    """Evaluate the model that `examples` lead to, as `ModelEvaluation`; empty without examples.
+def evaluation_of(held_out: pl.LazyFrame, pools: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
+    """Evaluate the model that `held_out` examples are of, as `ModelEvaluation`; empty without examples.
 
-    If the published `model` has other examples or fits, a challenger was refused: then the challenger is evaluated, with
-    `is_published` false.
+    If the published `model` has other errors, a challenger was refused: then the challenger is evaluated, with `is_published`
+    false.
     """
-    known = examples.collect()
-    splits = _held_out(known.sort(known.columns), is_policy=model.estimator is None)
-    rows = [row for split, held_out in splits.items() for row in rows_of(split, held_out.select(_READ), revenue)]
+    scored = held_out.collect()
+    splits = scored.partition_by("split", as_dict=True, maintain_order=True)
+    rows = [row for (split,), examples in splits.items() for row in rows_of(split, examples, pools, revenue)]
     columns = column_types(ModelEvaluation)
     evaluation = pl.DataFrame(rows, schema={name: columns[name] for name in columns if name not in _ABOUT_MODEL})
-    about = {"is_policy": model.estimator is None, "is_published": _is_published(rows, model.quality)}
+    is_policy = scored["is_policy"].any()
+    about = {"is_policy": is_policy, "is_published": _is_published(rows, model, is_policy=is_policy)}
     described = evaluation.with_columns(**{name: pl.lit(value) for name, value in about.items()})
     return described.select(*columns).sort(ModelEvaluation.primary_key()).lazy()
 
 
 _ABOUT_MODEL: Final = ("is_policy", "is_published")
 
-_READ: Final = (
-    *("event_day", "is_spam", "is_weak", "plays", "earning_plays", "pool_plays", "attack_type", "country", "tier"),
-    *("uploader_key", "track_age_days", "actor_plays", "network_actors", "spam_probability"),
-)
-"""The columns of a held-out example that the evaluation reads, without the signals."""
 
-
-def _held_out(examples: pl.DataFrame, *, is_policy: bool) -> dict[str, pl.DataFrame]:
-    """Return the examples of each split, scored by a fit that has not seen them; the policy has seen none."""
-    if is_policy:
-        experts = examples.filter(~pl.col("is_weak"))
-        stated = stated_probability(fits(matrix_of_examples(experts)).max(axis=1))
-        return {CAMPAIGNS: experts.with_columns(spam_probability=pl.Series(stated, dtype=pl.Float64))}
-    return {CAMPAIGNS: held_out_by_campaign(examples), TIME: held_out_by_time(examples)}
-
-
-def _is_published(rows: list[_Row], quality: Mapping[str, Any]) -> bool:
+def _is_published(rows: list[_Row], model: SpamModel, *, is_policy: bool) -> bool:
     """Return true if the published model came from the same fits: then both have exactly the same errors."""
     all_examples = (CAMPAIGNS, ALL, USUAL_PREVALENCE)
     found = [row for row in rows if (row["split"], row["slice_kind"], row["prevalence"]) == all_examples]
-    recorded = quality["numbers"].get("held_out_campaigns_brier")
-    return recorded is None or [row.get("brier") for row in found] == [recorded]
+    recorded = model.quality["numbers"].get("held_out_campaigns_brier")
+    is_same_kind = not rows or is_policy is (model.estimator is None)
+    return is_same_kind and (recorded is None or [row.get("brier") for row in found] == [recorded])
 
 
-def rows_of(split: str, held_out: pl.DataFrame, revenue: pl.LazyFrame) -> Iterator[_Row]:
-    """Yield the rows of a split, with their applicable columns; `held_out` examples have a `spam_probability`."""
+def rows_of(split: str, held_out: pl.DataFrame, pools: pl.LazyFrame, revenue: pl.LazyFrame) -> Iterator[_Row]:
+    """Yield the rows of a split, with their applicable columns; `held_out` is as `HeldOutExamples`, `pools` as `EarningPools`."""
     if held_out.is_empty():
         return
     for prevalence in PREVALENCES:
@@ -116,7 +100,7 @@ def rows_of(split: str, held_out: pl.DataFrame, revenue: pl.LazyFrame) -> Iterat
         yield _row(split, RELIABILITY, name, {**_plays(part), **_bin_figures(part)})
     for name, part in _worst_artists(held_out):
         yield _row(split, ARTIST, name, {**_plays(part), **_plain_shares(part)})
-    for money in _money(held_out, revenue).iter_rows(named=True):
+    for money in _money(held_out, pools, revenue).iter_rows(named=True):
         yield _row(split, CURRENCY, str(money.pop("currency")), money)
 
 
@@ -204,20 +188,21 @@ def _worst_artists(held_out: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [(f"{key:016x}", legitimate.filter(pl.col("uploader_key") == key)) for key in keys]
 
 
-def _money(held_out: pl.DataFrame, revenue: pl.LazyFrame) -> pl.DataFrame:
+def _money(held_out: pl.DataFrame, pools: pl.LazyFrame, revenue: pl.LazyFrame) -> pl.DataFrame:
     """Estimate the value of the examples' earning plays by currency, and the errors at the royalty tolerance.
 
     A play is worth net revenue / (days of the month x earning plays of its day) in its country and tier, before the payout
     share. It is an estimate, because plays are not spread evenly over a month and examples are not all plays. Plays of a pool
     without revenue are worth nothing.
     """
-    pool = ["event_day", "country", "tier", "pool_plays", "is_spam", "is_withheld"]
+    pool = ["event_day", "country", "tier"]
     earning = (
         held_out.lazy()
         .filter(pl.col("earning_plays") > 0)
         .with_columns(is_withheld=pl.col("spam_probability") >= ROYALTY_TOLERANCE)
-        .group_by(pool)
+        .group_by(*pool, "is_spam", "is_withheld")
         .agg(pl.col("earning_plays").sum().cast(pl.Int128))
+        .join(pools, on=pool)
         .with_columns(month=pl.col("event_day").dt.strftime("%Y-%m"))
     )
     net = pl.col("net_revenue_minor").clip(lower_bound=0).cast(pl.Int128) * PER_MINOR

@@ -9,7 +9,7 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol import Contract, Limit, Severity
-from spam_pipeline.protocol.fingerprint import Figure, Measure, Records
+from spam_pipeline.protocol.fingerprint import Count, Figure, Measure, Records
 
 CAMPAIGNS, TIME = "campaigns", "time"
 """The splits: whole campaigns were held out, or the last days."""
@@ -41,6 +41,42 @@ _PLAYS: Final = ("spam_plays", "legitimate_plays")
 
 MOST_CALIBRATION_ERROR = 0.02
 """The largest mean error of probabilities on held-out campaigns that still passes as calibrated."""
+
+
+class HeldOutExamples(Contract):
+    """Labelled examples with the spam probability of a fit that has not seen them, in the order in which they were held out.
+
+    `split`: neither the example's campaign nor, without one, its day was seen (`campaigns`), or neither its day nor a later one
+    (`time`). `is_policy`: too little is labelled to learn from, and experts' examples have the policy's probability. The other
+    columns are those of `LabelledExamples`; weak examples of spam are left out, because nobody confirmed them.
+    """
+
+    split = dy.String()
+    is_policy = dy.Bool()
+    event_day = dy.Date()
+    incident_id = dy.String(nullable=True)
+    attack_type = dy.String(nullable=True)
+    is_spam = dy.Bool()
+    is_weak = dy.Bool()
+    spam_probability = dy.Float64(min=0.0, max=1.0)
+    plays = dy.Int64()
+    earning_plays = dy.Int64()
+    country = dy.String(nullable=True)
+    tier = dy.String()
+    actor_key = dy.UInt64()
+    device_key = dy.UInt64()
+    ip_key = dy.UInt64(nullable=True)
+    network_key = dy.UInt64(nullable=True)
+    track_key = dy.UInt64()
+    uploader_key = dy.UInt64(nullable=True)
+    track_age_days = dy.Int64(nullable=True)
+    actor_plays = dy.Float64(nullable=True)
+    network_actors = dy.Float64(nullable=True)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Number of examples of each split; how well they are told apart is measured by the model and its evaluation."""
+        return {name: Count(pl.col("split") == name) for name in (CAMPAIGNS, TIME)}
 
 
 class ModelEvaluation(Contract):

@@ -7,11 +7,13 @@ abstains are left out, and so are devices whose plays wait for a person and that
 do would be taught as legitimate. Training gives them a low weight (`training.WEAK_WEIGHT`).
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from spam_pipeline.protocol import SLICE_ROWS, column_types, key_ranges, rows_in, slices_of
 from spam_pipeline.trust_and_safety.attack_types import NAMED_FROM, UNSUSPICIOUS_BELOW, fits
-from spam_pipeline.trust_and_safety.contracts import ACCOUNT, SUSPICION_ID, TRACK, LabelledExamples
+from spam_pipeline.trust_and_safety.contracts import ACCOUNT, SUSPICION_ID, TRACK, EarningPools, LabelledExamples
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, ENTITY_COLUMNS, declared, precedence
 from spam_pipeline.trust_and_safety.scoring import matrix_of_examples
 from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
@@ -46,9 +48,8 @@ def examples_of_day(  # noqa: PLR0913 - one parameter for everything that it rea
     if decided.select(pl.len()).collect().item() == 0:
         return LabelledExamples.empty()
     known, slices = with_actor(plays), key_ranges(_RANDOM, slices_of(rows_in(plays), slice_rows))
-    pools = _pools(_of_accounts(known, entity_facts))
     samples = [
-        _sampled(_combinations(_of_pools(_of_accounts(known.filter(bounds), entity_facts), pools), incidents))
+        _sampled(_combinations(_of_accounts(known.filter(bounds), entity_facts).collect(engine="streaming"), incidents))
         for bounds in slices
     ]
     labelled, unlabelled = (pl.concat(of_slices) for of_slices in zip(*samples, strict=True))
@@ -58,8 +59,19 @@ def examples_of_day(  # noqa: PLR0913 - one parameter for everything that it rea
     columns = pl.Schema(column_types(LabelledExamples))
     suspects = suspected_plays.select("device_key").unique().collect().to_series()
     is_suspect = pl.col("device_key").is_in(suspects.implode())
-    examples = _labelled(_with_signals(chosen.lazy(), play_signals).collect(engine="streaming"), is_suspect)
+    examples = _labelled(_with_signals(chosen, play_signals), is_suspect)
     return examples.lazy().cast(columns).select(*columns).sort(_COMBINATION)
+
+
+def pools_of_day(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, examples: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the day's earning plays in each pool, as `EarningPools`; none where there are no `examples` of the day."""
+    if examples.head(1).collect().is_empty():
+        return EarningPools.empty()
+    earning = _of_accounts(with_actor(plays), entity_facts).filter("earns")
+    counts = earning.group_by(_POOL).agg(
+        event_day=pl.col("occurred_at").min().dt.date(), pool_plays=pl.len().cast(pl.Int64)
+    )
+    return counts.select(*column_types(EarningPools)).sort(_POOL)
 
 
 def _teaches(status: str) -> pl.Expr:
@@ -85,16 +97,6 @@ def _of_accounts(plays: pl.LazyFrame, entity_facts: pl.LazyFrame) -> pl.LazyFram
     )
 
 
-def _pools(plays: pl.LazyFrame) -> pl.DataFrame:
-    """Count the day's earning plays in each pool."""
-    return plays.group_by(_POOL).agg(pool_plays=pl.col("earns").sum().cast(pl.Int64)).collect(engine="streaming")
-
-
-def _of_pools(plays: pl.LazyFrame, pools: pl.DataFrame) -> pl.DataFrame:
-    """Add to each play the number of the day's earning plays in its pool."""
-    return plays.join(pools.lazy(), on=_POOL, how="left", nulls_equal=True).collect(engine="streaming")
-
-
 def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
     """Group plays to one row per combination of entities, with the most decided incident among them."""
     strongest = (
@@ -104,7 +106,7 @@ def _combinations(plays: pl.DataFrame, incidents: pl.LazyFrame) -> pl.DataFrame:
         .unique(_COMBINATION, keep="first", maintain_order=True)
     )
     combinations = plays.group_by(_COMBINATION).agg(
-        pl.col(*_POOL, "pool_plays").sort_by(*_POOL, nulls_last=True).first(),
+        pl.col(_POOL).sort_by(*_POOL, nulls_last=True).first(),
         plays=pl.len(),
         earning_plays=pl.col("earns").sum(),
         event_day=pl.col("occurred_at").min().dt.date(),
@@ -125,15 +127,24 @@ def _sample(combinations: pl.DataFrame, size: int) -> pl.DataFrame:
     return drawn.filter(pl.int_range(pl.len()).over("incident_id") < size)
 
 
-def _with_signals(examples: pl.LazyFrame, play_signals: pl.LazyFrame) -> pl.LazyFrame:
-    of_tracks = play_signals.filter(pl.col("entity_kind") == TRACK)
-    tracks = of_tracks.select("uploader_key", track_key="entity_key", track_age_days="age_days")
-    examples = examples.join(tracks, on="track_key", how="left").with_columns(artist_key="uploader_key")
-    for kind, key in KEY_COLUMNS.items():
+def _with_signals(examples: pl.DataFrame, play_signals: pl.LazyFrame) -> pl.DataFrame:
+    tracks = {"uploader_key": pl.col("uploader_key"), "track_age_days": pl.col("age_days")}
+    examples = _joined(examples, play_signals, TRACK, tracks).with_columns(artist_key="uploader_key")
+    for kind in KEY_COLUMNS:
         columns = {signal.name: pl.col(signal.column) for signal in SIGNALS if signal.kind == kind}
-        known = play_signals.filter(pl.col("entity_kind") == kind).select(pl.col("entity_key").alias(key), **columns)
-        examples = examples.join(known, on=key, how="left")
+        examples = _joined(examples, play_signals, kind, columns)
     return examples
+
+
+def _joined(
+    examples: pl.DataFrame, play_signals: pl.LazyFrame, kind: str, columns: Mapping[str, pl.Expr]
+) -> pl.DataFrame:
+    """Add columns of the examples' entities of one kind; a join would hold those of all entities of the day."""
+    key = KEY_COLUMNS[kind]
+    of_kind = play_signals.filter(pl.col("entity_kind") == kind).select(pl.col("entity_key").alias(key), **columns)
+    wanted = examples.lazy().select(key).unique()
+    known = of_kind.join(wanted, on=key, how="semi").collect(engine="streaming")
+    return examples.join(known, on=key, how="left")
 
 
 def _labelled(examples: pl.DataFrame, is_suspect: pl.Expr) -> pl.DataFrame:

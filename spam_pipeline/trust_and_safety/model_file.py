@@ -1,26 +1,28 @@
-"""The spam model as a file: skops, which loads without running code, normalised so that equal models are equal bytes.
+"""The spam model as a file: JSON, so that reading it runs no code and imports nothing heavy. Equal models are equal bytes.
 
-skops names every object by its address in memory and stamps each member with the time. Both are removed here: addresses only
-identify shared objects, and nothing in a model depends on that. skops and scikit-learn are imported where they are used,
-because that takes seconds and most commands of the pipeline touch no model.
+An additive model is its numbers. Any other classifier is put in as the bytes of skops, which loads without running code; skops and
+scikit-learn, which take seconds, are imported for those alone. skops names every object by its address in memory and stamps each
+member with the time. Both are removed here: addresses only identify shared objects, and nothing in a model depends on that.
 """
 
+import base64
 import io
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spam_pipeline.protocol import ArtifactContract, Limit, PipelineError
 from spam_pipeline.protocol.fingerprint import Figured, Fingerprint, Recorded
 from spam_pipeline.trust_and_safety.champion import findings_against_champion
-from spam_pipeline.trust_and_safety.model import SpamModel, is_spam_model
-from spam_pipeline.trust_and_safety.signals.catalogue import SIGNALS
+from spam_pipeline.trust_and_safety.estimators import Additive, Estimator, SpamModel
+from spam_pipeline.trust_and_safety.model import TRUSTED_TYPES
+from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
 from spam_pipeline.trust_and_safety.training import SPAM_PRIOR
-
-TRUSTED_TYPES: tuple[str, ...] = ()
-"""Types that a model file may name beyond those skops knows to be harmless (plain values, arrays, estimators): none."""
 
 SIGNALS_ON_THEIR_SCALE = [f"{signal.name} {signal.usual} {signal.spread} {signal.is_log}" for signal in SIGNALS]
 """The signals and scales of training, so that code with other signals refuses the file instead of misreading numbers."""
@@ -39,7 +41,7 @@ _REFUSALS = (
     AttributeError,
     ImportError,
 )
-"""Errors from reading a damaged file (the first four), or a file with contents that skops does not expect."""
+"""Errors from reading a damaged file (the first four), or a file with contents that nobody expects."""
 
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -50,26 +52,21 @@ class UntrustedModel(PipelineError):
 
 def write_model(model: SpamModel, path: Path) -> None:
     """Write `model` to `path`; equal models become equal bytes, in every process."""
-    from skops import io as skops_io  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
-
     value = {
         "signals": SIGNALS_ON_THEIR_SCALE,
-        "estimator": model.estimator,
+        "estimator": _as_json(model.estimator),
         "quality": {name: model.quality[name] for name in ("numbers", *_TABLES)},
     }
-    path.write_bytes(_normalised(skops_io.dumps(value)))
+    path.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
 
 
 def read_model(path: Path) -> SpamModel:
     """Read what `write_model` wrote. Raises `UntrustedModel` for anything else."""
-    from skops import io as skops_io  # noqa: PLC0415 - see the module's docstring
-
     content = path.read_bytes()
     try:
-        value = skops_io.loads(content, trusted=list(TRUSTED_TYPES))
+        return _checked(json.loads(content), path)
     except _REFUSALS as refused:
         raise UntrustedModel(f"{path} is no spam model that can be trusted: {refused}") from refused
-    return _checked(value, path)
 
 
 def quality_of(model: SpamModel) -> Fingerprint:
@@ -85,14 +82,16 @@ def _checked(value: Any, path: Path) -> SpamModel:
         raise UntrustedModel(
             f"{path} was trained on other signals, or on another scale of them, than this code has; train it again"
         )
-    estimator, quality = value["estimator"], value["quality"]
-    if not _is_quality(quality):
+    if not _is_quality(value["quality"]):
         raise UntrustedModel(
             f"{path} is no spam model: expected quality to be numbers by name, and tables of plain values"
         )
-    if estimator is not None and not is_spam_model(estimator):
-        raise UntrustedModel(f"{path} holds {type(estimator).__name__}: expected an estimator of its signals")
-    return SpamModel(estimator, quality)
+    estimator = _from_json(value["estimator"])
+    if estimator is not None and not is_estimator(estimator):
+        raise UntrustedModel(
+            f"{path} is no spam model: expected an estimator of its signals, got {type(estimator).__name__}"
+        )
+    return SpamModel(estimator, value["quality"])
 
 
 def _is_quality(quality: Any) -> bool:
@@ -102,9 +101,44 @@ def _is_quality(quality: Any) -> bool:
     rows = [row for table in tables for row in (table if isinstance(table, list) else [None])]
     return (
         isinstance(numbers, dict)
-        and all(type(figure) is float for figure in numbers.values())
+        and all(map(_is_number, numbers.values()))
         and all(isinstance(row, dict) and all(type(value) in _PLAIN for value in row.values()) for row in rows)
     )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def is_estimator(estimator: Estimator) -> bool:
+    """Return true for an additive model of `NAMES` with finite numbers, or a classifier that is fitted to as many columns."""
+    if isinstance(estimator, Additive):
+        numbers = (estimator.intercept, *estimator.coefficients)
+        return len(numbers) == 1 + len(NAMES) and all(map(_is_number, numbers))
+    has_classes = np.array_equal(getattr(estimator, "classes_", []), [False, True])
+    if not has_classes or getattr(estimator, "n_features_in_", 0) != len(NAMES):
+        return False
+    return bool(np.isfinite(estimator.predict_proba(np.zeros((1, len(NAMES))))).all())
+
+
+def _as_json(estimator: Estimator | None) -> Any:
+    if estimator is None:
+        return None
+    if isinstance(estimator, Additive):
+        return {"intercept": estimator.intercept, "coefficients": dict(zip(NAMES, estimator.coefficients, strict=True))}
+    from skops import io as skops_io  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
+
+    return base64.b64encode(_normalised(skops_io.dumps(estimator))).decode()
+
+
+def _from_json(value: Any) -> Estimator | None:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return Additive(value["intercept"], tuple(value["coefficients"][name] for name in NAMES))
+    from skops import io as skops_io  # noqa: PLC0415 - see the module's docstring
+
+    return skops_io.loads(base64.b64decode(value, validate=True), trusted=list(TRUSTED_TYPES))
 
 
 def _normalised(dumped: bytes) -> bytes:
@@ -139,7 +173,7 @@ BRIER_OF_KNOWING_NOTHING = SPAM_PRIOR * (1 - SPAM_PRIOR)
 """The Brier score of a constant prediction of the prior: p (1 - p)."""
 
 SPAM_MODEL = ArtifactContract(
-    suffix=".skops",
+    suffix=".json",
     write=write_model,
     read=read_model,
     fingerprint=quality_of,

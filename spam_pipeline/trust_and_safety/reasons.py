@@ -12,14 +12,11 @@ import polars as pl
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES
 from spam_pipeline.trust_and_safety.contracts import POLICY, ClassifiedPlays
-from spam_pipeline.trust_and_safety.model import SpamModel, evidence
+from spam_pipeline.trust_and_safety.estimators import ROWS_AT_ONCE, SpamModel, evidence
 from spam_pipeline.trust_and_safety.scoring import PlaysWithEntities, fits_of
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
 
 MAX_REASONS: Final = 3
-
-CHUNK_ROWS: Final = 100_000
-"""The number of plays explained at a time, to bound memory."""
 
 Positions = npt.NDArray[np.intp]
 
@@ -32,7 +29,7 @@ _SIGNALS_OF_TYPE: Final = np.array(
 
 def explained(model: SpamModel, scored: PlaysWithEntities, which: Positions) -> pl.DataFrame:
     """Compute `reasons` and `attack_type` of the plays at these positions, in their order, with their `row`."""
-    chunks = [which[start : start + CHUNK_ROWS] for start in range(0, len(which), CHUNK_ROWS)]
+    chunks = [which[start : start + ROWS_AT_ONCE] for start in range(0, len(which), ROWS_AT_ONCE)]
     types = {"row": pl.UInt32(), "reasons": _REASONS, "attack_type": pl.String()}
     found = [_explained(model, scored, chunk) for chunk in chunks]
     return pl.concat([pl.DataFrame(schema=types), *found])
@@ -68,7 +65,7 @@ def _strongest(model: SpamModel, scored: PlaysWithEntities, which: Positions, be
     """Find the positions in `NAMES` of each play's strongest signals for spam, strongest first, padded with -1."""
     if model.estimator is None:
         return _SIGNALS_OF_TYPE[best]
-    added = evidence(model.estimator, scored.matrix(which), NAMES).round(6)
+    added = evidence(model.estimator, scored.matrix(which)).round(6)
     order = np.argsort(-added, axis=1, kind="stable")[:, :MAX_REASONS]
     return np.where(np.take_along_axis(added, order, axis=1) > 0, order, -1)
 

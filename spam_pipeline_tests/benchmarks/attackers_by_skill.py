@@ -27,7 +27,7 @@ from spam_pipeline.simulation import simulate
 from spam_pipeline.simulation.skills import SKILLS
 from spam_pipeline.trust_and_safety.classification import Groups, classify
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
-from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.suspicions.carried import carried_of
 from spam_pipeline_tests.simulated_weeks import START, Week, observed, opened
 

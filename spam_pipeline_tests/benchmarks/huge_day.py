@@ -32,11 +32,10 @@ from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety import assets as trust_and_safety
 from spam_pipeline.trust_and_safety.contracts import ClassifiedPlays, EntityFacts, LabelledExamples, PlaySignals
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.incidents import CONFIRMED
-from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.suspicions_contract import CarriedDevices, SuspectedPlays
-from spam_pipeline.trust_and_safety.training import train
-from spam_pipeline_tests.trust_and_safety.made_up_examples import campaign, ordinary
+from spam_pipeline_tests.trust_and_safety.made_up_examples import campaign, ordinary, trained_on
 
 PLAYS, SIMULATED_PLAYS = 5_000_000, 50_000
 START = date(2026, 1, 1)
@@ -140,7 +139,7 @@ def model() -> SpamModel:
     """A trained model that calls devices with cut-off plays."""
     days = range(6)
     attacks = [campaign(f"incident-{day}", {"device_cut_off_share": 3, "device_plays": 2}, on_day=day) for day in days]
-    return train(pl.concat([*attacks, *(ordinary(day) for day in days)]).lazy())
+    return trained_on(pl.concat([*attacks, *(ordinary(day) for day in days)]).lazy())
 
 
 STAGES: Mapping[str, Callable[[Path], pl.LazyFrame]] = {

@@ -37,7 +37,8 @@ STAGES = {
         "suspected_incidents",
         "carried_devices",
     ),
-    *("entity_facts", "play_signals", "labelled_examples", "spam_model", "model_evaluation", "classified_plays"),
+    *("entity_facts", "play_signals", "labelled_examples", "held_out_examples"),
+    *("spam_model", "model_evaluation", "classified_plays"),
     *("royalty_usage", "royalty_statements", "statement_basis", "royalty_adjustments", "royalty_payments"),
     *("issued_statements", "issued_payments", "issued_basis"),
     *(

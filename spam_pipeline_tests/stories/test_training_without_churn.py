@@ -92,7 +92,7 @@ def test_a_worse_challenger_is_quarantined_with_the_numbers_and_everybody_keeps_
     before = digests(pipeline)
     package = edited(tmp_path / "edited", MODEL, LEARNS, LEARNS_NOTHING)
     did, _, _ = converge_with(package, home)
-    assert {stage for stage, *_ in did} <= {"spam_model", "model_evaluation", "warehouse"}
+    assert {stage for stage, *_ in did} <= {"held_out_examples", "spam_model", "model_evaluation", "warehouse"}
     assert digests(pipeline)["spam_model", "all"] == before["spam_model", "all"]
     refused = {finding.about: finding for finding in pipeline.versions("spam_model")[-1][1].refusing}
     of_campaigns = refused["campaigns of spam"]

@@ -12,7 +12,7 @@ import pytest
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.simulation.user_agents import OFFICE_BROWSER
 from spam_pipeline.trust_and_safety.contracts import POLICY, SUSPICION_ID
-from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.quality import at_prevalence, figures
 from spam_pipeline.trust_and_safety.training import SPAM_PRIOR, learned
 from spam_pipeline_tests.simulated_weeks import (

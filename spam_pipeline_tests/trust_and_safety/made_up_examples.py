@@ -11,7 +11,9 @@ import polars as pl
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.contracts import LabelledExamples
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS, Matrix
+from spam_pipeline.trust_and_safety.training import held_out, train
 
 FIRST_DAY = date(2026, 1, 5)
 SCHEMA = pl.Schema(column_types(LabelledExamples))
@@ -50,7 +52,6 @@ def campaign(  # noqa: PLR0913 - what examples of a campaign differ in
             "is_spam": is_spam,
             "is_weak": is_weak,
             "earning_plays": 1,
-            "pool_plays": 1_000,
             "tier": "free",
         }.items()
     )
@@ -59,6 +60,11 @@ def campaign(  # noqa: PLR0913 - what examples of a campaign differ in
 def ordinary(on_day: int, size: int = 200) -> pl.DataFrame:
     """What nobody declared on a day and the policy takes for legitimate."""
     return campaign(None, {}, on_day=on_day, size=size, is_spam=False, is_weak=True)
+
+
+def trained_on(examples: pl.LazyFrame) -> SpamModel:
+    """The model of these examples, with its quality, as two stages give it."""
+    return train(examples, held_out(examples))
 
 
 def undeclared(shows: Mapping[str, float], *, on_day: int = 0, size: int = 40, is_spam: bool = False) -> pl.DataFrame:

@@ -20,12 +20,12 @@ from spam_pipeline.trust_and_safety.contracts import (
     EntityFacts,
     LabelledExamples,
 )
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.labelled_examples import examples_of_day
-from spam_pipeline.trust_and_safety.model import SpamModel
 from spam_pipeline.trust_and_safety.model_file import write_model
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedPlays
-from spam_pipeline.trust_and_safety.training import train
+from spam_pipeline_tests.trust_and_safety.made_up_examples import trained_on
 
 FIRST_DAY = date(2026, 1, 5)
 DAY_MS = 86_400_000
@@ -215,13 +215,13 @@ def signals_on(plays: pl.LazyFrame, number: int) -> pl.LazyFrame:
 
 def written_model(path: Path) -> bytes:
     """The bytes of a model trained from scratch, for a comparison between processes."""
-    write_model(train(farm_examples(1)), path)
+    write_model(trained_on(farm_examples(1)), path)
     return path.read_bytes()
 
 
 def policy_model() -> SpamModel:
     """The model of a platform on which nothing is labelled."""
-    return train(LabelledExamples.empty())
+    return trained_on(LabelledExamples.empty())
 
 
 def _platform_facts() -> pl.LazyFrame:

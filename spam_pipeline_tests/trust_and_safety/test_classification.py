@@ -18,7 +18,7 @@ from spam_pipeline.trust_and_safety.contracts import (
     PlaySignals,
     with_named_reasons,
 )
-from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.scoring import entities_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES
 from spam_pipeline.trust_and_safety.signals.known_plays import with_actor

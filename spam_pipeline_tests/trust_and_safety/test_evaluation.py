@@ -14,6 +14,7 @@ from spam_pipeline.ingestion.contracts import Revenue
 from spam_pipeline.protocol.fingerprint import Recorded
 from spam_pipeline.protocol.operating import breaches
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE, LabelledExamples
+from spam_pipeline.trust_and_safety.estimators import SpamModel
 from spam_pipeline.trust_and_safety.evaluation import MIN_ARTIST_PLAYS, UNKNOWN, evaluation_of, rows_of
 from spam_pipeline.trust_and_safety.evaluation_contract import (
     ALL,
@@ -33,9 +34,9 @@ from spam_pipeline.trust_and_safety.evaluation_contract import (
     USUAL_PREVALENCE,
     ModelEvaluation,
 )
-from spam_pipeline.trust_and_safety.model import SpamModel
-from spam_pipeline.trust_and_safety.training import MIN_DAYS_TO_HOLD_OUT, SPAM_PRIOR, WEAK_WEIGHT, train
+from spam_pipeline.trust_and_safety.training import MIN_DAYS_TO_HOLD_OUT, SPAM_PRIOR, WEAK_WEIGHT, held_out
 from spam_pipeline_tests.contract_helpers import findings_about, fingerprint_of, numbers_of
+from spam_pipeline_tests.trust_and_safety.made_up_examples import trained_on
 from spam_pipeline_tests.trust_and_safety.play_generator import farm_examples, policy_model
 
 WHOLE_KINDS = [ALL, ATTACK_TYPE, COUNTRY, TIER, TRACK_AGE, LISTENER, NETWORK]
@@ -60,7 +61,7 @@ EXAMPLES = (
 
 @pytest.fixture(scope="module")
 def model() -> SpamModel:
-    return train(EXAMPLES)
+    return trained_on(EXAMPLES)
 
 
 Example = dict[str, Any]
@@ -76,7 +77,6 @@ def held_out_example(draw: st.DrawFn) -> Example:
         "is_weak": not is_spam and draw(st.booleans()),
         "plays": plays,
         "earning_plays": draw(st.integers(0, plays)),
-        "pool_plays": draw(st.integers(60, 90)),
         "attack_type": draw(st.sampled_from([None, "bot_farm", "loop_bot"])),
         "country": draw(st.sampled_from([None, "DE", "US"])),
         "tier": draw(st.sampled_from(["free", "premium"])),
@@ -92,6 +92,29 @@ SCHEMA = {
     **{name: column.dtype for name, column in LabelledExamples.columns().items()},
     "spam_probability": pl.Float64(),
 }
+
+
+POOLS = pl.LazyFrame(
+    [
+        {"event_day": day, "country": country, "tier": tier, "pool_plays": 60 + 7 * len(country or "") + len(tier)}
+        for day in DAYS
+        for country in (None, "DE", "US")
+        for tier in ("free", "premium")
+    ]
+)
+
+
+def evaluated(examples: pl.LazyFrame, model: SpamModel, revenue: pl.LazyFrame) -> pl.LazyFrame:
+    return evaluation_of(held_out(examples), POOLS, model, revenue)
+
+
+def pool_plays_of(example: Example) -> int:
+    """The earning plays of an example's pool."""
+    named = zip(
+        ("event_day", "country", "tier"), (example[name] for name in ("event_day", "country", "tier")), strict=True
+    )
+    (found,) = POOLS.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in named)).collect()["pool_plays"]
+    return int(found)
 
 
 def frame_of(examples: list[Example]) -> pl.DataFrame:
@@ -166,7 +189,7 @@ def slice_of(kind: str, example: Example) -> str:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(held_out_example(), min_size=1, max_size=30))
 def test_every_slice_has_the_figures_that_its_examples_give_one_by_one(examples: list[Example]) -> None:
-    rows = list(rows_of(CAMPAIGNS, frame_of(examples), REVENUE))
+    rows = list(rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE))
     seen = {
         (row["slice_kind"], row["slice"], row["prevalence"]): row for row in rows if row["slice_kind"] in WHOLE_KINDS
     }
@@ -182,7 +205,7 @@ def test_every_slice_has_the_figures_that_its_examples_give_one_by_one(examples:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(held_out_example(), min_size=1, max_size=30))
 def test_the_slices_of_each_kind_hold_every_play_exactly_once(examples: list[Example]) -> None:
-    rows = pl.DataFrame(list(rows_of(CAMPAIGNS, frame_of(examples), REVENUE)), infer_schema_length=None)
+    rows = pl.DataFrame(list(rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE)), infer_schema_length=None)
     usual = rows.filter(pl.col("prevalence") == USUAL_PREVALENCE)
     for kind in [*WHOLE_KINDS, RELIABILITY]:
         plays = usual.filter(pl.col("slice_kind") == kind).select(pl.sum_horizontal("spam_plays", "legitimate_plays"))
@@ -198,14 +221,14 @@ def test_money_is_what_exact_fractions_say_rounded_once(examples: list[Example])
         of_pool = REVENUE.filter(pl.col("month") == month, pl.col("tier") == example["tier"]).collect()
         for pool in of_pool.filter(pl.col("country").eq_missing(example["country"])).iter_rows(named=True):
             days = 31 if month == "2026-01" else 28
-            net = Fraction(max(pool["net_revenue_minor"], 0), days * example["pool_plays"])
+            net = Fraction(max(pool["net_revenue_minor"], 0), days * pool_plays_of(example))
             is_withheld = example["spam_probability"] >= ROYALTY_TOLERANCE
             worth = example["earning_plays"] * net
             label, wrongly = ("spam", "paid") if example["is_spam"] else ("legitimate", "withheld")
             exact[pool["currency"], f"{label}_minor"] += worth
             if is_withheld is not example["is_spam"]:
                 exact[pool["currency"], f"wrongly_{wrongly}_minor"] += worth
-    rows = [row for row in rows_of(CAMPAIGNS, frame_of(examples), REVENUE) if row["slice_kind"] == CURRENCY]
+    rows = [row for row in rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE) if row["slice_kind"] == CURRENCY]
     seen = {(row["slice"], name): row[name] for row in rows for name in row if name.endswith("_minor")}
     assert exact.keys() <= seen.keys() | {key for key, worth in exact.items() if worth == 0}
     for which, amount in seen.items():
@@ -214,7 +237,7 @@ def test_money_is_what_exact_fractions_say_rounded_once(examples: list[Example])
 
 def test_the_worst_artist_is_the_one_who_would_lose_the_largest_share_of_legitimate_plays() -> None:
     common: Example = dict.fromkeys(("attack_type", "country", "track_age_days", "actor_plays", "network_actors"))
-    common |= {"event_day": DAYS[0], "is_weak": False, "earning_plays": 0, "pool_plays": 0, "tier": "free"}
+    common |= {"event_day": DAYS[0], "is_weak": False, "earning_plays": 0, "tier": "free"}
     plays_of = [
         (1, False, MIN_ARTIST_PLAYS, 0.1),
         (2, False, MIN_ARTIST_PLAYS, 0.1),
@@ -225,7 +248,7 @@ def test_the_worst_artist_is_the_one_who_would_lose_the_largest_share_of_legitim
     ]
     names = ("uploader_key", "is_spam", "plays", "spam_probability")
     examples = [{**common, **dict(zip(names, values, strict=True))} for values in plays_of]
-    rows = [row for row in rows_of(CAMPAIGNS, frame_of(examples), REVENUE) if row["slice_kind"] == ARTIST]
+    rows = [row for row in rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE) if row["slice_kind"] == ARTIST]
     seen = [
         (row["slice"], row["spam_plays"], row["legitimate_plays"], row["withheld_legitimate_share"]) for row in rows
     ]
@@ -233,7 +256,7 @@ def test_the_worst_artist_is_the_one_who_would_lose_the_largest_share_of_legitim
 
 
 def test_under_a_lower_prevalence_the_same_errors_leave_less_precision_and_the_same_recall(model: SpamModel) -> None:
-    evaluation = evaluation_of(EXAMPLES, model, Revenue.empty()).collect()
+    evaluation = evaluated(EXAMPLES, model, Revenue.empty()).collect()
     of_all = evaluation.filter(pl.col("slice_kind") == ALL, pl.col("split") == CAMPAIGNS)
     assert of_all.get_column("prevalence").to_list() == list(PREVALENCES)
     assert of_all.get_column("withheld_spam_share").n_unique() == 1
@@ -242,7 +265,7 @@ def test_under_a_lower_prevalence_the_same_errors_leave_less_precision_and_the_s
 
 
 def test_an_evaluation_keeps_its_contract_and_agrees_with_what_the_model_says_of_itself(model: SpamModel) -> None:
-    evaluation = evaluation_of(EXAMPLES, model, Revenue.empty())
+    evaluation = evaluated(EXAMPLES, model, Revenue.empty())
     assert findings_about(ModelEvaluation, evaluation) == []
     seen = numbers_of(ModelEvaluation, evaluation)
     own = {name: value for name, value in model.quality["numbers"].items() if name in seen}
@@ -259,17 +282,23 @@ def test_the_headline_is_at_the_prevalence_that_models_are_trained_to() -> None:
 def test_the_evaluation_of_a_challenger_says_that_another_model_is_published(model: SpamModel) -> None:
     numbers = {**model.quality["numbers"], "held_out_campaigns_brier": 0.5}
     champion = SpamModel(model.estimator, {**model.quality, "numbers": numbers})
-    assert not evaluation_of(EXAMPLES, champion, Revenue.empty()).collect().get_column("is_published").any()
+    assert not evaluated(EXAMPLES, champion, Revenue.empty()).collect().get_column("is_published").any()
+
+
+def test_the_evaluation_of_a_first_model_that_was_refused_says_that_the_policy_is_published() -> None:
+    evaluation = evaluated(EXAMPLES, policy_model(), Revenue.empty()).collect()
+    assert not evaluation.get_column("is_policy").any()
+    assert not evaluation.get_column("is_published").any()
 
 
 def test_the_same_examples_in_another_order_give_the_same_evaluation(model: SpamModel) -> None:
     shuffled = EXAMPLES.collect().sample(fraction=1, shuffle=True, seed=5).lazy()
-    runs = [evaluation_of(examples, model, REVENUE).collect() for examples in (EXAMPLES, shuffled)]
+    runs = [evaluated(examples, model, REVENUE).collect() for examples in (EXAMPLES, shuffled)]
     assert_frame_equal(*runs, check_exact=True)
 
 
 def test_without_examples_there_is_nothing_to_evaluate() -> None:
-    evaluation = evaluation_of(LabelledExamples.empty(), policy_model(), Revenue.empty())
+    evaluation = evaluated(LabelledExamples.empty(), policy_model(), Revenue.empty())
     assert evaluation.collect().is_empty()
     assert findings_about(ModelEvaluation, evaluation) == []
     assert numbers_of(ModelEvaluation, evaluation).keys() <= {"is_policy", "is_published"}
@@ -277,9 +306,7 @@ def test_without_examples_there_is_nothing_to_evaluate() -> None:
 
 def test_while_too_little_is_labelled_the_policy_is_evaluated_on_what_experts_decided() -> None:
     experts = EXAMPLES.filter(~pl.col("is_weak")).head(20)
-    evaluation = evaluation_of(
-        pl.concat([experts, EXAMPLES.filter(pl.col("is_weak"))]), policy_model(), REVENUE
-    ).collect()
+    evaluation = evaluated(pl.concat([experts, EXAMPLES.filter(pl.col("is_weak"))]), policy_model(), REVENUE).collect()
     assert evaluation.get_column("is_policy").all()
     assert evaluation.get_column("split").unique().to_list() == [CAMPAIGNS]
     of_all = evaluation.filter(pl.col("slice_kind") == ALL)
@@ -289,7 +316,7 @@ def test_while_too_little_is_labelled_the_policy_is_evaluated_on_what_experts_de
 
 def test_tables_for_people_are_short_and_leave_no_kind_of_slice_out(model: SpamModel) -> None:
     many = EXAMPLES.with_columns(country=pl.lit("c") + (pl.col("actor_key") % 100).cast(pl.String))
-    fingerprint = fingerprint_of(ModelEvaluation, evaluation_of(many, model, Revenue.empty()))
+    fingerprint = fingerprint_of(ModelEvaluation, evaluated(many, model, Revenue.empty()))
     tables = {name: found.rows for name, found in fingerprint.items() if isinstance(found, Recorded)}
     assert tables.keys() == {"prevalences", "attack_types", "slices", "reliability", "artists", "money"}
     assert all(len(rows) <= MOST_ROWS for rows in tables.values())

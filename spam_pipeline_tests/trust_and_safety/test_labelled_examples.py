@@ -8,9 +8,14 @@ from polars.testing import assert_frame_equal
 
 from spam_pipeline.ingestion.contracts import Incidents, Plays
 from spam_pipeline.protocol import column_types
-from spam_pipeline.trust_and_safety.contracts import EntityFacts, LabelledExamples, PlaySignals
+from spam_pipeline.trust_and_safety.contracts import EarningPools, EntityFacts, LabelledExamples, PlaySignals
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED, declared
-from spam_pipeline.trust_and_safety.labelled_examples import MAX_EXAMPLES_OF_INCIDENT, WEAK_EXAMPLES, examples_of_day
+from spam_pipeline.trust_and_safety.labelled_examples import (
+    MAX_EXAMPLES_OF_INCIDENT,
+    WEAK_EXAMPLES,
+    examples_of_day,
+    pools_of_day,
+)
 from spam_pipeline.trust_and_safety.signals import signals_of_day
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
 from spam_pipeline.trust_and_safety.suspicions_contract import SuspectedPlays
@@ -277,7 +282,7 @@ def test_examples_carry_the_signals_of_all_their_entities() -> None:
     assert findings_about(LabelledExamples, found.lazy()) == []
 
 
-def test_an_example_knows_how_many_plays_of_its_pool_earned() -> None:
+def test_an_example_knows_its_pool_and_how_many_of_its_plays_earned() -> None:
     facts = [
         {"entity_kind": "account", "entity_key": user, "country": "SE", "tier": tier}
         for user, tier in [(1, "premium"), (2, "premium"), (3, "free")]
@@ -288,15 +293,51 @@ def test_an_example_knows_how_many_plays_of_its_pool_earned() -> None:
     ]
     (found,) = [row for row in examples_about(rows, [{"entity_key": 1}], facts) if not row["is_weak"]]
     assert (found["country"], found["tier"]) == ("SE", "premium"), "of the account, wherever it plays"
-    assert (found["plays"], found["earning_plays"], found["pool_plays"]) == (2, 1, 2)
+    assert (found["plays"], found["earning_plays"]) == (2, 1)
 
 
 def test_a_listener_without_an_account_is_in_the_free_pool_of_the_country_played_from() -> None:
     row = {"occurred_at": moment(0, 1), "device_key": 5, "country": "NO"}
     named = [{"entity_type": "device", "entity_key": 5}]
     (found,) = examples_about([row], named, [])
-    assert (found["actor_key"], found["country"], found["tier"], found["pool_plays"]) == (5, "NO", "free", 1)
+    assert (found["actor_key"], found["country"], found["tier"]) == (5, "NO", "free")
 
 
 def test_the_contract_has_a_column_for_every_signal_that_a_model_may_use() -> None:
     assert tuple(column_types(LabelledExamples))[-len(NAMES) :] == NAMES
+
+
+# What only money depends on
+
+
+def test_pools_count_the_plays_that_earn_by_the_accounts_country_and_tier() -> None:
+    rows: list[Row] = [
+        {"occurred_at": moment(0, hour), "user_key": user, "device_key": 9, "ms_played": heard, "country": "DE"}
+        for hour, user, heard in [(1, 1, 30_000), (2, 1, 29_999), (3, 2, 30_000), (4, None, 30_000)]
+    ]
+    accounts = facts_of(
+        [{"entity_kind": "account", "entity_key": user, "country": "SE", "tier": "duo"} for user in (1, 2)]
+    )
+    found = pools_of_day(plays_of(rows), accounts, LabelledExamples.empty().collect().clear(1).lazy())
+    assert findings_about(EarningPools, found) == []
+    assert found.select("country", "tier", "pool_plays").collect().rows() == [("DE", "free", 1), ("SE", "duo", 2)]
+
+
+def test_a_day_without_examples_has_no_pools() -> None:
+    assert pools_of_day(PLAYS, FACTS, LabelledExamples.empty()).collect().is_empty()
+
+
+def test_another_play_of_somebody_in_no_example_changes_pools_and_no_example() -> None:
+    known: Row = {"user_key": 1, "device_key": 11, "ip_key": 21, "network_key": 22, "track_key": 31}
+    waits: Row = {"user_key": 2, "device_key": 12, "ip_key": 23, "network_key": 24, "track_key": 32}
+    declared, suspected = incidents_of([{"incident_id": "a", "entity_key": 1}]), pl.LazyFrame({"device_key": [12]})
+
+    def found(*rows: Row) -> list[pl.DataFrame]:
+        plays = plays_of([{"occurred_at": moment(0, hour), **row} for hour, row in enumerate(rows)])
+        signals = signals_of_day(plays, FACTS, day(0))
+        of_day = examples_of_day(plays, signals, FACTS, declared, suspected.cast(pl.UInt64))
+        return [of_day.collect(), pools_of_day(plays, FACTS, of_day).collect()]
+
+    (before, pools_before), (after, pools_after) = found(known, waits), found(known, waits, waits)
+    assert_frame_equal(before, after, check_exact=True)
+    assert (before.height, pools_before["pool_plays"].to_list(), pools_after["pool_plays"].to_list()) == (1, [2], [3])

@@ -6,12 +6,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from scipy.special import logit  # type: ignore[import-untyped]  # no types shipped
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no types shipped
 
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES, Condition
 from spam_pipeline.trust_and_safety.contracts import POLICY, TRACK, PlaySignals
-from spam_pipeline.trust_and_safety.model import SpamModel, evidence, intercept
-from spam_pipeline.trust_and_safety.reasons import CHUNK_ROWS, MAX_REASONS, explained
+from spam_pipeline.trust_and_safety.estimators import ROWS_AT_ONCE, Additive, SpamModel, evidence
+from spam_pipeline.trust_and_safety.reasons import MAX_REASONS, explained
 from spam_pipeline.trust_and_safety.scoring import PlaysWithEntities, entities_of, fits_of, spam_probability
 from spam_pipeline.trust_and_safety.signals.catalogue import NAMES, SIGNALS
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, with_actor
@@ -43,15 +42,16 @@ def of_every_play(trained: SpamModel) -> pl.DataFrame:
 
 
 def test_a_verdict_can_be_taken_apart_exactly(trained: SpamModel) -> None:
-    added = evidence(trained.estimator, SCORED.matrix(EVERY_PLAY), NAMES).sum(axis=1)
+    assert isinstance(trained.estimator, Additive)
+    added = evidence(trained.estimator, SCORED.matrix(EVERY_PLAY)).sum(axis=1)
     log_odds = logit(spam_probability(trained, SCORED))
-    assert intercept(trained.estimator) + added == pytest.approx(log_odds, abs=1e-6)
+    assert trained.estimator.intercept + added == pytest.approx(log_odds, abs=1e-6)
 
 
 def test_reasons_are_the_signals_that_add_most_strongest_first_and_none_that_speak_against(
     trained: SpamModel, of_every_play: pl.DataFrame
 ) -> None:
-    added = evidence(trained.estimator, SCORED.matrix(EVERY_PLAY), NAMES).round(6)
+    added = evidence(trained.estimator, SCORED.matrix(EVERY_PLAY)).round(6)
     for row, reasons in zip(added, of_every_play["reasons"].to_list(), strict=True):
         named = [row[NAMES.index(reason["signal"])] for reason in reasons]
         assert named == sorted((amount for amount in row if amount > 0), reverse=True)[:MAX_REASONS]
@@ -82,10 +82,7 @@ def one_play(**values: float) -> PlaysWithEntities:
 
 def model_with(coefficients: Mapping[str, float]) -> SpamModel:
     """A learned model with these coefficients per spread; the other signals say nothing."""
-    estimator = LogisticRegression()
-    estimator.coef_ = np.array([[coefficients.get(name, 0.0) for name in NAMES]])
-    estimator.intercept_, estimator.classes_ = np.array([-3.0]), np.array([False, True])
-    return SpamModel(estimator)
+    return SpamModel(Additive(-3.0, tuple(coefficients.get(name, 0.0) for name in NAMES)))
 
 
 def named(model: SpamModel, scored: PlaysWithEntities) -> list[dict[str, Any]]:
@@ -168,7 +165,7 @@ def test_reasons_come_in_the_order_asked_for_with_their_rows(trained: SpamModel,
 def test_more_plays_than_are_looked_at_in_one_go_are_explained_alike(
     of_every_play: pl.DataFrame, trained: SpamModel
 ) -> None:
-    many = np.resize(EVERY_PLAY, CHUNK_ROWS + 7)
+    many = np.resize(EVERY_PLAY, ROWS_AT_ONCE + 7)
     assert_frame_equal(explained(trained, SCORED, many), of_every_play[many.tolist()])
 
 

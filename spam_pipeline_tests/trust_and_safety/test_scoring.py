@@ -3,11 +3,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit  # type: ignore[import-untyped]  # no types shipped
+from sklearn.tree import DecisionTreeClassifier  # type: ignore[import-untyped]  # no types shipped
 
 from spam_pipeline.protocol import column_types
 from spam_pipeline.trust_and_safety.attack_types import fits
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE, PlaySignals
-from spam_pipeline.trust_and_safety.model import SpamModel
+from spam_pipeline.trust_and_safety.estimators import SUREST, SpamModel, log_odds
 from spam_pipeline.trust_and_safety.scoring import (
     POLICY_CEILING,
     POLICY_FLOOR,
@@ -106,16 +108,17 @@ def test_scoring_entities_is_scoring_every_play_on_its_own(
 ) -> None:
     plays, signals = day
     found = spam_probability(trained, entities_of(plays, signals.lazy()))
-    assert trained.estimator is not None
-    expected = trained.estimator.predict_proba(naive_matrix(*day))[:, 1] if plays.height else []
+    expected = expit(log_odds(trained.estimator, naive_matrix(*day))) if plays.height else []
     assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_on_a_real_day_the_probabilities_are_those_of_scikit_learn_play_by_play(trained: SpamModel) -> None:
-    found = spam_probability(trained, entities_of(PLAYS, OF_DAY))
-    assert trained.estimator is not None
-    expected = trained.estimator.predict_proba(naive_matrix(PLAYS, OF_DAY.collect()))[:, 1]
-    assert found == pytest.approx(expected, abs=1e-12)
+def test_a_classifier_is_asked_play_by_play(trained: SpamModel) -> None:
+    matrix = naive_matrix(PLAYS, OF_DAY.collect())
+    called = expit(log_odds(trained.estimator, matrix)) >= ROYALTY_TOLERANCE
+    trees = DecisionTreeClassifier(max_depth=3, min_samples_leaf=20, random_state=1).fit(matrix, called)
+    found = spam_probability(SpamModel(trees), entities_of(PLAYS, OF_DAY))
+    assert found == pytest.approx(np.clip(trees.predict_proba(matrix)[:, 1], SUREST, 1 - SUREST), abs=1e-12)
+    assert len(set(found.round(9))) > 1
 
 
 def test_the_policys_probability_is_that_of_the_best_fitting_signature_play_by_play() -> None:
@@ -136,8 +139,7 @@ def test_an_entity_without_signals_counts_as_usual(trained: SpamModel) -> None:
     scored = entities_of(PLAYS, PlaySignals.empty())
     assert not scored.matrix(everything(PLAYS)).any()
     assert np.isnan(scored.values(everything(PLAYS))).all()
-    assert trained.estimator is not None
-    usual = trained.estimator.predict_proba(np.zeros((1, len(NAMES))))[0, 1]
+    (usual,) = expit(log_odds(trained.estimator, np.zeros((1, len(NAMES)))))
     assert spam_probability(trained, scored) == pytest.approx(np.full(PLAYS.height, usual))
 
 

@@ -122,6 +122,8 @@ class DaysOfMonth(Selection):
 class EveryPartition(Selection):
     """Every partition there is."""
 
+    side_part: str | None = None
+
     @override
     def scope(self, partition: str, upstream: UpstreamKeys) -> str:
         del partition, upstream
