@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.instance import open_instance, require_instance_of
+from spam_pipeline.orchestration.kept_connections import kept_connections
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.protocol.operating import Ledger, Quarantine
 from spam_pipeline.reporter_messages import Ending, read_assignment, read_ending
@@ -28,7 +29,7 @@ def report_from_standard_input() -> None:
     ending: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: ending.put(sys.stdin.read()), daemon=True).start()
     ledger = Ledger(assignment.ledger)
-    with open_instance(assignment.dagster_home) as instance:
+    with open_instance(assignment.dagster_home) as instance, kept_connections(instance):
         require_instance_of(instance, assignment.environment)
         keys = AssetKeys(assignment.asset_prefix)
         whom = (instance, ledger, assignment.environment, assignment.expected, keys)

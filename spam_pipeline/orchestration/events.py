@@ -20,6 +20,7 @@ from spam_pipeline.orchestration.automation import CONVERGENCE
 from spam_pipeline.orchestration.evaluations import beside_latest, evaluations
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
+from spam_pipeline.orchestration.kept_connections import kept_connections
 from spam_pipeline.orchestration.metadata import trigger_metadata, version_metadata, version_tags
 from spam_pipeline.protocol import Version, digest
 from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Publication
@@ -55,9 +56,13 @@ class EventReporter:
     def report(self, limit: int | None = None) -> int:
         """Report what the instance does not have yet, `limit` publications at most; return how many."""
         reported, last = 0, 0
-        with only_one_at(Path(self._instance.root_directory)):
+        runs: dict[str | None, dg.DagsterRun | None] = {None: None}
+        with only_one_at(Path(self._instance.root_directory)), kept_connections(self._instance):
             for item in self._ledger.publications_after(self._position(), self._environment, limit):
-                run = self._run_of(item[0])
+                run_id = item[0].trigger.run or None
+                if run_id and run_id not in runs:
+                    runs[run_id] = self._instance.get_run_by_id(run_id)
+                run = runs[run_id]
                 has_reported = run is not None and self._has_reported(run, item[0])
                 if run and not has_reported and self._is_about_to_report(run, item[0]):
                     break
@@ -86,10 +91,6 @@ class EventReporter:
 
     def _position(self) -> int:
         return int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
-
-    def _run_of(self, publication: Publication) -> dg.DagsterRun | None:
-        run_id = publication.trigger.run
-        return self._instance.get_run_by_id(run_id) if run_id else None
 
     def _has_reported(self, run: dg.DagsterRun, publication: Publication) -> bool:
         """Return True if a run of stages has reported its publication; a convergence leaves that to its reporter."""
