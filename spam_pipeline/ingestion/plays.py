@@ -18,7 +18,7 @@ _SLICE_ROWS: Final = 1_000_000
 """Plays that are sorted at a time, with all their columns, of which many are texts: 0.6 GB."""
 
 _HASHES: Final = 4
-"""Hashes are counted in slices of so many times the rows: they are a column of their own."""
+"""Hashes are compared in slices of so many times the rows: they are a column of their own."""
 
 _COLUMNS: Final = list(column_types(Plays))
 _KEY: Final = ["event_id", "arrival_hour"]
@@ -39,8 +39,8 @@ def _slices(received: pl.LazyFrame, slice_rows: int) -> Iterator[pl.DataFrame]:
     numbered, rows = received.with_row_index("row"), rows_in(received)
     repeats = _repeats(numbered, rows, slice_rows)
     for in_span in _spans(received, slice_rows) if rows > slice_rows else [pl.lit(value=True)]:
-        distinct = numbered.filter(in_span).join(repeats, on="row", how="anti").drop("row")
-        yield distinct.sort("occurred_at", "event_id").collect(engine="streaming")
+        distinct = numbered.filter(in_span).join(repeats, on="row", how="anti").drop("row").collect(engine="streaming")
+        yield distinct.sort("occurred_at", "event_id")  # in a third of the time that the streaming engine takes to sort
 
 
 def _repeats(plays: pl.LazyFrame, rows: int, slice_rows: int) -> pl.LazyFrame:
@@ -48,16 +48,22 @@ def _repeats(plays: pl.LazyFrame, rows: int, slice_rows: int) -> pl.LazyFrame:
     # Only possible duplicates are sorted: 7.8 s and 2.1 GB over 10 million rows, where `unique` took 20 s and 11 GB at least.
     suspect = plh.col("event_id").nchash.xxh3_64()
     hashed = plays.select(suspect=suspect)
-    repeated = pl.concat(
-        [
-            hashed.filter(hashes).group_by("suspect").len().filter(pl.col("len") > 1).collect(engine="streaming")
-            for hashes in key_ranges(pl.col("suspect"), slices_of(rows, slice_rows * _HASHES))
-        ]
+    again = pl.concat(
+        _again(hashed.filter(hashes).collect(engine="streaming")["suspect"])
+        for hashes in key_ranges(pl.col("suspect"), slices_of(rows, slice_rows * _HASHES))
     )
+    repeated = pl.DataFrame([again.unique()])
+    copies = 2 * again.len()  # or fewer: of three copies two come again
     return pl.concat(
         _later_copies(plays.with_columns(suspect=suspect), repeated.filter(hashes))
-        for hashes in key_ranges(pl.col("suspect"), slices_of(int(repeated["len"].sum()), slice_rows))
+        for hashes in key_ranges(pl.col("suspect"), slices_of(copies, slice_rows))
     ).lazy()
+
+
+def _again(hashes: pl.Series) -> pl.Series:
+    """The hashes that come again, once for each time. Sorting takes half as long as counting groups."""
+    ordered = hashes.sort()
+    return ordered.filter(ordered == ordered.shift())
 
 
 def _later_copies(plays: pl.LazyFrame, repeated: pl.DataFrame) -> pl.DataFrame:
