@@ -10,16 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import polars as pl
-
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import CONTENTS_READ, OWN_PARTITION
-from spam_pipeline.protocol.execution.audit import findings_on_data
+from spam_pipeline.protocol.execution.audit import findings_on_data, findings_on_parts
 from spam_pipeline.protocol.execution.small_files import decoded_together
-from spam_pipeline.protocol.fingerprint import Fingerprint, Frame, measure
+from spam_pipeline.protocol.fingerprint import Fingerprint, measure
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import LandingChanged
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
@@ -97,17 +95,16 @@ class Computation:
 
     def _examined_frames(self, contract: type[Contract], parts: Sequence[Part]) -> tuple[Fingerprint, list[Finding]]:
         """The same for parts of one contract: measured together, each checked by itself."""
-        whole: Frame = self._reader.scan(parts, contract)
-        frames: Sequence[Frame] = [self._reader.scan((part,), contract) for part in parts]
+        scanned = self._reader.scan(parts, contract)
         if sum(part.rows for part in parts) <= _AT_HAND_ROWS:
-            frames = pl.collect_all([frame.lazy() for frame in frames])
-            whole = pl.concat(frames) if frames else whole.lazy().collect()
-        findings = [
+            whole = scanned.collect()
+            found = findings_on_parts(contract, whole, [(part.name, part.rows) for part in parts])
+            return measure(contract.fingerprint(), whole), found
+        return measure(contract.fingerprint(), scanned), [
             finding
-            for part, frame in zip(parts, frames, strict=True)
-            for finding in findings_on_data(contract, frame, part.name)
+            for part in parts
+            for finding in findings_on_data(contract, self._reader.scan((part,), contract), part.name)
         ]
-        return measure(contract.fingerprint(), whole), findings
 
     def _files(self, stage: AnyStage, recipe: Recipe) -> Files:
         folder = f"{stage.context}/{stage.name}/{recipe.partition}"

@@ -12,7 +12,14 @@ import pytest
 from spam_pipeline.protocol.definition.contract import Contract, audits_against_history
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.drift import HistoricFingerprint
-from spam_pipeline.protocol.execution.audit import AuditContext, Schema, evaluate, findings_on_data, verdict_of
+from spam_pipeline.protocol.execution.audit import (
+    AuditContext,
+    Schema,
+    evaluate,
+    findings_on_data,
+    findings_on_parts,
+    verdict_of,
+)
 from spam_pipeline.protocol.fingerprint import Count, Drift, Fingerprint, Measure, Share, measure
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.foundation.limit import Limit
@@ -139,6 +146,39 @@ class Balance(Contract):
 def test_a_rule_of_the_contracts_own_sees_the_whole_frame() -> None:
     frame = pl.LazyFrame({"line": ["a", "b", "c"], "amount": [1, 1, -2]})
     assert findings_on_data(Balance, frame, "all", slice_rows=1) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param({"a": [("SE", 1), ("NO", 1)], "b": [("DK", 1)], "c": []}, id="nothing"),
+        pytest.param(
+            {"a": [("SE", 1)], "b": [("SE", 1), ("DK", 2)]}, id="a key in two parts, which is none twice in a part"
+        ),
+        pytest.param({"a": [("SE", 1)], "b": [("DK", 0), ("DK", 1)], "c": [(None, 1)]}, id="in some parts"),
+        pytest.param({"a": [("SE", 0)]}, id="in the only part"),
+    ],
+)
+def test_parts_have_the_findings_together_that_each_has_by_itself(
+    parts: dict[str, list[tuple[str | None, int]]],
+) -> None:
+    frames = {
+        name: pl.DataFrame(rows, Countries.empty().collect_schema(), orient="row") for name, rows in parts.items()
+    }
+    together = findings_on_parts(
+        Countries, pl.concat(frames.values()), [(name, frame.height) for name, frame in frames.items()]
+    )
+    assert together == [
+        finding for name, frame in frames.items() for finding in findings_on_data(Countries, frame, name)
+    ]
+    broken = pl.concat(frames.values()).cast({"plays": pl.Int32})
+    assert len(findings_on_parts(Countries, broken, [(name, 0) for name in frames])) == len(frames)
+
+
+def test_a_rule_of_the_contracts_own_sees_each_part() -> None:
+    frame = pl.DataFrame({"line": ["a", "b", "c", "d"], "amount": [1, 1, -2, 0]})
+    found = findings_on_parts(Balance, frame, [("first", 2), ("second", 1), ("third", 1)])
+    assert {finding.about: finding.size for finding in found} == {"first: adds_up": 2, "second: adds_up": 1}
 
 
 def test_what_is_found_on_data_refuses() -> None:
