@@ -41,13 +41,14 @@ def decode_lines(block: Block[bytes]) -> Decoded:
 
     Unknown fields are counted per record and otherwise ignored.
     """
-    lines, unreadable = _lines(block)
+    lines, lost = _lines(block)
     text = pl.col("text")
     is_flat = lines.select(text.str.contains(flat_object()) & _is_short(text)).to_series()
-    others = lines.filter(~is_flat).filter(~text.str.contains(_BLANK))
-    reparsed, rejections = _reparsed(others)
-    parsed = _parsed(lines.filter(is_flat))
-    return Decoded(_in_order_of_lines([parsed, reparsed]), rejections_frame(unreadable + rejections))
+    if is_flat.all():
+        return Decoded(_parsed(lines), rejections_frame(lost))
+    reparsed, rejections = _reparsed(lines.filter(~is_flat).filter(~text.str.contains(_BLANK)))
+    records = pl.concat([_parsed(lines.filter(is_flat)), reparsed]).sort("line")
+    return Decoded(records, rejections_frame(lost + rejections))
 
 
 def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
@@ -88,20 +89,16 @@ def _is_short(text: pl.Expr) -> pl.Expr:
     return text.str.len_bytes() <= LONGEST_RECORD_BYTES
 
 
-def _in_order_of_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    filled = [frame for frame in frames if frame.height]
-    return filled[0] if len(filled) == 1 else pl.concat(frames).sort("line")
-
-
 def _parsed(lines: pl.DataFrame) -> pl.DataFrame:
     """Parse lines that match the grammar."""
     if lines.is_empty():
         return pl.DataFrame(schema=RECORD_TYPES)
     text = lines["text"]
     fields = pl.read_ndjson(text.str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
-    named = fields.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
-    located = lines.select("line", raw=pl.col("text").cast(pl.Binary), unknown_fields=unknown_members(text, named))
-    return pl.concat([located, fields], how="horizontal").select(*RECORD_TYPES)
+    filled = fields.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    return lines.hstack([*fields, unknown_members(text, filled).alias("unknown_fields")]).select(
+        pl.col("text").cast(pl.Binary).alias(name) if name == "raw" else name for name in RECORD_TYPES
+    )
 
 
 def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:
