@@ -33,11 +33,15 @@ INTEGER_FIELDS = ("schema_version", "ms_played")
 _TIME_FIELDS = ("occurred_at",)
 
 
+def known_fields_only() -> str:
+    """Match a line whose members are all fields of a play event, each of its type or null."""
+    return _object_of(_known_member())
+
+
 def flat_object() -> str:
-    """Match a line whose members are fields of a play event, each of its type or null, or others that are neither objects nor arrays."""
+    """Match such lines with other members as well, whose values are neither objects nor arrays."""
     other = rf'"{other_name(FIELD_TYPES)}"{_GAP}:{_GAP}(?:{_STRING}|{_NUMBER}|true|false|null)'
-    member = f"(?:{_known_member()}|{other})"
-    return rf"^{_GAP}\{{{_GAP}{member}{_GAP}(?:,{_GAP}{member}{_GAP})*\}}{_GAP}$"
+    return _object_of(f"{_known_member()}|{other}")
 
 
 def unknown_members(lines: pl.Series, filled: pl.Series) -> pl.Series:
@@ -86,3 +90,7 @@ def _known_member() -> str:
             (_TIME_FIELDS, _TIME),
         )
     )
+
+
+def _object_of(member: str) -> str:
+    return rf"^{_GAP}\{{{_GAP}(?:{member}){_GAP}(?:,{_GAP}(?:{member}){_GAP})*\}}{_GAP}$"
