@@ -26,14 +26,13 @@ def canonical_addresses(values: pl.Series) -> pl.Series:
 
     Null stays null; text that is not an address becomes null.
     """
-    distinct = pl.DataFrame({"value": values.unique()})
-    is_canonical = distinct["value"].str.contains(_CANONICAL)
-    others = distinct.filter(~is_canonical)
-    if others.is_empty():
+    unchanged = pl.when(pl.col("value").str.contains(_CANONICAL)).then("value")
+    distinct = pl.DataFrame({"value": values.unique().drop_nulls()}).with_columns(spelled=unchanged)
+    if not distinct["spelled"].null_count():
         return values
-    spelled = pl.Series([_canonical_ipv6(value) for value in others["value"]], dtype=pl.String)
-    canonical = distinct.filter(is_canonical).select("value", spelled="value")
-    known = pl.concat([canonical, others.with_columns(spelled=spelled)])
+    others = distinct.filter(pl.col("spelled").is_null())["value"]
+    spelled = pl.DataFrame({"value": others, "spelled": [_canonical_ipv6(value) for value in others]}, distinct.schema)
+    known = pl.concat([distinct.drop_nulls("spelled"), spelled])
     joined = pl.DataFrame({"value": values}).join(known, on="value", how="left", maintain_order="left")
     return joined["spelled"].alias(values.name)
 
@@ -44,9 +43,13 @@ def networks_of(addresses: pl.Series) -> pl.Series:
     >>> networks_of(pl.Series(["198.51.100.7", "2001:db8:1:2::9", None])).to_list()
     ['198.51.100.0/24', '2001:db8:1::/48', None]
     """
-    networks = addresses.str.strip_chars_end("0123456789") + "0/24"
-    ipv6 = addresses.str.contains(":", literal=True).arg_true()
-    networks = networks.scatter(ipv6, addresses.gather(ipv6).str.extract(_NETWORK_OF_IPV6) + "::/48")
+    text = pl.col("value")
+    of_ipv6 = text.str.extract(_NETWORK_OF_IPV6) + "::/48"
+    of_ipv4 = text.str.strip_chars_end("0123456789") + "0/24"
+    network = pl.when(text.str.contains(":", literal=True)).then(of_ipv6).otherwise(of_ipv4)
+    networks = pl.DataFrame({"value": addresses}).select(network.alias(addresses.name)).to_series()
+    if networks.null_count() == addresses.null_count():
+        return networks
     others = (networks.is_null() & addresses.is_not_null()).arg_true()
     return networks.scatter(others, [_ipv6_network(value) for value in addresses.gather(others)])
 

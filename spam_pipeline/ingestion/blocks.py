@@ -69,8 +69,11 @@ def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> 
     A line longer than `LONGEST_RECORD_BYTES` may be truncated, but stays longer than the limit, so that it is rejected.
     """
     waiting, line, line_end = bytearray(), 1, b""
+    before = (
+        b""  # the block before, whose lines are counted when there is another: counting takes as long as all else here
+    )
     for filled in _filled(waiting, pieces, block_bytes):
-        if line == 1 and waiting.startswith(_BYTE_ORDER_MARK):
+        if not before and waiting.startswith(_BYTE_ORDER_MARK):
             del waiting[: len(_BYTE_ORDER_MARK)]
         line_end = line_end or _line_end(waiting)
         end = len(waiting) if filled.is_last and not filled.damage else waiting.rfind(line_end or b"\n") + 1
@@ -78,10 +81,11 @@ def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> 
             data = bytes(memoryview(waiting)[:end])
             data = data.replace(b"\r", b"\n") if line_end == b"\r" else data
             del waiting[:end]
+            line += before.count(b"\n")
+            before = data
             yield Block(line, data, end)
-            line += data.count(b"\n")
         if filled.damage:
-            yield filled.tail(line, waiting, filled.damage)
+            yield filled.tail(line + before.count(b"\n"), waiting, filled.damage)
         del waiting[LONGEST_RECORD_BYTES + 1 :]
 
 

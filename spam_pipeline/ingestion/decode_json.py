@@ -15,6 +15,7 @@ from spam_pipeline.ingestion.blocks import LONGEST_RECORD_BYTES, Block
 from spam_pipeline.ingestion.json_grammar import (
     INTEGER_FIELDS,
     flat_object,
+    known_fields_only,
     unknown_members,
 )
 from spam_pipeline.ingestion.records import (
@@ -29,6 +30,7 @@ from spam_pipeline.ingestion.records import (
 _BLANK = r"^[ \t\r\x0b\x0c]*$"
 _PADDING = "\x00 \t\r\x0b\x0c"
 _WIDEST = 2**63
+_SAMPLE_LINES = 100
 _MOST_DIGITS = 100  # Python refuses to convert thousands, and nobody needs more than 19
 _UTF8_STEP_BYTES = 64 * 1024
 
@@ -41,13 +43,27 @@ def decode_lines(block: Block[bytes]) -> Decoded:
 
     Unknown fields are counted per record and otherwise ignored.
     """
-    lines, unreadable = _lines(block)
+    lines, lost = _lines(block)
+    known, others = _split(lines, known_fields_only()) if _has_no_others(lines) else (lines.clear(), lines)
+    flat, others = _split(others, flat_object())
+    reparsed, rejections = _reparsed(others.filter(~pl.col("text").str.contains(_BLANK)))
+    parsed = [_parsed(known, has_others=False), _parsed(flat, has_others=True), reparsed]
+    return Decoded(_in_order_of_lines(parsed), rejections_frame(lost + rejections))
+
+
+def _has_no_others(lines: pl.DataFrame) -> bool:
+    """Whether a client seems to send known fields alone, whose lines match the smaller grammar and need no count of other members."""
+    sample = lines.head(_SAMPLE_LINES).select(pl.col("text").str.contains(known_fields_only()))
+    return sample.to_series().all()
+
+
+def _split(lines: pl.DataFrame, grammar: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The lines that match a grammar, and the others."""
     text = pl.col("text")
-    is_flat = lines.select(text.str.contains(flat_object()) & _is_short(text)).to_series()
-    others = lines.filter(~is_flat).filter(~text.str.contains(_BLANK))
-    reparsed, rejections = _reparsed(others)
-    parsed = _parsed(lines.filter(is_flat))
-    return Decoded(_in_order_of_lines([parsed, reparsed]), rejections_frame(unreadable + rejections))
+    if lines.is_empty():
+        return lines, lines
+    matches = lines.select(text.str.contains(grammar) & (text.str.len_bytes() <= LONGEST_RECORD_BYTES)).to_series()
+    return (lines, lines.clear()) if matches.all() else (lines.filter(matches), lines.filter(~matches))
 
 
 def _lines(block: Block[bytes]) -> tuple[pl.DataFrame, list[_Lost]]:
@@ -84,24 +100,23 @@ def _lines_not_utf8(block: Block[bytes]) -> Iterator[tuple[int, int, int]]:
         start = end
 
 
-def _is_short(text: pl.Expr) -> pl.Expr:
-    return text.str.len_bytes() <= LONGEST_RECORD_BYTES
-
-
 def _in_order_of_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
     filled = [frame for frame in frames if frame.height]
     return filled[0] if len(filled) == 1 else pl.concat(frames).sort("line")
 
 
-def _parsed(lines: pl.DataFrame) -> pl.DataFrame:
-    """Parse lines that match the grammar."""
+def _parsed(lines: pl.DataFrame, *, has_others: bool) -> pl.DataFrame:
+    """Parse lines that match a grammar."""
     if lines.is_empty():
         return pl.DataFrame(schema=RECORD_TYPES)
     text = lines["text"]
     fields = pl.read_ndjson(text.str.join("\n").cast(pl.Binary).item(), schema=FIELD_TYPES)
-    named = fields.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
-    located = lines.select("line", raw=pl.col("text").cast(pl.Binary), unknown_fields=unknown_members(text, named))
-    return pl.concat([located, fields], how="horizontal").select(*RECORD_TYPES)
+    unknown = pl.zeros(lines.height, pl.Int64, eager=True)
+    if has_others:
+        unknown = unknown_members(text, fields.select(pl.sum_horizontal(pl.all().is_not_null())).to_series())
+    return lines.hstack([*fields, unknown.alias("unknown_fields")]).select(
+        pl.col("text").cast(pl.Binary).alias(name) if name == "raw" else name for name in RECORD_TYPES
+    )
 
 
 def _reparsed(lines: pl.DataFrame) -> tuple[pl.DataFrame, list[_Lost]]:

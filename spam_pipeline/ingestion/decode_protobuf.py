@@ -36,6 +36,10 @@ _FIELDS = {
 
 _OPTIONAL = "optional "
 _WIDEST_INT32 = 2**31 - 1
+_ARE_TEXTS = [kind.endswith("string") for kind in _FIELDS.values()]
+_AT_ONCE = (
+    16_384  # messages whose numbers fit into the processor's cache; twelve times as many take a quarter longer each
+)
 
 
 @cache
@@ -61,7 +65,8 @@ def decode_messages(block: Block[list[bytes]]) -> Decoded:
     """
     messages = pl.DataFrame({"raw": block.data}, schema={"raw": pl.Binary})
     messages = messages.with_columns(line=pl.int_range(block.first, block.first + pl.len(), dtype=pl.Int64))
-    plain = _plain(messages, fields_of(block.data, [kind.endswith("string") for kind in _FIELDS.values()]))
+    groups = [slice(at, at + _AT_ONCE) for at in range(0, max(len(block.data), 1), _AT_ONCE)]
+    plain = pl.concat(_plain(messages[group], fields_of(block.data[group], _ARE_TEXTS)) for group in groups)
     if plain.height == messages.height:
         return Decoded(_records(plain), rejections_frame([]))
     parsed, rejections = _parsed(messages.join(plain, on="line", how="anti", maintain_order="left"))

@@ -56,7 +56,9 @@ def apply_rules(decoded: Decoded, bounds: Bounds) -> Decoded:
     checked = records.with_columns(first_broken.alias("broken"))
     broken = checked.filter(pl.col("broken").is_not_null())
     accepted = checked if broken.is_empty() else checked.filter(pl.col("broken").is_null())
-    rejections = pl.concat([decoded.rejections, _rejections(broken, [rejection for _, rejection in rules])])
+    rejections = decoded.rejections
+    if broken.height:
+        rejections = pl.concat([rejections, _rejections(broken, [rejection for _, rejection in rules])])
     return Decoded(_accepted(accepted), rejections)
 
 
@@ -103,7 +105,7 @@ def _accepted(records: pl.DataFrame) -> pl.DataFrame:
         user_agent=_filled("user_agent"),
         client=_one_of("client", CLIENTS),
         source=_one_of("source", SOURCES_OF_PLAYS),
-    ).drop("occurred_ms", "address", "broken", "raw")
+    )
 
 
 def _filled(field: str) -> pl.Expr:

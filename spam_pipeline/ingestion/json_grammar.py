@@ -33,11 +33,15 @@ INTEGER_FIELDS = ("schema_version", "ms_played")
 _TIME_FIELDS = ("occurred_at",)
 
 
+def known_fields_only() -> str:
+    """Match a line whose members are all fields of a play event, each of its type or null."""
+    return _object_of(_known_member())
+
+
 def flat_object() -> str:
-    """Match a line whose members are fields of a play event, each of its type or null, or others that are neither objects nor arrays."""
+    """Match such lines with other members as well, whose values are neither objects nor arrays."""
     other = rf'"{other_name(FIELD_TYPES)}"{_GAP}:{_GAP}(?:{_STRING}|{_NUMBER}|true|false|null)'
-    member = f"(?:{_known_member()}|{other})"
-    return rf"^{_GAP}\{{{_GAP}{member}{_GAP}(?:,{_GAP}{member}{_GAP})*\}}{_GAP}$"
+    return _object_of(f"{_known_member()}|{other}")
 
 
 def unknown_members(lines: pl.Series, filled: pl.Series) -> pl.Series:
@@ -46,22 +50,26 @@ def unknown_members(lines: pl.Series, filled: pl.Series) -> pl.Series:
     A quote before a colon ends a name unless the line is odd, and a line with as many names as filled fields has no others. Only
     the rest is searched for known names, which takes three times as long, or for strings, which takes eight times as long.
     """
-    members = lines.str.count_matches('":', literal=True).cast(pl.Int64)
-    is_odd = pl.DataFrame({"text": lines}).select(pl.any_horizontal(_ODD)).to_series()
-    odd, rest = is_odd.arg_true(), (~is_odd & (members != filled)).arg_true()
+    text = pl.col("text")
+    quick = text.str.count_matches('":', literal=True).cast(pl.Int64)
+    counted = (
+        pl.DataFrame({"text": lines, "filled": filled})
+        .with_row_index("row")
+        .with_columns(members=quick, is_odd=pl.any_horizontal(_ODD))
+    )
+    rest = counted.filter(~pl.col("is_odd") & (pl.col("members") != pl.col("filled")))
+    odd = counted.filter("is_odd")
     unknown = pl.zeros(lines.len(), dtype=pl.Int64, eager=True)
-    unknown = unknown.scatter(rest, members.gather(rest) - _matches(lines.gather(rest), f"{_KNOWN_NAME}:"))
-    return unknown.scatter(odd, _unknown_members_of_odd(lines.gather(odd)))
+    if rest.height:
+        unknown = unknown.scatter(rest["row"], rest.select(pl.col("members") - _matches(f"{_KNOWN_NAME}:")).to_series())
+    if odd.height:
+        commas = _matches(f"{_WHOLE_STRING}|,") - _matches(_WHOLE_STRING)
+        unknown = unknown.scatter(odd["row"], odd.select(commas + 1 - _matches(f"{_KNOWN_NAME}{_GAP}:")).to_series())
+    return unknown
 
 
-def _unknown_members_of_odd(lines: pl.Series) -> pl.Series:
-    """Count the members of flat objects, one more than the commas outside strings, less those with known names."""
-    commas = _matches(lines, f"{_WHOLE_STRING}|,") - _matches(lines, _WHOLE_STRING)
-    return commas + 1 - _matches(lines, f"{_KNOWN_NAME}{_GAP}:")
-
-
-def _matches(lines: pl.Series, pattern: str) -> pl.Series:
-    return lines.str.count_matches(pattern).cast(pl.Int64)
+def _matches(pattern: str) -> pl.Expr:
+    return pl.col("text").str.count_matches(pattern).cast(pl.Int64)
 
 
 def other_name(names: Collection[str]) -> str:
@@ -82,3 +90,7 @@ def _known_member() -> str:
             (_TIME_FIELDS, _TIME),
         )
     )
+
+
+def _object_of(member: str) -> str:
+    return rf"^{_GAP}\{{{_GAP}(?:{member}){_GAP}(?:,{_GAP}(?:{member}){_GAP})*\}}{_GAP}$"

@@ -31,7 +31,10 @@ def keyed_hash(values: pl.Series, kind: str, identifier_key: str) -> pl.Series:
     )
     encrypted = _encrypt(hashes.to_numpy().astype("<u8", order="C").tobytes(), kind, identifier_key)
     pseudonyms = pl.Series(values.name, np.frombuffer(encrypted, dtype="<u8")[:: len(_SEEDS)], dtype=pl.UInt64)
-    return pl.select(pl.when(values.is_not_null()).then(pseudonyms).alias(values.name)).to_series()
+    if not values.null_count():
+        return pseudonyms
+    there = pl.when(pl.col("value").is_not_null()).then("key").alias(values.name)
+    return pl.DataFrame({"value": values, "key": pseudonyms}).select(there).to_series()
 
 
 def key_as_text(key: int) -> str:

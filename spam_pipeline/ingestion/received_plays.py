@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from itertools import chain, islice
 
 import polars as pl
 
@@ -81,12 +82,12 @@ def received_batches(file: LandedFile, identifier_key: str, start_date: date) ->
     hour = arrival_hour(file.path)
     rules = _Rules(hour, bounds_of(hour, start_date), identifier_key, hosting_networks())
     receive = partial(_receive, rules=rules)
-    with file.open() as raw, ThreadPoolExecutor(_WORKERS) as workers:
+    with file.open() as raw:
         pieces = decompressed(raw, file.path)
         blocks: Iterator[AnyBlock]
         blocks = blocks_of_lines(pieces) if holds_json(file.path) else blocks_of_messages(pieces)
         accepted, rejected, tail = 0, 0, None
-        for batch in _batches(_in_parallel(workers, receive, blocks)):
+        for batch in _batches(_in_parallel(receive, blocks)):
             yield from _parts(batch, file.path)
             accepted += sum(received.plays.height for received in batch)
             rejected += sum(received.rejections.height for received in batch)
@@ -124,17 +125,20 @@ def _manifest(path: str, hour: int | None, content: bytes) -> tuple[str, pl.Data
     return MANIFESTS, pl.DataFrame(rows, schema=column_types(Manifests), orient="row")
 
 
-def _in_parallel(
-    workers: ThreadPoolExecutor, receive: Callable[[AnyBlock], _Received], blocks: Iterable[AnyBlock]
-) -> Iterator[_Received]:
+def _in_parallel(receive: Callable[[AnyBlock], _Received], blocks: Iterator[AnyBlock]) -> Iterator[_Received]:
     """Process blocks in parallel and yield results in order; only a few blocks are in memory at a time."""
+    first = list(islice(blocks, 2))
+    if len(first) < 2:  # noqa: PLR2004 - a small file: starting threads for it took a third of its time
+        yield from map(receive, first)
+        return
     ahead: deque[Future[_Received]] = deque()
-    for block in blocks:
-        ahead.append(workers.submit(receive, block))
-        if len(ahead) > _BLOCKS_AHEAD:
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        for block in chain(first, blocks):
+            ahead.append(workers.submit(receive, block))
+            if len(ahead) > _BLOCKS_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
             yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
 
 
 def _batches(received: Iterable[_Received]) -> Iterator[list[_Received]]:
@@ -174,14 +178,10 @@ def _pseudonymous(records: pl.DataFrame, rules: _Rules) -> pl.DataFrame:
 
 
 def _of_addresses(addresses: pl.Series, rules: _Rules) -> pl.DataFrame:
-    """The keys of distinct addresses and of their networks, and whether those are hosting. A network has many listeners."""
-    networks = networks_of(addresses).alias("network")
-    distinct = networks.unique()
-    known = pl.DataFrame(
-        [distinct, _keys(distinct, "network", rules), rules.hosting.among(distinct).alias("is_hosting")]
-    )
-    found = pl.DataFrame([addresses, networks, _keys(addresses, "ip", rules)])
-    return found.join(known, on="network", how="left", nulls_equal=True).drop("network")
+    """The keys of distinct addresses and of their networks, and whether those are hosting."""
+    networks = networks_of(addresses)
+    is_hosting = rules.hosting.among(networks).alias("is_hosting")
+    return pl.DataFrame([addresses, _keys(addresses, "ip", rules), _keys(networks, "network", rules), is_hosting])
 
 
 def _keys(values: pl.Series, kind: str, rules: _Rules) -> pl.Series:
@@ -195,8 +195,8 @@ def _parts(batch: list[_Received], path: str) -> Iterator[tuple[str, pl.DataFram
     )
     for (day,), share in by_day.items():
         yield day.isoformat(), share
-    rejections = pl.concat([received.rejections for received in batch]).sort("line")
+    rejections = pl.concat([received.rejections for received in batch])
     if rejections.height:
-        located = rejections.with_columns(file=pl.lit(path))
+        located = rejections.sort("line").with_columns(file=pl.lit(path))
         yield REJECTED, located.select(*column_types(Rejected))
         yield REJECTED_BYTES, located.select("file", "line", "raw")
