@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
+
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.definition.landed_file import LandedFile
