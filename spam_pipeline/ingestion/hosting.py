@@ -166,7 +166,7 @@ def _kept(place: Path, content: bytes) -> HostingNetworks:
     known = _steps(ranges.with_columns(is_hosting=_are_hosting(names).gather(ranges["owner"])))
     table = pl.DataFrame(known._asdict()).write_ipc(None).getvalue()
     with suppress(OSError):
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(_seal(provenance, table) + table)
     return known
 

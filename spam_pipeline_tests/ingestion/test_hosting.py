@@ -2,6 +2,7 @@ import base64
 import gzip
 import hashlib
 import pickle
+import sys
 from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
@@ -189,3 +190,11 @@ def test_networks_are_known_where_nothing_can_be_kept(tmp_path: Path, monkeypatc
     (file.parent / "__pycache__").write_text("a file in the place of the folder")
     monkeypatch.syspath_prepend(tmp_path)
     assert answers("9.1.1.1", known=hosting_networks.__wrapped__()) == [True]
+
+
+def test_networks_are_kept_below_the_prefix_of_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release_of(tmp_path, tables_of({"8.0.0.0/8": "IANA.ORG", "9.0.0.0/8": "A HOSTING"}))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "prefix"))
+    hosting_networks.__wrapped__()
+    assert len(list((tmp_path / "prefix").rglob("*.networks"))) == 1
