@@ -8,6 +8,7 @@ Each stage with writing its result, each fingerprint and each audit has a proces
 held. What is made stays in FOLDER if one is named, and another run goes on there, with WHAT of it alone if something is named.
 """
 
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -128,11 +129,14 @@ def plays_of_day(folder: Path) -> pl.LazyFrame:
 
 
 def week(folder: Path) -> pl.LazyFrame:
-    earlier = [
-        plays_of_day(folder).with_columns(pl.col("occurred_at") - timedelta(days=back))
-        for back in range(DAYS_BEFORE, 0, -1)
-    ]
-    return pl.concat([*earlier, plays_of_day(folder)])
+    """The plays of the day and of the six days before, which have files of their own as they do in the pipeline."""
+    earlier = [folder / f"plays-{back}" / "all.parquet" for back in range(DAYS_BEFORE, 0, -1)]
+    for back, file in zip(range(DAYS_BEFORE, 0, -1), earlier, strict=True):
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            shifted = plays_of_day(folder).with_columns(pl.col("occurred_at") - timedelta(days=back))
+            shifted.sink_parquet(file, compression="zstd", compression_level=1)
+    return pl.scan_parquet([*earlier, *(folder / "plays").iterdir()]).select(*column_types(Plays))
 
 
 def model() -> SpamModel:
@@ -220,6 +224,10 @@ def main(count: int, folder: Path, chosen: list[str]) -> None:
     sys.stdout.write(f"{platform.machine()}, {os.cpu_count()} cores, polars {pl.__version__}; {count:,} plays\n")
     sys.stdout.flush()
     for what in chosen or everything():
+        if what == "compute:play_signals":
+            first = multiprocessing.get_context("spawn").Process(target=week, args=(folder,))
+            first.start()
+            first.join()
         subprocess.run([sys.executable, "-m", __spec__.name, what, str(folder)], check=False)
 
 

@@ -4,6 +4,7 @@ Everything that a signal counts is a flag here, once per play. Signals are compu
 before are in `past`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,6 +52,23 @@ _FOREIGN_PLATFORMS: Final = {"ios": ("Android", "Windows", "Linux"), "android": 
 """Platforms on which the app of a client does not run, whatever its user agent claims."""
 
 
+_READ_OF: Final = {
+    "actor_key": ("device_key", "network_key", "country", "account_age_days"),
+    "ip_key": ("actor_key", "is_cut_off", "is_new_account"),
+    "device_key": (
+        *("track_key", "artist_key", "actor_key", "occurred_at", "hour", "is_abroad", "is_automated", "is_disguised"),
+        *("is_short", "is_cut_off", "is_complete", "is_timed"),
+    ),
+    "network_key": ("actor_key", "user_agent_key", "is_cut_off", "is_new_account", "is_hosting"),
+    "track_key": (
+        *("artist_key", "track_age_days", "actor_key", "network_key", "source", "hour", "is_short", "is_cut_off"),
+        *("is_complete", "is_timed", "is_new_account", "is_abroad", "is_embed"),
+    ),
+    "artist_key": ("actor_key", "track_key", "is_cut_off"),
+}
+"""The columns of known plays that the signals of entities with this key are computed from."""
+
+
 def with_actor(plays: pl.LazyFrame) -> pl.LazyFrame:
     """Add `actor_key`: the account, or the device of a logged-out play."""
     return plays.with_columns(actor_key=pl.coalesce("user_key", "device_key"))
@@ -58,24 +76,25 @@ def with_actor(plays: pl.LazyFrame) -> pl.LazyFrame:
 
 @dataclass(frozen=True)
 class KnownPlays:
-    """The plays of a day as `known_plays` gives them, and in how many slices they are grouped by pairs of entities.
-
-    Half as many pairs as plays is usual, so counting all of them at once would take more memory than anything else.
-    """
+    """The plays of a day as `known_plays` gives them, and in how many slices their entities are worked through."""
 
     frame: pl.LazyFrame
     slices: int = 1
 
-    def by(self, key: str) -> list[pl.LazyFrame]:
-        """Divide the plays with a `key` by it: those with the same key are together."""
-        return [self.frame.filter(keys) for keys in key_ranges(pl.col(key), self.slices)]
+    def by(self, key: str) -> Iterator[pl.LazyFrame]:
+        """Yield the plays with a `key` in slices, by ranges of it in their order: those with the same key are together.
+
+        A slice is in memory, because the questions about it are many; of its columns it has those that any of them is about.
+        """
+        for keys in key_ranges(pl.col(key), self.slices):
+            yield self.frame.filter(keys).select(key, *_READ_OF[key]).collect(engine="streaming").lazy()
 
 
 def known_plays(plays: pl.LazyFrame, entity_facts: pl.LazyFrame, day: str, folder: Path, slice_rows: int) -> KnownPlays:
     """Find the plays of `day` with `actor_key`, `artist_key`, `hour`, ages in days, and flags (false where unknown).
 
     `is_complete` is meaningful only where `is_timed`: the duration of the track is known. Rows are in no order. More than
-    `slice_rows` of them are kept in files in `folder`, because the questions about them are many and each reads few columns.
+    `slice_rows` of them are kept in files in `folder`.
     """
     today = with_actor(plays).filter(pl.col("occurred_at").dt.date() == date.fromisoformat(day))
     slices = slices_of(rows_in(today), slice_rows)

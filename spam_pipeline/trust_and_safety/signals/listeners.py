@@ -9,7 +9,6 @@ from typing import Final
 import polars as pl
 
 from spam_pipeline.trust_and_safety.contracts import ACTOR, DEVICE
-from spam_pipeline.trust_and_safety.signals.known_plays import KnownPlays
 from spam_pipeline.trust_and_safety.signals.mixtures import (
     DIGITS,
     MIN_PLAYS,
@@ -29,11 +28,11 @@ SESSION_GAP_MS: Final = 600_000
 _CIRCUMSTANCES: Final = ("abroad", "automated", "disguised")
 
 
-def actor_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
+def actor_signals(today: pl.LazyFrame, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each account, or device of a logged-out play, with a play on the day."""
-    age = today.frame.group_by("actor_key").agg(age_days=pl.col("account_age_days").max())
+    age = today.group_by("actor_key").agg(age_days=pl.col("account_age_days").max())
     return joined(
-        counted(today.frame, ACTOR).collect(engine="streaming"),
+        counted(today, ACTOR).collect(engine="streaming"),
         mixture(today, by=ACTOR, of="device_key").select("actor_key", devices="members"),
         mixture(today, by=ACTOR, of="network_key").select("actor_key", networks="members"),
         mixture(today, by=ACTOR, of="country").select("actor_key", countries="members"),
@@ -42,10 +41,10 @@ def actor_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     )
 
 
-def device_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
+def device_signals(today: pl.LazyFrame, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each device with a play on the day."""
     tracks, uploaders = (mixture(today, by=DEVICE, of=column) for column in ("track_key", "artist_key"))
-    circumstances = counted(today.frame, DEVICE, *_CIRCUMSTANCES).collect(engine="streaming")
+    circumstances = counted(today, DEVICE, *_CIRCUMSTANCES).collect(engine="streaming")
     return joined(
         circumstances.select("device_key", "plays", **shares(DEVICE, *_CIRCUMSTANCES)),
         _habits(today, past.habits),
@@ -57,21 +56,18 @@ def device_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     )
 
 
-def _habits(today: KnownPlays, before: pl.DataFrame) -> pl.DataFrame:
+def _habits(today: pl.LazyFrame, before: pl.DataFrame) -> pl.DataFrame:
     """Compute shares over the day and the days before it."""
-    both = pl.concat([counted(today.frame, DEVICE, *HABITS), before.lazy()])
+    counts = counted(today, DEVICE, *HABITS).collect(engine="streaming")
+    both = pl.concat([counts, before.join(counts, on="device_key", how="semi")]).lazy()
     sums = both.group_by("device_key").agg(pl.col("plays", *flags_of(*HABITS)).sum())
     return sums.select("device_key", **shares(DEVICE, *HABITS)).collect(engine="streaming")
 
 
-def _rhythm(today: KnownPlays) -> pl.DataFrame:
+def _rhythm(today: pl.LazyFrame) -> pl.DataFrame:
     """Compute the coefficient of variation of the gaps between starts within a device's sessions."""
-    return pl.concat(_rhythm_of(some).collect(engine="streaming") for some in today.by("device_key"))
-
-
-def _rhythm_of(plays: pl.LazyFrame) -> pl.LazyFrame:
     gap = pl.col("occurred_at").diff().dt.total_milliseconds()
-    ordered = plays.select("device_key", "occurred_at").sort("device_key", "occurred_at")
+    ordered = today.select("device_key", "occurred_at").sort("device_key", "occurred_at")
     gaps = ordered.select("device_key", gap=pl.when(pl.col("device_key") == pl.col("device_key").shift()).then(gap))
     sums = (
         gaps.filter(pl.col("gap") <= SESSION_GAP_MS)
@@ -81,13 +77,13 @@ def _rhythm_of(plays: pl.LazyFrame) -> pl.LazyFrame:
     )
     mean = pl.col("total") / pl.col("gaps")
     deviation = (pl.col("squares") / pl.col("gaps") - mean * mean).clip(lower_bound=0).sqrt()
-    return sums.select("device_key", gap_variation=(deviation / mean).round(DIGITS))
+    return sums.select("device_key", gap_variation=(deviation / mean).round(DIGITS)).collect(engine="streaming")
 
 
-def _new_countries(today: KnownPlays, before: pl.DataFrame) -> pl.DataFrame:
+def _new_countries(today: pl.LazyFrame, before: pl.DataFrame) -> pl.DataFrame:
     """Compute the share of an actor's plays from countries that are new for it; absent for actors without earlier plays."""
     known = before.lazy().with_columns(is_known=pl.lit(value=True))
-    plays = today.frame.filter(pl.col("country").is_not_null()).group_by("actor_key", "country")
+    plays = today.filter(pl.col("country").is_not_null()).group_by("actor_key", "country")
     counts = (
         plays.agg(count=pl.len().cast(pl.Int64))
         .join(known, on="actor_key", how="semi")

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from spam_pipeline.trust_and_safety.signals.catalogue import USUAL
-from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, KnownPlays
+from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS
 
 MIN_PLAYS: Final = 10
 """Effective numbers and ratios of fewer plays are null: they say nothing about behaviour."""
@@ -54,25 +54,22 @@ def share(kind: str, column: str, part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     return ((part + usual) / (whole + PRIOR_PLAYS)).round(DIGITS)
 
 
-def mixture(plays: KnownPlays, *, by: str, of: str) -> pl.DataFrame:
+def mixture(plays: pl.LazyFrame, *, by: str, of: str) -> pl.DataFrame:
     """Summarise the spread of the plays of each entity of kind `by` over the values of `of`, in integers.
 
     `total` counts plays with a value, `members` the distinct values, `top` the plays of the most frequent one, and
     `microbits` is the sum of count * log2(count), each term rounded, so that the order of summation does not matter.
     """
-    key = KEY_COLUMNS[by]
-    return pl.concat(_spread(some, key, of).collect(engine="streaming") for some in plays.by(key))
-
-
-def _spread(plays: pl.LazyFrame, key: str, of: str) -> pl.LazyFrame:
-    count = pl.col("count")
-    pairs = plays.filter(pl.col(of).is_not_null()).group_by(key, of).agg(count=pl.len().cast(pl.Int64))
-    return pairs.group_by(key).agg(
+    key, count = KEY_COLUMNS[by], pl.col("count")
+    known = plays.filter(pl.col(key).is_not_null(), pl.col(of).is_not_null())
+    pairs = known.group_by(key, of).agg(count=pl.len().cast(pl.Int64))
+    spread = pairs.group_by(key).agg(
         total=count.sum(),
         members=pl.len().cast(pl.Int64),
         top=count.max(),
         microbits=(count * count.log(2) * _MICROBITS).round().cast(pl.Int64).sum(),
     )
+    return spread.collect(engine="streaming")
 
 
 def top_share(kind: str, column: str) -> pl.Expr:

@@ -8,7 +8,6 @@ from typing import Final
 import polars as pl
 
 from spam_pipeline.trust_and_safety.contracts import TRACK, UPLOADER
-from spam_pipeline.trust_and_safety.signals.known_plays import KnownPlays
 from spam_pipeline.trust_and_safety.signals.mixtures import (
     DIGITS,
     MIN_PLAYS,
@@ -23,17 +22,13 @@ from spam_pipeline.trust_and_safety.signals.mixtures import (
 )
 from spam_pipeline.trust_and_safety.signals.past import PriorActivity
 
-DEVOTED_SHARE: Final = 0.8
-DEVOTED_PLAYS: Final = 2
-"""A new account counts as devoted to an uploader with at least so many plays in the window, so many of them of that uploader."""
-
 _OF_TRACKS: Final = ("short", "cut_off", "complete", "new_account", "abroad", "embed")
 
 
-def track_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
+def track_signals(today: pl.LazyFrame, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each track with a play on the day."""
     # All plays of a track agree on both; the maximum makes the result independent of their order.
-    of_track = today.frame.group_by("track_key").agg(
+    of_track = today.group_by("track_key").agg(
         uploader_key=pl.col("artist_key").max(), age_days=pl.col("track_age_days").max()
     )
     networks, sources = (mixture(today, by=TRACK, of=column) for column in ("network_key", "source"))
@@ -46,15 +41,14 @@ def track_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
     )
 
 
-def uploader_signals(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
+def uploader_signals(today: pl.LazyFrame, past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each uploader with a play on the day, over the days before too: most have few plays a day."""
-    heard = pl.concat(_heard(some).collect(engine="streaming") for some in today.by("artist_key"))
     counts = joined(
-        counted(today.frame, UPLOADER, "cut_off").collect(engine="streaming"),
+        counted(today, UPLOADER, "cut_off").collect(engine="streaming"),
         past.plays[UPLOADER],
-        _newcomers(today, past),
+        past.newcomers,
         mixture(today, by=UPLOADER, of="actor_key").select("artist_key", actors="members"),
-        heard,
+        _heard(today).collect(engine="streaming"),
     )
     whole, cut_off = (
         pl.col(now) + pl.col(f"{before}_before").fill_null(0)
@@ -81,9 +75,9 @@ def _heard(plays: pl.LazyFrame) -> pl.LazyFrame:
     return pairs.group_by("artist_key").agg(heard=pl.len().cast(pl.Int64))
 
 
-def _track_counts(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
+def _track_counts(today: pl.LazyFrame, past: PriorActivity) -> pl.DataFrame:
     """Count plays, actors, shares of the flags, plays per actor, and the spike."""
-    counts = counted(today.frame, TRACK, *_OF_TRACKS).collect(engine="streaming")
+    counts = counted(today, TRACK, *_OF_TRACKS).collect(engine="streaming")
     return (
         joined(
             counts.select("track_key", "plays", **shares(TRACK, *_OF_TRACKS)),
@@ -105,18 +99,3 @@ def _spike(days: int) -> pl.Expr:
         return pl.lit(None, dtype=pl.Float64)
     plays_before = pl.col("plays_before").fill_null(0)
     return (pl.col("plays") * days / (plays_before + days)).round(DIGITS)
-
-
-def _newcomers(today: KnownPlays, past: PriorActivity) -> pl.DataFrame:
-    """Count each uploader's plays by new accounts in the window, and those by accounts that hear next to nothing else."""
-    new = today.frame.filter("is_new_account").group_by("actor_key", "artist_key").agg(count=pl.len().cast(pl.Int64))
-    known = pl.concat([new.collect(engine="streaming"), past.newcomers])
-    both = known.group_by("actor_key", "artist_key").agg(pl.col("count").sum())
-    count, total = pl.col("count"), pl.col("count").sum().over("actor_key")
-    is_devoted = (total >= DEVOTED_PLAYS) & (count >= DEVOTED_SHARE * total)
-    return (
-        both.with_columns(devoted=pl.when(is_devoted).then(count).otherwise(0))
-        .filter(pl.col("artist_key").is_not_null())
-        .group_by("artist_key")
-        .agg(newcomers=count.sum(), devoted=pl.col("devoted").sum())
-    )

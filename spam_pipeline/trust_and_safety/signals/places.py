@@ -3,22 +3,22 @@
 import polars as pl
 
 from spam_pipeline.trust_and_safety.contracts import ADDRESS, NETWORK
-from spam_pipeline.trust_and_safety.signals.known_plays import KnownPlays
 from spam_pipeline.trust_and_safety.signals.mixtures import counted, effective_members, joined, mixture, ratio, shares
+from spam_pipeline.trust_and_safety.signals.past import PriorActivity
 
 
-def address_signals(today: KnownPlays) -> pl.DataFrame:
+def address_signals(today: pl.LazyFrame, _past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each address with a play on the day."""
-    counts = counted(today.frame, ADDRESS, "cut_off", "new_account").collect(engine="streaming")
+    counts = counted(today, ADDRESS, "cut_off", "new_account").collect(engine="streaming")
     return joined(
         counts.select("ip_key", "plays", **shares(ADDRESS, "cut_off", "new_account")),
         mixture(today, by=ADDRESS, of="actor_key").select("ip_key", actors="members"),
     ).with_columns(plays_per_actor=ratio("plays", "actors"))
 
 
-def network_signals(today: KnownPlays) -> pl.DataFrame:
+def network_signals(today: pl.LazyFrame, _past: PriorActivity) -> pl.DataFrame:
     """Compute the signals of each network (/24 or /48) with a play on the day."""
-    counts = counted(today.frame, NETWORK, "cut_off", "new_account", "hosting").collect(engine="streaming")
+    counts = counted(today, NETWORK, "cut_off", "new_account", "hosting").collect(engine="streaming")
     agents = mixture(today, by=NETWORK, of="user_agent_key")
     return (
         joined(

@@ -12,7 +12,7 @@ from spam_pipeline.trust_and_safety.signals.catalogue import FARTHEST, NAMES, SI
 from spam_pipeline.trust_and_safety.signals.known_plays import KEY_COLUMNS, NEW_ACCOUNT_DAYS
 from spam_pipeline.trust_and_safety.signals.listeners import SESSION_GAP_MS
 from spam_pipeline.trust_and_safety.signals.mixtures import MIN_PLAYS, PRIOR_PLAYS
-from spam_pipeline.trust_and_safety.signals.music import DEVOTED_PLAYS, DEVOTED_SHARE
+from spam_pipeline.trust_and_safety.signals.past import DEVOTED_PLAYS, DEVOTED_SHARE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "signals.md").read_text(encoding="utf-8")
 

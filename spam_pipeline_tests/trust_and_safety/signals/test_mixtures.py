@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.trust_and_safety.contracts import DEVICE, TRACK
-from spam_pipeline.trust_and_safety.signals.known_plays import KnownPlays
 from spam_pipeline.trust_and_safety.signals.mixtures import MIN_PLAYS, effective_members, mixture, share
 
 
@@ -16,7 +15,7 @@ def drawn_share(part: int, whole: int) -> float:
 
 def effective_hours(hours: list[int]) -> float | None:
     plays = pl.DataFrame({"track_key": pl.Series([1] * len(hours), dtype=pl.UInt64), "hour": hours})
-    found = mixture(KnownPlays(plays.lazy()), by=TRACK, of="hour").select(effective_members()).item()
+    found = mixture(plays.lazy(), by=TRACK, of="hour").select(effective_members()).item()
     return None if found is None else float(found)
 
 
