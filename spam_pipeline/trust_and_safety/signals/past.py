@@ -7,6 +7,8 @@ which the answer had a tenth.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
+from itertools import chain
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -68,8 +70,8 @@ def _days_before(plays: pl.LazyFrame, day: str) -> list[pl.LazyFrame]:
 
 
 def _summed(of_days: Iterable[pl.DataFrame], *keys: str) -> pl.DataFrame:
-    """Add up the counts of all days by `keys`."""
-    return pl.concat(of_days).group_by(*keys).agg(pl.all().sum())
+    """Add up the counts of days by `keys`, each as soon as it is there."""
+    return reduce(lambda some, more: pl.concat([some, more]).group_by(*keys).agg(pl.all().sum()), of_days)
 
 
 def _habits(before: list[pl.LazyFrame], today: KnownPlays, tracks: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +84,7 @@ def _habits(before: list[pl.LazyFrame], today: KnownPlays, tracks: pl.DataFrame)
         return counts.join(devices, on="device_key", how="semi")
 
     none = counted(today.frame.head(0), DEVICE, *HABITS).collect()
-    return _summed([none, *map(of_day, before)], "device_key")
+    return _summed(chain([none], map(of_day, before)), "device_key")
 
 
 def _countries(before: list[pl.LazyFrame], today: KnownPlays) -> pl.DataFrame:
@@ -93,7 +95,7 @@ def _countries(before: list[pl.LazyFrame], today: KnownPlays) -> pl.DataFrame:
         return known.collect(engine="streaming").join(actors, on="actor_key", how="semi")
 
     none = today.frame.select("actor_key", "country").head(0).collect()
-    return pl.concat([none, *map(of_day, before)]).unique()
+    return reduce(lambda some, more: pl.concat([some, more]).unique(), map(of_day, before), none)
 
 
 def _plays(before: list[pl.LazyFrame], tracks: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -104,9 +106,9 @@ def _plays(before: list[pl.LazyFrame], tracks: pl.DataFrame) -> dict[str, pl.Dat
         return heard.group_by("track_key", "artist_key").agg(**counts).collect(engine="streaming")
 
     none = tracks.select("track_key", "artist_key", **dict.fromkeys(counts, pl.lit(0, pl.Int64))).clear()
-    of_track = _summed([none, *map(of_day, before)], "track_key", "artist_key")
-    of_known = of_track.filter(pl.col("artist_key").is_not_null()).drop("track_key")
-    return {TRACK: of_track.drop("artist_key"), UPLOADER: _summed([of_known], "artist_key")}
+    of_track = _summed(chain([none], map(of_day, before)), "track_key", "artist_key")
+    of_known = of_track.filter(pl.col("artist_key").is_not_null()).group_by("artist_key").agg(pl.col(*counts).sum())
+    return {TRACK: of_track.drop("artist_key"), UPLOADER: of_known}
 
 
 def _of_newcomers(before: list[pl.LazyFrame], tracks: pl.DataFrame, new: pl.LazyFrame) -> pl.DataFrame:
@@ -114,10 +116,10 @@ def _of_newcomers(before: list[pl.LazyFrame], tracks: pl.DataFrame, new: pl.Lazy
         theirs = plays.join(new, on="user_key", how="semi").group_by("actor_key", "track_key")
         return theirs.agg(count=pl.len().cast(pl.Int64)).collect(engine="streaming")
 
-    artists = tracks.select("track_key", "artist_key")
-    named = [of_day(plays).join(artists, on="track_key", how="left").drop("track_key") for plays in before]
-    none = artists.select("artist_key", actor_key="track_key", count=pl.lit(0, pl.Int64)).clear()
-    return _summed([none.select("actor_key", "count", "artist_key"), *named], "actor_key", "artist_key")
+    columns, artists = ("actor_key", "artist_key", "count"), tracks.select("track_key", "artist_key")
+    named = (of_day(plays).join(artists, on="track_key", how="left").select(columns) for plays in before)
+    none = artists.select("artist_key", actor_key="track_key", count=pl.lit(0, pl.Int64)).clear().select(columns)
+    return _summed(chain([none], named), "actor_key", "artist_key")
 
 
 def _newcomers(today: KnownPlays, before: pl.DataFrame) -> pl.DataFrame:
