@@ -165,9 +165,10 @@ class World:
         return list(self.graph.stages.values())
 
     def snapshot(self) -> Snapshot:
+        files = self._files()
         return Snapshot(
-            landed=self._landed(),
-            files=self._files,
+            landed=self._landed(files),
+            files=lambda source, partition: files.get((source, partition), []),
             published={name: dict(versions) for name, versions in self.published.items()},
             refused=frozenset(self.refused),
             overdue=frozenset(self.overdue),
@@ -177,15 +178,18 @@ class World:
             landed_mark=self.landed_mark,
         )
 
-    def _files(self, source: str, partition: str) -> list[Observation]:
-        there = [seen for seen in self.landed.values() if (seen.source, seen.partition) == (source, partition)]
-        return sorted((seen for seen in there if seen.digest is not None), key=lambda seen: seen.path)
+    def _files(self) -> dict[tuple[str, str], list[Observation]]:
+        """The files that are there, by source and partition, in the order of their paths."""
+        found: dict[tuple[str, str], list[Observation]] = defaultdict(list)
+        for _, seen in sorted(self.landed.items()):
+            if seen.digest is not None:
+                found[seen.source, seen.partition].append(seen)
+        return found
 
-    def _landed(self) -> dict[str, dict[str, LandedFiles]]:
+    def _landed(self, files: Mapping[tuple[str, str], list[Observation]]) -> dict[str, dict[str, LandedFiles]]:
         found: dict[str, dict[str, LandedFiles]] = defaultdict(dict)
-        for source, day in {(seen.source, seen.partition) for seen in self.landed.values()}:
-            if files := self._files(source, day):
-                found[source][day] = landed_files(self.graph.sources[source], day, files)
+        for (source, day), of_day in files.items():
+            found[source][day] = landed_files(self.graph.sources[source], day, of_day)
         return dict(found)
 
     def assess(self, earlier: StalenessReport | None = None) -> StalenessReport:
