@@ -30,7 +30,7 @@ from spam_pipeline.settings import Settings
 from spam_pipeline.simulation import simulate
 
 START = date(2026, 1, 1)
-DEFAULTS = (1_600_000, 2)
+DEFAULTS = (1_500_000, 2)
 
 DUCKDB, EVERYTHING = "bare DuckDB", "all, as by default"
 INGESTION = ("received_plays", "plays")
@@ -43,11 +43,19 @@ _NUMBERS = ("schema_version", "ms_played")
 
 _INGESTION = """
     copy (
-        select distinct on (event_id) * replace (
-            coalesce(make_timestamptz(try_cast(occurred_at as bigint) * 1000), try_cast(occurred_at as timestamptz)) as occurred_at
-        ), occurred_at.left(10) as day
-        from read_json({files}, format = 'newline_delimited', ignore_errors = true, columns = {columns})
-        where event_id is not null
+        with received as (
+            select * replace (
+                coalesce(
+                    make_timestamp(try_cast(occurred_at as bigint) * 1000),
+                    try_cast(occurred_at as timestamptz) at time zone 'UTC'
+                ) as occurred_at
+            )
+            from read_json({files}, format = 'newline_delimited', ignore_errors = true, columns = {columns})
+            where event_id is not null
+        )
+        select *, occurred_at::date as day from received
+        where occurred_at is not null
+        qualify row_number() over (partition by event_id) = 1
     ) to '{target}' (format parquet, compression zstd, partition_by (day))
 """
 
@@ -84,6 +92,7 @@ def ingest_with_duckdb(home: Path) -> int:
     columns = dict.fromkeys(_TEXTS, "varchar") | dict.fromkeys(_NUMBERS, "bigint")
     files = sorted(str(path) for path in (home / "landing" / "plays").rglob("*.jsonl*"))
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")  # standard output is for what was measured
         found = connection.execute(_INGESTION.format(files=files, columns=columns, target=home / "bare")).fetchone()
     return int(found[0]) if found else 0
 
