@@ -69,9 +69,7 @@ def blocks_of_lines(pieces: Iterator[Piece], block_bytes: int = BLOCK_BYTES) -> 
     A line longer than `LONGEST_RECORD_BYTES` may be truncated, but stays longer than the limit, so that it is rejected.
     """
     waiting, line, line_end = bytearray(), 1, b""
-    before = (
-        b""  # the block before, whose lines are counted when there is another: counting takes as long as all else here
-    )
+    before = b""  # its lines are counted when there is another block: counting takes as long as all else here
     for filled in _filled(waiting, pieces, block_bytes):
         if not before and waiting.startswith(_BYTE_ORDER_MARK):
             del waiting[: len(_BYTE_ORDER_MARK)]
@@ -153,9 +151,8 @@ def _messages(data: bytes) -> tuple[list[bytes], int, str | None]:
             position = _end_of_padding(data, position)
             continue
         if length >= _VARINT_MORE:
-            if (
-                start < stop and data[start] < _VARINT_MORE
-            ):  # nearly always; a call for each message takes as long as all else here
+            # Two bytes, as nearly always: a call for each message takes as long as all else here.
+            if start < stop and data[start] < _VARINT_MORE:
                 length, start = length - _VARINT_MORE | data[start] << _VARINT_BITS, start + 1
             else:
                 length, start = _varint(data, position)

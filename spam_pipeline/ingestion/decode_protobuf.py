@@ -37,9 +37,8 @@ _FIELDS = {
 _OPTIONAL = "optional "
 _WIDEST_INT32 = 2**31 - 1
 _ARE_TEXTS = [kind.endswith("string") for kind in _FIELDS.values()]
-_AT_ONCE = (
-    16_384  # messages whose numbers fit into the processor's cache; twelve times as many take a quarter longer each
-)
+_AT_ONCE = 16_384
+"""Messages whose numbers fit into the processor's cache; of twelve times as many, each takes a quarter longer."""
 
 
 @cache

@@ -56,9 +56,11 @@ def run_each(
     claimed = []
     for (status, trigger), result in _side_by_side(partial(_attempt, engine, report), runnable, engine.at_once):
         try:
-            yield status, result()
+            outcome = result()
         except Claimed:
             claimed.append((status, trigger))
+        else:
+            yield status, outcome
     for status, trigger in claimed:
         yield status, _attempt(engine, report, (status, trigger), wait=True)
 

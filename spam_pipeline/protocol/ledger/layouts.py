@@ -41,9 +41,8 @@ def _lay_out(engine: Engine) -> None:
     with writing(engine) as connection:
         found = _layout(connection)  # again: another process may have been first
         if found == _NONE:
-            metadata.create_all(
-                connection, checkfirst=False
-            )  # none is there, and asking for each takes longer than making it
+            # No table is there, and asking for each takes longer than making it.
+            metadata.create_all(connection, checkfirst=False)
             connection.execute(sa.insert(layout), {"number": LAYOUT, "identity": uuid4().hex})
         elif found == UPGRADED:
             _logger.warning(

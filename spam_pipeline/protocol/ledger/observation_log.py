@@ -108,13 +108,13 @@ class ObservationLog:
             return [observation_of(row) for row in connection.execute(query.limit(limit))]
 
     def shard(self, recipe: str) -> dict[str, tuple[StoredFile, ...]] | None:
-        """The files, by part, that one landed file was decoded into under this recipe; None if it was not yet."""
+        """The files, by part, that the landed files of this recipe were decoded into; None if they were not yet."""
         with self._engine.connect() as connection:
             files = connection.scalar(_SHARD, {"recipe": recipe})
         return None if files is None else {part: files_of(items) for part, items in files.items()}
 
     def record_shard(self, recipe: str, stage: str, path: str, files: Mapping[str, Iterable[StoredFile]]) -> None:
-        """Record the files that a landed file was decoded into; the same shard again changes nothing."""
+        """Record the files that landed files were decoded into, of which `path` is the first; the same shard again changes nothing."""
         row = {
             "recipe": recipe,
             "stage": stage,
