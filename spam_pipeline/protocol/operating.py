@@ -7,7 +7,7 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
-from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.convergence import Converged, Touched, converge
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -20,6 +20,7 @@ from spam_pipeline.protocol.execution.decision import (
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
+from spam_pipeline.protocol.execution.outlook import NotFresh, Outlook, outlook
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
@@ -117,9 +118,11 @@ __all__ = [
     "LandingZone",
     "Ledger",
     "LedgerLost",
+    "NotFresh",
     "NotPromoted",
     "Observation",
     "Outcome",
+    "Outlook",
     "Pair",
     "PartitionResult",
     "PartitionStatus",
@@ -141,6 +144,7 @@ __all__ = [
     "StalenessReport",
     "State",
     "Store",
+    "Touched",
     "UnknownVersion",
     "Verdict",
     "Verified",
@@ -171,6 +175,7 @@ __all__ = [
     "format_significance",
     "grouped",
     "open_engine",
+    "outlook",
     "pairs_of_code",
     "pairs_of_environments",
     "plan",
