@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from spam_pipeline.command_line.cli import main
@@ -43,8 +44,12 @@ _ROOM_IN_MEMORY = 8 * 2**30
 def pytest_configure() -> None:
     """Keep temporary folders in memory where there is room: homes are flushed to disk at every step, for nobody.
 
-    The whole run writes 3 GiB. On a disk it took 24 minutes, of which two thirds were waiting for it.
+    The whole run writes 3 GiB. On a disk it took 24 minutes, of which two thirds were waiting for it. And no property has a deadline: its
+    200 ms failed one test or another whenever the machine was busy.
     """
+    profile = hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name())
+    hypothesis.settings.register_profile("no deadline", parent=profile, deadline=None)
+    hypothesis.settings.load_profile("no deadline")
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_IN_MEMORY:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 

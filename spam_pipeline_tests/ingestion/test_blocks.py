@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.ingestion.blocks import (
@@ -24,7 +24,6 @@ PIECES = st.lists(st.one_of(BYTES, st.sampled_from([b"\n", b"a\n", b"\n\nb"])), 
 
 
 @given(pieces=PIECES, block_bytes=st.integers(1, 50))
-@settings(deadline=None)
 def test_lines_are_cut_at_their_ends_and_numbered_however_the_bytes_come(pieces: list[bytes], block_bytes: int) -> None:
     content = b"".join(pieces)
     seen, line = b"", 1
@@ -43,7 +42,6 @@ def test_lines_are_cut_at_their_ends_and_numbered_however_the_bytes_come(pieces:
     cut=st.integers(1, 30),
     block_bytes=st.integers(1, 50),
 )
-@settings(deadline=None)
 def test_messages_are_found_and_numbered_however_the_bytes_come(
     messages: list[bytes], cut: int, block_bytes: int
 ) -> None:

@@ -56,7 +56,7 @@ def naive(rows: list[Row]) -> list[tuple[Any, ...]]:
 
 
 @given(st.lists(ROWS, max_size=25), st.randoms(use_true_random=False), st.sampled_from([1, 3, 1_000]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_event_stays_once_by_earliest_arrival_then_smallest_content_in_any_order_and_any_slices(
     rows: list[Row], chance: Any, slice_rows: int
 ) -> None:

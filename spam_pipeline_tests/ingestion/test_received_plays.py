@@ -567,7 +567,7 @@ LINES = st.one_of(
 
 
 @given(lines=st.lists(LINES, max_size=30), end=st.sampled_from([b"", b"\n"]))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_line_is_a_play_a_rejected_record_or_blank(tmp_path: Path, lines: list[bytes], end: bytes) -> None:
     content = b"\n".join(lines) + end
     parts = received(landed(tmp_path, f"{HOUR}a.jsonl", content))
@@ -587,7 +587,7 @@ def test_every_line_is_a_play_a_rejected_record_or_blank(tmp_path: Path, lines: 
 
 
 @given(rest=st.binary(max_size=60), messages=st.integers(0, 3))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_stop_the_messages_before_them(tmp_path: Path, rest: bytes, messages: int) -> None:
     parts = received(landed(tmp_path, f"{HOUR}a.pb", framed(*[message()] * messages) + rest))
     assert accepted(parts) == messages

@@ -513,7 +513,7 @@ LINE = st.one_of(GOOD_ROW, st.lists(CELL, max_size=6).map(",".join), st.text(max
 
 @example(lines=["\r\x00", "u0,DE,free,2026-01-01"], end="\n", last=False)
 @given(lines=st.lists(LINE, max_size=12), end=st.sampled_from(["\n", "\r\n", "\r"]), last=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_row_of_whatever_is_landed_is_accepted_or_rejected(lines: list[str], end: str, *, last: bool) -> None:
     text = end.join([ACCOUNTS.strip(), *lines]) + (end if last else "")
     table = Table(

@@ -331,7 +331,6 @@ TestHistories = Histories.TestCase
 TestHistories.settings = settings(
     max_examples=10,
     stateful_step_count=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # one step is a real convergence, with files and transactions
 )
 

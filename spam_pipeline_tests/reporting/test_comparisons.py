@@ -83,7 +83,7 @@ countries = st.none() | st.sampled_from([f"{first}{second}" for first in "ABC" f
 
 
 @given(given_plays=st.lists(st.tuples(countries, probabilities), max_size=60), percent=st.integers(0, 101))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_countries_can_be_ranked_at_any_tolerance(
     plays_of: PlaysOf, given_plays: list[tuple[str | None, float]], percent: int
 ) -> None:

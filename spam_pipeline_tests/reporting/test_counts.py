@@ -70,7 +70,7 @@ def grouped(given_plays: list[dict[str, Any]], *names: str) -> dict[tuple[Any, .
 
 
 @given(given_plays=plays)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_daily_plays_count_what_a_person_would_count(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
     expected = [
         (
@@ -92,7 +92,7 @@ def test_daily_plays_count_what_a_person_would_count(plays_of: PlaysOf, given_pl
 
 
 @given(given_plays=plays)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_top_countries_rank_what_a_person_would_rank(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
     known = [play for play in given_plays if play["country"]]
     expected = []
@@ -110,7 +110,7 @@ def test_top_countries_rank_what_a_person_would_rank(plays_of: PlaysOf, given_pl
 
 
 @given(given_plays=plays)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_track_counts_add_up_to_widget_counts(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
     by_track = grouped(given_plays, "day", "track_key")
     expected = [
@@ -130,7 +130,7 @@ def test_track_counts_add_up_to_widget_counts(plays_of: PlaysOf, given_plays: li
 
 
 @given(given_plays=plays)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spam_by_type_counts_what_reports_drop(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
     dropped = [play for play in given_plays if not is_kept(play)]
     groups = grouped(dropped, "day", "country", "attack_type")
@@ -141,7 +141,7 @@ def test_spam_by_type_counts_what_reports_drop(plays_of: PlaysOf, given_plays: l
 
 
 @given(given_plays=plays)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_plays_of_incidents_are_those_that_belong_to_one(plays_of: PlaysOf, given_plays: list[dict[str, Any]]) -> None:
     declared = [play for play in given_plays if play["incident_id"]]
     expected = [
@@ -156,7 +156,7 @@ def test_plays_of_incidents_are_those_that_belong_to_one(plays_of: PlaysOf, give
 
 
 @given(given_plays=plays, shuffled=st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_of_plays_does_not_matter(
     plays_of: PlaysOf, given_plays: list[dict[str, Any]], shuffled: Any
 ) -> None:

@@ -77,7 +77,7 @@ def test_hostile_track_ids_are_only_keys(target: str) -> None:
 
 
 @given(plays=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), st.integers(0, 2**63 - 1), max_size=20))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_goes_in_comes_out(target: str, plays: dict[str, int]) -> None:
     with widget_store(target) as store:
         store.deliver(repr(sorted(plays.items())), counts(plays))

@@ -53,7 +53,7 @@ def reason(books: Books) -> str:
 
 
 @given(st.tuples(paying, paying, paying), changes)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_unit_is_somewhere_exactly_once_whatever_is_issued_and_changed(
     cases: tuple[Month, Month, Month], steps: list[tuple[str, Month] | str]
 ) -> None:
@@ -87,7 +87,7 @@ def test_every_unit_is_somewhere_exactly_once_whatever_is_issued_and_changed(
 
 
 @given(months)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_issued_can_be_read_again_as_it_was(case: Month) -> None:
     books = january(case)
     lines, columns = (

@@ -84,7 +84,7 @@ plays_of_a_month = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays=plays_of_a_month)
 def test_the_streams_of_the_file_are_the_plays_of_the_month(folder: Path, plays: list[Play]) -> None:
     naive: Counter[tuple[str, str, str, str]] = Counter()
@@ -95,7 +95,7 @@ def test_the_streams_of_the_file_are_the_plays_of_the_month(folder: Path, plays:
 
 
 @given(track=identifiers, title=st.one_of(hostile, st.text()), artist=identifiers)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_title_can_be_read_back(folder: Path, track: str, title: str, artist: str) -> None:
     plays = [(track, "DE", "free", "earning", 1), ("other", "DE", "free", "earning", 2)]
     report = written(folder, heard(plays, tracks=[(track, artist, title, None, 1)]))

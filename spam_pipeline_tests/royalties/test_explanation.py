@@ -71,7 +71,7 @@ def test_a_user_centric_payee_is_explained_by_the_plays_of_accounts() -> None:
 
 
 @given(months)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_payee_of_every_month_can_be_explained_before_and_after_it_is_issued(case: Month) -> None:
     books = Books({JANUARY: case})
     agreed = books.statement(JANUARY).filter(pl.col("rule") == "agreed").collect()

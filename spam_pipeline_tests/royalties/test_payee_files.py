@@ -141,7 +141,7 @@ lines_of_a_month = st.dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(amounts=lines_of_a_month, rows_at_once=st.integers(1, 5))
 def test_each_payee_has_one_file_with_every_unit_of_its_lines(
     amounts: dict[tuple[str, str, str], int], rows_at_once: int

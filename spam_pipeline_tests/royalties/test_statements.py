@@ -78,7 +78,7 @@ def test_amounts_that_are_equal_in_truth_are_tied_however_they_were_summed() -> 
 
 
 @given(months)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_line_of_every_pool_is_what_a_naive_computation_in_fractions_gives(case: Month) -> None:
     lines = case.statement()
     assert findings_about(RoyaltyStatements, lines.lazy()) == []
@@ -95,14 +95,14 @@ def test_every_line_of_every_pool_is_what_a_naive_computation_in_fractions_gives
 
 
 @given(months)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_of_input_does_not_matter(case: Month) -> None:
     turned = replace(case, heard=case.heard[::-1], rights=case.rights[::-1], agreements=case.agreements[::-1])
     assert case.statement().equals(turned.statement())
 
 
 @given(months, st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_month_of_more_usage_than_fits_into_memory_is_divided_alike(case: Month, usage_at_once: int) -> None:
     usage = case.usage().with_columns(pl.col("listener_key") * SPREAD)
     terms = case.terms()._replace(accounts=case.terms().accounts.with_columns(pl.col("user_key") * SPREAD))
@@ -111,7 +111,7 @@ def test_a_month_of_more_usage_than_fits_into_memory_is_divided_alike(case: Mont
 
 
 @given(months, rules)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_without_plays_there_is_no_money(case: Month, rule: str) -> None:
     lines = case.statement().filter(pl.col("rule") == rule, pl.col("line") != "unclaimed")
     assert (lines["plays"] > 0).all()
@@ -121,7 +121,7 @@ def test_without_plays_there_is_no_money(case: Month, rule: str) -> None:
 
 
 @given(months, st.integers(2, 1000), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_playing_everything_more_often_moves_no_user_centric_money(case: Month, times: int, listener: int) -> None:
     louder = tuple(replace(h, plays=h.plays * times) if h.listener == listener else h for h in case.heard)
     before, after = case.statement(), replace(case, heard=louder).statement()
@@ -132,7 +132,7 @@ def test_playing_everything_more_often_moves_no_user_centric_money(case: Month, 
 
 
 @given(months, months)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_a_user_centric_payee_has_does_not_depend_on_what_others_agreed_to(case: Month, other: Month) -> None:
     """Before rounding it is the same; after it, at most one unit is in it."""
     everybody = replace(case, agreements=tuple(Agreement(payee) for payee in "XYZ"))
@@ -143,7 +143,7 @@ def test_what_a_user_centric_payee_has_does_not_depend_on_what_others_agreed_to(
 
 
 @given(months)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_agreed_for_a_user_centric_payee_is_what_that_rule_gives(case: Month) -> None:
     lines = case.statement()
     user_centric = lines.filter(pl.col("rule") == "user_centric").with_columns(rule=pl.lit("agreed"))
@@ -163,7 +163,7 @@ def assert_within_one_unit(case: Month, left: pl.DataFrame, right: pl.DataFrame,
 
 
 @given(months)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_while_nobody_is_user_centric_what_is_agreed_is_pro_rata(case: Month) -> None:
     agreements = tuple(replace(agreement, rule="pro_rata") for agreement in case.agreements)
     lines = replace(case, agreements=agreements).statement()
@@ -184,7 +184,7 @@ def test_while_nobody_is_user_centric_what_is_agreed_is_pro_rata(case: Month) ->
     ),
     st.integers(0, 10**6),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_set_of_accounts_extracts_more_than_it_paid_in(heard: list[Heard], pool: int) -> None:
     """Accounts 1 to 3 play what they like, and nobody else plays what they want to be paid for."""
     farm = {1, 2, 3}

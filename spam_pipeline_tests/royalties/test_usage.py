@@ -134,7 +134,7 @@ some_play = st.fixed_dictionaries(
 
 
 @given(st.lists(some_play, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_usage_reconciles_to_the_plays_it_comes_from_in_any_order(listened: list[dict[str, Any]]) -> None:
     members = accounts((1, "DE", "premium"), (2, "SE", "free"))
     usage = royalty_usage(plays(*listened), members).collect()
@@ -158,7 +158,7 @@ def test_a_day_without_plays_has_no_usage() -> None:
     assert findings_about(RoyaltyUsage, usage.lazy()) == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40))
 def test_a_day_of_more_plays_than_fit_into_memory_is_counted_alike(plays_at_once: int) -> None:
     many = plays(

@@ -55,7 +55,7 @@ def a_play() -> pl.DataFrame:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plays_strategy)
 def test_protobuf_written_by_hand_is_what_the_protobuf_runtime_reads(rows: list[dict[str, object]]) -> None:
     messages = messages_of(length_delimited(table(rows)))
@@ -70,7 +70,7 @@ def test_protobuf_written_by_hand_is_what_the_protobuf_runtime_reads(rows: list[
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plays_strategy, st.integers(0, 2))
 def test_json_lines_say_what_the_plays_say_in_every_dialect(rows: list[dict[str, object]], dialect: int) -> None:
     lines = json_lines(table(rows), dialect, []).split(b"\n")
@@ -105,7 +105,7 @@ def test_every_manner_of_breaking_a_line_breaks_it() -> None:
     assert isinstance(event_of(whole), dict)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 5))
 def test_nothing_arrives_before_it_happened_or_after_the_end(seed: int, count: int, days: int) -> None:
     rng = np.random.default_rng(seed)

@@ -232,6 +232,5 @@ TestFaults = Faults.TestCase
 TestFaults.settings = settings(
     max_examples=3,
     stateful_step_count=4,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # one step is two real convergences
 )

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.trust_and_safety.attack_types import ATTACK_TYPES, NAMED_FROM, SIGNATURES, UNSUSPICIOUS_BELOW, fits
@@ -96,7 +96,6 @@ def test_a_condition_on_what_is_low_is_met_by_what_is_lower() -> None:
     assert (young, old) == (pytest.approx(1), 0)
 
 
-@settings(deadline=None)
 @given(STANDARDISED)
 def test_a_plays_fit_is_the_least_of_the_fits_of_its_entities(row: list[float]) -> None:
     matrix = np.array([row])

@@ -186,7 +186,7 @@ def slice_of(kind: str, example: Example) -> str:
     }[kind]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(held_out_example(), min_size=1, max_size=30))
 def test_every_slice_has_the_figures_that_its_examples_give_one_by_one(examples: list[Example]) -> None:
     rows = list(rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE))
@@ -202,7 +202,7 @@ def test_every_slice_has_the_figures_that_its_examples_give_one_by_one(examples:
         assert measured == pytest.approx(dict(figures_one_by_one(part, prevalence)), abs=2e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(held_out_example(), min_size=1, max_size=30))
 def test_the_slices_of_each_kind_hold_every_play_exactly_once(examples: list[Example]) -> None:
     rows = pl.DataFrame(list(rows_of(CAMPAIGNS, frame_of(examples), POOLS, REVENUE)), infer_schema_length=None)
@@ -212,7 +212,7 @@ def test_the_slices_of_each_kind_hold_every_play_exactly_once(examples: list[Exa
         assert plays.sum().item() == sum(example["plays"] for example in examples)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(held_out_example(), min_size=1, max_size=30))
 def test_money_is_what_exact_fractions_say_rounded_once(examples: list[Example]) -> None:
     exact: dict[tuple[str, str], Fraction] = defaultdict(Fraction)

@@ -109,7 +109,7 @@ def test_the_fingerprint_counts_what_is_known_of_each_kind() -> None:
     assert counted == expected | {"platforms": 3}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some_plays, some_keys, some_keys)
 def test_facts_of_a_day_know_nothing_of_entities_without_a_play(
     played: list[tuple[int | None, int, int | None]], known_tracks: list[int], known_accounts: list[int]
@@ -124,7 +124,7 @@ def test_facts_of_a_day_know_nothing_of_entities_without_a_play(
     assert among_others.height == len(listeners) + len(heard) + len({agent for _, _, agent in played} - {None})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some_plays, st.permutations(range(1, 5)), st.randoms(use_true_random=False))
 def test_the_order_of_the_inputs_does_not_matter(
     played: list[tuple[int | None, int, int | None]], keys: list[int], random: Any

@@ -57,7 +57,7 @@ def naive(play: Row, declarations: list[Row]) -> tuple[str | None, str | None, s
     return min(matching)[1:] if matching else NOTHING
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(plays, incidents)
 def test_every_play_gets_the_most_decided_incident_that_names_one_of_its_entities(
     rows: list[Row], declarations: list[Row]

@@ -224,7 +224,7 @@ def test_a_combination_takes_the_most_decided_of_its_plays_labels() -> None:
     assert (found["incident_id"], found["is_spam"], found["plays"]) == ("c", True, 3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plays_of_few, incidents_about_few)
 def test_examples_of_experts_are_the_combinations_that_a_slow_program_finds(
     rows: list[Row], declarations: list[Row]

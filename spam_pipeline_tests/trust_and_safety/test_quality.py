@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (  # type: ignore[import-untyped]  # no types shipped
     average_precision_score,
@@ -48,7 +48,6 @@ def judged_of_both_kinds(draw: st.DrawFn) -> AuditBasis:
     )
 
 
-@settings(deadline=None)
 @given(judged_of_both_kinds())
 def test_the_figures_are_those_of_scikit_learn(examples: AuditBasis) -> None:
     is_spam, probability, weight = examples
@@ -67,7 +66,6 @@ def test_the_figures_are_those_of_scikit_learn(examples: AuditBasis) -> None:
         )
 
 
-@settings(deadline=None)
 @given(audited())
 def test_error_and_calibration_are_what_adding_up_one_by_one_gives(examples: AuditBasis) -> None:
     rows = list(zip(*(column.tolist() for column in examples), strict=True))
@@ -85,7 +83,6 @@ def test_error_and_calibration_are_what_adding_up_one_by_one_gives(examples: Aud
     assert found["calibration_error"] == pytest.approx(expected_error / whole, abs=EXACT)
 
 
-@settings(deadline=None)
 @given(audited())
 def test_a_reliability_curve_accounts_for_every_example_and_for_all_spam(examples: AuditBasis) -> None:
     curve = reliability(*examples)
@@ -100,7 +97,6 @@ def test_probability_one_falls_into_the_last_bin_and_a_bin_begins_with_its_lower
     assert [share for share, *_ in curve] == pytest.approx([1 / 3, 2 / 3])
 
 
-@settings(deadline=None)
 @given(audited())
 def test_an_example_of_weight_three_counts_like_three_examples(examples: AuditBasis) -> None:
     times = examples.weight.astype(np.int64)
@@ -110,7 +106,6 @@ def test_an_example_of_weight_three_counts_like_three_examples(examples: AuditBa
     assert figures(*repeated) == pytest.approx(figures(*examples), abs=EXACT)
 
 
-@settings(deadline=None)
 @given(audited(), st.integers(0, 1_000))
 def test_the_order_of_the_examples_does_not_matter(examples: AuditBasis, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(examples.weight))
@@ -152,7 +147,6 @@ def test_a_figure_that_has_nothing_to_stand_on_is_left_out() -> None:
     assert nothing_called["withheld_precision"] == 1
 
 
-@settings(deadline=None)
 @given(judged_of_both_kinds(), st.sampled_from([0.005, 0.03, 0.5]))
 def test_at_a_prevalence_spam_weighs_so_much_and_proportions_within_a_label_stay(
     examples: AuditBasis, prevalence: float
@@ -165,7 +159,6 @@ def test_at_a_prevalence_spam_weighs_so_much_and_proportions_within_a_label_stay
         assert weight[label] / weight[label].sum() == pytest.approx(raw[label] / raw[label].sum())
 
 
-@settings(deadline=None)
 @given(judged_of_both_kinds(), st.sampled_from([0.005, 0.03, 0.5]))
 def test_recall_and_false_positives_do_not_depend_on_the_prevalence(examples: AuditBasis, prevalence: float) -> None:
     is_spam, probability, raw = examples

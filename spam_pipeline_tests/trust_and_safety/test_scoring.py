@@ -91,7 +91,7 @@ def days(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(plays, schema=dict.fromkeys(keys, pl.UInt64)), pl.DataFrame(rows, schema=whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(days())
 def test_entities_are_looked_up_as_one_by_one_whatever_is_unknown(day: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     plays, signals = day
@@ -101,7 +101,7 @@ def test_entities_are_looked_up_as_one_by_one_whatever_is_unknown(day: tuple[pl.
     assert np.array_equal(fits_of(scored, everything(plays)), fits(naive_matrix(*day)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(day=days())
 def test_scoring_entities_is_scoring_every_play_on_its_own(
     trained: SpamModel, day: tuple[pl.DataFrame, pl.DataFrame]

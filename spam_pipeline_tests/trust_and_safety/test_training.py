@@ -111,7 +111,7 @@ def test_a_signal_that_no_example_has_teaches_nothing() -> None:
     assert model.estimator.coefficients[NAMES.index("track_spike")] == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     spam=st.dictionaries(st.sampled_from(NAMES), st.floats(-6, 6), max_size=4),
     legitimate=st.dictionaries(st.sampled_from(NAMES), st.floats(-6, 6), max_size=4),

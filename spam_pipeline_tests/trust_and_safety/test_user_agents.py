@@ -94,7 +94,7 @@ def test_no_user_agents_give_no_rows_of_the_same_types() -> None:
     assert described(pl.Series([], dtype=pl.String)).schema == {"platform": pl.String, "is_automated": pl.Boolean}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(max_size=40) | st.sampled_from([name for name, _ in PLATFORMS] + AUTOMATED) | st.none()))
 def test_a_user_agent_is_described_alike_whatever_is_beside_it(user_agents: list[str | None]) -> None:
     together = described(pl.Series(user_agents, dtype=pl.String)).rows()

@@ -303,7 +303,7 @@ def test_a_partition_that_is_neither_day_nor_month_is_told() -> None:
         drift({"plays": Count(drift=Drift())}, "part 5", {"plays": Counted(1)}, history, is_open=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**12), st.integers(1, 10**12), st.integers(4, 30))
 def test_what_has_always_been_the_same_and_still_is_gives_no_finding(part: int, rest: int, days: int) -> None:
     measures = MEASURES | {"skipped": Share(ANY)}

@@ -7,7 +7,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.protocol.fingerprint import (
@@ -209,7 +209,6 @@ def test_columns_may_have_any_name() -> None:
     assert measured(Keys(pl.col("keys"), weight=pl.col("value")), named).total == 60
 
 
-@settings(deadline=None)
 @given(st.permutations(range(5)))
 def test_the_order_of_rows_makes_no_difference(order: list[int]) -> None:
     assert measure(ONE_OF_EACH, PLAYS.collect()[order].lazy()) == measure(ONE_OF_EACH, PLAYS)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.protocol.fingerprint import (
@@ -72,13 +72,11 @@ def parts_of(frame: pl.DataFrame, split: list[int]) -> list[pl.LazyFrame]:
     return [frame[start:end].lazy() for start, end in pairwise([0, *sorted(split), 31])]
 
 
-@settings(deadline=None)
 @given(frames, splits)
 def test_merging_any_split_of_a_frame_equals_measuring_all_of_it(frame: pl.DataFrame, split: list[int]) -> None:
     assert merged(measure(EXACT, part) for part in parts_of(frame, split)) == measure(EXACT, frame.lazy())
 
 
-@settings(deadline=None)
 @given(frames, splits)
 def test_merging_few_keys_is_exact(frame: pl.DataFrame, split: list[int]) -> None:
     keys: dict[str, Measure] = {"tracks": ALL["tracks"], "listens": ALL["listens"]}
@@ -91,7 +89,6 @@ def without_mixture(measured: Measured) -> KeySample:
     return replace(measured, mixture=None)
 
 
-@settings(deadline=None)
 @given(frames, frames, frames)
 def test_merging_is_associative_and_commutative(one: pl.DataFrame, two: pl.DataFrame, three: pl.DataFrame) -> None:
     a, b, c = (measure(ALL, frame.lazy()) for frame in (one, two, three))
@@ -99,14 +96,12 @@ def test_merging_is_associative_and_commutative(one: pl.DataFrame, two: pl.DataF
     assert merged([a, b]) == merged([b, a])
 
 
-@settings(deadline=None)
 @given(frames)
 def test_a_fingerprint_comes_back_from_json_as_it_was(frame: pl.DataFrame) -> None:
     fingerprint = measure(ALL, frame.lazy())
     assert fingerprint_from_json(json.loads(json.dumps(fingerprint_to_json(fingerprint)))) == fingerprint
 
 
-@settings(deadline=None)
 @given(frames, frames)
 def test_a_merged_fingerprint_comes_back_from_json_as_it_was(one: pl.DataFrame, two: pl.DataFrame) -> None:
     fingerprint = merged([measure(ALL, one.lazy()), measure(ALL, two.lazy())])
@@ -156,7 +151,6 @@ def test_merging_versions_whose_keys_are_the_same_or_all_different_knows_the_ent
     assert abs(merged_sample([sample_of(day) for day in apart]).entropy_nats - one - math.log(5)) < 0.15
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 2000))
 def test_samples_merge_in_any_order_into_the_sample_of_all(one: int, two: int, three: int) -> None:
     frames_of_three = [plays_of(listeners, day) for day, listeners in enumerate((one, two, three), start=1)]

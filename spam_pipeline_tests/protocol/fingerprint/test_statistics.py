@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spam_pipeline.protocol.fingerprint import (
@@ -106,7 +106,6 @@ def test_log_odds_of_any_size_are_a_share(value: float) -> None:
     assert Scale.LOGIT.number(value) + Scale.LOGIT.number(-value) == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 1e12), min_size=1, max_size=200), st.floats(0, 1))
 def test_a_quantile_is_within_two_per_cent_of_the_exact_one(values: list[float], share: float) -> None:
     found = histogram_of(values).quantile(share)

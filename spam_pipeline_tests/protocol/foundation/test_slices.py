@@ -26,7 +26,7 @@ def sliced(*sizes: int) -> pl.LazyFrame:
     return in_slices(slices, COLUMNS)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 4), max_size=5), st.integers(0, 11), st.integers(0, 11))
 def test_whatever_is_asked_of_a_frame_in_slices_is_what_the_whole_answers(
     sizes: list[int], start: int, length: int
@@ -68,7 +68,7 @@ def test_the_number_of_slices_follows_from_the_rows(rows: int, slices: int) -> N
     assert slices_of(rows, 10) == slices
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 2**64 - 1), st.just(7)), max_size=30), st.integers(1, 9))
 def test_each_key_is_in_one_range_with_all_its_rows_and_ranges_are_in_order(
     keys: list[int | None], slices: int

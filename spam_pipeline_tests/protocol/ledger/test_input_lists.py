@@ -34,7 +34,7 @@ def database(tmp_path: Path) -> str:
 def test_lists_of_any_length_come_back_as_they_were_kept(database: str) -> None:
     engine = open_database(database)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.lists(st.lists(ENTRIES, max_size=500) | st.integers(0, 400).map(catalogue), max_size=3))
     def come_back(lists: list[list[Entry]]) -> None:
         names = []

@@ -60,7 +60,7 @@ def seen_at(said: list[Publication], environment: str, moment: datetime) -> int 
 
 
 @given(said=st.lists(additions, max_size=12), environment=st.sampled_from((PRODUCTION, BRANCH)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_spans_say_of_every_moment_what_was_seen_then(
     said: list[tuple[int, str, int | None]], environment: str
 ) -> None:

@@ -84,7 +84,7 @@ def last_decision(ledger: Ledger, stage: str, day: str, *environments: str) -> i
     return max(found, default=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(st.tuples(STEPS, st.booleans()), min_size=1, max_size=15),
     environment=st.sampled_from((PRODUCTION, BRANCH)),

@@ -70,7 +70,7 @@ def test_what_rests_on_a_version_is_what_a_search_finds(tmp_path: Path) -> None:
     with writing(engine) as connection:
         first = [add(connection, (), day) for day in range(FIRST)]
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(READS, st.data())
     def is_found(spans: list[tuple[int, int]], data: st.DataObject) -> None:
         with engine.connect() as connection, connection.begin() as transaction:

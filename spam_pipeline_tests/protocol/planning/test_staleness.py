@@ -414,7 +414,7 @@ def _act(world: World, what: str, status: PartitionStatus) -> None:
         (world.refuse if what == "refuse" else world.judge_elsewhere)(status)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(STEPS, min_size=3, max_size=14))
 def test_an_earlier_assessment_never_changes_the_answer(steps: list[tuple[str, int, str | None]]) -> None:
     world = World(graph_of())

@@ -89,7 +89,7 @@ def signals_by_entity(rows: Sequence[Row], facts: Sequence[Row] = FACTS) -> dict
 # What is computed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_plays, some_facts)
 def test_signals_are_what_a_slow_program_that_is_easy_to_check_computes(rows: list[Row], facts: list[Row]) -> None:
     expected = slow_signals(rows, {(fact["entity_kind"], fact["entity_key"]): fact for fact in facts}, DAY)
@@ -99,7 +99,7 @@ def test_signals_are_what_a_slow_program_that_is_easy_to_check_computes(rows: li
         assert found[entity] == pytest.approx(wanted, abs=2e-5), entity
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(some_plays, some_facts, st.sampled_from([3, 30]))
 def test_signals_are_the_same_however_small_the_slices_in_which_plays_are_grouped(
     rows: list[Row], facts: list[Row], slice_rows: int
@@ -196,7 +196,7 @@ def test_a_new_account_is_devoted_to_the_uploader_of_most_of_its_plays_in_the_wi
 # What does not matter
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(some_plays, st.randoms(use_true_random=False))
 def test_the_order_of_plays_and_of_facts_does_not_matter(rows: list[Row], random: Any) -> None:
     plays = plays_of(rows).collect()
@@ -208,7 +208,7 @@ def test_the_order_of_plays_and_of_facts_does_not_matter(rows: list[Row], random
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(some_plays)
 def test_plays_after_the_day_change_nothing(rows: list[Row]) -> None:
     until = [row for row in rows if row["occurred_at"].date() <= DAY]

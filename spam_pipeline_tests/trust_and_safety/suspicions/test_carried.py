@@ -135,7 +135,7 @@ def test_a_window_of_more_listening_than_fits_into_memory_carries_alike(rows_at_
     assert_frame_equal(carried_of(spread, by_address, rows_at_once).collect(), expected, check_exact=True)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_homes_with_the_same_rows_in_another_order_carry_to_the_same_devices_in_the_same_order(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(LISTENING.height)

@@ -103,7 +103,7 @@ MIXED = plays_of(
 ).collect()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 13))
 def test_a_day_of_more_plays_than_fit_into_memory_is_summed_alike(plays_at_once: int) -> None:
     spread = MIXED.with_columns(pl.col("device_key") * SPREAD).lazy()
@@ -111,7 +111,7 @@ def test_a_day_of_more_plays_than_fit_into_memory_is_summed_alike(plays_at_once:
     assert_frame_equal(listening_of_day(spread, FACTS, plays_at_once).collect(), expected, check_exact=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(MIXED.height)))
 def test_the_order_of_plays_is_of_no_account(order: list[int]) -> None:
     expected = listening_of_day(MIXED.lazy(), FACTS).collect()

@@ -267,7 +267,7 @@ def test_a_loss_of_a_pool_is_worth_nothing() -> None:
     assert money(lossy, revenue_of(("SE", "free", "SEK", -3_100))) == {RING: [{"currency": "SEK", "amount_minor": 0}]}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     shares=st.lists(st.integers(0, 40), min_size=1, max_size=5),
     others=st.integers(0, 50),
@@ -293,7 +293,7 @@ some_rings = st.lists(
 some_listening = st.dictionaries(st.tuples(keys, keys), st.integers(1, 9), max_size=12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rings=some_rings, played=some_listening)
 def test_a_play_is_held_once_and_never_more_than_were_heard(
     rings: list[tuple[set[int], set[int], float]], played: dict[tuple[int, int], int]

@@ -218,7 +218,7 @@ def test_a_window_of_more_listening_than_fits_into_memory_is_suspected_alike(row
     assert_frame_equal(suspicious_groups(spread, rows_at_once).collect(), expected, check_exact=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_homes_with_the_same_rows_in_another_order_have_the_same_suspicions_in_the_same_order(seed: int) -> None:
     order = np.random.default_rng(seed).permutation(SMALL.height)
