@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
@@ -53,7 +54,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
             *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
-            convergence_asset(open_engine, keys, open_executor),
+            convergence_asset(open_engine, keys, open_executor, lambda engine: update_home_page(engine, settings)),
         ],
         asset_checks=[
             *(stage_checks(stage, graph, settings.start_date, keys) for stage in graph.stages.values()),

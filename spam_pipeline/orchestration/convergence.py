@@ -58,8 +58,12 @@ def convergence_asset(
     open_engine: OpenEngine,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+    on_converged: Callable[[Engine], None] = lambda _engine: None,
 ) -> dg.AssetsDefinition:
-    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
+    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
+
+    `on_converged` is called at the end of each convergence, failed stages or not.
+    """
 
     @dg.asset(
         key=keys.key(CONVERGENCE),
@@ -76,7 +80,11 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                yield _Wave(context, engine, keys, executor).converge()
+                try:
+                    result = _Wave(context, engine, keys, executor).converge()
+                finally:
+                    on_converged(engine)
+                yield result
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
