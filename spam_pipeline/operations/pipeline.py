@@ -48,6 +48,7 @@ from spam_pipeline.protocol.operating import (
     Executor,
     LandedCopies,
     LandingZone,
+    Late,
     Ledger,
     Pair,
     Planned,
@@ -62,6 +63,7 @@ from spam_pipeline.protocol.operating import (
     decide,
     decide_all_matching,
     drop,
+    late_partitions,
     open_engine,
     pairs_of_code,
     pairs_of_environments,
@@ -91,13 +93,14 @@ _logger = logging.getLogger(__name__)
 class Status(NamedTuple):
     """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
 
-    `converged` says that nothing could run.
+    `converged` says that nothing could run; `late` are partitions that were not ready by the deadline of their stage.
     """
 
     counts: Mapping[str, Mapping[str, int]]
     converged: bool
     waiting: tuple[str, ...]
     passed_over: Mapping[str, str]
+    late: tuple[Late, ...] = ()
 
 
 class Pipeline:
@@ -358,7 +361,8 @@ class Pipeline:
     def status(self, stages: Sequence[str] | None = None) -> Status:
         """The present state of partitions, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
         self._observe()
-        statuses = self.engine.planner.statuses(stages)
+        report = self.engine.planner.report(stages)
+        statuses = {stage: found for stage, found in report.statuses.items() if stages is None or stage in stages}
         all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
         return Status(
             counts={
@@ -368,6 +372,7 @@ class Pipeline:
             converged=not any(status.can_run for status in all_of_them),
             waiting=tuple(str(status) for status in all_of_them if status.needs_somebody),
             passed_over=self.engine.passed_over(),
+            late=tuple(item for item in late_partitions(self.engine, report) if item.stage in statuses),
         )
 
     def _observe(self) -> None:

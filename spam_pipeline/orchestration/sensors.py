@@ -21,7 +21,15 @@ from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
-from spam_pipeline.protocol.operating import PASSED_OVER, Claimed, Engine, Observation, StalenessReport, quarantine
+from spam_pipeline.protocol.operating import (
+    PASSED_OVER,
+    Claimed,
+    Engine,
+    Observation,
+    StalenessReport,
+    late_partitions,
+    quarantine,
+)
 
 _SECONDS = 10
 """Seconds between two looks at the landing zone and at the ledger."""
@@ -86,7 +94,7 @@ def publications_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -
             for stage, partition in failures.take_recovered(report.statuses):
                 reporter.report_again(stage, partition)
                 reporter.report_checks([evaluation(engine, report, stage, keys)])
-        waiting = _waiting(report)
+        waiting = _waiting(engine, report)
         if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
             reporter.report_checks([evaluation(engine, report, stage, keys) for stage in report.statuses])
             context.update_cursor(waiting)
@@ -123,10 +131,11 @@ def automation_sensors(
         ]
 
 
-def _waiting(report: StalenessReport) -> str:
-    """What waits for somebody, as a digest that differs when anything else does."""
+def _waiting(engine: Engine, report: StalenessReport) -> str:
+    """What waits for somebody, or is late, as a digest that differs when anything else does."""
     statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
-    return digest([str(status) for status in statuses if status.needs_somebody])
+    waiting = [str(status) for status in statuses if status.needs_somebody]
+    return digest((waiting, [str(item) for item in late_partitions(engine, report)]))
 
 
 def _summary(reported: int, refused: int) -> str:

@@ -1,9 +1,9 @@
-"""The check `converged` of every stage: which of its partitions are not fresh, why, and what happens next.
+"""The check `converged` of every stage: which of its partitions are not fresh, why, and what happens next; and which are late.
 
-It reads the ledger and changes nothing, so it can be executed in the UI at any time; a convergence evaluates it too.
+It reads the ledger and runs nothing, so it can be executed in the UI at any time; a convergence evaluates it too.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,7 +11,15 @@ import dagster as dg
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.metadata import table
-from spam_pipeline.protocol.operating import Attempts, Engine, PartitionStatus, StalenessReport, State
+from spam_pipeline.protocol.operating import (
+    Attempts,
+    Engine,
+    Late,
+    PartitionStatus,
+    StalenessReport,
+    State,
+    late_partitions,
+)
 
 CONVERGED_CHECK = "converged"
 
@@ -25,7 +33,7 @@ def staleness_check(stage: str, keys: AssetKeys = UNPREFIXED) -> dg.AssetChecksD
     @dg.asset_check(
         asset=keys.key(stage),
         name=CONVERGED_CHECK,
-        description="Whether every partition is fresh; if not, which are stale, missing or held, and why.",
+        description="Whether every partition is fresh; if not, which are stale, missing or held, and why. An error when one is late.",
         required_resource_keys={ENGINE},
         blocking=False,
     )
@@ -40,14 +48,16 @@ def staleness_check(stage: str, keys: AssetKeys = UNPREFIXED) -> dg.AssetChecksD
 def evaluation(
     engine: Engine, report: StalenessReport, stage: str, keys: AssetKeys = UNPREFIXED
 ) -> dg.AssetCheckEvaluation:
-    """The check's evaluation for one stage of a report."""
+    """The check's evaluation for one stage of a report; an error when a partition is late by the stage's deadline, else a warning."""
+    has_deadline = engine.graph.stages[stage].deadline is not None
+    late = [item for item in late_partitions(engine, report) if item.stage == stage] if has_deadline else []
     statuses = report.statuses[stage].values()
     unsettled = [status for status in statuses if status.state is not State.FRESH]
     return dg.AssetCheckEvaluation(
         asset_key=keys.key(stage),
         check_name=CONVERGED_CHECK,
-        passed=not unsettled,
-        severity=dg.AssetCheckSeverity.WARN,
+        passed=not unsettled and not late,
+        severity=dg.AssetCheckSeverity.ERROR if late else dg.AssetCheckSeverity.WARN,
         metadata={
             "partitions": len(statuses),
             **{
@@ -56,8 +66,17 @@ def evaluation(
                 if state is not State.FRESH
             },
             "not_fresh": table(_rows(engine, report, stage, unsettled[:_SHOWN]), _COLUMNS),
+            **(_lateness(late) if has_deadline else {}),
         },
     )
+
+
+def _lateness(late: Sequence[Late]) -> dict[str, Any]:
+    rows = [{"partition": item.partition, "due": f"{item.due:%Y-%m-%d %H:%M} UTC", "why": item.why} for item in late]
+    return {
+        "late": len(late),
+        "late_partitions": table(rows[:_SHOWN], {"partition": "string", "due": "string", "why": "string"}),
+    }
 
 
 def _rows(

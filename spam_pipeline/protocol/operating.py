@@ -19,6 +19,7 @@ from spam_pipeline.protocol.execution.decision import (
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
+from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
@@ -62,6 +63,7 @@ from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lin
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -73,6 +75,7 @@ from spam_pipeline.protocol.ledger.records import (
     Publication,
     Verdict,
 )
+from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
@@ -114,9 +117,11 @@ __all__ = [
     "InputRef",
     "LandedCopies",
     "LandingZone",
+    "Late",
     "Ledger",
     "LedgerLost",
     "NotPromoted",
+    "Notice",
     "Observation",
     "Outcome",
     "Pair",
@@ -140,6 +145,7 @@ __all__ = [
     "StalenessReport",
     "State",
     "Store",
+    "Subject",
     "UnknownVersion",
     "Verdict",
     "Verified",
@@ -168,6 +174,7 @@ __all__ = [
     "format_shifts",
     "format_significance",
     "grouped",
+    "late_partitions",
     "open_engine",
     "pairs_of_code",
     "pairs_of_environments",

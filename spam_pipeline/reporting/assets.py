@@ -4,6 +4,7 @@ Reporting sets no expectations on verdicts: counts use whatever is current, and 
 published.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -133,6 +134,7 @@ def incident_plays(
     contract=Reports,
     owner=_OWNER,
     libraries=["jinja2", "markupsafe", "polars"],
+    deadline=timedelta(hours=24),
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: Annotated[

@@ -1,7 +1,10 @@
 """What looks around while the daemon runs: each tick by itself, over a real ledger and a real instance."""
 
 import sqlite3
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
 
@@ -23,7 +26,7 @@ from spam_pipeline_tests.orchestration.toy_location import (
     told,
     with_unlucky_numbers,
 )
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 
 
 @pytest.fixture
@@ -132,6 +135,22 @@ def test_what_was_published_elsewhere_is_told(home: Path, instance: dg.DagsterIn
     assert tell(engine, instance) == f"reported {count} publications"
     assert len(told(instance, "numbers", "2026-01-01")) == 1
     assert tell(engine, instance) == "nothing was published elsewhere"
+
+
+def test_a_check_shows_that_a_day_is_late_as_soon_as_it_is(home: Path, instance: dg.DagsterInstance) -> None:
+    second = timedelta(seconds=0.5)
+    engine = observed(
+        home, stages=tuple(replace(item, deadline=second if item.name == "numbers" else None) for item in STAGES)
+    )
+    sensor, cursor = publications_sensor(lambda: engine), None
+    found = []
+    for _ in range(2):
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+        found.append(last_check(instance, "numbers", "converged"))
+        time.sleep(0.6)
+    assert [item and item.severity for item in found] == [dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR]
 
 
 def test_a_tick_tells_so_many_publications_and_the_next_one_goes_on(
