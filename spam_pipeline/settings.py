@@ -133,6 +133,12 @@ def _files_url(url: str) -> str:
     return url
 
 
+def _web_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("expected http://... or https://...")
+    return url.rstrip("/")
+
+
 def _run_tags(value: str | Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
     if not isinstance(value, str):
         return value
@@ -205,6 +211,7 @@ class Settings(BaseSettings):
     run_tags: Annotated[Mapping[str, Mapping[str, str]], NoDecode, BeforeValidator(_run_tags)] = Field(
         default_factory=dict
     )
+    dagster_url: Annotated[str, AfterValidator(_web_url)] = "http://localhost:3000"
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
 
     @property

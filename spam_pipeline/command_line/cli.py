@@ -146,6 +146,14 @@ def status_command(stages: Stages = None, as_json: Json = False) -> None:
     print_status(stages, as_json=as_json)
 
 
+@app.command("waiting")
+def waiting_command(as_json: Json = False) -> None:
+    """List what waits for somebody: why, since when, whose it is, what follows, and the command and pages to decide it."""
+    from spam_pipeline.command_line.waiting import print_waiting
+
+    print_waiting(as_json=as_json)
+
+
 @app.command("plan")
 def plan_command(stages: Stages = None, as_json: Json = False) -> None:
     """List every partition that would run, why, and whether it would be computed, reused or audited again. Runs nothing."""

@@ -43,7 +43,7 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
             {
                 "converged": found.converged,
                 "stages": found.counts,
-                "waiting": list(found.waiting),
+                "waiting": [f"{item.stage} {item.partition}: {item.explanation}" for item in found.waiting],
                 "passed_over": _passed_over_to_json(found.passed_over),
                 "late": [_late_to_json(item) for item in found.late],
             }
@@ -51,7 +51,12 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
         return
     rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.counts.items()]
     print_table(("stage", "fresh", "stale", "held", "missing"), rows)
-    _print_waiting(found.waiting)
+    for item in found.waiting:
+        out.print(f"waiting: {item.place}: {item.why}", soft_wrap=True)
+        if item.command:
+            out.print(f"  {item.command}", soft_wrap=True)
+    if found.waiting:
+        out.print("to see what follows from that, and the evidence: spam-pipeline waiting")
     for item in found.late:
         out.print(f"late: {item}")
     _print_passed_over(found.passed_over)
@@ -80,21 +85,18 @@ def _print_converged(done: Converged, *, as_json: bool) -> None:
         return
     audited = f", audited {done.audited}" if done.audited else ""
     out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
-    _print_waiting(done.held)
+    _print_held(done.held)
     _print_passed_over(done.passed_over)
     for item in done.failed:
         err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
 
 
-def _print_waiting(lines: Sequence[str]) -> None:
+def _print_held(lines: Sequence[str]) -> None:
     """Print what waits for somebody, and how to answer."""
     for line in lines:
         out.print(f"held: {line}")
     if lines:
-        out.print(
-            "to see the evidence: spam-pipeline diff STAGE PARTITION; to override: spam-pipeline decide; "
-            "where nothing was to land: spam-pipeline declare-gap"
-        )
+        out.print("to see why, what follows from it and the command that decides: spam-pipeline waiting")
 
 
 def _print_passed_over(paths: Mapping[str, str]) -> None:

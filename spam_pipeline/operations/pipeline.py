@@ -58,6 +58,7 @@ from spam_pipeline.protocol.operating import (
     State,
     Store,
     Verified,
+    Waiting,
     compare,
     cores,
     decide,
@@ -98,7 +99,7 @@ class Status(NamedTuple):
 
     counts: Mapping[str, Mapping[str, int]]
     converged: bool
-    waiting: tuple[str, ...]
+    waiting: tuple[Waiting, ...]
     passed_over: Mapping[str, str]
     late: tuple[Late, ...] = ()
 
@@ -362,7 +363,7 @@ class Pipeline:
         """The present state of partitions, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
         self._observe()
         report = self.engine.planner.report(stages)
-        statuses = {stage: found for stage, found in report.statuses.items() if stages is None or stage in stages}
+        statuses = {stage: report.statuses[stage] for stage in stages or report.statuses}
         all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
         return Status(
             counts={
@@ -370,10 +371,18 @@ class Pipeline:
                 for stage, by_partition in statuses.items()
             },
             converged=not any(status.can_run for status in all_of_them),
-            waiting=tuple(str(status) for status in all_of_them if status.needs_somebody),
+            waiting=tuple(item for item in self.engine.waiting(report) if item.stage in statuses),
             passed_over=self.engine.passed_over(),
             late=tuple(item for item in late_partitions(self.engine, report) if item.stage in statuses),
         )
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The partitions that wait for somebody, after observing the landing zone: why, since when, and what ends it.
+
+        Raises `DevelopmentKeyRefused`.
+        """
+        self._observe()
+        return self.engine.waiting()
 
     def _observe(self) -> None:
         self.require_key_of_ones_own()

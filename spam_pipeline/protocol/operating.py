@@ -49,6 +49,7 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     pairs_of_environments,
     resolve,
 )
+from spam_pipeline.protocol.explanation.waiting import Waiting
 from spam_pipeline.protocol.foundation.errors import (
     AlreadyDecided,
     Claimed,
@@ -149,6 +150,7 @@ __all__ = [
     "UnknownVersion",
     "Verdict",
     "Verified",
+    "Waiting",
     "WorkerDiffers",
     "WrongDecision",
     "WrongDefinition",

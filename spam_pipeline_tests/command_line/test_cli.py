@@ -481,6 +481,14 @@ def test_a_lost_day_is_named_until_somebody_takes_it_back_and_declares_the_gap(
     assert f"held: received_plays {lost}: what it was made from is gone" in ended.out
     assert f"held: royalty_usage {DAYS[0]}: its day is not settled: it lacks received_plays {lost}" in ended.out
 
+    [item] = json.loads(spam_pipeline("waiting", "--json", home=own_home).out)
+    assert item["behind"][0] == f"royalty_usage {DAYS[0]}"
+    assert item["evidence"].endswith(f"/assets/received_plays?view=partitions&partition={lost}")
+    printed = spam_pipeline("waiting", home=own_home).out
+    assert f"received_plays {lost}, of team:ingestion, waits: what it was made from is gone" in printed
+    assert f"  to decide: {item['command']}; {item['launchpad']}" in printed
+    assert item["command"] in spam_pipeline("status", home=own_home).out
+
     declared = ("declare-gap", lost, "--by", "anna", "--reason", "the sender was away")
     published = open_home(own_home).versions("received_plays", lost)[-1][0].recipe
     assert f"to take them back, reject {published[:16]}" in failure(spam_pipeline(*declared, home=own_home))

@@ -1,15 +1,18 @@
 """Audits: adding one, the last one of a version, and those that planning needs. The caller has begun the transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
-from spam_pipeline.protocol.ledger.records import Audit, AuditSummary, Position, Verdict, Version
-from spam_pipeline.protocol.ledger.rows import now, ticks
+from spam_pipeline.protocol.ledger.records import Audit, AuditSummary, Position, Refusal, Verdict, Version
+from spam_pipeline.protocol.ledger.rows import moment, now, ticks
 from spam_pipeline.protocol.ledger.tables import audits, decisions, versions
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def _last_audits(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -75,6 +78,28 @@ def _audit_of(row: Any) -> Audit:
         is_provisional=row.is_provisional,
         decision=row.decision,
     )
+
+
+def refusals_of(connection: Connection, recipes: Collection[str], environments: Collection[str]) -> dict[str, Refusal]:
+    """The refusals of versions by recipe; of those whose last audit that counts refused them."""
+    found: dict[str, Refusal] = {}
+    since: dict[str, datetime] = {}
+    for row in connection.execute(_ALL_AUDITS, {"recipes": list(recipes), "environments": list(environments)}):
+        if row.verdict == Verdict.REFUSED.value:
+            since.setdefault(row.recipe, moment(row.audited_at))
+            found[row.recipe] = Refusal(_audit_of(row).refusing, since[row.recipe])
+        else:
+            since.pop(row.recipe, None)
+            found.pop(row.recipe, None)
+    return found
+
+
+_ALL_AUDITS = (
+    sa.select(versions.c.recipe, audits)
+    .join(versions, versions.c.id == audits.c.version_id)
+    .where(versions.c.recipe.in_(sa.bindparam("recipes", expanding=True)), _COUNTS)
+    .order_by(audits.c.id)
+)
 
 
 def audits_after(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
-from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, with_last_audit
+from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote
@@ -48,6 +48,7 @@ from spam_pipeline.protocol.ledger.records import (
     Decision,
     Position,
     Publication,
+    Refusal,
     StoredFile,
     Trigger,
     Verdict,
@@ -235,6 +236,14 @@ class Ledger:
             }
             shared = values_of(connection, set(written.values()))
         return {version_id: shared[columns] for version_id, columns in written.items()}
+
+    def refusals(self, recipes: Collection[str], environment: str = PRODUCTION) -> dict[str, Refusal]:
+        """The findings that versions are quarantined for in an environment, and since when, by recipe."""
+        found: dict[str, Refusal] = {}
+        with self._engine.connect() as connection:
+            for some in in_batches(recipes):
+                found |= refusals_of(connection, some, {environment, PRODUCTION})
+        return found
 
     def seconds_by_stage(self) -> dict[str, float]:
         """The average time, in seconds, that a version of each stage took."""

@@ -115,6 +115,13 @@ class Audit:
         return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSE)
 
 
+class Refusal(NamedTuple):
+    """The findings that a version is quarantined for, and when it was first refused since it last passed."""
+
+    findings: tuple[Finding, ...]
+    since: datetime
+
+
 class DecisionKind(Enum):
     """The kind of a decision about a version."""
 

@@ -1,0 +1,36 @@
+"""Addresses of pages of the Dagster UI: the evidence about a partition, and the launchpad that decides about it.
+
+Here because the command line and messages, which must not load the orchestrator, link to what it shows. Below the code location's name of
+`workspace.yaml`. Dagster documents none of these addresses: tests open them in a browser.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.operating import Waiting
+
+LOCATION = "spam_pipeline"
+"""The name of the code location."""
+
+
+def evidence_path(waiting: Waiting, asset_prefix: Sequence[str] = ()) -> str:
+    """The path of the page that shows why a partition waits."""
+    asset = "/".join(map(quote, (*asset_prefix, waiting.stage)))
+    key = {} if waiting.partition == WHOLE else {"partition": waiting.partition}
+    return f"/assets/{asset}?{urlencode({'view': 'partitions' if key else 'overview', **key})}"
+
+
+def decision_path(waiting: Waiting) -> str:
+    """The path of the launchpad of the job `decide`, filled in but for who decides and why; empty where no decision helps."""
+    if waiting.decision is None:
+        return ""
+    kind, version = waiting.decision
+    return launchpad_path("decide", {"action": kind.value, "version": version, "by": "", "reason": ""})
+
+
+def launchpad_path(job: str, config: Mapping[str, str]) -> str:
+    """The path of a job's launchpad with its config; JSON is YAML, and keeps people's text what it is."""
+    filled = "\n".join(f"{name}: {json.dumps(value)}" for name, value in config.items())
+    return f"/locations/{LOCATION}/jobs/{job}/playground/setup?{urlencode({'config': filled})}"
