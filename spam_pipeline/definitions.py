@@ -53,7 +53,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
             *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
-            convergence_asset(open_engine, keys, open_executor),
+            convergence_asset(open_engine, keys, open_executor, pipeline.notify),
         ],
         asset_checks=[
             *(stage_checks(stage, graph, settings.start_date, keys) for stage in graph.stages.values()),
@@ -61,7 +61,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         sensors=[
             landing_sensor(open_engine, keys),
-            publications_sensor(open_engine, keys),
+            publications_sensor(open_engine, keys, pipeline.notify),
             *automation_sensors(list(graph.stages), keys),
         ],
         jobs=[

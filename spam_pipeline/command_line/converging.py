@@ -57,8 +57,8 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
             out.print(f"  {item.command}", soft_wrap=True)
     if found.waiting:
         out.print("to see what follows from that, and the evidence: spam-pipeline waiting")
-    for item in found.late:
-        out.print(f"late: {item}")
+    for late in found.late:
+        out.print(f"late: {late}", soft_wrap=True)
     _print_passed_over(found.passed_over)
     except_for = ", except for what waits for somebody" if found.waiting else ""
     out.print(f"converged{except_for}" if found.converged else "not converged: run spam-pipeline converge")

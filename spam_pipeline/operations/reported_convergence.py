@@ -34,7 +34,7 @@ class InstanceNotUpdated(PipelineError):
 def converge_and_report(
     pipeline: Pipeline, names: Collection[str] | None = None, on_progress: Callable[[str], None] = lambda _text: None
 ) -> Converged:
-    """Observe the landing zone, converge, and report the publications to the Dagster instance.
+    """Observe the landing zone, converge, report the publications to the Dagster instance, and notify whoever is to be notified.
 
     `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
     `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
@@ -57,6 +57,7 @@ def converge_and_report(
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline))
+        pipeline.notify()
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done

@@ -17,10 +17,12 @@ from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import (
     CONVERGENCE,
+    Notify,
     OpenEngine,
     anything_stale,
     convergence_key,
     convergence_tags,
+    notify_nobody,
 )
 from spam_pipeline.orchestration.evaluations import beside_latest, nothing_to_audit
 from spam_pipeline.orchestration.events import EventReporter
@@ -58,8 +60,12 @@ def convergence_asset(
     open_engine: OpenEngine,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+    notify: Notify = notify_nobody,
 ) -> dg.AssetsDefinition:
-    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run."""
+    """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
+
+    Each convergence ends with `notify`, also one in which something failed.
+    """
 
     @dg.asset(
         key=keys.key(CONVERGENCE),
@@ -76,7 +82,7 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                yield _Wave(context, engine, keys, executor).converge()
+                yield _Wave(context, engine, keys, executor, notify).converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -89,12 +95,18 @@ class _Wave:
     """One convergence in one run, and its report."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys, executor: Executor | None
+        self,
+        context: dg.AssetExecutionContext,
+        engine: Engine,
+        keys: AssetKeys,
+        executor: Executor | None,
+        notify: Notify,
     ) -> None:
         self._context = context
         self._engine = engine
         self._keys = keys
         self._executor = executor
+        self._notify = notify
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
@@ -127,6 +139,7 @@ class _Wave:
         self._refusals.report(quarantined, self._show, _SHOWN)
         for stage in report.statuses:
             self._context.log_event(evaluation(self._engine, report, stage, self._keys))
+        self._notify()
         metadata = self._metadata(done)
         if done.failed:
             raise dg.Failure(

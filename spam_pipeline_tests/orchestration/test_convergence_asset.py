@@ -25,6 +25,7 @@ from spam_pipeline_tests.orchestration.toy_location import (
     materialize,
     observed,
     told,
+    toy_location,
     with_unlucky_numbers,
 )
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
@@ -79,6 +80,20 @@ def failed(instance: dg.DagsterInstance, stage: str) -> set[str]:
     assert grid is not None
     statuses = instance.get_status_by_partition(dg.AssetKey(stage), DAYS, grid) or {}
     return {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
+
+
+def test_it_ends_by_notifying_people_also_when_something_failed(home: Path, instance: dg.DagsterInstance) -> None:
+    published: list[int] = []
+
+    def notify(*, only_late: bool = False) -> None:
+        assert not only_late
+        published.append(len(engine.ledger.publications_after(0, PRODUCTION)))
+
+    engine = toy_engine(home, stages=with_unlucky_numbers(Retry(tries=1)))
+    job = toy_location(engine, notify=notify).resolve_implicit_global_asset_job_def()
+    done = job.execute_in_process(asset_selection=[dg.AssetKey(CONVERGENCE)], instance=instance, raise_on_error=False)
+    assert not done.success
+    assert published == [len(engine.ledger.publications_after(0, PRODUCTION))]
 
 
 def test_it_observes_and_publishes_everything(home: Path, instance: dg.DagsterInstance) -> None:

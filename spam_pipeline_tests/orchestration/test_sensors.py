@@ -187,6 +187,22 @@ def test_a_convergence_whose_process_died_is_ended(home: Path, instance: dg.Dags
     assert status(instance, run) is dg.DagsterRunStatus.FAILURE
 
 
+def test_people_are_notified_at_each_tick_of_lateness_alone_while_a_convergence_is_under_way(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    engine, notified = observed(home), list[bool]()
+
+    def notify(*, only_late: bool = False) -> None:
+        notified.append(only_late)
+
+    sensor = publications_sensor(lambda: engine, notify=notify)
+    sensor(dg.build_sensor_context(instance=instance))
+    start_run(engine, instance)
+    with toy_engine(home).claims.on_converging(PRODUCTION):
+        sensor(dg.build_sensor_context(instance=instance))
+    assert notified == [False, True]
+
+
 def test_a_convergence_that_has_just_started_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:
     engine = observed(home)
     run = start_run(engine, instance)

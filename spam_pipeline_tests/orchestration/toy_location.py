@@ -15,7 +15,7 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
-from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags, stale
+from spam_pipeline.orchestration.automation import CONVERGENCE, Notify, convergence_tags, notify_nobody, stale
 from spam_pipeline.orchestration.batch_job import batch_job
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import OpenExecutor, convergence_asset
@@ -59,6 +59,7 @@ def toy_location(
     start: date = START,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+    notify: Notify = notify_nobody,
 ) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 
@@ -70,7 +71,7 @@ def toy_location(
         assets=[
             source_asset(landed_numbers, start, keys),
             *(stage_asset(stage, engine.graph, start, condition, keys) for stage in engine.graph.stages.values()),
-            convergence_asset(open_engine, keys, open_executor),
+            convergence_asset(open_engine, keys, open_executor, notify),
         ],
         asset_checks=[
             *(stage_checks(stage, engine.graph, start, keys) for stage in engine.graph.stages.values()),
