@@ -116,6 +116,16 @@ def _opened(url: str) -> "apprise.Apprise | None":
     import apprise  # noqa: PLC0415
 
     logging.getLogger("apprise").disabled = True  # it logs URLs
+    logging.getLogger("urllib3").setLevel(
+        logging.INFO
+    )  # below, it logs their paths, which are the secret of many a webhook
     asset = apprise.AppriseAsset(app_id="spam-pipeline", app_desc="spam-pipeline", async_mode=False)
     target = apprise.Apprise(asset=asset)
-    return target if target.add(url) else None
+    if not target.add(url):
+        return None
+    for service in target:
+        if (
+            service.overflow_mode == apprise.OverflowMode.UPSTREAM
+        ):  # the default, by which a chat refuses what is too long, for ever
+            service.overflow_mode = apprise.OverflowMode.TRUNCATE
+    return target

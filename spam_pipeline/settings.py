@@ -192,7 +192,7 @@ class LandingElsewhere(PipelineError):
 class Settings(BaseSettings):
     """The pipeline's settings; empty URLs stand for the default places under `home`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     home: Annotated[Path, AfterValidator(_home)] = Path(".spam_pipeline")
     landing_url: Annotated[str, AfterValidator(_files_url)] = ""

@@ -44,12 +44,20 @@ def test_messages_arrive_with_their_title_body_and_mood_in_their_order() -> None
 
 
 def test_one_that_refuses_or_is_not_there_keeps_nobody_from_another_one(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "apprise")
+    caplog.set_level(logging.DEBUG)
     with receiving() as well, receiving() as broken:
         broken.status = 500
-        urls = [SecretStr(item.url()) for item in (well, broken, Receiver(port=1))]
+        urls = [SecretStr(item.url("a-s3cret-path")) for item in (well, broken, Receiver(port=1))]
         assert list(deliver({url: [FIRST, SECOND] for url in urls}, 10).values()) == [2, 0, 0]
     assert "s3cret" not in caplog.text
+
+
+def test_what_is_too_long_for_a_target_arrives_cut() -> None:
+    with receiving() as receiver:
+        url = SecretStr(receiver.url())
+        assert deliver({url: [Message("long", "x" * 100_000, Mood.INFO)]}, 10) == {url: 1}
+        (message,) = receiver.take()
+    assert len(message["message"]) < 100_000
 
 
 def test_nobody_waits_longer_than_so_long_for_one_that_hangs() -> None:

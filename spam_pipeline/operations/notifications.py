@@ -22,6 +22,9 @@ from spam_pipeline.settings import Settings
 _SHOWN = 10
 """Alerts of a message that are spelt out."""
 
+_LONGEST_LINE = 300
+"""Characters of a title, and of what is listed of an alert: a partition may wait for many others."""
+
 _SECONDS = 10.0
 """What sending may take, however many targets there are: below the 60 seconds of a sensor's tick, and nobody waits longer to converge."""
 
@@ -114,7 +117,7 @@ def message_of(news: News, environment: str = PRODUCTION) -> Message:
     mood = Mood.WARNING if any(item.kind.ends for item in news.begun) else Mood.INFO if news.begun else Mood.SUCCESS
     match news.begun, news.over:
         case (alert,), ():
-            return Message(f"{where}{alert.title}", "\n".join(_spelt_out(alert)), mood)
+            return Message(f"{where}{alert.title}"[:_LONGEST_LINE], "\n".join(_spelt_out(alert)), mood)
         case (), (notice,):
             return Message(f"{where}{_ended(notice)}", f"owner: {news.owner}" if news.owner else "", mood)
     return Message(f"{where}{_counted(news)}", "\n".join(_digest(news)), mood)
@@ -149,7 +152,7 @@ def _counted(news: News) -> str:
 
 def _digest(news: News) -> Iterator[str]:
     for alert in news.begun[:_SHOWN]:
-        yield f"- {alert.title}"
+        yield f"- {alert.title}"[:_LONGEST_LINE]
         yield from (f"  {what}: {page}" for what, page in alert.links)
     if len(news.begun) > _SHOWN:
         yield f"- and {len(news.begun) - _SHOWN} more"

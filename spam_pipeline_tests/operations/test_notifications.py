@@ -199,6 +199,15 @@ def test_many_causes_are_one_message_of_bounded_length(engine: Engine, home: Pat
     assert message["title"] == "team:toys: 12 refused"
     assert message["message"].count("- received_numbers") == 10
     assert "- and 2 more" in message["message"]
+    for number in range(1, 13):
+        (home / f"landing/2026-01-{number:02d}/b.txt").unlink()
+        land(home, f"2026-01-{number:02d}", "c", "2026-01-01 5")
+    run(engine)
+    to(receiver.url()).send(engine)
+    (message,) = receiver.take()
+    assert message["title"] == "team:toys: 12 over"
+    assert message["message"].count("- over: received_numbers") == 10
+    assert "- and 2 more are over" in message["message"]
 
 
 def test_an_owner_with_targets_of_its_own_is_told_there_alone(engine: Engine, home: Path, receiver: Receiver) -> None:
