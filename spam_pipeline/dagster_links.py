@@ -5,12 +5,12 @@ Here because the command line and messages, which must not load the orchestrator
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from spam_pipeline.protocol import WHOLE
-from spam_pipeline.protocol.operating import Waiting
+from spam_pipeline.protocol.operating import DecisionKind
 
 LOCATION = "spam_pipeline"
 """The name of the code location."""
@@ -35,15 +35,8 @@ def evidence_path(place: Place, asset_prefix: Sequence[str] = ()) -> str:
     return f"/assets/{asset}?{urlencode({'view': 'partitions' if key else 'overview', **key})}"
 
 
-def decision_path(waiting: Waiting) -> str:
-    """The path of the launchpad of the job `decide`, filled in but for who decides and why; empty where no decision helps."""
-    if waiting.decision is None:
-        return ""
-    kind, version = waiting.decision
-    return launchpad_path("decide", {"action": kind.value, "version": version, "by": "", "reason": ""})
-
-
-def launchpad_path(job: str, config: Mapping[str, str]) -> str:
-    """The path of a job's launchpad with its config; JSON is YAML, and keeps people's text what it is."""
-    filled = "\n".join(f"{name}: {json.dumps(value)}" for name, value in config.items())
-    return f"/locations/{LOCATION}/jobs/{job}/playground/setup?{urlencode({'config': filled})}"
+def decision_path(kind: DecisionKind, version: str) -> str:
+    """The path of the launchpad of the job `decide` about a version, by digits of its recipe, filled in but for who decides and why."""
+    filled = {"action": kind.value, "version": version, "by": "", "reason": ""}
+    config = "\n".join(f"{name}: {json.dumps(value)}" for name, value in filled.items())  # JSON is YAML
+    return f"/locations/{LOCATION}/jobs/decide/playground/setup?{urlencode({'config': config})}"

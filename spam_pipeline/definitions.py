@@ -12,7 +12,7 @@ from dagster_duckdb import DuckDBResource
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
-from spam_pipeline.orchestration.automation import stale
+from spam_pipeline.orchestration.automation import RunByConvergence
 from spam_pipeline.orchestration.batch_job import batch_job
 from spam_pipeline.orchestration.batch_runs import WORK_SECONDS, batch_runs
 from spam_pipeline.orchestration.checks import stage_checks
@@ -21,8 +21,9 @@ from spam_pipeline.orchestration.decisions import decision_job, suspicion_job
 from spam_pipeline.orchestration.instance import engine_resource
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.issuing import issue_job
-from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
+from spam_pipeline.orchestration.sensors import converge_sensor, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
+from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
 from spam_pipeline.protocol import Grain
 from spam_pipeline.protocol.operating import Engine, Executor
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
@@ -46,14 +47,17 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             return pipeline.executor()
         return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number, settings.run_tags))
 
-    condition = ~dg.AutomationCondition.in_progress() & stale(open_engine)
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
     about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
             *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
-            *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
-            convergence_asset(open_engine, keys, open_executor, pipeline.notify),
+            *(
+                stage_asset(stage, graph, settings.start_date, RunByConvergence(), keys)
+                for stage in graph.stages.values()
+            ),
+            convergence_asset(open_engine, keys, list(graph.sources), open_executor, pipeline.notify),
+            waiting_asset(keys),
         ],
         asset_checks=[
             *(stage_checks(stage, graph, settings.start_date, keys) for stage in graph.stages.values()),
@@ -62,7 +66,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[
             landing_sensor(open_engine, keys),
             publications_sensor(open_engine, keys, pipeline.notify),
-            *automation_sensors(list(graph.stages), keys),
+            converge_sensor(list(graph.stages), keys),
         ],
         jobs=[
             batch_job(),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from spam_pipeline.protocol.operating import Expected, Quarantined
+from spam_pipeline.protocol.operating import Converged, Expected, Outlook, Quarantined, Waiting
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,12 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Ending:
-    """The last message: what is quarantined, by stage and partition."""
+    """The last message: what the convergence did and left, what is quarantined, by stage and partition, and what waits for somebody."""
 
+    done: Converged
     quarantined: Mapping[str, Mapping[str, Quarantined]]
+    outlooks: Mapping[str, Outlook]
+    waiting: tuple[Waiting, ...]
 
 
 def to_line(message: Assignment | Ending) -> bytes:

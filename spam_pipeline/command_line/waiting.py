@@ -31,21 +31,19 @@ def _print(item: Waiting, settings: Settings) -> None:
     diff = f"spam-pipeline diff {item.place}; " if item.recipe else ""
     out.print(f"  evidence: {diff}{settings.dagster_url}{evidence_path(item, settings.asset_prefix)}", soft_wrap=True)
     if item.command:
-        page = decision_path(item)
-        launchpad = f"; {settings.dagster_url}{page}" if page else ""
+        launchpad = f"; {settings.dagster_url}{decision_path(*item.decision)}" if item.decision else ""
         out.print(f"  to decide: {item.command}{launchpad}", soft_wrap=True)
 
 
 def _to_json(item: Waiting, settings: Settings) -> dict[str, Any]:
     kept = {name: value for name, value in asdict(item).items() if name not in {"reason", "findings"}}
-    page = decision_path(item)
     return {
         **kept,
         "why": item.why,
         "consequence": item.consequence,
         "command": item.command,
         "evidence": settings.dagster_url + evidence_path(item, settings.asset_prefix),
-        "launchpad": settings.dagster_url + page if page else None,
+        "launchpad": settings.dagster_url + decision_path(*item.decision) if item.decision else None,
     }
 
 

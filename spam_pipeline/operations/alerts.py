@@ -102,7 +102,6 @@ def place_of(stage: str, partition: str) -> str:
 def _of_waiting(item: Waiting, settings: Settings) -> Alert:
     kind = Kind.REFUSED if item.recipe else Kind.HELD
     why = _in_words(item.findings) if item.findings else item.explanation
-    page = decision_path(item)
     return Alert(
         kind,
         item.place,
@@ -113,7 +112,7 @@ def _of_waiting(item: Waiting, settings: Settings) -> Alert:
         command=item.command,
         links=(
             *_evidence(item, settings),
-            *([("to decide", settings.dagster_url + page)] if page else []),
+            *([("to decide", settings.dagster_url + decision_path(*item.decision))] if item.decision else []),
         ),
     )
 

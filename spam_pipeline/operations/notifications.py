@@ -169,7 +169,7 @@ def _spelt_out(alert: Alert) -> Iterator[str]:
 
 
 def _ended(notice: Notice) -> str:
-    return f"over: {notice.subject.about} was {notice.subject.kind}, since {notice.begun_at:%Y-%m-%d %H:%M} UTC"
+    return f"over: {notice.subject.about} was {notice.subject.kind}, notified {notice.begun_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _scheme(url: SecretStr) -> str:

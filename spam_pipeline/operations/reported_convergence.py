@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from spam_pipeline.operations import reporter_process
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, quarantine
+from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, outlook, quarantine
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 
 
@@ -56,7 +56,7 @@ def converge_and_report(
             on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions"),
         )
         on_progress("reporting to the Dagster instance")
-        _send(reporter, _ending(pipeline))
+        _send(reporter, _ending(pipeline, done))
         pipeline.notify()
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
@@ -96,9 +96,10 @@ def _send(reporter: "subprocess.Popen[str]", message: Assignment | Ending) -> No
             os.write(reporter.stdin.fileno(), to_line(message))
 
 
-def _ending(pipeline: Pipeline) -> Ending:
-    found: dict[str, dict[str, Quarantined]] = defaultdict(dict)
-    planner = pipeline.engine.planner
-    for (stage, partition), item in quarantine(planner.report(), planner.snapshot([])).items():
+def _ending(pipeline: Pipeline, done: Converged) -> Ending:
+    engine = pipeline.engine
+    report, found = engine.planner.report(), defaultdict[str, dict[str, Quarantined]](dict)
+    for (stage, partition), item in quarantine(report, engine.planner.snapshot([])).items():
         found[stage][partition] = item
-    return Ending(found)
+    outlooks = {stage: outlook(engine, report, stage) for stage in report.statuses}
+    return Ending(done, found, outlooks, engine.waiting(report))

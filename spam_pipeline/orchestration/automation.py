@@ -21,6 +21,9 @@ from spam_pipeline.protocol.operating import Engine, PartitionStatuses, Retry
 CONVERGENCE = "convergence"
 """The asset whose materialization is one convergence of all stages."""
 
+OWNER = "team:platform"
+"""Who owns what is about all stages; each stage has an owner of its own."""
+
 OpenEngine = Callable[[], Engine]
 """Opens the engine when it is first needed, so that definitions can be loaded without a ledger."""
 
@@ -86,6 +89,36 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
         keys = context.partitions_def.filter_valid_partition_keys(set(due))
         subset = context.asset_graph_view.get_subset_from_partition_keys(context.key, context.partitions_def, keys)
         return dg.AutomationResult(context, context.candidate_subset.compute_intersection(subset))
+
+
+class RunByConvergence(dg.AutomationCondition[dg.AssetKey]):
+    """The condition of a stage that `convergence` runs: it requests nothing itself.
+
+    The page of an asset names an automation sensor only if the asset has a condition.
+    """
+
+    @property
+    @override
+    def name(self) -> str:
+        return "run_by_convergence"
+
+    @property
+    @override
+    def description(self) -> str:
+        return "The asset convergence, which the same sensor starts, runs whatever is stale of this stage"
+
+    @property
+    @override
+    def requires_cursor(self) -> bool:
+        return False
+
+    @override
+    def get_label(self) -> str | None:
+        return "run by convergence"
+
+    @override
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        return dg.AutomationResult(context, context.get_empty_subset())
 
 
 def stale(open_engine: OpenEngine) -> Stale:

@@ -4,7 +4,6 @@ One run for a whole wave of changes, because starting a run costs seconds and a 
 dependent partitions takes a tick of the daemon per step. Publications are reported as materializations in this run.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import (
     CONVERGENCE,
+    OWNER,
     Notify,
     OpenEngine,
     anything_stale,
@@ -31,18 +31,16 @@ from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import table
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
+from spam_pipeline.orchestration.waiting_for_decision import waiting_materialization
 from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.operating import (
-    ActionTaken,
-    Cause,
     Claimed,
     Converged,
     Engine,
     Executor,
     Failure,
-    Outcome,
-    PartitionStatus,
     converge,
+    outlook,
     quarantine,
 )
 
@@ -59,17 +57,22 @@ OpenExecutor = Callable[[dg.AssetExecutionContext, Engine], AbstractContextManag
 def convergence_asset(
     open_engine: OpenEngine,
     keys: AssetKeys = UNPREFIXED,
+    sources: Collection[str] = (),
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
     notify: Notify = notify_nobody,
 ) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
 
-    Each convergence ends with `notify`, also one in which something failed.
+    `sources` are those that the stages read, to be drawn before it. Each convergence ends with `notify`, also one in which something
+    failed.
     """
 
     @dg.asset(
         key=keys.key(CONVERGENCE),
         group_name=CONVERGENCE,
+        owners=[OWNER],
+        kinds={"dagster"},
+        deps=[keys.key(source) for source in sources],
         description=(
             "Brings every stage up to date, in one run: whatever landed late, whichever definition changed. "
             "It starts by itself whenever anything is stale; its metadata says what the last change touched, and why."
@@ -83,6 +86,9 @@ def convergence_asset(
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
                 yield _Wave(context, engine, keys, executor, notify).converge()
+                context.log_event(
+                    waiting_materialization(engine.waiting(), keys)
+                )  # after what it rests on, or it is out of date
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -110,7 +116,6 @@ class _Wave:
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
-        self._touched: Counter[tuple[str, str, str]] = Counter()
 
     def converge(self) -> dg.MaterializeResult[Any]:
         """Observe, converge, report. Raises `dagster.Failure` when stages failed; all the others are done then."""
@@ -127,7 +132,6 @@ class _Wave:
             executor=self._executor,
             only_due=not is_asked_for,
             on_stage=self._on_stage,
-            on_outcome=self._on_outcome,
         )
         ledger.attempts.complete(attempt)
         self._reporter.report()
@@ -136,11 +140,12 @@ class _Wave:
             self._report(failure)
         report = self._engine.planner.report()
         quarantined = quarantine(report, self._engine.planner.snapshot([]))
-        self._refusals.report(quarantined, self._show, _SHOWN)
+        self._refusals.report(quarantined, self._reporter, _SHOWN)
+        self._reporter.close()
         for stage in report.statuses:
-            self._context.log_event(evaluation(self._engine, report, stage, self._keys))
+            self._context.log_event(evaluation(outlook(self._engine, report, stage), stage, self._keys))
         self._notify()
-        metadata = self._metadata(done)
+        metadata = convergence_metadata(done)
         if done.failed:
             raise dg.Failure(
                 f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
@@ -150,9 +155,6 @@ class _Wave:
     def _on_stage(self, stage: str, count: int) -> None:
         self._reporter.report()
         self._context.log.info("%s: %d partitions", stage, count)
-
-    def _on_outcome(self, status: PartitionStatus, why: Cause, outcome: Outcome | Failure) -> None:
-        self._touched[status.stage, _what_was_done(status, outcome), why.summary] += 1
 
     def _report(self, failure: Failure) -> None:
         """Show a partition as failed: it was planned in a run that fails without having materialized it."""
@@ -170,41 +172,24 @@ class _Wave:
         for item in beside_latest(self._context.instance, found):
             self._context.log_event(item)
 
-    def _metadata(self, done: Converged) -> dict[str, Any]:
-        rows = [
-            {"stage": stage, "partitions": count, "what": what, "why": why}
-            for (stage, what, why), count in self._touched.items()
-        ]
-        return {
-            "touched": table(
-                rows[:_SHOWN], {"stage": "string", "partitions": "int", "what": "string", "why": "string"}
-            ),
-            "computed": done.computed,
-            "reused": done.reused,
-            "audited": done.audited,
-            "held": dg.MetadataValue.md(_lines(done.held)),
-            "failed": dg.MetadataValue.md(
-                _lines([f"{item.stage} {item.partition}: {item.error}" for item in done.failed])
-            ),
-            "passed_over": dg.MetadataValue.md(_lines([f"{path}: {why}" for path, why in done.passed_over.items()])),
-            "seconds": done.seconds,
-            "ended": dg.MetadataValue.timestamp(datetime.now(UTC)),
-        }
 
-
-def _what_was_done(status: PartitionStatus, outcome: Outcome | Failure) -> str:
-    """The action, in the words of somebody who wonders what changed."""
-    if isinstance(outcome, Failure):
-        return "failed"
-    if outcome.refused:
-        return "refused, quarantined"
-    if (
-        outcome.action is ActionTaken.COMPUTED
-        and status.published
-        and status.published.content == outcome.version.content
-    ):
-        return "computed, content unchanged"
-    return outcome.action.value
+def convergence_metadata(done: Converged) -> dict[str, Any]:
+    """What a convergence did and left, for people who wonder what changed."""
+    failed = [f"{item.stage} {item.partition}: {item.error}" for item in done.failed]
+    return {
+        "touched": table(
+            [item._asdict() for item in done.touched[:_SHOWN]],
+            {"stage": "string", "partitions": "int", "what": "string", "why": "string"},
+        ),
+        "computed": done.computed,
+        "reused": done.reused,
+        "audited": done.audited,
+        "held": dg.MetadataValue.md(_lines(done.held)),
+        "failed": dg.MetadataValue.md(_lines(failed)),
+        "passed_over": dg.MetadataValue.md(_lines([f"{path}: {why}" for path, why in done.passed_over.items()])),
+        "seconds": done.seconds,
+        "ended": dg.MetadataValue.timestamp(datetime.now(UTC)),
+    }
 
 
 def _lines(items: Collection[str]) -> str:

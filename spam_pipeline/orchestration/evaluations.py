@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster_shared.record import copy
 
+from spam_pipeline.dagster_links import decision_path
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.metadata import (
@@ -21,12 +22,13 @@ from spam_pipeline.orchestration.metadata import (
     fingerprint_metadata,
     recorded_metadata,
     table,
+    version_metadata,
 )
 from spam_pipeline.pages.markdown import as_image, as_text
 from spam_pipeline.pages.pictures import picture_of
 from spam_pipeline.protocol import Finding, Severity, Version
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Audit, Expected, Verdict, breaches
+from spam_pipeline.protocol.operating import Audit, DecisionKind, Expected, Verdict, breaches
 
 HISTORY_CHECK = "history"
 """Name of the check of a version against the stage's own history and the domain's rules."""
@@ -69,6 +71,11 @@ def evaluations(
     return found
 
 
+def refusal_metadata(version: Version, audit: Audit) -> dict[str, Any]:
+    """Metadata of a refused version, for where it would have been materialized: the evidence and how to decide, then the version."""
+    return {**_metadata(audit.refusing), **_decide(version, is_refused=True), **version_metadata(version)}
+
+
 def nothing_to_audit(
     stage: str, partition: str, why: str, severity: dg.AssetCheckSeverity, keys: AssetKeys = UNPREFIXED
 ) -> dg.AssetCheckEvaluation:
@@ -109,8 +116,6 @@ def _evaluation(
 ) -> dg.AssetCheckEvaluation:
     refusing = sum(finding.severity is Severity.REFUSE for finding in findings)
     warning = sum(finding.severity is Severity.WARN for finding in findings)
-    what = "accept" if is_refused else "reject"
-    command = f"spam-pipeline decide {what} {version.recipe[:16]} --by WHO --reason TEXT"
     return dg.AssetCheckEvaluation(
         asset_key=keys.key(version.stage),
         check_name=check,
@@ -121,11 +126,20 @@ def _evaluation(
         metadata={
             **_metadata(findings),
             "recipe": version.recipe,
-            **({"decide": command} if findings else {}),
+            **(_decide(version, is_refused=is_refused) if findings else {}),
             **fingerprint_metadata(version),
             **(recorded_metadata(version) if check == CONTRACT_CHECK else {}),
         },
     )
+
+
+def _decide(version: Version, *, is_refused: bool) -> dict[str, Any]:
+    """How a person overrules an audit: the command, and the launchpad that asks for the rest."""
+    kind, digits = DecisionKind.ACCEPT if is_refused else DecisionKind.REJECT, version.recipe[:16]
+    return {
+        "decide": f"spam-pipeline decide {kind.value} {digits} --by WHO --reason TEXT",
+        "decide here": dg.MetadataValue.url(decision_path(kind, digits)),
+    }
 
 
 def _meets(keys: AssetKeys, version: Version, consumer: str, unmet: Sequence[Finding]) -> dg.AssetCheckEvaluation:

@@ -9,12 +9,16 @@ import sys
 import threading
 from queue import Empty, SimpleQueue
 
+import dagster as dg
+
 from spam_pipeline.orchestration.asset_keys import AssetKeys
+from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.convergence import convergence_metadata
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.instance import open_instance, require_instance_of
 from spam_pipeline.orchestration.kept_connections import kept_connections
 from spam_pipeline.orchestration.refusals import Refusals
-from spam_pipeline.protocol.operating import Ledger, Quarantine
+from spam_pipeline.protocol.operating import Ledger
 from spam_pipeline.reporter_messages import Ending, read_assignment, read_ending
 
 _POLL_SECONDS = 0.5
@@ -36,8 +40,10 @@ def report_from_standard_input() -> None:
         reporter = EventReporter(*whom)
         last = _report_until_the_end(reporter, ending)
         if last:
-            Refusals(*whom).report(_quarantine(read_ending(last)), reporter.report_checks, _MOST_REFUSALS)
-        reporter.close()
+            _report_ending(read_ending(last), reporter, Refusals(*whom), keys)
+            reporter.close()
+        else:
+            reporter.own_run.fail("the process that converged has died; what it published is published")
     ledger.close()
 
 
@@ -53,5 +59,10 @@ def _report_until_the_end(reporter: EventReporter, ending: "SimpleQueue[str]") -
             return last
 
 
-def _quarantine(ending: Ending) -> Quarantine:
-    return {(stage, key): item for stage, by_key in ending.quarantined.items() for key, item in by_key.items()}
+def _report_ending(ending: Ending, reporter: EventReporter, refusals: Refusals, keys: AssetKeys) -> None:
+    quarantined = {(stage, key): item for stage, by_key in ending.quarantined.items() for key, item in by_key.items()}
+    refusals.report(quarantined, reporter, _MOST_REFUSALS)
+    reporter.own_run.materialized(
+        dg.AssetMaterialization(keys.key(CONVERGENCE), metadata=convergence_metadata(ending.done))
+    )
+    reporter.report_state(ending.outlooks, ending.waiting)

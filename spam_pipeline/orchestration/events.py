@@ -6,14 +6,11 @@ run collides with an earlier one of the same partition in Dagster's tables, and 
 only when both are of one run.
 """
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-from dagster._core.events import AssetObservationData, StepMaterializationData
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.automation import CONVERGENCE
@@ -22,10 +19,15 @@ from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
 from spam_pipeline.orchestration.kept_connections import kept_connections
 from spam_pipeline.orchestration.metadata import trigger_metadata, version_metadata, version_tags
+from spam_pipeline.orchestration.reported_run import ReportedRun
+from spam_pipeline.orchestration.staleness_check import evaluation
+from spam_pipeline.orchestration.waiting_for_decision import waiting_materialization
 from spam_pipeline.protocol import Version, digest
-from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Publication
+from spam_pipeline.protocol.operating import Audit, Expected, Ledger, Outlook, Publication, Waiting
 
-_JOB = "converge"
+ELSEWHERE = "done_elsewhere"
+"""The job of the runs that report what no run of this instance has done."""
+
 _EVENTS_AFTER = 20
 """Materializations of a partition after its publication, among which is that of its own run."""
 
@@ -51,7 +53,8 @@ class EventReporter:
         self._keys = keys
         self._convergence = frozenset({keys.key(CONVERGENCE)})
         self._cursor = f"spam_pipeline/{digest((ledger.identity, environment, *keys.prefix))}"
-        self._own_run: dg.DagsterRun | None = None
+        description = "Shows here what another process did, such as spam-pipeline converge."
+        self.own_run = ReportedRun(instance, ELSEWHERE, description, {"spam_pipeline/environment": environment})
 
     def report(self, limit: int | None = None) -> int:
         """Report what the instance does not have yet, `limit` publications at most; return how many."""
@@ -67,7 +70,7 @@ class EventReporter:
                 if run and not has_reported and self._is_about_to_report(run, item[0]):
                     break
                 if not has_reported:
-                    self._report_publication(run or self._start_own_run(), *item)
+                    self._report_publication(run, *item)
                     reported += 1
                 last = item[0].id
             if last:
@@ -78,16 +81,21 @@ class EventReporter:
         """Report the publication of a partition once more, because the instance shows something else."""
         found = self._ledger.publication(self._environment, stage, partition)
         if found is not None:
-            self._report_publication(self._start_own_run(), *found)
+            self._report_publication(None, *found)
 
     def report_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         """Report the outcome of checks of one partition."""
-        self._checks(self._start_own_run(), found)
+        self._checks(None, found)
+
+    def report_state(self, outlooks: Mapping[str, Outlook], waiting: Sequence[Waiting]) -> None:
+        """Report which partitions of stages are not fresh, by stage, and what waits for somebody."""
+        for stage, found in outlooks.items():
+            self.own_run.checked(evaluation(found, stage, self._keys))
+        self.own_run.materialized(waiting_materialization(waiting, self._keys))
 
     def close(self) -> None:
         """End the reporter's own run, if it has begun one."""
-        if self._own_run:
-            self._event(self._own_run, dg.DagsterEventType.RUN_SUCCESS)
+        self.own_run.succeed()
 
     def _position(self) -> int:
         return int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))
@@ -111,36 +119,23 @@ class EventReporter:
         return run.asset_selection != self._convergence and is_recent and not run.is_finished
 
     def _report_publication(
-        self, run: dg.DagsterRun, publication: Publication, found: tuple[Version, Audit] | None
+        self, run: dg.DagsterRun | None, publication: Publication, found: tuple[Version, Audit] | None
     ) -> None:
-        partition = key_in_dagster(publication.partition)
+        key, partition = self._keys.key(publication.stage), key_in_dagster(publication.partition)
         if found is None:
-            observation = dg.AssetObservation(
-                self._keys.key(publication.stage), partition=partition, metadata=trigger_metadata(publication)
-            )
-            self._event(run, dg.DagsterEventType.ASSET_OBSERVATION, AssetObservationData(observation))
+            metadata = trigger_metadata(publication)
+            self.own_run.observed(dg.AssetObservation(key, partition=partition, metadata=metadata), run)
             return
         version, audit = found
         materialization = dg.AssetMaterialization(
-            asset_key=self._keys.key(publication.stage),
+            asset_key=key,
             partition=partition,
             metadata={**trigger_metadata(publication), **version_metadata(version)},
             tags=version_tags(version),
         )
-        self._event(run, dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(materialization))
+        self.own_run.materialized(materialization, run)
         self._checks(run, evaluations(self._expected, version, audit, self._keys))
 
-    def _checks(self, run: dg.DagsterRun, found: Sequence[dg.AssetCheckEvaluation]) -> None:
-        for evaluation in beside_latest(self._instance, found):
-            self._event(run, dg.DagsterEventType.ASSET_CHECK_EVALUATION, evaluation)
-
-    def _start_own_run(self) -> dg.DagsterRun:
-        if self._own_run is None:
-            tags = {"spam_pipeline/environment": self._environment}
-            self._own_run = self._instance.add_run(dg.DagsterRun(job_name=_JOB, run_id=str(uuid.uuid4()), tags=tags))
-            self._event(self._own_run, dg.DagsterEventType.RUN_START)
-        return self._own_run
-
-    def _event(self, run: dg.DagsterRun, kind: dg.DagsterEventType, data: Any = None) -> None:
-        event = dg.DagsterEvent(event_type_value=kind.value, job_name=run.job_name, event_specific_data=data)
-        self._instance.report_dagster_event(event, run_id=run.run_id)
+    def _checks(self, run: dg.DagsterRun | None, found: Sequence[dg.AssetCheckEvaluation]) -> None:
+        for item in beside_latest(self._instance, found):
+            self.own_run.checked(item, run)

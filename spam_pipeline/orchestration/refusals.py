@@ -1,28 +1,32 @@
-"""Refusals in a Dagster instance: quarantined versions appear there as failed checks, wherever they were refused.
+"""Refusals in a Dagster instance: quarantined versions appear there as failed partitions and checks, wherever they were refused.
 
-Level-triggered, like all reporting: the quarantine is compared with what was reported of it to the instance. Once a partition
-has left it, and nothing new was published in its place, the checks show again what readers have. `events` reports
-publications, with checks of their own.
+Level-triggered, like all reporting: the quarantine is compared with what was reported of it to the instance. What is newly refused
+is reported in a run of its own, which fails, because the instance shows a partition as failed only by a run that did. Once a partition
+has left the quarantine, and nothing new was published in its place, what readers have is reported again, which takes the failure
+back. `events` reports publications.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
-from spam_pipeline.orchestration.evaluations import evaluations
+from spam_pipeline.orchestration.evaluations import beside_latest, evaluations, refusal_metadata
+from spam_pipeline.orchestration.events import EventReporter
+from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import only_one_at
+from spam_pipeline.orchestration.reported_run import ReportedRun
 from spam_pipeline.protocol import digest
-from spam_pipeline.protocol.operating import Expected, Ledger, Quarantine, Quarantined
+from spam_pipeline.protocol.operating import Expected, Ledger, Quarantine
 
 Partition = tuple[str, str]
 """A stage and one of its partitions."""
 
-ReportChecks = Callable[[list[dg.AssetCheckEvaluation]], None]
-"""Reports the outcome of checks of one partition."""
+REFUSED = "refused"
+"""The job of the runs that report refusals."""
 
 
 class _Reported(NamedTuple):
@@ -50,8 +54,8 @@ class Refusals:
         self._keys = keys
         self._key = f"spam_pipeline/refused/{digest((ledger.identity, environment, *keys.prefix))}"
 
-    def report(self, quarantine: Quarantine, report_checks: ReportChecks, limit: int) -> int:
-        """Report what is newly refused, and what is refused no more, `limit` partitions at most; return how many."""
+    def report(self, quarantine: Quarantine, reporter: EventReporter, limit: int) -> int:
+        """Report what is newly refused, and by `reporter` what is refused no more, `limit` partitions at most; return how many."""
         with only_one_at(Path(self._instance.root_directory)):
             reported = self._all()
             over = [place for place in reported if place not in quarantine]
@@ -60,28 +64,32 @@ class Refusals:
                 for place, item in quarantine.items()
                 if place not in reported or reported[place].mark != item.mark
             ]
-            for place in [*over, *news][:limit]:
-                before = reported.pop(place, None)
-                found = self._evaluations(place, quarantine.get(place), before)
-                if found:
-                    report_checks(found)
-                if place in quarantine:
-                    reported[place] = _Reported(quarantine[place].mark, self._publication(place))
+            for place in over[:limit]:
+                if reported.pop(place).publication == self._publication(place):
+                    reporter.report_again(*place)
+            refused = news[: max(0, limit - len(over))]
+            self._show({place: quarantine[place].recipe for place in refused})
+            for place in refused:
+                reported[place] = _Reported(quarantine[place].mark, self._publication(place))
             if over or news:
                 self._keep(reported)
         return min(limit, len(over) + len(news))
 
-    def _evaluations(
-        self, place: Partition, refused: Quarantined | None, before: _Reported | None
-    ) -> list[dg.AssetCheckEvaluation]:
-        """The evaluations of a partition to report now; none where a publication has brought them since."""
-        found = None
-        if refused:
-            found = self._ledger.version(refused.recipe, self._environment)
-        elif before and before.publication == self._publication(place):
-            published = self._ledger.publication(self._environment, *place)
-            found = published[1] if published else None
-        return evaluations(self._expected, *found, self._keys) if found else []
+    def _show(self, refused: Mapping[Partition, str]) -> None:
+        """Show versions as refused, in a run that fails with their names."""
+        description = "Shows here what was refused and quarantined: consumers keep what they had."
+        run = ReportedRun(self._instance, REFUSED, description, {"spam_pipeline/environment": self._environment})
+        for (stage, partition), recipe in refused.items():
+            found = self._ledger.version(recipe, self._environment)
+            if found is None:
+                continue
+            key, shown = self._keys.key(stage), key_in_dagster(partition)
+            run.planned(key, shown)
+            run.observed(dg.AssetObservation(key, partition=shown, metadata=refusal_metadata(*found)))
+            for evaluation in beside_latest(self._instance, evaluations(self._expected, *found, self._keys)):
+                run.checked(evaluation)
+        names = [f"{stage} {partition}" for stage, partition in refused]
+        run.fail(f"refused and quarantined, so that consumers keep what they had: {', '.join(names)}")
 
     def _publication(self, place: Partition) -> int:
         found = self._ledger.publication(self._environment, *place)

@@ -1,8 +1,7 @@
 """Sensors of `dagster dev` and the daemon. They start by themselves, and a lost tick loses nothing.
 
 `landing` observes the landing zone, `converge` starts a convergence when anything is stale, `publications` reports to the
-instance what was published elsewhere and ends runs whose process died. `stage_by_stage` is for deployments whose run launcher spreads
-runs over many machines: switched on instead of `converge`, it starts a run for each stage and range of stale partitions.
+instance what was published elsewhere and ends runs whose process died.
 """
 
 import time
@@ -28,6 +27,7 @@ from spam_pipeline.protocol.operating import (
     Observation,
     StalenessReport,
     late_partitions,
+    outlook,
     quarantine,
 )
 
@@ -90,15 +90,17 @@ def publications_sensor(
         reported = reporter.report(_PUBLICATIONS_PER_TICK)
         report = engine.planner.report()
         quarantined = quarantine(report, engine.planner.snapshot([]))
-        refused = Refusals(*whom).report(quarantined, reporter.report_checks, _REFUSALS_PER_TICK)
+        refused = Refusals(*whom).report(quarantined, reporter, _REFUSALS_PER_TICK)
         failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         if not failures.is_empty():
             for stage, partition in failures.take_recovered(report.statuses):
                 reporter.report_again(stage, partition)
-                reporter.report_checks([evaluation(engine, report, stage, keys)])
+                reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
         waiting = _waiting(engine, report)
         if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
-            reporter.report_checks([evaluation(engine, report, stage, keys) for stage in report.statuses])
+            reporter.report_state(
+                {stage: outlook(engine, report, stage) for stage in report.statuses}, engine.waiting(report)
+            )
             context.update_cursor(waiting)
         reporter.close()
         notify(only_late=is_converging)
@@ -107,31 +109,21 @@ def publications_sensor(
     return publications
 
 
-def automation_sensors(
-    stages: Sequence[str], keys: AssetKeys = UNPREFIXED
-) -> list[dg.AutomationConditionSensorDefinition]:
-    """The sensors that evaluate the conditions: of the convergence, and of each stage by itself.
+def converge_sensor(stages: Sequence[str], keys: AssetKeys = UNPREFIXED) -> dg.AutomationConditionSensorDefinition:
+    """The sensor that evaluates the condition of `convergence`, which stands for all stages: their pages name it as what starts them.
 
     Without `use_user_code_server` a condition of our own is not evaluated in the code location, and nothing warns of that. With
     it, a sensor takes at most 500 assets and checks.
     """
     with preview_apis():
-        return [
-            dg.AutomationConditionSensorDefinition(
-                "converge",
-                target=keys.selection([CONVERGENCE]),
-                default_status=dg.DefaultSensorStatus.RUNNING,
-                minimum_interval_seconds=_SECONDS,
-                use_user_code_server=True,
-            ),
-            dg.AutomationConditionSensorDefinition(
-                "stage_by_stage",
-                target=keys.selection(stages),
-                default_status=dg.DefaultSensorStatus.STOPPED,
-                minimum_interval_seconds=_SECONDS,
-                use_user_code_server=True,
-            ),
-        ]
+        return dg.AutomationConditionSensorDefinition(
+            "converge",
+            description="Starts a convergence of all stages whenever anything of any of them is stale.",
+            target=keys.selection([CONVERGENCE, *stages]),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=_SECONDS,
+            use_user_code_server=True,
+        )
 
 
 def _waiting(engine: Engine, report: StalenessReport) -> str:

@@ -7,7 +7,7 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
-from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.convergence import Converged, Touched, converge
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -21,6 +21,7 @@ from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
 from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
+from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
@@ -119,12 +120,15 @@ __all__ = [
     "LandedCopies",
     "LandingZone",
     "Late",
+    "LateInShort",
     "Ledger",
     "LedgerLost",
+    "NotFresh",
     "NotPromoted",
     "Notice",
     "Observation",
     "Outcome",
+    "Outlook",
     "Pair",
     "PartitionResult",
     "PartitionStatus",
@@ -147,6 +151,7 @@ __all__ = [
     "State",
     "Store",
     "Subject",
+    "Touched",
     "UnknownVersion",
     "Verdict",
     "Verified",
@@ -178,6 +183,7 @@ __all__ = [
     "grouped",
     "late_partitions",
     "open_engine",
+    "outlook",
     "pairs_of_code",
     "pairs_of_environments",
     "plan",

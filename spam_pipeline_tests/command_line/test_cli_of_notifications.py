@@ -35,8 +35,8 @@ def test_what_is_decided_and_what_follows_is_told_once(
 
         assert spam_pipeline("decide", "accept", version, *WHO, home=own_home, NOTIFY=notify).status == 0
         (message,), (same,) = reporting.take(), down.take()
-        assert message["message"] == same["message"]
-        assert f"- over: daily_plays {DAY} was refused, since 20" in message["message"]
+        assert message["title"] == same["title"] == "team:reporting: 1 decided, 1 over"
+        assert f"- over: daily_plays {DAY} was refused, notified 20" in message["message"]
         assert spam_pipeline("status", home=own_home, NOTIFY=notify).status == 0
         assert reporting.take() + down.take() + everybody.take() == []
 

@@ -91,7 +91,7 @@ def test_what_is_refused_is_told_once_and_again_when_it_is_over(engine: Engine, 
     (message,) = receiver.take()
     assert message["title"] == "team:toys: 1 decided, 1 over"
     assert "- received_numbers 2026-01-02 was accepted by anna" in message["message"]
-    assert "- over: received_numbers 2026-01-02 was refused, since 20" in message["message"]
+    assert "- over: received_numbers 2026-01-02 was refused, notified 20" in message["message"]
     assert "10.1.2.3" not in message["message"], "what people write may name somebody"
 
 
@@ -113,7 +113,7 @@ def test_a_day_that_is_refused_again_for_the_same_is_not_told_again(
     notifications.send(engine)
     (message,) = receiver.take()
     assert message["type"] == "success"
-    assert message["title"].startswith("over: received_numbers 2026-01-02 was refused, since 20")
+    assert message["title"].startswith("over: received_numbers 2026-01-02 was refused, notified 20")
 
 
 def test_what_waits_for_files_is_held(engine: Engine, home: Path, receiver: Receiver) -> None:

@@ -15,7 +15,7 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 
 from spam_pipeline.definitions import build_definitions
 from spam_pipeline.orchestration import sensors
-from spam_pipeline.orchestration.sensors import automation_sensors, landing_sensor, publications_sensor
+from spam_pipeline.orchestration.sensors import converge_sensor, landing_sensor, publications_sensor
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.orchestration.toy_location import (
@@ -245,19 +245,17 @@ def test_the_logs_of_ticks_are_removed_and_those_of_runs_are_not(home: Path, ins
     assert left == [None, b"said"]
 
 
-def test_all_but_one_start_by_themselves(tmp_path: Path) -> None:
+def test_all_start_by_themselves(tmp_path: Path) -> None:
     location = build_definitions(Settings(home=tmp_path / "home")).get_repository_def()
     assert {sensor.name: sensor.default_status.value for sensor in location.sensor_defs} == {
         "landing": "RUNNING",
         "converge": "RUNNING",
         "publications": "RUNNING",
-        "stage_by_stage": "STOPPED",
     }
 
 
-def test_conditions_are_evaluated_where_the_ledger_can_be_asked() -> None:
-    found = {sensor.name: sensor.sensor_type for sensor in automation_sensors(["numbers"])}
-    assert found == dict.fromkeys(("converge", "stage_by_stage"), SensorType.AUTOMATION), "not in the daemon itself"
+def test_the_condition_is_evaluated_where_the_ledger_can_be_asked() -> None:
+    assert converge_sensor(["numbers"]).sensor_type is SensorType.AUTOMATION, "not in the daemon itself"
 
 
 def test_a_failure_that_was_taken_back_is_no_longer_shown(home: Path, instance: dg.DagsterInstance) -> None:

@@ -21,8 +21,9 @@ from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.convergence import OpenExecutor, convergence_asset
 from spam_pipeline.orchestration.decisions import decision_job
 from spam_pipeline.orchestration.io_manager import published_versions
-from spam_pipeline.orchestration.sensors import automation_sensors
+from spam_pipeline.orchestration.sensors import converge_sensor
 from spam_pipeline.orchestration.staleness_check import staleness_check
+from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
 from spam_pipeline.protocol.operating import AnyStage, Engine, Retry
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, numbers, toy_engine
 
@@ -71,14 +72,15 @@ def toy_location(
         assets=[
             source_asset(landed_numbers, start, keys),
             *(stage_asset(stage, engine.graph, start, condition, keys) for stage in engine.graph.stages.values()),
-            convergence_asset(open_engine, keys, open_executor, notify),
+            convergence_asset(open_engine, keys, [landed_numbers.name], open_executor, notify),
+            waiting_asset(keys),
         ],
         asset_checks=[
             *(stage_checks(stage, engine.graph, start, keys) for stage in engine.graph.stages.values()),
             *(staleness_check(name, keys) for name in engine.graph.stages),
         ],
         jobs=[decision_job(keys), batch_job()],
-        sensors=automation_sensors(list(engine.graph.stages), keys),
+        sensors=[converge_sensor(list(engine.graph.stages), keys)],
         resources={ENGINE: engine, READER: published_versions},
         executor=dg.in_process_executor,
     )

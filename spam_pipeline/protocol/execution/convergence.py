@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, terms_of
@@ -31,12 +32,21 @@ OnOutcome = Callable[[PartitionStatus, Cause, Outcome | Failure], None]
 _Runnable = tuple[PartitionStatus, Cause]
 
 
+class Touched(NamedTuple):
+    """What was done to how many partitions of a stage, and why, in words."""
+
+    stage: str
+    partitions: int
+    what: str
+    why: str
+
+
 @dataclass(frozen=True)
 class Converged:
     """The result of a convergence, with what is left: how many are still `stale`, and `held`, as `stage partition: reason`.
 
     Held is also what has not landed though its cadence promises it, and what waits for that. `passed_over` are paths that no source has
-    though somebody may have meant one, with the reason.
+    though somebody may have meant one, with the reason. `touched` sums up what ran.
     """
 
     computed: int
@@ -47,6 +57,7 @@ class Converged:
     stale: int
     seconds: float
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    touched: tuple[Touched, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -99,6 +110,7 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         stale=sum(status.can_run for status in statuses),
         seconds=round(time.perf_counter() - started, 3),
         passed_over=engine.passed_over(),
+        touched=tuple(Touched(stage, count, what, why) for (stage, what, why), count in wave.touched.items()),
     )
 
 
@@ -118,6 +130,7 @@ class _Wave:
     done: Counter[ActionTaken] = field(default_factory=Counter)
     failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
     tried: set[tuple[str, str, str, str]] = field(default_factory=set)
+    touched: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def runnable(self, stages: Sequence[str]) -> tuple[StalenessReport, dict[str, list[PartitionStatus]]]:
         """The partitions of some stages that are to run now, by stage, with the report they are in."""
@@ -180,6 +193,7 @@ class _Wave:
 
     def _record(self, status: PartitionStatus, why: Cause, outcome: Outcome | Failure) -> bool:
         """Record what came of a partition, and that it was tried; return True if anything was done."""
+        self.touched[status.stage, _what_was_done(status, outcome), why.summary] += 1
         if isinstance(outcome, Failure):
             self.tried.add(_key(status))
             self.failed[status.stage, status.partition] = outcome
@@ -191,6 +205,18 @@ class _Wave:
         self.done[outcome.action] += 1
         self.on_outcome(status, why, outcome)
         return outcome.action is not ActionTaken.NOTHING
+
+
+def _what_was_done(status: PartitionStatus, outcome: Outcome | Failure) -> str:
+    """The action, in the words of somebody who wonders what changed."""
+    if isinstance(outcome, Failure):
+        return "failed"
+    if outcome.refused:
+        return "refused, quarantined"
+    is_same = status.published is not None and status.published.content == outcome.version.content
+    if outcome.action is ActionTaken.COMPUTED and is_same:
+        return "computed, content unchanged"
+    return outcome.action.value
 
 
 def _key(status: PartitionStatus) -> tuple[str, str, str, str]:
