@@ -6,19 +6,32 @@ Here because the command line and messages, which must not load the orchestrator
 
 import json
 from collections.abc import Sequence
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from spam_pipeline.protocol import WHOLE
-from spam_pipeline.protocol.operating import DecisionKind, Waiting
+from spam_pipeline.protocol.operating import DecisionKind
 
 LOCATION = "spam_pipeline"
 """The name of the code location."""
 
 
-def evidence_path(waiting: Waiting, asset_prefix: Sequence[str] = ()) -> str:
-    """The path of the page that shows why a partition waits."""
-    asset = "/".join(map(quote, (*asset_prefix, waiting.stage)))
-    key = {} if waiting.partition == WHOLE else {"partition": waiting.partition}
+class Place(Protocol):
+    """Whatever is about a partition of a stage."""
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage."""
+
+    @property
+    def partition(self) -> str:
+        """The key of the partition."""
+
+
+def evidence_path(place: Place, asset_prefix: Sequence[str] = ()) -> str:
+    """The path of the page that shows what became of a partition, such as why it waits."""
+    asset = "/".join(map(quote, (*asset_prefix, place.stage)))
+    key = {} if place.partition == WHOLE else {"partition": place.partition}
     return f"/assets/{asset}?{urlencode({'view': 'partitions' if key else 'overview', **key})}"
 
 

@@ -48,6 +48,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             return pipeline.executor()
         return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number, settings.run_tags))
 
+    def on_converged() -> None:
+        update_home_page(pipeline.engine, settings)
+        pipeline.notify()
+
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
     about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
@@ -57,9 +61,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 stage_asset(stage, graph, settings.start_date, RunByConvergence(), keys)
                 for stage in graph.stages.values()
             ),
-            convergence_asset(
-                open_engine, keys, list(graph.sources), open_executor, lambda engine: update_home_page(engine, settings)
-            ),
+            convergence_asset(open_engine, keys, list(graph.sources), open_executor, on_converged),
             waiting_asset(keys),
         ],
         asset_checks=[
@@ -68,7 +70,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         sensors=[
             landing_sensor(open_engine, keys),
-            publications_sensor(open_engine, keys),
+            publications_sensor(open_engine, keys, pipeline.notify),
             converge_sensor(list(graph.stages), keys),
         ],
         jobs=[

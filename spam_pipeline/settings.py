@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from upath import UPath
 
+from spam_pipeline.notification_targets import Targets, read_targets
 from spam_pipeline.protocol import Cadence, PipelineError, digest
 from spam_pipeline.protocol.operating import CACHE_BYTES, PRODUCTION
 
@@ -191,7 +192,7 @@ class LandingElsewhere(PipelineError):
 class Settings(BaseSettings):
     """The pipeline's settings; empty URLs stand for the default places under `home`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
     home: Annotated[Path, AfterValidator(_home)] = Path(".spam_pipeline")
     landing_url: Annotated[str, AfterValidator(_files_url)] = ""
@@ -213,6 +214,7 @@ class Settings(BaseSettings):
     )
     dagster_url: Annotated[str, AfterValidator(_web_url)] = "http://localhost:3000"
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
+    notify: Annotated[Targets, NoDecode, BeforeValidator(read_targets)] = Field(default_factory=dict)
 
     @property
     def landing(self) -> Path:

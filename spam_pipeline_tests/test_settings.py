@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings, WrongSetting, settings_from_environment
 
@@ -93,6 +94,17 @@ def test_an_executor_has_a_kind_and_perhaps_a_number(
     monkeypatch: pytest.MonkeyPatch, value: str, kind: str, number: int | None
 ) -> None:
     assert with_variable(monkeypatch, "EXECUTOR", value).executor == (kind, number)
+
+
+def test_targets_of_notifications_are_urls_which_nothing_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = with_variable(monkeypatch, "NOTIFY", '{"*": "json://user:s3cret@localhost", "team:royalties": []}')
+    assert [url.get_secret_value() for url in settings.notify["*"]] == ["json://user:s3cret@localhost"]
+    assert settings.notify["team:royalties"] == ()
+    assert "s3cret" not in f"{settings!r}{settings.model_dump()}{settings.model_dump_json()}"
+    assert with_variable(monkeypatch, "NOTIFY", "").notify == {}
+    with pytest.raises(ValidationError) as error:
+        Settings(notify="nobody://s3cret")
+    assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize(("value", "prefix"), [("", ()), ("spam", ("spam",)), ("music/spam_1", ("music", "spam_1"))])

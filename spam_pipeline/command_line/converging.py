@@ -10,7 +10,7 @@ from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_js
 from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
-from spam_pipeline.protocol.operating import Converged, Planned, grouped
+from spam_pipeline.protocol.operating import Converged, Late, Planned, grouped
 
 _SHOWN = 5
 """Paths that are listed of those that were passed over."""
@@ -45,6 +45,7 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
                 "stages": found.counts,
                 "waiting": [f"{item.stage} {item.partition}: {item.explanation}" for item in found.waiting],
                 "passed_over": _passed_over_to_json(found.passed_over),
+                "late": [_late_to_json(item) for item in found.late],
             }
         )
         return
@@ -56,6 +57,8 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
             out.print(f"  {item.command}", soft_wrap=True)
     if found.waiting:
         out.print("to see what follows from that, and the evidence: spam-pipeline waiting")
+    for late in found.late:
+        out.print(f"late: {late}", soft_wrap=True)
     _print_passed_over(found.passed_over)
     except_for = ", except for what waits for somebody" if found.waiting else ""
     out.print(f"converged{except_for}" if found.converged else "not converged: run spam-pipeline converge")
@@ -112,6 +115,10 @@ def _passed_over_to_json(paths: Mapping[str, str]) -> dict[str, object]:
         "files": len(paths),
         "first": [{"path": path, "why": why} for path, why in list(paths.items())[:_SHOWN]],
     }
+
+
+def _late_to_json(item: Late) -> dict[str, str]:
+    return {"stage": item.stage, "partition": item.partition, "due": item.due.isoformat(), "why": item.why}
 
 
 def _converged_to_json(done: Converged) -> dict[str, object]:

@@ -17,12 +17,14 @@ import duckdb
 from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.ingestion.sources import sources, why_passed_over
+from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
 from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
+from spam_pipeline.operations.notifications import Notifications
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
     SuspicionDetails,
@@ -48,6 +50,7 @@ from spam_pipeline.protocol.operating import (
     Executor,
     LandedCopies,
     LandingZone,
+    Late,
     Ledger,
     Pair,
     Planned,
@@ -63,6 +66,7 @@ from spam_pipeline.protocol.operating import (
     decide,
     decide_all_matching,
     drop,
+    late_partitions,
     open_engine,
     pairs_of_code,
     pairs_of_environments,
@@ -92,13 +96,14 @@ _logger = logging.getLogger(__name__)
 class Status(NamedTuple):
     """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
 
-    `converged` says that nothing could run.
+    `converged` says that nothing could run; `late` are partitions that were not ready by the deadline of their stage.
     """
 
     counts: Mapping[str, Mapping[str, int]]
     converged: bool
     waiting: tuple[Waiting, ...]
     passed_over: Mapping[str, str]
+    late: tuple[Late, ...] = ()
 
 
 class Pipeline:
@@ -164,6 +169,17 @@ class Pipeline:
         if kind != "processes":
             return nullcontext()
         return Processes(partial(_open_in_worker, self.settings), cores() if number is None else number)
+
+    @cached_property
+    def _notifications(self) -> Notifications:
+        return Notifications(self.settings)
+
+    def notify(self, *, only_late: bool = False) -> None:
+        """Notify the targets that the settings name of what is new or over; with `only_late`, of what became late or is not late any more.
+
+        A target that is away raises nothing and is waited for some seconds; the next time makes up for it.
+        """
+        self._notifications.send(self.engine, only_late=only_late)
 
     def require_key_of_ones_own(self) -> None:
         """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
@@ -238,7 +254,9 @@ class Pipeline:
         `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
         """
         asked = (self.engine, version, DecisionKind(kind), by, reason)
-        return decide_all_matching(*asked) if all_matching else [decide(*asked)]
+        decided = decide_all_matching(*asked) if all_matching else [decide(*asked)]
+        self.notify()
+        return decided
 
     def decisions(self) -> list[Decision]:
         """The decisions for this environment and for production, oldest first."""
@@ -274,7 +292,10 @@ class Pipeline:
         self.require_key_of_ones_own()
         narrowing = Narrowing(first_day, last_day, devices)
         asked = (SuspicionAction(action), suspicion, by, reason, narrowing)
-        return decide_suspicion(self.engine, self.landing_zone, *asked)
+        decided = decide_suspicion(self.engine, self.landing_zone, *asked)
+        note_decided_suspicion(self.engine, suspicion, decided.status, decided.by)
+        self.notify()
+        return decided
 
     def declare_gap(self, day: str, hour: str | None = None, *, by: str, reason: str) -> str:
         """Declare that no plays arrive for a day, or for one hour of it, and return the path of the declaration that has landed.
@@ -291,7 +312,10 @@ class Pipeline:
         `WrongDecision` when `by` is empty.
         """
         self.require_key_of_ones_own()
-        return issue(self.engine, self.landing_zone, month, by)
+        issued = issue(self.engine, self.landing_zone, month, by)
+        note_issued(self.engine, month, issued.issued_by)
+        self.notify()
+        return issued
 
     def explain(self, payee_id: str, month: str) -> Explained:
         """Explain a payee's payment for a month, from the amount down to plays and versions, with every sum recomputed.
@@ -370,6 +394,7 @@ class Pipeline:
             converged=not any(status.can_run for status in all_of_them),
             waiting=tuple(item for item in self.engine.waiting(report) if item.stage in statuses),
             passed_over=self.engine.passed_over(),
+            late=tuple(item for item in late_partitions(self.engine, report) if item.stage in statuses),
         )
 
     def waiting(self) -> tuple[Waiting, ...]:

@@ -35,7 +35,7 @@ class InstanceNotUpdated(PipelineError):
 def converge_and_report(
     pipeline: Pipeline, names: Collection[str] | None = None, on_progress: Callable[[str], None] = lambda _text: None
 ) -> Converged:
-    """Observe the landing zone, converge, and report the publications to the Dagster instance.
+    """Observe the landing zone, converge, report the publications to the Dagster instance, and notify whoever is to be notified.
 
     `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
     `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
@@ -58,7 +58,8 @@ def converge_and_report(
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline, done))
-    update_home_page(pipeline.engine, pipeline.settings)
+        update_home_page(pipeline.engine, pipeline.settings)
+        pipeline.notify()
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done

@@ -8,6 +8,7 @@ evaluated in the code location, where the ledger is; a sensor that evaluates it 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from typing import Protocol
 
 import dagster as dg
 from typing_extensions import override
@@ -25,6 +26,19 @@ OWNER = "team:platform"
 
 OpenEngine = Callable[[], Engine]
 """Opens the engine when it is first needed, so that definitions can be loaded without a ledger."""
+
+
+class Notify(Protocol):
+    """Notifies people of what is new or over; with `only_late`, of lateness alone."""
+
+    def __call__(self, *, only_late: bool = False) -> None:
+        """Notify."""
+
+
+def notify_nobody(*, only_late: bool = False) -> None:
+    """Notify nobody: for a code location without targets."""
+    del only_late
+
 
 _CONVERGENCE_RETRY = Retry(tries=1_000_000)
 """For ever, in the end once an hour: what stops a whole convergence, such as a disk that is away, ends some day."""

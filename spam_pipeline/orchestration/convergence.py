@@ -57,12 +57,12 @@ def convergence_asset(
     keys: AssetKeys = UNPREFIXED,
     sources: Collection[str] = (),
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
-    on_converged: Callable[[Engine], None] = lambda _engine: None,
+    on_converged: Callable[[], None] = lambda: None,
 ) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
 
-    `sources` are those that the stages read, to be drawn before it. `on_converged` is called at the end of each convergence, failed stages
-    or not.
+    `sources` are those that the stages read, to be drawn before it. `on_converged` is called at the end of each convergence, also of
+    one in which something failed.
     """
 
     @dg.asset(
@@ -83,10 +83,7 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                try:
-                    yield _Wave(context, engine, keys, executor).converge()
-                finally:
-                    on_converged(engine)
+                yield _Wave(context, engine, keys, executor, on_converged).converge()
                 waiting = waiting_materialization(engine.waiting(), keys)
                 context.log_event(waiting)  # after what it rests on, or it is shown as out of date
         except Claimed:
@@ -101,12 +98,18 @@ class _Wave:
     """One convergence in one run, and its report."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, engine: Engine, keys: AssetKeys, executor: Executor | None
+        self,
+        context: dg.AssetExecutionContext,
+        engine: Engine,
+        keys: AssetKeys,
+        executor: Executor | None,
+        on_converged: Callable[[], None],
     ) -> None:
         self._context = context
         self._engine = engine
         self._keys = keys
         self._executor = executor
+        self._on_converged = on_converged
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
@@ -138,6 +141,7 @@ class _Wave:
         self._reporter.close()
         for stage in report.statuses:
             self._context.log_event(evaluation(outlook(self._engine, report, stage), stage, self._keys))
+        self._on_converged()
         metadata = convergence_metadata(done)
         if done.failed:
             raise dg.Failure(

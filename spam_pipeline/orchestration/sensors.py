@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
-from spam_pipeline.orchestration.automation import CONVERGENCE, OpenEngine, convergence_tags
+from spam_pipeline.orchestration.automation import CONVERGENCE, Notify, OpenEngine, convergence_tags, notify_nobody
 from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
@@ -26,6 +26,7 @@ from spam_pipeline.protocol.operating import (
     Engine,
     Observation,
     StalenessReport,
+    late_partitions,
     outlook,
     quarantine,
 )
@@ -67,19 +68,21 @@ def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.
     return landing
 
 
-def publications_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.SensorDefinition:
-    """Keeps the instance in step with the ledger."""
+def publications_sensor(
+    open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED, notify: Notify = notify_nobody
+) -> dg.SensorDefinition:
+    """Keeps the instance in step with the ledger, and people: `notify` tells whoever waits, of lateness alone during a convergence."""
 
     @dg.sensor(
         name="publications",
-        description="Shows here what was published or refused elsewhere, such as by spam-pipeline converge.",
+        description="Shows here what was published or refused elsewhere, such as by spam-pipeline converge, and notifies people.",
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
-        _end_dead_runs(context.instance, engine, keys)
+        is_converging = _end_dead_runs(context.instance, engine, keys)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
@@ -93,13 +96,14 @@ def publications_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -
             for stage, partition in failures.take_recovered(report.statuses):
                 reporter.report_again(stage, partition)
                 reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
-        waiting = _waiting(report)
+        waiting = _waiting(engine, report)
         if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
             reporter.report_state(
                 {stage: outlook(engine, report, stage) for stage in report.statuses}, engine.waiting(report)
             )
             context.update_cursor(waiting)
         reporter.close()
+        notify(only_late=is_converging)
         return dg.SkipReason(_summary(reported, refused))
 
     return publications
@@ -122,10 +126,11 @@ def converge_sensor(stages: Sequence[str], keys: AssetKeys = UNPREFIXED) -> dg.A
         )
 
 
-def _waiting(report: StalenessReport) -> str:
-    """What waits for somebody, as a digest that differs when anything else does."""
+def _waiting(engine: Engine, report: StalenessReport) -> str:
+    """What waits for somebody, or is late, as a digest that differs when anything else does."""
     statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
-    return digest([str(status) for status in statuses if status.needs_somebody])
+    waiting = [str(status) for status in statuses if status.needs_somebody]
+    return digest((waiting, [str(item) for item in late_partitions(engine, report)]))
 
 
 def _summary(reported: int, refused: int) -> str:
@@ -155,8 +160,11 @@ def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.A
         )
 
 
-def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine, keys: AssetKeys) -> None:
-    """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one."""
+def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine, keys: AssetKeys) -> bool:
+    """End convergences that Dagster believes to run although nobody holds their claim; they would block the next one.
+
+    Return True if one runs.
+    """
     under_way = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING], tags=convergence_tags(engine)
     )
@@ -166,11 +174,12 @@ def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine, keys: AssetKeys
         if record.dagster_run.asset_selection == frozenset({keys.key(CONVERGENCE)})
     ]
     if not records:
-        return
+        return False
     try:
         with engine.claims.on_converging(engine.environment):
             for record in records:
                 if record.start_time and time.time() - record.start_time > _STARTING_SECONDS:
                     instance.report_run_failed(record.dagster_run, "its process died")
     except Claimed:
-        return  # it is alive
+        return True
+    return False

@@ -19,8 +19,9 @@ from spam_pipeline.protocol.execution.decision import (
 )
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
+from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
-from spam_pipeline.protocol.execution.outlook import NotFresh, Outlook, outlook
+from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
@@ -64,6 +65,7 @@ from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lin
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -75,6 +77,7 @@ from spam_pipeline.protocol.ledger.records import (
     Publication,
     Verdict,
 )
+from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
@@ -116,10 +119,13 @@ __all__ = [
     "InputRef",
     "LandedCopies",
     "LandingZone",
+    "Late",
+    "LateInShort",
     "Ledger",
     "LedgerLost",
     "NotFresh",
     "NotPromoted",
+    "Notice",
     "Observation",
     "Outcome",
     "Outlook",
@@ -144,6 +150,7 @@ __all__ = [
     "StalenessReport",
     "State",
     "Store",
+    "Subject",
     "Touched",
     "UnknownVersion",
     "Verdict",
@@ -174,6 +181,7 @@ __all__ = [
     "format_shifts",
     "format_significance",
     "grouped",
+    "late_partitions",
     "open_engine",
     "outlook",
     "pairs_of_code",

@@ -4,6 +4,7 @@ Reporting sets no expectations on verdicts: counts use whatever is current, and 
 published.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -154,6 +155,7 @@ def incident_listeners(
     contract=Reports,
     owner=_OWNER,
     libraries=["jinja2", "markupsafe", "polars", "pycountry"],
+    deadline=timedelta(hours=24),
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: Annotated[

@@ -1,6 +1,7 @@
 """The stages of royalties: the inputs of each, and the domain function that computes it. No rule lives here."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -86,7 +87,7 @@ def royalty_usage(
     return usage_of(classified_plays, accounts)
 
 
-@_monthly_stage(contract=RoyaltyStatements)
+@_monthly_stage(contract=RoyaltyStatements, deadline=timedelta(hours=24))
 def royalty_statements(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     royalty_usage: _Usage,
     revenue: _Revenue,

@@ -1,5 +1,6 @@
 """The stages of trust & safety. Thin: the rules are in the modules beside this one."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import polars as pl
@@ -271,6 +272,7 @@ def carried_devices(
     contract=ClassifiedPlays,
     owner=OWNER,
     libraries=["numpy", "polars", "scipy"],
+    deadline=timedelta(hours=6),
 )
 def classified_plays(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     plays: Annotated[

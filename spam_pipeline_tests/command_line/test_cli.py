@@ -85,9 +85,9 @@ def as_process(*arguments: str, **variables: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def land_line(home: Path, line: str) -> None:
-    """Land one more line in a file of its own, on the last day."""
-    folder = home / "landing" / "plays" / DAYS[-1] / "23"
+def land_line(home: Path, line: str, day: str = DAYS[-1]) -> None:
+    """Land one more line in a file of its own, by default on the last day."""
+    folder = home / "landing" / "plays" / day / "23"
     folder.mkdir(exist_ok=True)
     (folder / "one-more.jsonl").write_text(line + "\n", encoding="utf-8")
 
@@ -131,6 +131,23 @@ def test_status_says_what_to_do_when_something_is_stale(spam_pipeline: CommandLi
     assert ended.status == 0
     assert ended.out.splitlines()[-1] == "not converged: run spam-pipeline converge"
     assert json.loads(spam_pipeline("status", "--json", home=own_home).out)["converged"] is False
+
+
+def test_status_lists_what_is_late_by_the_deadline_of_its_stage(spam_pipeline: CommandLine, own_home: Path) -> None:
+    land_line(own_home, "{}", DAYS[0])
+    assert json.loads(spam_pipeline("status", "--json", home=own_home).out)["late"] == []
+    pipeline, earlier = open_home(own_home), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    (clock,) = pipeline.engine.ledger.notices.open("production")
+    pipeline.engine.ledger.notices.record("production", [], [clock])
+    pipeline.engine.ledger.notices.record("production", [(clock, "")], [], at=earlier)
+    pipeline.engine.ledger.close()
+    printed = json.loads(spam_pipeline("status", "--json", home=own_home).out)["late"]
+    assert [(item["stage"], item["partition"], item["due"]) for item in printed] == [
+        ("classified_plays", DAYS[0], "2026-03-01T18:00:00+00:00")
+    ]
+    shown = spam_pipeline("status", "classified_plays", home=own_home).out
+    assert f"late: classified_plays {DAYS[0]}: due 2026-03-01 18:00 UTC; rests on received_plays {DAYS[0]}: " in shown
+    assert "late:" not in spam_pipeline("status", "plays", home=own_home).out
 
 
 def test_status_of_a_home_where_nothing_landed_counts_nothing(spam_pipeline: CommandLine, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import CommandLine
+from spam_pipeline_tests.receivers import receiving
 from spam_pipeline_tests.suspicion_stages import CRUDE, FARM, FARM_DAYS
 
 WHO = ("--by", "Ada", "--reason", "one landlord")
@@ -88,7 +89,9 @@ def test_json_has_the_keys_that_decide_a_part_and_the_titles(run: CommandLine) -
 
 
 def test_a_decision_is_printed_and_shown_with_the_suspicion(run: CommandLine) -> None:
-    ended = run("decide", "clear", FARM, *WHO, "--until", "2026-01-03")
+    with receiving() as people:
+        ended = run("decide", "clear", FARM, *WHO, "--until", "2026-01-03", NOTIFY=people.url())
+        assert people.titles() == [f"suspicion {FARM} was cleared by Ada"]
     assert ended.status == 0, ended.err
     assert [line.split() for line in ended.out.splitlines()[2:4]] == [
         ["decision", "cleared"],

@@ -1,7 +1,10 @@
 """What looks around while the daemon runs: each tick by itself, over a real ledger and a real instance."""
 
 import sqlite3
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
 
@@ -23,7 +26,7 @@ from spam_pipeline_tests.orchestration.toy_location import (
     told,
     with_unlucky_numbers,
 )
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 
 
 @pytest.fixture
@@ -134,6 +137,22 @@ def test_what_was_published_elsewhere_is_told(home: Path, instance: dg.DagsterIn
     assert tell(engine, instance) == "nothing was published elsewhere"
 
 
+def test_a_check_shows_that_a_day_is_late_as_soon_as_it_is(home: Path, instance: dg.DagsterInstance) -> None:
+    second = timedelta(seconds=0.5)
+    engine = observed(
+        home, stages=tuple(replace(item, deadline=second if item.name == "numbers" else None) for item in STAGES)
+    )
+    sensor, cursor = publications_sensor(lambda: engine), None
+    found = []
+    for _ in range(2):
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+        found.append(last_check(instance, "numbers", "converged"))
+        time.sleep(0.6)
+    assert [item and item.severity for item in found] == [dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR]
+
+
 def test_a_tick_tells_so_many_publications_and_the_next_one_goes_on(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +185,22 @@ def test_a_convergence_whose_process_died_is_ended(home: Path, instance: dg.Dags
     grow_old(instance, 31)
     tell(engine, instance)
     assert status(instance, run) is dg.DagsterRunStatus.FAILURE
+
+
+def test_people_are_notified_at_each_tick_of_lateness_alone_while_a_convergence_is_under_way(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    engine, notified = observed(home), list[bool]()
+
+    def notify(*, only_late: bool = False) -> None:
+        notified.append(only_late)
+
+    sensor = publications_sensor(lambda: engine, notify=notify)
+    sensor(dg.build_sensor_context(instance=instance))
+    start_run(engine, instance)
+    with toy_engine(home).claims.on_converging(PRODUCTION):
+        sensor(dg.build_sensor_context(instance=instance))
+    assert notified == [False, True]
 
 
 def test_a_convergence_that_has_just_started_is_left_alone(home: Path, instance: dg.DagsterInstance) -> None:

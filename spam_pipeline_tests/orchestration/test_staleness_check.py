@@ -1,15 +1,17 @@
 """The check `converged`: what is not fresh, why, and what happens next with it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, evaluation
-from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, converge
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, converge, outlook
 from spam_pipeline_tests.orchestration.toy_location import observed, toy_location, with_unlucky_numbers
-from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
+from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 
 Row = dict[str, str]
 
@@ -29,7 +31,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def check(engine: Engine, stage: str) -> dg.AssetCheckEvaluation:
-    return evaluation(engine, engine.planner.report([stage]), stage)
+    return evaluation(outlook(engine, engine.planner.report([stage]), stage), stage)
 
 
 def rows(found: dg.AssetCheckEvaluation) -> list[Row]:
@@ -104,6 +106,22 @@ def test_what_died_says_so(home: Path) -> None:
     status = engine.planner.statuses(["received_numbers"])["received_numbers"]["2026-01-01"]
     engine.ledger.attempts.begin(status.recipe, status.stage, status.partition, "a run that died")
     assert rows(check(engine, "received_numbers"))[0]["then"].endswith(": a process that died")
+
+
+def test_a_day_that_is_not_ready_in_time_is_an_error(home: Path) -> None:
+    at_once = timedelta(0)
+    engine = observed(
+        home, stages=tuple(replace(item, deadline=at_once if item.name == "numbers" else None) for item in STAGES)
+    )
+    late = check(engine, "numbers")
+    assert (late.passed, late.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    shown = late.metadata["late"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [(row.data["partition"], row.data["why"]) for row in shown.records] == [
+        ("2026-01-01", "rests on received_numbers 2026-01-01: the wanted version is not published")
+    ], "the second day may still grow"
+    converge(engine)
+    assert check(engine, "numbers").passed
 
 
 def test_its_table_is_cut_and_its_numbers_are_not(tmp_path: Path) -> None:

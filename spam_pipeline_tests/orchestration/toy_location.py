@@ -60,7 +60,7 @@ def toy_location(
     start: date = START,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
-    on_converged: Callable[[Engine], None] = lambda _engine: None,
+    on_converged: Callable[[], None] = lambda: None,
 ) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 

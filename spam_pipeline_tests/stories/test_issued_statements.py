@@ -24,6 +24,7 @@ from spam_pipeline.protocol.operating import WrongDecision, converge
 from spam_pipeline.royalties.contracts import LINE
 from spam_pipeline.royalties.issuing import NotIssued
 from spam_pipeline_tests.conftest import CommandLine
+from spam_pipeline_tests.receivers import receiving
 from spam_pipeline_tests.shared_homes import copied
 from spam_pipeline_tests.stories.conftest import KEY, a_play, land, land_gaps, open_pipeline, take_back
 
@@ -218,6 +219,16 @@ def test_an_explained_payment_walks_down_to_every_play_and_up_again(home: Path) 
     assert {*found.changes["reason"]} == {"late data, incident, reference data"}
     settled = pipeline.explain("payee 2", FEBRUARY).explanation.settled
     assert settled["amount_minor"].sum() == found.changes["amount_minor"].sum() != 0
+
+
+def test_whoever_pays_is_notified_of_an_issued_month(home: Path) -> None:
+    with receiving() as royalties:
+        pipeline = open_pipeline(home, notify={"team:royalties": [royalties.url()]})
+        pipeline.notify()
+        assert royalties.take() == []
+        pipeline.issue(JANUARY, by="Ada")
+        pipeline.notify()
+        assert royalties.titles() == [f"the statement of {JANUARY} was issued by Ada"]
 
 
 def test_of_an_issued_statement_nothing_can_be_changed(home: Path) -> None:

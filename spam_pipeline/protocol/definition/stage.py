@@ -9,6 +9,7 @@ stale ones, and `spam_pipeline.orchestration` shows them in the orchestrator.
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, get_args
@@ -66,7 +67,8 @@ class Stage(Generic[P, R]):
     for it. `file_by_file` stages are called once per landed file and yield `(part, frame)` batches; the result is kept
     as a shard and reused as long as the file and the code stay the same. With `small_files_together`, small neighbours are one
     shard, see `small_files`. Parts named in `side_parts` have contracts of their own and are read only by consumers that ask for
-    them; `private_parts` never become part of a version.
+    them; `private_parts` never become part of a version. `deadline` is how long people wait for a settled partition, see
+    `planning.deadlines`.
     """
 
     function: Callable[P, R]
@@ -85,6 +87,7 @@ class Stage(Generic[P, R]):
     settled_after_days: int | None = None
     delivery: Delivery | None = None
     retry: Retry = field(default_factory=Retry)
+    deadline: timedelta | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, as a test or a notebook would."""
@@ -115,6 +118,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     partitioned_by: Iterable[str] = (),
     delivery: Delivery | None = None,
     retry: Retry | None = None,
+    deadline: timedelta | None = None,
     context: str | None = None,
 ) -> Callable[[Callable[P, R]], Stage[P, R]]:
     """Turn a pure function into a stage of the context whose package it is defined in.
@@ -123,7 +127,8 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
     one it reads the same partition. The first parameter decides which partitions are wanted, or those in `partitioned_by`.
     `libraries` are the distributions whose release can change the result. `settled_after_days` waits until that many
     days of arrival after the day are there, complete and accepted. `delivery` carries published versions to a store outside. `retry`
-    says how often a failed recipe is tried again unasked.
+    says how often a failed recipe is tried again unasked. `deadline` says how long after its day or month has settled a partition may
+    take: after that it is late, and somebody is notified.
 
     Raises `WrongDefinition` when a declaration names no parameter or the function reads nothing.
     """
@@ -152,6 +157,7 @@ def stage(  # noqa: PLR0913 - each says one thing about a stage, and most stages
             settled_after_days=settled_after_days,
             delivery=delivery,
             retry=retry or (DELIVERIES if delivery else Retry()),
+            deadline=deadline,
         )
 
     return define

@@ -1,4 +1,4 @@
-"""The outlook of a stage: which of its partitions are not fresh, why, and what happens next.
+"""The outlook of a stage: which of its partitions are not fresh, why, and what happens next; and which are late.
 
 For people who look at one stage; `explanation.waiting` has what waits for somebody over all of them.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from spam_pipeline.protocol.execution.engine import Engine
+from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.ledger.records import Attempts
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, State
 from spam_pipeline.protocol.planning.staleness import StalenessReport
@@ -24,13 +25,25 @@ class NotFresh(NamedTuple):
     then: str
 
 
+class LateInShort(NamedTuple):
+    """A partition that is late: when it was due, and what it lacks."""
+
+    partition: str
+    due: str
+    why: str
+
+
 @dataclass(frozen=True)
 class Outlook:
-    """A stage's number of partitions, how many are in each other state than fresh, and the first of those."""
+    """A stage's number of partitions, how many are in each other state than fresh, and the first of those.
+
+    `late` are the first that are late, fresh ones that rest on something late among them; None for a stage without a deadline.
+    """
 
     partitions: int
     not_fresh: Mapping[str, int]
     first: tuple[NotFresh, ...]
+    late: tuple[LateInShort, ...] | None = None
 
 
 def outlook(engine: Engine, report: StalenessReport, stage: str) -> Outlook:
@@ -57,7 +70,13 @@ def outlook(engine: Engine, report: StalenessReport, stage: str) -> Outlook:
             )
             for status in first
         ),
+        None if engine.graph.stages[stage].deadline is None else _late(engine, report, stage),
     )
+
+
+def _late(engine: Engine, report: StalenessReport, stage: str) -> tuple[LateInShort, ...]:
+    of_stage = [item for item in late_partitions(engine, report) if item.stage == stage]
+    return tuple(LateInShort(item.partition, f"{item.due:%Y-%m-%d %H:%M} UTC", item.why) for item in of_stage[:_NAMED])
 
 
 def _then(engine: Engine, status: PartitionStatus, tried: Attempts | None) -> str:

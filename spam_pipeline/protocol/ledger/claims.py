@@ -43,6 +43,12 @@ class Claims:
             return _lock_file(self._folder / f"converging-{environment}", wait=False)
         return self._advisory_lock(digest(("converging", environment)), wait=False)
 
+    def on_notifying(self, environment: str) -> AbstractContextManager[None]:
+        """Hold the claim on notifying people of an environment. Raises `Claimed` when another process is doing that."""
+        if self._folder:
+            return _lock_file(self._folder / f"notifying-{environment}", wait=False)
+        return self._advisory_lock(digest(("notifying", environment)), wait=False)
+
     @contextmanager
     def on_batch(self, batch: str) -> Iterator[None]:
         """Hold the claim on a batch of partitions while a worker is at it: whoever asks `is_working` knows that it lives."""

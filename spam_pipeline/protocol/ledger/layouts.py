@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from spam_pipeline.protocol.foundation.errors import WrongLedger
-from spam_pipeline.protocol.ledger.migration import UPGRADED, upgrade
+from spam_pipeline.protocol.ledger.migration import REBUILT, UPGRADED, upgrade
 from spam_pipeline.protocol.ledger.tables import LAYOUT, connect, layout, metadata, writing
 from spam_pipeline.protocol.ledger.unusable import place_of
 
@@ -23,7 +23,7 @@ _NONE = 0
 
 
 def open_database(url: str) -> Engine:
-    """An engine for `url` with the tables in place, brought over from layout 3 if need be; raise `WrongLedger` for another one."""
+    """An engine for `url` with the tables in place, brought over from an earlier layout if need be; raise `WrongLedger` for another one."""
     engine = connect(url)
     try:
         _lay_out(engine)
@@ -44,13 +44,13 @@ def _lay_out(engine: Engine) -> None:
             # No table is there, and asking for each takes longer than making it.
             metadata.create_all(connection, checkfirst=False)
             connection.execute(sa.insert(layout), {"number": LAYOUT, "identity": uuid4().hex})
-        elif found == UPGRADED:
+        elif found in UPGRADED:
             _logger.warning(
                 "the ledger %s has layout %d, of an earlier release: bringing it to layout %d, once; others wait",
                 *(place_of(engine.url), found, LAYOUT),
             )
-            upgrade(connection)
-    if found == UPGRADED and engine.dialect.name == "sqlite":
+            upgrade(connection, found)
+    if found == REBUILT and engine.dialect.name == "sqlite":
         _give_back_room(engine)
 
 
@@ -66,7 +66,7 @@ def _layout(connection: Connection) -> int:
     if not tables & metadata.tables.keys():
         return _NONE
     found = (connection.scalar(sa.select(layout.c.number)) if layout.name in tables else None) or 1
-    if found not in {UPGRADED, LAYOUT}:
+    if found not in {*UPGRADED, LAYOUT}:
         raise WrongLedger(
             f"the ledger has layout {found}, and this release reads layout {LAYOUT}: use the release that made it, or another "
             "ledger, which one convergence fills again from the landing zone"

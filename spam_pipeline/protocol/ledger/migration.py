@@ -13,19 +13,34 @@ from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.input_lists import Entry, chunks_of
 from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values
-from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, shared_values
+from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, notices, shared_values
 
-UPGRADED = 3
-"""The layout that is brought to the present one; that of releases 0.5 to 0.8."""
+UPGRADED = (3, 4)
+"""The layouts that are brought to the present one: those of releases 0.5 to 0.8, and of 0.9 and 0.10."""
+
+REBUILT = 3
+"""The one whose tables are rebuilt for that, which leaves room in the file."""
 
 _ROWS = 1000
 """Rows that are moved at a time."""
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring a ledger from layout 3 to 4: every row with its id. The caller has begun the transaction, which no other writer overlaps.
+def upgrade(connection: Connection, found: int) -> None:
+    """Bring a ledger from the layout that was found to the present one. The caller has begun the transaction, which no other writer overlaps.
 
-    Layout 3 had a row for each input of each version, columns and settings in each version, and JSON as text.
+    Layout 4 had no notices.
+    """
+    if found == REBUILT:
+        _rebuild(connection)
+    else:
+        notices.create(connection)
+    connection.execute(sa.update(layout).values(number=LAYOUT))
+
+
+def _rebuild(connection: Connection) -> None:
+    """Bring over every row of layout 3, with its id.
+
+    It had a row for each input of each version, columns and settings in each version, and JSON as text.
     """
     old = sa.MetaData()
     known = metadata.tables.keys() - {layout.name} | {"inputs"}
@@ -43,7 +58,6 @@ def upgrade(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         if table.name in rebuilt:
             _move_back(connection, aside[table.name], table, lists)
-    connection.execute(sa.update(layout).values(number=LAYOUT))
 
 
 def _input_lists(connection: Connection, inputs: sa.Table) -> Iterator[tuple[int, bytes]]:

@@ -193,13 +193,27 @@ deliveries = sa.Table(
     sa.Index("deliveries_by_stage", "environment", "stage", "id"),
 )
 
+notices = sa.Table(
+    "notices",
+    metadata,
+    _id(),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("about", sa.String, nullable=False),
+    sa.Column("mark", sa.String, nullable=False),
+    sa.Column("is_over", sa.Boolean, nullable=False),
+    sa.Column("noted_at", sa.BigInteger, nullable=False),
+    sa.Index("notices_by_subject", "environment", "target", "kind", "about", "id"),
+)
+
 layout = sa.Table(
     "layout",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("identity", sa.String, nullable=False),
 )
-LAYOUT = 4
+LAYOUT = 5
 """Number of the tables' layout, kept in the ledger; raised whenever a table changes, with a step in `migration`."""
 
 

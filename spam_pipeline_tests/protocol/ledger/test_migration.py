@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.records import PRODUCTION
-from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, versions
+from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, notices, versions
 from spam_pipeline.protocol.ledger.versions import versions_of_ids
 from spam_pipeline_tests.protocol.made_up_records import PASSED, a_version, recorded
 
@@ -166,3 +166,18 @@ def test_one_that_fails_leaves_the_ledger_as_it_was(
     with pytest.raises(sa.exc.DBAPIError, match="layout_3_versions"):
         open_database(ledger_url)
     assert read(earlier, tables) == before
+
+
+def test_one_of_layout_4_gets_what_it_lacks_and_keeps_its_rows(ledger_url: str) -> None:
+    new = described(ledger_url)
+    ledger = Ledger(ledger_url)
+    ledger.record(a_version(), PASSED, PRODUCTION)
+    ledger.close()
+    engine = sa.create_engine(ledger_url)
+    with engine.begin() as connection:
+        notices.drop(connection)
+        connection.execute(sa.update(layout).values(number=4))
+    assert described(ledger_url) == new
+    with engine.connect() as connection:
+        assert connection.scalars(sa.select(versions.c.recipe)).all() == ["r1"]
+    engine.dispose()
