@@ -6,6 +6,7 @@ that operates an engine over stages, such as the orchestrator and the command li
 """
 
 from spam_pipeline.protocol.code_version.code_version import code_version as code_version_of
+from spam_pipeline.protocol.definition.columns import DescribedColumn, described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, ShowAsEarlier, column_types
 from spam_pipeline.protocol.definition.delivery import Delivery, Publications, StoredFiles
 from spam_pipeline.protocol.definition.landed_file import LandedFile
@@ -44,6 +45,7 @@ __all__ = [
     "Curve",
     "DaysOfMonth",
     "Delivery",
+    "DescribedColumn",
     "EveryPartition",
     "EveryStage",
     "Evidence",
@@ -74,6 +76,7 @@ __all__ = [
     "code_version_of",
     "column_types",
     "days_before",
+    "described_columns",
     "digest",
     "flush",
     "in_slices",

@@ -1,0 +1,120 @@
+"""Columns as people read about them: description, unit and constraints of each column of a contract.
+
+Constraints are those that dataframely checks. A description stands in the column, or in a file `columns.toml` in the package of
+the contract or in one above it, so that a column of many contracts is described once. Nothing here decides data: descriptions are
+read as data, and no code version or contract digest covers them.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from itertools import accumulate
+
+import dataframely as dy
+import polars as pl
+
+from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract
+
+DICTIONARY = "columns.toml"
+"""The name of the files with descriptions. A table of one is named like a contract, or `columns` for all contracts of the package
+and below it; `units` has units by patterns of column names."""
+
+_BOUNDS = {
+    "min": "at least {}", "min_exclusive": "above {}", "max": "at most {}", "max_exclusive": "below {}",
+    "min_length": "at least {} characters", "max_length": "at most {} characters",
+}  # fmt: skip
+"""Attributes of dataframely's columns, each in words."""
+
+
+@dataclass(frozen=True)
+class DescribedColumn:
+    """One column of a contract; `description` and `unit` are empty where nobody wrote one."""
+
+    name: str
+    dtype: pl.DataType
+    description: str
+    unit: str
+    is_nullable: bool
+    is_key: bool
+    constraints: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The description with the unit behind it."""
+        return f"{self.description} Unit: {self.unit}." if self.unit else self.description
+
+
+def described_columns(contract: AnyContract) -> tuple[DescribedColumn, ...]:
+    """The columns of a contract, in the order in which they are written; none of an artifact."""
+    if isinstance(contract, ArtifactContract):
+        return ()
+    return tuple(_described(contract, name, column) for name, column in contract.columns().items())
+
+
+def dictionaries(package: str) -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """The descriptions in a package and in those above it, the nearest first.
+
+    >>> [sorted(one)[0] for one in dictionaries("spam_pipeline.royalties")]
+    ['IssuedStatements', 'columns']
+    """
+    above = accumulate(package.split("."), lambda outer, inner: f"{outer}.{inner}")
+    for name in reversed(list(above)):
+        if found := _dictionary(name):
+            yield found
+
+
+@cache
+def _dictionary(package: str) -> Mapping[str, Mapping[str, str]]:
+    try:
+        return tomllib.loads((files(package) / DICTIONARY).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ModuleNotFoundError, TypeError):  # such as of a script, which is no package
+        return {}
+
+
+def _described(contract: type[Contract], name: str, column: dy.Column) -> DescribedColumn:
+    known = list(dictionaries(contract.__module__.rpartition(".")[0] or contract.__module__))
+    tables = (*(base.__name__ for base in contract.__mro__), "columns")
+    texts = (one[table][name] for one in known for table in tables if name in one.get(table, ()))
+    return DescribedColumn(
+        name,
+        column.dtype,
+        column.description or next(texts, ""),
+        _unit(name, known) if column.dtype.is_numeric() else "",
+        column.nullable,
+        column.primary_key,
+        tuple(_constraints(name, column)),
+    )
+
+
+def _unit(name: str, known: list[Mapping[str, Mapping[str, str]]]) -> str:
+    patterns = (item for one in known for item in one.get("units", {}).items())
+    return next((unit for pattern, unit in patterns if fnmatchcase(name, pattern)), "")
+
+
+def _constraints(name: str, column: dy.Column) -> Iterator[str]:
+    yield from ("key",) if column.primary_key else ()
+    yield from () if column.nullable else ("not null",)
+    for attribute, words in _BOUNDS.items():
+        if (bound := getattr(column, attribute, None)) is not None:
+            yield words.format(bound)
+    if (regex := getattr(column, "regex", None)) is not None:
+        yield f"matches {regex}"
+    checked = column.validation_rules(pl.col(name)).items()
+    yield from (_in_words(name, rule) for label, rule in checked if label.startswith("check"))
+
+
+def _in_words(name: str, rule: pl.Expr) -> str:
+    """A check as people read it.
+
+    >>> _in_words("rule", pl.col("rule").is_in(["agreed", "pro_rata"])), _in_words("money", pl.col("money") != 0)
+    ('one of agreed, pro_rata', 'money != 0')
+    """
+    with pl.Config(fmt_table_cell_list_len=-1):
+        text = str(rule)
+    if allowed := re.fullmatch(rf'col\("{re.escape(name)}"\)\.is_in\(\[\[(.*)\]\]\)', text):
+        return "one of " + allowed[1].replace('"', "")
+    return re.sub(r'dyn \w+: |[()\[\]]|col(?=\()|"', "", text)
