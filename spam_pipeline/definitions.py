@@ -28,6 +28,10 @@ from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
 from spam_pipeline.protocol import Grain
 from spam_pipeline.protocol.operating import Engine, Executor
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
+from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
+
+TOLERANCES = {"royalties": ROYALTY_TOLERANCE, "reporting": REPORTING_TOLERANCE}
+"""The spam probability from which the stages of a context leave a play out."""
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -56,9 +60,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
-            *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
             *(
-                stage_asset(stage, graph, settings.start_date, RunByConvergence(), keys)
+                source_asset(source, settings.start_date, keys, settings.landing_zone)
+                for source in graph.sources.values()
+            ),
+            *(
+                stage_asset(stage, graph, settings.start_date, RunByConvergence(), keys, _tags(stage.context))
                 for stage in graph.stages.values()
             ),
             convergence_asset(open_engine, keys, list(graph.sources), open_executor, on_converged),
@@ -87,13 +94,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         resources={
             ENGINE: engine_resource(open_engine),
             READER: published_versions,
-            # read-only: a process that had the file open for writing would lock out every other one
-            "warehouse_file": DuckDBResource(
+            # For assets of others, which ask for it by this name; read-only: a process that had the file open for writing would lock out every other one
+            "warehouse": DuckDBResource(
                 database=str(settings.warehouse), connection_config={"access_mode": "READ_ONLY"}
             ),
         },
         executor=dg.in_process_executor,  # a step takes 0.1 s here, and seconds in a process of its own
     )
+
+
+def _tags(context: str) -> dict[str, str]:
+    tolerance = TOLERANCES.get(context)
+    return {} if tolerance is None else {"spam_tolerance": str(tolerance)}
 
 
 defs = build_definitions(settings_from_environment())

@@ -76,6 +76,7 @@ from spam_pipeline.protocol.ledger.records import (
     Observation,
     Publication,
     Verdict,
+    VersionSummary,
 )
 from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
@@ -155,6 +156,7 @@ __all__ = [
     "UnknownVersion",
     "Verdict",
     "Verified",
+    "VersionSummary",
     "Waiting",
     "WorkerDiffers",
     "WrongDecision",

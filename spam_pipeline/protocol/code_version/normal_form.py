@@ -33,6 +33,9 @@ _JUDGING_KEYWORDS = {
 }  # fmt: skip
 """Keywords of dataframely's columns that audit data without changing its type; a test holds them against its signatures."""
 
+_DESCRIBING_KEYWORDS = {"description"}
+"""Those that do neither: a better description must not audit anything again."""
+
 _CHANGING_METHODS = {
     "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault", "sort",
     "update",
@@ -119,6 +122,7 @@ def read_module(name: str, path: Path, source: str, own_packages: frozenset[str]
             continue
         whole = form = _form(statement, place, names)
         if is_contract := _is_contract(statement, names):
+            whole = _form(_without_descriptions(statement), place, names)
             form = _form(_without_rules(statement), place, names)
         changes.extend(form.changes)
         for local in bound:
@@ -178,12 +182,30 @@ def _without_rules(contract: ast.stmt) -> ast.stmt:
     class Plays(Contract):
         score = dy.Float64(primary_key=True)
     """
+    stripped = _without_keywords(contract, _JUDGING_KEYWORDS | _DESCRIBING_KEYWORDS)
+    for node in ast.walk(stripped):
+        if isinstance(node, ast.ClassDef):
+            node.body = [item for item in node.body if not _is_judging_member(item) and not _is_rule(item)]
+    return stripped
+
+
+def _without_descriptions(contract: ast.stmt) -> ast.stmt:
+    """A contract's class without the descriptions of its columns."""
     stripped = copy.deepcopy(contract)
+    if isinstance(stripped, ast.ClassDef):
+        stripped.body = [
+            _without_keywords(item, _DESCRIBING_KEYWORDS) if isinstance(item, ast.Assign | ast.AnnAssign) else item
+            for item in stripped.body
+        ]
+    return stripped
+
+
+def _without_keywords(statement: ast.stmt, keywords: set[str]) -> ast.stmt:
+    """A statement whose calls have no keyword of these."""
+    stripped = copy.deepcopy(statement)
     for node in ast.walk(stripped):
         if isinstance(node, ast.Call):
-            node.keywords = [item for item in node.keywords if item.arg not in _JUDGING_KEYWORDS]
-        elif isinstance(node, ast.ClassDef):
-            node.body = [item for item in node.body if not _is_judging_member(item) and not _is_rule(item)]
+            node.keywords = [item for item in node.keywords if item.arg not in keywords]
     return stripped
 
 
