@@ -43,7 +43,8 @@ class WrongSetting(PipelineError):
     """An environment variable holds a value that the setting does not accept."""
 
 
-def _environment(name: str) -> str:
+def check_environment(name: str) -> str:
+    """Return the name of an environment. Raises `ValueError`, saying what is expected."""
     if not _ENVIRONMENT.fullmatch(name):
         longest = _LONGEST_ENVIRONMENT - 1
         raise ValueError(f"expected a lower-case letter, then up to {longest} letters, digits, - or _")
@@ -195,7 +196,7 @@ class Settings(BaseSettings):
     widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
     warehouse_url: Annotated[str, AfterValidator(_files_url)] = ""
     reports_url: Annotated[str, AfterValidator(_files_url)] = ""
-    environment: Annotated[str, AfterValidator(_environment)] = Field(default_factory=_environment_of_deployment)
+    environment: Annotated[str, AfterValidator(check_environment)] = Field(default_factory=_environment_of_deployment)
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)

@@ -342,7 +342,7 @@ def test_the_worse_signal_of_the_documentation_is_refused_and_the_better_model_p
     assert "held_out_campaigns_brier" in accepted.out
     assert production.fingerprint("spam_model") == champion, "nobody else sees it"
 
-    assert better.run(["promote", "--by", "Ada"]).status == 0
+    assert better.run(["promote", "--by", "Ada", "--yes"]).status == 0
     assert production.fingerprint("spam_model") != champion
     assert "computed 0, " in better.run(["converge", "classified_plays"], environment="production").out
 

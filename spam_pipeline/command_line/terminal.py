@@ -5,6 +5,7 @@ Results go to standard output, everything else to standard error, so that a resu
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-FAILED, HELD = 1, 3
-"""Exit status of a failure, and of a convergence that left something held."""
+FAILED, WRONG_USAGE, HELD = 1, 2, 3
+"""Exit status of a failure, of a command that was not called as it wants to be, and of a convergence that left something held."""
 
 _WIDE = 240
 
@@ -25,7 +26,9 @@ def _console(*, stderr: bool, width: int | None = None) -> Console:
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=stderr)
 
 
-out = _console(stderr=False, width=None if sys.stdout.isatty() else _WIDE)
+_is_wide_open = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+
+out = _console(stderr=False, width=_WIDE if _is_wide_open else None)
 err = _console(stderr=True)
 
 
@@ -55,12 +58,12 @@ def print_json(value: Any) -> None:
     print(json.dumps(_plain(value), default=str))  # noqa: T201 - JSON goes out as it is, not wrapped to a terminal's width
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], on: Console = out) -> None:
     """Print rows under the names of their columns."""
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
         table.add_row(*row)
-    out.print(table)
+    on.print(table)
 
 
 def _plain(value: Any) -> Any:

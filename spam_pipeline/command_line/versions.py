@@ -1,5 +1,6 @@
 """Printing the versions of a partition, and how two of them compare."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,21 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
+    if not found:
+        out.print(
+            f"{stage} {partition or WHOLE} has no versions: none was ever computed{_known(pipeline.partitions(stage))}"
+        )
+        return
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
     print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
     for version, audit in found:
         out.print(f"{version.recipe[:_SHORTENED]} fingerprint: {numbers(version.fingerprint)}")
         for line in (line for finding in audit.findings for line in finding_lines(finding)):
             out.print(f"  {line}")
+
+
+def _known(partitions: Sequence[str]) -> str:
+    return f"; there are {' to '.join(dict.fromkeys((partitions[0], partitions[-1])))}" if partitions else ""
 
 
 def print_comparison(  # noqa: PLR0913 - one parameter per argument and option of the command

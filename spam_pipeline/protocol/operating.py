@@ -22,7 +22,7 @@ from spam_pipeline.protocol.execution.executor import Batch, Executor, Partition
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
 from spam_pipeline.protocol.execution.processes import Processes, cores
-from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
+from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, Promotion, drop, promote, promotion
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
@@ -54,12 +54,15 @@ from spam_pipeline.protocol.foundation.errors import (
     Held,
     LedgerLost,
     PlaceUnusable,
+    UnknownEnvironment,
+    UnknownStage,
     UnknownVersion,
     WorkerDiffers,
     WrongDefinition,
 )
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
 from spam_pipeline.protocol.foundation.limit import breaches
+from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.recipe import InputRef
@@ -69,6 +72,7 @@ from spam_pipeline.protocol.ledger.records import (
     Audit,
     Decision,
     DecisionKind,
+    EnvironmentSummary,
     Observation,
     Publication,
     Verdict,
@@ -107,6 +111,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Engine",
+    "EnvironmentSummary",
     "Executor",
     "Expected",
     "Failure",
@@ -127,6 +132,7 @@ __all__ = [
     "Planned",
     "Processes",
     "Promoted",
+    "Promotion",
     "Publication",
     "Quarantine",
     "Quarantined",
@@ -140,6 +146,8 @@ __all__ = [
     "StalenessReport",
     "State",
     "Store",
+    "UnknownEnvironment",
+    "UnknownStage",
     "UnknownVersion",
     "Verdict",
     "Verified",
@@ -156,6 +164,7 @@ __all__ = [
     "cores",
     "decide",
     "decide_all_matching",
+    "did_you_mean",
     "divided",
     "drop",
     "finding_lines",
@@ -173,6 +182,7 @@ __all__ = [
     "pairs_of_environments",
     "plan",
     "promote",
+    "promotion",
     "quarantine",
     "require_name",
     "require_reason",

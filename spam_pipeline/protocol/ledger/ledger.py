@@ -20,7 +20,7 @@ from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, with_last_audit
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
-from spam_pipeline.protocol.ledger.environments import drop, own, promote
+from spam_pipeline.protocol.ledger.environments import drop, own, promote, summaries
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.history import LENGTH
 from spam_pipeline.protocol.ledger.layouts import open_database
@@ -45,6 +45,7 @@ from spam_pipeline.protocol.ledger.records import (
     Audit,
     Changes,
     Decision,
+    EnvironmentSummary,
     Position,
     Publication,
     StoredFile,
@@ -291,6 +292,11 @@ class Ledger:
             return add_decision(connection, decision, last)
 
     # Environments
+
+    def environments(self) -> list[EnvironmentSummary]:
+        """Every environment that something was ever published in, by name."""
+        with self._engine.connect() as connection:
+            return summaries(connection)
 
     def own(self, environment: str) -> dict[tuple[str, str], int | None]:
         """The versions that an environment has pointers of its own to, by stage and partition; None where it has retracted one."""
