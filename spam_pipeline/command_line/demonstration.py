@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from spam_pipeline.command_line.terminal import out, progress
+from spam_pipeline.currencies import as_amount
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import PipelineError
@@ -202,9 +203,9 @@ def _tour(pipeline: Pipeline) -> Iterator[str]:
         yield "top countries:"
         for measure, countries in ask(connection, _COUNTRIES).rows:
             yield f"  {measure:<14}{countries}"
-        yield "royalties of two currencies, in minor units:   payout    withheld      escrow   unclaimed"
+        yield "royalties of two currencies:                    payout      withheld        escrow     unclaimed"
         for currency, rule, *amounts in ask(connection, _MONEY).rows:
-            yield f"  {currency} {rule:<34}" + "".join(f"{amount:>12,}" for amount in amounts)
+            yield f"  {currency} {rule:<34}" + "".join(f"{as_amount(amount, currency):>14}" for amount in amounts)
         days = [day for (day,) in ask(connection, _DAYS).rows]
     truth = pl.scan_parquet(pipeline.settings.home / TRUTH)
     yield _against_truth(pipeline.read("classified_plays", days), truth)

@@ -3,13 +3,15 @@
 A row stays on one line, so that rows can be counted and compared by eye.
 """
 
+import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
 _GAP = "  "
+_NULL = "NULL"
+_NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?( %)?")
 _LEAST = 12
 """Characters that a column keeps: enough to tell most values apart. Columns are left out before others are cut below it."""
 
@@ -35,7 +37,7 @@ def narrow_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: i
     cells = [[_text(value) for value in row] for row in rows]
     natural = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     widths = _widths(natural, width)
-    are_numbers = [all(_is_number(row[index]) for row in rows) and bool(rows) for index in range(len(widths))]
+    are_numbers = [all(map(_is_number, column)) for column in zip(*cells, strict=True)] or [False] * len(widths)
 
     def line(texts: Sequence[str]) -> str:
         placed = zip(texts, widths, are_numbers, strict=False)
@@ -73,12 +75,12 @@ def _placed(text: str, room: int, *, is_number: bool) -> str:
     return text.rjust(room) if is_number else set_cell_size(text, room)
 
 
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
+def _is_number(text: str) -> bool:
+    return text == _NULL or _NUMBER.fullmatch(text) is not None
 
 
 def _text(value: Any) -> str:
     """A value on one line, without what would steer a terminal: strangers wrote some of it."""
     if value is None:
-        return "NULL"
+        return _NULL
     return "".join(character if character.isprintable() else " " for character in str(value))

@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-from spam_pipeline.command_line.narrow_table import narrow_table
-from spam_pipeline.command_line.terminal import err, out, print_json, print_record
+from spam_pipeline.command_line.terminal import err, print_json, print_narrow_table, print_record
 from spam_pipeline.operations.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.reporting.query import Answer, ask, require_distinct, write_answer
 
@@ -22,12 +21,9 @@ def print_answer(sql: str, as_of: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(_objects(answer))
         return
-    fitted = narrow_table(answer.columns, answer.rows, out.width)
-    out.print(fitted.head, style="bold", soft_wrap=True)
-    for line in fitted.lines:
-        out.print(line, soft_wrap=True)
-    if fitted.shortened:
-        err.print(f"{fitted.shortened}; --csv and --out FILE.csv or FILE.parquet have everything in full")
+    shortened = print_narrow_table(answer.columns, answer.rows)
+    if shortened:
+        err.print(f"{shortened}; --csv and --out FILE.csv or FILE.parquet have everything in full")
 
 
 def print_written(sql: str, as_of: str | None, file: Path, *, as_json: bool) -> None:

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spam_pipeline.command_line.narrow_table import narrow_table
+
 FAILED, WRONG_USAGE, HELD = 1, 2, 3
 """Exit status of a failure, of a command that was not called as it wants to be, and of a convergence that left something held."""
 
@@ -64,6 +66,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], on: Conso
     for row in rows:
         table.add_row(*row)
     on.print(table)
+
+
+def print_narrow_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Print rows of any data, each on a line that fits the terminal, and return what was left out for that, if anything."""
+    table = narrow_table(columns, rows, out.width)
+    out.print(table.head, style="bold", soft_wrap=True)
+    for line in table.lines:
+        out.print(line, soft_wrap=True)
+    return table.shortened
 
 
 def _plain(value: Any) -> Any:
