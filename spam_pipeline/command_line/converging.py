@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import typer
 
-from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress
+from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress, working
 from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
@@ -24,7 +24,7 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
         err.print(f"the ledger is filled from the landing zone, which does not have {LOST}")
     try:
         with progress() as on_progress:
-            done = converge_and_report(pipeline, stages, on_progress)
+            done = converge_and_report(pipeline, stages, on_progress, is_estimated=err.is_terminal)
     except InstanceNotUpdated as problem:
         _print_converged(problem.done, as_json=as_json)
         raise
@@ -59,7 +59,8 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
 def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
     """Print what converging would run: as JSON partition by partition, as a table grouped by cause."""
     pipeline = Pipeline()
-    found = pipeline.plan(stages)
+    with working("planning"):
+        found = pipeline.plan(stages)
     if as_json:
         print_json([_planned_to_json(item) for item in found])
         return

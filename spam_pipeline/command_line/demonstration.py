@@ -5,7 +5,7 @@ Every number it prints is queried from published data. It can be run again on th
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +16,7 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Converged
+from spam_pipeline.protocol.operating import Converged, OnProgress
 from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
@@ -70,7 +70,7 @@ class NotSimulated(PipelineError):
 
 
 def demonstrate(
-    pipeline: Pipeline, on_progress: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
+    pipeline: Pipeline, on_progress: OnProgress, days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
 ) -> Iterator[str]:
     """Run the demo on the pipeline's home, and yield the lines of its tour.
 
@@ -99,9 +99,7 @@ def demonstrate(
     yield f"The report pages show what changed, and why: {pipeline.settings.reports / INDEX}"
 
 
-def _landing_zone(
-    pipeline: Pipeline, on_progress: Callable[[str], None], days: int, plays_per_day: int
-) -> Iterator[str]:
+def _landing_zone(pipeline: Pipeline, on_progress: OnProgress, days: int, plays_per_day: int) -> Iterator[str]:
     settings = pipeline.settings
     settings.require_landing_below_home()
     if settings.landing.exists():

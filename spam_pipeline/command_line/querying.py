@@ -9,14 +9,14 @@ from typing import Any
 
 import typer
 
-from spam_pipeline.command_line.terminal import err, print_json, print_narrow_table, print_record
+from spam_pipeline.command_line.terminal import err, print_json, print_narrow_table, print_record, working
 from spam_pipeline.operations.pipeline import Pipeline, WrongMoment, moment
 from spam_pipeline.reporting.query import Answer, ask, require_distinct, write_answer
 
 
 def print_answer(sql: str, as_of: str | None, *, as_json: bool) -> None:
     """Run a query over what is published, or was published at `as_of`, and print its rows, as wide as the terminal is."""
-    with Pipeline().query(_moment(as_of)) as connection:
+    with working("querying"), Pipeline().query(_moment(as_of)) as connection:
         answer = ask(connection, sql)
     if as_json:
         print_json(_objects(answer))
@@ -48,7 +48,7 @@ def print_csv(sql: str, as_of: str | None) -> None:
 
 def _written(sql: str, as_of: str | None, folder: Path, name: str) -> Path:
     file = folder.resolve() / name
-    with Pipeline().query(_moment(as_of), writable=[str(file)]) as connection:
+    with working("querying"), Pipeline().query(_moment(as_of), writable=[str(file)]) as connection:
         write_answer(connection, sql, str(file))
     return file
 

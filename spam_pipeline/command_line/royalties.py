@@ -13,6 +13,7 @@ from spam_pipeline.command_line.terminal import (
     print_record,
     print_table,
     progress,
+    working,
 )
 from spam_pipeline.operations.explaining import Explained
 from spam_pipeline.operations.pipeline import Pipeline
@@ -33,7 +34,8 @@ def print_issued(month: str, by: str, *, as_json: bool) -> None:
 
 def print_explanation(payee: str, month: str, *, as_json: bool) -> None:
     """Print what a payment is made up of."""
-    found = Pipeline().explain(payee, month)
+    with working("adding up"):
+        found = Pipeline().explain(payee, month)
     if as_json:
         print_json(found.as_record())
     else:

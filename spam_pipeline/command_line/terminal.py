@@ -12,8 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
 
 from spam_pipeline.command_line.narrow_table import narrow_table
 
@@ -35,15 +42,41 @@ err = _console(stderr=True)
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done: a line that changes on a terminal, a line each elsewhere; on standard error."""
+def progress() -> Iterator[Callable[..., None]]:
+    """Show what is being done, and how much of how much is done by now, on standard error.
+
+    On a terminal that is a line that changes, with a bar and the time left once there is a total; elsewhere a line whenever
+    something else is being done.
+    """
     if not err.is_terminal:
-        yield err.print
+        yield _print_step
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as shown:
+    what = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    columns = (SpinnerColumn(), what, BarColumn(bar_width=20), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, expand=True) as shown:
         task = shown.add_task("starting", total=None)
-        yield lambda text: shown.update(task, description=text)
+
+        def update(text: str, done: float = 0, total: float = 0) -> None:
+            shown.update(task, description=text or shown.tasks[task].description)
+            if total:
+                shown.update(task, completed=done, total=total)
+
+        yield update
+
+
+def _print_step(text: str, _done: float = 0, _total: float = 0) -> None:
+    if text:
+        err.print(text)
+
+
+@contextmanager
+def working(on: str) -> Iterator[None]:
+    """Show at a terminal that something is being done that is nothing to log."""
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(on):
+        yield
 
 
 def print_record(record: dict[str, Any], *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spam_pipeline.command_line.terminal import out, print_json, print_table
+from spam_pipeline.command_line.terminal import out, print_json, print_table, working
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol import WHOLE, Version
@@ -55,11 +55,12 @@ def print_comparison(  # noqa: PLR0913 - one parameter per argument and option o
     """Compare two versions of a partition or a range, or all that an environment publishes with another one."""
     pipeline = Pipeline()
     is_environment = stage not in pipeline.graph.stages and partition is None
-    compared = (
-        pipeline.diff_environment(stage)
-        if is_environment
-        else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
-    )
+    with working("comparing"):
+        compared = (
+            pipeline.diff_environment(stage)
+            if is_environment
+            else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
+        )
     if html:
         html.write_text(page_of(compared), encoding="utf-8")
     if as_json:

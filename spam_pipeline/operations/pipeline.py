@@ -5,7 +5,7 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property, partial
@@ -51,6 +51,7 @@ from spam_pipeline.protocol.operating import (
     LandedCopies,
     LandingZone,
     Ledger,
+    OnProgress,
     Pair,
     Planned,
     Processes,
@@ -67,6 +68,7 @@ from spam_pipeline.protocol.operating import (
     decide_all_matching,
     did_you_mean,
     drop,
+    no_progress,
     open_engine,
     pairs_of_code,
     pairs_of_environments,
@@ -320,7 +322,7 @@ class Pipeline:
         month: str,
         folder: Path | None = None,
         sender: Sender = UNREGISTERED,
-        on_progress: Callable[[str], None] = lambda _: None,
+        on_progress: OnProgress = no_progress,
     ) -> StatementFiles:
         """Write the files of a month, statements for payees and the sales report, into a folder of its own below `folder`.
 
@@ -366,7 +368,7 @@ class Pipeline:
         catalogue = reader.located(reader.catalogue(read)).collect()
         return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read), writable)
 
-    def verify(self, *, repair: bool = False, on_progress: Callable[[str], None] = lambda _: None) -> Verified:
+    def verify(self, *, repair: bool = False, on_progress: OnProgress = no_progress) -> Verified:
         """Digest the bytes of every stored file that some version has. `on_progress` receives a line now and then.
 
         With `repair`, it observes the landing zone, and what is damaged or missing is computed again; only the same bytes take its

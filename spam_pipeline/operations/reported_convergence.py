@@ -6,14 +6,24 @@ If the reporting process dies, the data is published all the same, and the next 
 import os
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from spam_pipeline.operations import reporter_process
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, quarantine
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Converged,
+    Course,
+    OnProgress,
+    Quarantined,
+    converge,
+    no_progress,
+    plan,
+    quarantine,
+)
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 
 
@@ -32,11 +42,16 @@ class InstanceNotUpdated(PipelineError):
 
 
 def converge_and_report(
-    pipeline: Pipeline, names: Collection[str] | None = None, on_progress: Callable[[str], None] = lambda _text: None
+    pipeline: Pipeline,
+    names: Collection[str] | None = None,
+    on_progress: OnProgress = no_progress,
+    *,
+    is_estimated: bool = False,
 ) -> Converged:
     """Observe the landing zone, converge, and report the publications to the Dagster instance.
 
-    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
+    `on_progress` receives a line for every stage that has something to do, and each partition that is done; with `is_estimated`,
+    the work is planned first, which takes as long as finding that there is none. Raises `NothingLanded` when there is no landing zone,
     `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
     """
     if not pipeline.landing_zone.exists():
@@ -49,17 +64,34 @@ def converge_and_report(
     with _reporter(pipeline) as reporter, pipeline.executor() as executor:
         on_progress("observing the landing zone")
         pipeline.engine.observe()
+        course = _course(pipeline, names or None) if is_estimated else Course({}, {})
         done = converge(
             pipeline.engine,
             names or None,
             executor=executor,
-            on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions"),
+            on_stage=lambda stage, count: _meet(course, stage, count, on_progress),
+            on_outcome=lambda status, _cause, _outcome: _finish(course, status.stage, on_progress),
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline))
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done
+
+
+def _course(pipeline: Pipeline, names: Collection[str] | None) -> Course:
+    planned = Counter(item.stage for item in plan(pipeline.engine, names))
+    return Course(planned, pipeline.engine.ledger.seconds_by_stage())
+
+
+def _meet(course: Course, stage: str, partitions: int, on_progress: OnProgress) -> None:
+    course.meet(stage, partitions)
+    on_progress(f"{stage}: {partitions} partitions", course.done, course.total)
+
+
+def _finish(course: Course, stage: str, on_progress: OnProgress) -> None:
+    course.finish(stage)
+    on_progress("", course.done, course.total)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGra
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
 from spam_pipeline.protocol.execution.convergence import Converged, converge
+from spam_pipeline.protocol.execution.course import Course
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -63,6 +64,7 @@ from spam_pipeline.protocol.foundation.errors import (
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.near_names import did_you_mean
+from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.recipe import InputRef
@@ -107,6 +109,7 @@ __all__ = [
     "ComparedPartition",
     "Comparison",
     "Converged",
+    "Course",
     "Decided",
     "Decision",
     "DecisionKind",
@@ -123,6 +126,7 @@ __all__ = [
     "LedgerLost",
     "NotPromoted",
     "Observation",
+    "OnProgress",
     "Outcome",
     "Pair",
     "PartitionResult",
@@ -177,6 +181,7 @@ __all__ = [
     "format_shifts",
     "format_significance",
     "grouped",
+    "no_progress",
     "open_engine",
     "pairs_of_code",
     "pairs_of_environments",

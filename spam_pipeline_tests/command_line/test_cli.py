@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.operating import Audit, Verdict, run_partition
 from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, Ended, open_home
 
+COMMAND = Path(sys.executable).parent / "spam-pipeline"
 REASON = Finding("rows", "all: reason", Severity.REFUSE, "another", "one")
 
 STAGES = {
@@ -78,9 +80,8 @@ def wrong_usage(ended: Ended) -> str:
 def as_process(*arguments: str, **variables: str) -> Ended:
     """Run the installed command as anybody would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPAM_PIPELINE_")}
-    command = Path(sys.executable).parent / "spam-pipeline"
     done = subprocess.run(
-        [command, *arguments], env=environment | variables, capture_output=True, text=True, check=False
+        [COMMAND, *arguments], env=environment | variables, capture_output=True, text=True, check=False
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -150,6 +151,17 @@ def test_simulate_writes_a_landing_zone_and_its_truth_and_tells_what_it_wrote(
     assert {folder.name for folder in (tmp_path / "landing" / "plays").iterdir()} == {"2026-01-30", "2026-01-31"}
     assert (tmp_path / "truth.parquet").exists()
     assert ended.err.splitlines() == [line for line in ended.err.splitlines() if line.startswith("simulated 2026-01-3")]
+
+
+def test_progress_is_a_bar_with_the_time_left_at_a_terminal_and_the_result_stays_alone(tmp_path: Path) -> None:
+    seen, terminal = os.openpty()
+    command = [COMMAND, "simulate", "--days", "2", "--plays-per-day", "20", "--json"]
+    variables = {**os.environ, "SPAM_PIPELINE_HOME": str(tmp_path / "home"), "COLUMNS": "80", "TERM": "xterm"}
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=terminal, check=True)
+    os.close(terminal)
+    shown = os.read(seen, 100_000).decode()
+    assert json.loads(done.stdout)["days"] == 2
+    assert re.search(r"simulated 2026-01-01: \d+ plays.*50%.*\d:\d\d:\d\d", shown)
 
 
 def test_simulate_starts_at_the_start_date_setting(spam_pipeline: CommandLine, tmp_path: Path) -> None:

@@ -36,8 +36,13 @@ def flip_a_bit(file: Path) -> None:
 
 
 def test_a_sound_store_has_nothing_to_tell(converged: Path) -> None:
-    found = verify(toy_engine(converged), repair=False)
+    steps: list[tuple[str, float, float]] = []
+    found = verify(
+        toy_engine(converged), repair=False, on_progress=lambda text, done=0, total=0: steps.append((text, done, total))
+    )
     assert (found.files, found.repaired, dict(found.damaged)) == (len(files(converged)), (), {})
+    assert [done for text, done, _ in steps if not text] == list(range(found.files))
+    assert {total for text, _, total in steps if not text} == {found.files}
     assert found.files > 20
 
 
