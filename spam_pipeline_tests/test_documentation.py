@@ -27,7 +27,7 @@ from spam_pipeline.operations.pipeline import STAGES
 from spam_pipeline.protocol import Severity
 from spam_pipeline.protocol.ledger.rows import ticks
 from spam_pipeline.protocol.operating import StageGraph, converge
-from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
+from spam_pipeline.settings import DEVELOPMENT_KEY, FILE, PREFIX, Settings, settings_from_environment
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
 from spam_pipeline_tests.shared_homes import copied
@@ -230,6 +230,16 @@ def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_o
     module = run_python("docs/royalties.md", tmp_path, monkeypatch)
     assert module.explained.explanation.is_issued
     assert pipeline.read("royalty_adjustments", "2026-01").collect().is_empty()
+
+
+def test_the_commands_and_the_settings_of_the_command_line_work(
+    spam_pipeline: CommandLine, in_documented_home: Path
+) -> None:
+    run_commands("docs/command-line.md", spam_pipeline, in_documented_home)
+    [file] = blocks("docs/command-line.md", "toml")
+    (in_documented_home / FILE).write_text(file, encoding="utf-8")
+    settings = settings_from_environment()
+    assert (settings.executor, settings.store) == (("processes", 4), "/data/store")
 
 
 def test_commands_are_found_behind_variables_and_folders() -> None:

@@ -5,9 +5,7 @@ does and prints is in the module that it imports when it runs, so that help and 
 imports stand inside functions here, and nowhere else.
 """
 
-import logging
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -17,23 +15,31 @@ import spam_pipeline
 from spam_pipeline.command_line.arguments import (
     FILES_OF_ROWS,
     OF_SUSPICIONS,
-    SCENARIOS,
     Decision,
+    Devices,
     Environment,
+    FirstDay,
     Json,
+    LastDay,
+    LogLevel,
     Month,
+    OldVersion,
     Partition,
+    PartyId,
     Queue,
+    Scenarios,
     Skill,
     Stage,
+    StageOrEnvironment,
     Stages,
-    as_day,
-    as_scenario,
+    StartDay,
+    StatementsFolder,
+    VersionOrSuspicion,
     use_environment,
 )
-from spam_pipeline.command_line.terminal import FAILED, WRONG_USAGE, err, out
+from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(*, is_asked: bool) -> None:
@@ -48,9 +54,18 @@ def options(
     version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", help="Print the installed version.", is_eager=True, callback=_print_version)
     ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            case_sensitive=False,
+            help="The least level of messages: debug (with tracebacks), info (each partition), warning or error.",
+        ),
+    ] = LogLevel.WARNING,
     environment: Environment = None,
 ) -> None:
     """Classify plays as spam or legitimate, and turn them into royalties and reports."""
+    log_from(log_level.value)
     use_environment(environment)
 
 
@@ -60,16 +75,8 @@ def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
     days: Annotated[int, typer.Option(min=1, help="Days of arrivals.")] = 14,
     plays_per_day: Annotated[int, typer.Option(min=1, help="Plays per day, on average.")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers; equal seeds, equal plays.")] = 1,
-    start: Annotated[
-        date | None,
-        typer.Option(parser=as_day, metavar="YYYY-MM-DD", help="First day; default: SPAM_PIPELINE_START_DATE."),
-    ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=as_scenario, metavar="NAME", help=f"One of {', '.join(SCENARIOS)}; may be repeated; default: all."
-        ),
-    ] = None,
+    start: StartDay = None,
+    scenario: Scenarios = None,
     skill: Annotated[
         Skill, typer.Option(help="How attackers hide: 0 is naive, 4 has a real listener's taste, ramp grows slowly.")
     ] = Skill.NAIVE,
@@ -135,29 +142,27 @@ def versions_command(
 
 @app.command("diff")
 def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
-    stage: Annotated[
-        str, typer.Argument(help="A stage; or an environment, to compare everything that differs from it.")
-    ],
+    stage: StageOrEnvironment,
     partition: Annotated[
         str | None, typer.Argument(help="A partition, or a range of partitions: 2026-01-01..2026-01-31.")
     ] = None,
-    old: Annotated[
-        str | None,
-        typer.Argument(
-            help="The first digits of a recipe (for a range: of a code version), or published, newest or production; "
-            "default: published."
-        ),
-    ] = None,
+    old: OldVersion = None,
     new: Annotated[str | None, typer.Argument(help="The same; default: newest.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 when data differs, as git diff does.")
+    ] = False,
     environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Compare two versions: figures with the significance of each shift, rows, and why they differ."""
+    if as_markdown and as_json:
+        raise typer.BadParameter("a comparison is printed as Markdown or as JSON", param_hint="--markdown")
     use_environment(environment)
-    from spam_pipeline.command_line.versions import print_comparison
+    from spam_pipeline.command_line.versions import ComparisonForm, print_comparison
 
-    print_comparison(stage, partition, old, new, html, as_json=as_json)
+    print_comparison(stage, partition, old, new, ComparisonForm(html, as_markdown, as_json, exit_code))
 
 
 @app.command("suspicions")
@@ -190,13 +195,7 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
             help="Accept a quarantined version, or reject a published one; confirm a suspicion as spam, or clear it."
         ),
     ],
-    about: Annotated[
-        str,
-        typer.Argument(
-            metavar="VERSION|SUSPICION",
-            help="The recipe of the version, or its first digits: versions lists them; the id of the suspicion: suspicions does.",
-        ),
-    ],
+    about: VersionOrSuspicion,
     *,
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
@@ -206,18 +205,9 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
             help="Also accept the stage's other versions that the same code made and the same findings refuse."
         ),
     ] = False,
-    first_day: Annotated[
-        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="Decide a suspicion from this day on.")
-    ] = None,
-    last_day: Annotated[
-        str | None, typer.Option("--until", metavar="YYYY-MM-DD", help="Decide a suspicion up to the end of this day.")
-    ] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Decide this device of a suspicion alone, key: and 16 digits; may be repeated."
-        ),
-    ] = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    device: Devices = None,
     environment: Environment = None,
     as_json: Json = False,
 ) -> None:
@@ -311,6 +301,15 @@ def query_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and op
         print_answer(sql, as_of, as_json=as_json)
 
 
+@app.command("settings")
+def settings_command(environment: Environment = None, as_json: Json = False) -> None:
+    """Print every setting that counts, and whether it comes from a variable, from a file, or is the default; secrets are masked."""
+    use_environment(environment)
+    from spam_pipeline.command_line.setting_sources import print_settings
+
+    print_settings(as_json=as_json)
+
+
 @app.command("verify")
 def verify_command(
     *,
@@ -376,12 +375,8 @@ def explain_command(
 @app.command("statements")
 def statements_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
     month: Month,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Where to create the month's folder; default: statements/ in the home.")
-    ] = None,
-    sender: Annotated[
-        str | None, typer.Option(help="The licensee's DDEX Party Identifier; default: one that is allotted to nobody.")
-    ] = None,
+    folder: StatementsFolder = None,
+    sender: PartyId = None,
     sender_name: Annotated[str | None, typer.Option(help="The licensee's name; default: spam-pipeline.")] = None,
     environment: Environment = None,
     as_json: Json = False,
@@ -395,26 +390,14 @@ def statements_command(  # noqa: PLR0913, PLR0917 - one parameter per argument a
 
 def main() -> None:
     """Run the command line; every expected failure is one message on standard error."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_terminal()
     try:
         app()
     except Exception as error:
-        status = _status_of(error)
+        from spam_pipeline.command_line.exit_status import status_of
+
+        status = status_of(error)
         if status is None:
             raise
         err.print(f"error: {error}", style="red")
         sys.exit(status)
-
-
-def _status_of(error: Exception) -> int | None:
-    """The exit status of an expected failure: a name that somebody mistyped is wrong usage."""
-    import duckdb
-    import sqlalchemy as sa
-
-    from spam_pipeline.protocol import PipelineError, WrongPartition
-    from spam_pipeline.protocol.operating import UnknownEnvironment, UnknownStage
-
-    if isinstance(error, UnknownEnvironment | UnknownStage | WrongPartition):
-        return WRONG_USAGE
-    expected = PipelineError, OSError, ValueError, duckdb.Error, sa.exc.SQLAlchemyError
-    return FAILED if isinstance(error, expected) else None

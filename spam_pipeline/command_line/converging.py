@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import typer
+from rich.filesize import decimal
 
+from spam_pipeline.command_line.narrow_table import narrow_table
 from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress, working
 from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
-from spam_pipeline.protocol.operating import Converged, Planned, grouped
+from spam_pipeline.protocol.operating import Converged, Cost, Planned, PlannedTogether, cost_of, grouped, total_cost
 
 _SHOWN = 5
 """Paths that are listed of those that were passed over."""
@@ -61,15 +63,33 @@ def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
     pipeline = Pipeline()
     with working("planning"):
         found = pipeline.plan(stages)
+    costs = pipeline.engine.ledger.recent_costs()
     if as_json:
-        print_json([_planned_to_json(item) for item in found])
+        print_json([_planned_to_json(item, cost_of(item, costs)) for item in found])
+        return
+    _print_groups(grouped(found, costs))
+    out.print(_summary(found, costs))
+
+
+def _print_groups(groups: Sequence[PlannedTogether]) -> None:
+    """Print what would run on a line each, with the cause below it: it can be long."""
+    if not groups:
         return
     rows = [
-        (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
-        for group in grouped(found, pipeline.engine.ledger.seconds_by_stage())
+        (
+            group.stage,
+            group.span.replace(" to ", ".."),
+            f"{group.partitions:,}",
+            group.action.value,
+            *_cells(group.cost),
+        )
+        for group in groups
     ]
-    print_table(("stage", "partitions", "range", "action", "cause", "estimated time"), rows)
-    out.print(_summary(found))
+    table = narrow_table(("stage", "partitions", "", "action", "time", "size"), rows, out.width)
+    out.print(table.head, style="bold", soft_wrap=True)
+    for line, group in zip(table.lines, groups, strict=True):
+        out.print(line, soft_wrap=True)
+        out.print(f"  {group.cause}", style="dim", soft_wrap=not out.is_terminal)
 
 
 def _print_converged(done: Converged, *, as_json: bool) -> None:
@@ -126,18 +146,31 @@ def _converged_to_json(done: Converged) -> dict[str, object]:
     }
 
 
-def _planned_to_json(item: Planned) -> dict[str, str]:
-    return {"stage": item.stage, "partition": item.partition, "cause": str(item.cause), "action": item.action.value}
+def _planned_to_json(item: Planned, cost: Cost | None) -> dict[str, object]:
+    return {
+        "stage": item.stage,
+        "partition": item.partition,
+        "cause": str(item.cause),
+        "action": item.action.value,
+        "seconds": round(cost.seconds, 3) if cost else None,
+        "bytes": cost.bytes if cost else None,
+    }
 
 
-def _summary(found: Sequence[Planned]) -> str:
+def _summary(found: Sequence[Planned], costs: Mapping[str, Cost]) -> str:
     if not found:
         return "nothing to do: everything is fresh or held"
     counts = Counter(item.action.value for item in found)
+    time, size = _cells(total_cost(found, costs))
+    unknown = sum(cost_of(item, costs) is None for item in found)
+    beside = f", not counting {unknown:,} of stages that were never computed" if unknown else ""
     is_certain = all(item.cause.is_certain for item in found)
     downstream = "" if is_certain else "; a downstream partition only runs if its inputs do change"
-    return f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}{downstream}"
+    return (
+        f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}; together about {time} of "
+        f"computing and {size}, by the last versions{beside}{downstream}"
+    )
 
 
-def _duration(seconds: float) -> str:
-    return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"
+def _cells(cost: Cost) -> tuple[str, str]:
+    return str(timedelta(seconds=round(cost.seconds))) if cost.seconds >= 1 else "under 1 s", decimal(cost.bytes)

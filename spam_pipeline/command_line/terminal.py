@@ -4,6 +4,7 @@ Results go to standard output, everything else to standard error, so that a resu
 """
 
 import json
+import logging
 import math
 import os
 import sys
@@ -39,6 +40,26 @@ _is_wide_open = not sys.stdout.isatty() and "COLUMNS" not in os.environ
 
 out = _console(stderr=False, width=_WIDE if _is_wide_open else None)
 err = _console(stderr=True)
+
+
+class _Log(logging.Handler):
+    """Messages on standard error, above a bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        err.print(self.format(record))
+
+
+def log_to_terminal() -> None:
+    """Print warnings and errors, of whatever library, on standard error."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[_Log()])
+
+
+def log_from(level: str) -> None:
+    """Print messages of the pipeline from a level on, and those of libraries from warnings on."""
+    least = getattr(logging, level.upper())
+    logging.getLogger("spam_pipeline").setLevel(least)
+    logging.getLogger().setLevel(max(least, logging.WARNING))
 
 
 @contextmanager

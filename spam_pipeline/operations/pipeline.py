@@ -20,7 +20,7 @@ from spam_pipeline.ingestion.sources import sources, why_passed_over
 from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
-from spam_pipeline.operations.identifier_key import require_key_of_ones_own
+from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
@@ -96,8 +96,6 @@ _AT_ONCE = 2
 _NEAR_KEY = 0.9
 """How alike keys of partitions have to be, of 1, for one to be meant by the other: all days of a year are alike by 0.7 and more."""
 
-_logger = logging.getLogger(__name__)
-
 
 class Status(NamedTuple):
     """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
@@ -144,11 +142,9 @@ class Pipeline:
         Raises `LedgerLost`, and `PlaceUnusable`.
         """
         settings = self.settings
-        if settings.has_development_key:
-            _logger.warning(
-                "SPAM_PIPELINE_IDENTIFIER_KEY is not set: identifiers are hashed with the public development key"
-            )
         settings.home.mkdir(parents=True, exist_ok=True)
+        if settings.has_development_key:
+            warn_of_development_key(settings.home)
         ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)

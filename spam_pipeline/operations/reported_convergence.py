@@ -3,6 +3,7 @@
 If the reporting process dies, the data is published all the same, and the next convergence reports what is missing.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -15,9 +16,13 @@ from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import (
     PRODUCTION,
+    Cause,
     Converged,
     Course,
+    Failure,
     OnProgress,
+    Outcome,
+    PartitionStatus,
     Quarantined,
     converge,
     no_progress,
@@ -25,6 +30,8 @@ from spam_pipeline.protocol.operating import (
     quarantine,
 )
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
+
+_logger = logging.getLogger(__name__)
 
 
 class NothingLanded(PipelineError):
@@ -70,7 +77,7 @@ def converge_and_report(
             names or None,
             executor=executor,
             on_stage=lambda stage, count: _meet(course, stage, count, on_progress),
-            on_outcome=lambda status, _cause, _outcome: _finish(course, status.stage, on_progress),
+            on_outcome=lambda status, cause, outcome: _finish(course, status, cause, outcome, on_progress),
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline))
@@ -81,7 +88,8 @@ def converge_and_report(
 
 def _course(pipeline: Pipeline, names: Collection[str] | None) -> Course:
     planned = Counter(item.stage for item in plan(pipeline.engine, names))
-    return Course(planned, pipeline.engine.ledger.seconds_by_stage())
+    costs = pipeline.engine.ledger.recent_costs()
+    return Course(planned, {stage: cost.seconds for stage, cost in costs.items()})
 
 
 def _meet(course: Course, stage: str, partitions: int, on_progress: OnProgress) -> None:
@@ -89,8 +97,12 @@ def _meet(course: Course, stage: str, partitions: int, on_progress: OnProgress) 
     on_progress(f"{stage}: {partitions} partitions", course.done, course.total)
 
 
-def _finish(course: Course, stage: str, on_progress: OnProgress) -> None:
-    course.finish(stage)
+def _finish(
+    course: Course, status: PartitionStatus, why: Cause, outcome: Outcome | Failure, on_progress: OnProgress
+) -> None:
+    result = f"failed: {outcome.error}" if isinstance(outcome, Failure) else outcome.action.value
+    _logger.info("%s %s: %s (%s)", status.stage, status.partition, result, why)
+    course.finish(status.stage)
     on_progress("", course.done, course.total)
 
 

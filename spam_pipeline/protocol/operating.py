@@ -21,7 +21,7 @@ from spam_pipeline.protocol.execution.decision import (
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
-from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
+from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, Promotion, drop, promote, promotion
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
@@ -29,7 +29,7 @@ from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
-from spam_pipeline.protocol.explanation.comparison.figures import Shift
+from spam_pipeline.protocol.explanation.comparison.figures import Move, Shift
 from spam_pipeline.protocol.explanation.comparison.rows import Rows
 from spam_pipeline.protocol.explanation.comparison.text import (
     comparison_lines,
@@ -67,6 +67,7 @@ from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -109,6 +110,7 @@ __all__ = [
     "ComparedPartition",
     "Comparison",
     "Converged",
+    "Cost",
     "Course",
     "Decided",
     "Decision",
@@ -124,6 +126,7 @@ __all__ = [
     "LandingZone",
     "Ledger",
     "LedgerLost",
+    "Move",
     "NotPromoted",
     "Observation",
     "OnProgress",
@@ -134,6 +137,7 @@ __all__ = [
     "PartitionStatuses",
     "PlaceUnusable",
     "Planned",
+    "PlannedTogether",
     "Processes",
     "Promoted",
     "Promotion",
@@ -166,6 +170,7 @@ __all__ = [
     "comparison_to_json",
     "converge",
     "cores",
+    "cost_of",
     "decide",
     "decide_all_matching",
     "did_you_mean",
@@ -194,6 +199,7 @@ __all__ = [
     "resolve",
     "run",
     "run_partition",
+    "total_cost",
     "verify",
     "watermark",
     "work",

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from spam_pipeline.operations.identifier_key import WARNED
 from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.operating import Audit, Verdict, run_partition
 from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, Ended, open_home
@@ -341,16 +342,10 @@ def test_query_as_json_loses_no_column(spam_pipeline: CommandLine, converged_hom
     assert failure(ended) == "two columns are called a: rename one with AS"
 
 
-def test_a_table_of_a_query_fits_the_terminal_and_files_have_everything(
+def test_files_have_every_row_and_every_value_in_full(
     spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path
 ) -> None:
     asked = "select * from ingestion.plays order by event_id"
-    with_columns = as_process("query", f"{asked} limit 3", SPAM_PIPELINE_HOME=str(converged_home), COLUMNS="80")
-    lines = with_columns.out.splitlines()
-    assert len(lines) == 4
-    assert max(map(len, lines)) <= 80
-    assert "columns are shown" in with_columns.err
-
     frames = []
     for name, read in (("plays.csv", pl.read_csv), ("plays.parquet", pl.read_parquet)):
         file = tmp_path / name
@@ -538,11 +533,25 @@ def test_wrong_usage_exits_with_2_and_shows_the_usage(
     assert "Usage: " in ended.out + ended.err
 
 
-def test_standard_output_is_the_result_alone_and_warnings_go_elsewhere(converged_home: Path) -> None:
-    ended = as_process("query", "select 1 as one", "--json", SPAM_PIPELINE_HOME=str(converged_home))
-    assert json.loads(ended.out) == [{"one": 1}]
-    assert ended.err.startswith("WARNING: SPAM_PIPELINE_IDENTIFIER_KEY is not set")
-    assert ended.status == 0
+def test_standard_output_is_the_result_alone_and_a_warning_goes_elsewhere_once_for_a_home(own_home: Path) -> None:
+    (own_home / WARNED).unlink(missing_ok=True)  # another test may have been warned of the home that this is a copy of
+    variables = {"SPAM_PIPELINE_HOME": str(own_home), "COLUMNS": "80"}
+    ended = as_process("query", "select * from ingestion.plays limit 3", **variables)
+    lines = ended.out.splitlines()
+    assert (ended.status, len(lines)) == (0, 4)
+    assert max(map(len, lines)) <= 80
+    warning, shortened = ended.err.splitlines()
+    assert warning.startswith("WARNING: SPAM_PIPELINE_IDENTIFIER_KEY is not set")
+    assert "columns are shown" in shortened
+    ended = as_process("query", "select 1 as one", "--json", **variables)
+    assert (ended.status, json.loads(ended.out), ended.err) == (0, [{"one": 1}], "")
+
+
+def test_messages_are_printed_from_a_level_on(own_home: Path) -> None:
+    land_line(own_home, "{}")
+    variables = {"SPAM_PIPELINE_HOME": str(own_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
+    ended = as_process("--log-level", "INFO", "converge", "received_files", **variables)
+    assert re.search(rf"^INFO: received_plays {DAYS[-1]}: computed \(data: .*\)$", ended.err, re.MULTILINE)
 
 
 def test_a_failing_process_leaves_one_line_and_no_traceback(converged_home: Path) -> None:

@@ -9,9 +9,24 @@ import pytest
 from spam_pipeline.protocol.operating import converge
 from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
+from spam_pipeline_tests.shared_homes import copied, filled_once
 
 DAY = DAYS[2]
 WHO = ("--by", "Ada", "--reason", "counted twice")
+
+
+@pytest.fixture(scope="session")
+def branched_home(tmp_path_factory: pytest.TempPathFactory, converged_home: Path) -> Path:
+    """A home where the environment `mine` has published the plays of a day that production has yet to. To be read only."""
+    return filled_once(tmp_path_factory, "branched", lambda home: _branch(copied(converged_home, home)))
+
+
+def _branch(home: Path) -> None:
+    land_late_play(home)
+    pipeline = open_home(home, environment="mine")
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["plays"]).converged
+    pipeline.engine.ledger.close()
 
 
 def recipe(home: Path, stage: str = "daily_plays") -> str:
@@ -126,6 +141,34 @@ def test_two_versions_are_compared_on_one_screen_and_on_a_page(
     assert "http://" not in page.read_text(encoding="utf-8").replace("http://www.w3.org", "")
 
 
+def test_a_difference_is_printed_for_a_pull_request_and_fails_if_that_is_asked_for(
+    spam_pipeline: CommandLine, branched_home: Path
+) -> None:
+    compared = ("diff", "production", "--exit-code")
+    ended = spam_pipeline(*compared, "--markdown", "--environment", "mine", home=branched_home)
+    assert ended.status == 1
+    assert ended.out.startswith("### mine compared with production\n\n| stage | partitions |")
+    assert f"| plays | 1 of 1: {DAY} | 1 added, 0 removed, 0 changed |" in ended.out
+    assert spam_pipeline("diff", "production", "--environment", "mine", home=branched_home).status == 0
+    assert spam_pipeline(*compared, "--environment", "other", home=branched_home).status == 0
+    assert spam_pipeline("diff", "daily_plays", DAY, "--exit-code", home=branched_home).status == 0
+    ended = spam_pipeline(*compared, "--markdown", "--json", home=branched_home)
+    assert "as Markdown or as JSON" in wrong_usage(ended)
+
+
+def test_a_plan_estimates_what_computing_takes(spam_pipeline: CommandLine, branched_home: Path) -> None:
+    planned = json.loads(spam_pipeline("plan", "plays", "--json", home=branched_home).out)
+    assert [(item["stage"], item["action"]) for item in planned] == [("received_plays", "reuse"), ("plays", "reuse")]
+    assert {(item["seconds"], item["bytes"]) for item in planned} == {(0, 0)}
+    planned = json.loads(spam_pipeline("plan", "entity_facts", "--json", home=branched_home).out)
+    computed = [item for item in planned if item["action"] == "compute"]
+    assert {item["stage"] for item in computed} == {"entity_facts"}
+    assert all(item["seconds"] > 0 and item["bytes"] > 0 for item in computed)
+    *_, last = spam_pipeline("plan", "entity_facts", home=branched_home).out.splitlines()
+    assert last.startswith(f"to do: reuse 2, compute {len(computed)}; together about ")
+    assert " of computing and " in last
+
+
 def test_an_environment_that_publishes_nothing_apart_is_production(
     spam_pipeline: CommandLine, converged_home: Path
 ) -> None:
@@ -162,30 +205,21 @@ def test_an_environment_without_changes_promotes_nothing(spam_pipeline: CommandL
     )
 
 
-@pytest.fixture
-def branched_home(own_home: Path) -> Path:
-    """A home where the environment `mine` has published the plays of a day that production has yet to."""
-    land_late_play(own_home)
-    pipeline = open_home(own_home, environment="mine")
-    pipeline.engine.observe()
-    assert converge(pipeline.engine, ["plays"]).converged
-    pipeline.engine.ledger.close()
-    return own_home
-
-
 def test_environments_are_listed_and_a_promotion_is_asked_for_before_it_happens(
-    spam_pipeline: CommandLine, branched_home: Path, monkeypatch: pytest.MonkeyPatch
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    home = copied(branched_home, tmp_path / "home")
+
     def counts() -> dict[str, tuple[int, int]]:
-        printed = json.loads(spam_pipeline("environments", "--json", home=branched_home).out)
+        printed = json.loads(spam_pipeline("environments", "--json", home=home).out)
         return {item["name"]: (item["partitions"], item["differing"]) for item in printed}
 
     before = counts()
     assert before["mine"] == (2, 2)
-    assert spam_pipeline("environments", home=branched_home).out.splitlines()[1].split()[:3] == ["mine", "2", "2"]
+    assert spam_pipeline("environments", home=home).out.splitlines()[1].split()[:3] == ["mine", "2", "2"]
     promotion = ("promote", "--by", "Ada", "--environment", "mine")
 
-    ended = spam_pipeline(*promotion, home=branched_home)
+    ended = spam_pipeline(*promotion, home=home)
     assert (ended.status, ended.out, counts()) == (2, "", before)
     assert ["plays", "0", "1", "0", DAY] in [line.split() for line in ended.err.splitlines()]
     assert "--yes promotes without asking" in ended.err
@@ -195,14 +229,17 @@ def test_environments_are_listed_and_a_promotion_is_asked_for_before_it_happens(
         os.write(keyboard, f"{answer}\n".encode())
         with os.fdopen(os.dup(terminal)) as typed, monkeypatch.context() as patch:
             patch.setattr("sys.stdin", typed)
-            ended = spam_pipeline(*promotion, home=branched_home)
+            ended = spam_pipeline(*promotion, home=home)
         assert (ended.status, counts() == before) == (status, answer == "n")
     assert ended.out == "promoted 2 partitions of mine to production\n"
     assert counts()["mine"] == (0, 0)
 
 
-def test_a_promotion_that_is_confirmed_beforehand_asks_nobody(spam_pipeline: CommandLine, branched_home: Path) -> None:
-    ended = spam_pipeline("--environment", "mine", "promote", "--by", "Ada", "--yes", "--json", home=branched_home)
+def test_a_promotion_that_is_confirmed_beforehand_asks_nobody(
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path
+) -> None:
+    home = copied(branched_home, tmp_path / "home")
+    ended = spam_pipeline("--environment", "mine", "promote", "--by", "Ada", "--yes", "--json", home=home)
     promoted = json.loads(ended.out)["promoted"]
     assert (ended.status, ended.err) == (0, "")
     assert promoted == [{"stage": "received_plays", "partition": DAYS[-1]}, {"stage": "plays", "partition": DAY}]

@@ -1,9 +1,14 @@
 """The start of the command line: help, the version and usage errors load the libraries of the command line and no other."""
 
 import json
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import version
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -118,3 +123,33 @@ def test_every_command_every_argument_and_every_option_has_a_help_text(command: 
     hints = found.callback.__annotations__
     described = [get_args(hint)[1].help for name, hint in hints.items() if name != "return"]
     assert all(described)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("status plays", ["plays", "plays_by_spam_probability"]),
+        ("diff produ", ["production"]),
+        ("status --environment nig", ["night"]),
+        ("verif", ["verify"]),
+    ],
+)
+def test_a_shell_completes_names_that_are_in_the_ledger_without_loading_the_engine(
+    converged_home: Path, tmp_path: Path, words: str, completed: list[str]
+) -> None:
+    shutil.copy(converged_home / "ledger.db", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+        ledger.execute("update publications set environment = 'night' where id = 1")
+    variables = {
+        **os.environ,
+        "SPAM_PIPELINE_HOME": str(tmp_path),
+        "_SPAM_PIPELINE_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"spam-pipeline {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "[[]]"], capture_output=True, text=True, check=True, env=variables
+    )
+    *names, last = done.stdout.splitlines()
+    assert names == completed
+    assert not packages(set(json.loads(last)[1])) & HEAVY

@@ -18,6 +18,7 @@ from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, with_last_audit
+from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote, summaries
@@ -234,11 +235,10 @@ class Ledger:
             shared = values_of(connection, set(written.values()))
         return {version_id: shared[columns] for version_id, columns in written.items()}
 
-    def seconds_by_stage(self) -> dict[str, float]:
-        """The average time, in seconds, that a version of each stage took."""
-        query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
+    def recent_costs(self) -> dict[str, Cost]:
+        """The average cost of the last versions of each stage that was ever computed."""
         with self._engine.connect() as connection:
-            return {stage: float(seconds) for stage, seconds in connection.execute(query)}
+            return recent_costs(connection)
 
     def recent_seconds(self, stage: str) -> float | None:
         """The average time, in seconds, that a version of the latest partitions of a stage took; None if it has none."""
