@@ -7,8 +7,17 @@ from datetime import timedelta
 import typer
 from rich.filesize import decimal
 
-from spam_pipeline.command_line.narrow_table import narrow_table
-from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress, working
+from spam_pipeline.command_line.terminal import (
+    FAILED,
+    HELD,
+    err,
+    out,
+    print_json,
+    print_narrow_table,
+    print_table,
+    progress,
+    working,
+)
 from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
@@ -67,14 +76,13 @@ def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
     if as_json:
         print_json([_planned_to_json(item, cost_of(item, costs)) for item in found])
         return
-    _print_groups(grouped(found, costs))
+    if found:
+        _print_groups(grouped(found, costs))
     out.print(_summary(found, costs))
 
 
 def _print_groups(groups: Sequence[PlannedTogether]) -> None:
-    """Print what would run on a line each, with the cause below it: it can be long."""
-    if not groups:
-        return
+    """Print what would run on a line each, with the cause below it."""
     rows = [
         (
             group.stage,
@@ -85,11 +93,8 @@ def _print_groups(groups: Sequence[PlannedTogether]) -> None:
         )
         for group in groups
     ]
-    table = narrow_table(("stage", "partitions", "", "action", "time", "size"), rows, out.width)
-    out.print(table.head, style="bold", soft_wrap=True)
-    for line, group in zip(table.lines, groups, strict=True):
-        out.print(line, soft_wrap=True)
-        out.print(f"  {group.cause}", style="dim", soft_wrap=not out.is_terminal)
+    columns = ("stage", "partitions", "", "action", "time", "size")
+    print_narrow_table(columns, rows, [group.cause for group in groups])
 
 
 def _print_converged(done: Converged, *, as_json: bool) -> None:

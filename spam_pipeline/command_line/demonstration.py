@@ -6,11 +6,13 @@ Every number it prints is queried from published data. It can be run again on th
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.command_line.terminal import out, progress
+from spam_pipeline.command_line.terminal import err, out, progress
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
@@ -77,8 +79,9 @@ def demonstrate(
     Raises `NotSimulated` when the landing zone was not written by a simulation, and `LandingElsewhere` when it is not below
     the home.
     """
+    converge = partial(converge_and_report, pipeline, None, on_progress, is_estimated=err.is_terminal)
     yield from _landing_zone(pipeline, on_progress, days, plays_per_day)
-    yield _converged("converged", converge_and_report(pipeline, None, on_progress))
+    yield _converged("converged", converge())
     yield from _suspicions(pipeline)
     yield from _tour(pipeline)
     yield ""
@@ -87,12 +90,12 @@ def demonstrate(
     yield ""
     yield _confirm_incident(pipeline)
     before = _digests(pipeline)
-    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
+    yield _converged("  converged", converge())
     yield f"  content changed: {_changed(before, _digests(pipeline))}"
     yield ""
     yield _land_late_play(pipeline)
-    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
-    yield _converged("  and again", converge_and_report(pipeline, None, on_progress))
+    yield _converged("  converged", converge())
+    yield _converged("  and again", converge())
     yield ""
     yield "Next: open Dagster on this data with the README's next command, or query it, for example:"
     yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
@@ -110,12 +113,13 @@ def _landing_zone(pipeline: Pipeline, on_progress: OnProgress, days: int, plays_
             )
         yield f"using what has landed in {settings.landing}"
         return
+    done = count(1)
     made = simulate(
         settings.home,
         days=days,
         plays_per_day=plays_per_day,
         start=settings.start_date,
-        on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
+        on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays", next(done), days),
     )
     yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
@@ -122,12 +123,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], on: Conso
     on.print(table)
 
 
-def print_narrow_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Print rows of any data, each on a line that fits the terminal, and return what was left out for that, if anything."""
+def print_narrow_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], details: Sequence[str] | None = None
+) -> str:
+    """Print rows of any data, each on a line that fits the terminal, and return what was left out for that, if anything.
+
+    `details` are what is too long for a cell: one for each row, printed below it.
+    """
     table = narrow_table(columns, rows, out.width)
     out.print(table.head, style="bold", soft_wrap=True)
-    for line in table.lines:
+    for line, detail in zip_longest(table.lines, details or ()):
         out.print(line, soft_wrap=True)
+        if detail:
+            out.print(f"  {detail}", style="dim", soft_wrap=not out.is_terminal)
     return table.shortened
 
 

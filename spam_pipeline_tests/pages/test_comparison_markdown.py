@@ -18,7 +18,7 @@ def test_a_stage_that_differs_has_a_row_and_its_details() -> None:
     lines = text.splitlines()
     assert lines[0] == "### mine compared with production"
     assert r"| classified\_plays | 1 of 1: 2026-01-05 | 2 added, 0 removed, 60 changed | " in text
-    assert r"| spam\_share | 4 % | 10 % | +6 points | significant" in text
+    assert r"| spam\_share | 3 % | 9 % | +6 points | significant" in text
     assert "- why: code: model.score, polars 2.0 -\\> 2.1" in lines
     assert r"US \<b\> 40.00% -\> 60.00%" in text, "what people wrote is text"
     assert lines[-1] == "Equal data: 1 stages."

@@ -57,8 +57,7 @@ def _problems(engine: Engine, paths: list[str], on_progress: OnProgress) -> Iter
 
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
         for number, (path, found) in enumerate(zip(paths, readers.map(problem, paths), strict=True)):
-            if number % _FILES_PER_STEP == 0:
-                on_progress(f"verifying: {number:,} of {len(paths):,} files")
-            on_progress("", number, len(paths))
+            step = f"verifying {len(paths):,} files" if not number else f"verified {number:,} of {len(paths):,} files"
+            on_progress("" if number % _FILES_PER_STEP else step, number, len(paths))
             if found is not None:
                 yield path, found

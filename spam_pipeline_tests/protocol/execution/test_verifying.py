@@ -41,8 +41,9 @@ def test_a_sound_store_has_nothing_to_tell(converged: Path) -> None:
         toy_engine(converged), repair=False, on_progress=lambda text, done=0, total=0: steps.append((text, done, total))
     )
     assert (found.files, found.repaired, dict(found.damaged)) == (len(files(converged)), (), {})
-    assert [done for text, done, _ in steps if not text] == list(range(found.files))
-    assert {total for text, _, total in steps if not text} == {found.files}
+    assert [done for _, done, _ in steps] == list(range(found.files))
+    assert {total for _, _, total in steps} == {found.files}
+    assert [text for text, *_ in steps if text] == [f"verifying {found.files} files"]
     assert found.files > 20
 
 
