@@ -1,12 +1,13 @@
-"""Settings: places, the environment, and the start of the grids. Every one is an environment variable.
+"""Settings: places, the environment, and the start of the grids. Every one is an environment variable, or stands in a file.
 
-The defaults run embedded, on one machine, with nothing else installed. What a stage computes is not set here but written in
+The files are `spam_pipeline.toml` in the working directory and in the home; variables count before them, in this order. The defaults run embedded, on one machine, with nothing else installed. What a stage computes is not set here but written in
 its code, so that a change of definition is a change of code.
 """
 
 import json
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -16,18 +17,28 @@ import fsspec  # type: ignore[import-untyped]  # it ships no types
 import sqlalchemy as sa
 from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it ships no types
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from upath import UPath
 
 from spam_pipeline.notification_targets import Targets, read_targets
 from spam_pipeline.protocol import Cadence, PipelineError, digest
-from spam_pipeline.protocol.operating import CACHE_BYTES, PRODUCTION
+from spam_pipeline.protocol.operating import CACHE_BYTES, PRODUCTION, did_you_mean
 
 PREFIX = "SPAM_PIPELINE_"
+
+FILE = "spam_pipeline.toml"
+"""The name of a file of settings."""
 
 DEVELOPMENT_KEY = "development key, not a secret"
 """The default identifier key: keyed hashes made with it can be recomputed by anyone who has this source."""
 
+_DEFAULT_HOME = Path(".spam_pipeline")
 _MINIMUM_KEY_LENGTH = 16
 _LONGEST_ENVIRONMENT = 40
 _ENVIRONMENT = re.compile(rf"[a-z][a-z0-9_-]{{0,{_LONGEST_ENVIRONMENT - 1}}}")
@@ -41,10 +52,11 @@ _LEDGER_EXPECTED = "expected a SQLAlchemy URL of SQLite or PostgreSQL, such as p
 
 
 class WrongSetting(PipelineError):
-    """An environment variable holds a value that the setting does not accept."""
+    """An environment variable or a file holds a value that the setting does not accept, or a file has no setting in it."""
 
 
-def _environment(name: str) -> str:
+def check_environment(name: str) -> str:
+    """Return the name of an environment. Raises `ValueError`, saying what is expected."""
     if not _ENVIRONMENT.fullmatch(name):
         longest = _LONGEST_ENVIRONMENT - 1
         raise ValueError(f"expected a lower-case letter, then up to {longest} letters, digits, - or _")
@@ -93,16 +105,20 @@ def _day(value: str | date) -> date:
         raise ValueError("expected a day, YYYY-MM-DD") from None
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
 def _packages(value: str | tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
-    if not all(name.isidentifier() for name in names):
+    if not _are_texts(names) or not all(name.isidentifier() for name in names):
         raise ValueError("expected names of top-level packages, with commas between them")
     return names
 
 
 def _asset_prefix(value: str | tuple[str, ...]) -> tuple[str, ...]:
     levels = tuple(value.split("/") if value else ()) if isinstance(value, str) else value
-    if not all(_ASSET_LEVEL.fullmatch(level) for level in levels):
+    if not _are_texts(levels) or not all(_ASSET_LEVEL.fullmatch(level) for level in levels):
         raise ValueError("expected letters, digits and _, with / between levels, such as music/spam")
     return levels
 
@@ -141,10 +157,8 @@ def _web_url(url: str) -> str:
 
 
 def _run_tags(value: str | Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
-    if not isinstance(value, str):
-        return value
     try:
-        read = json.loads(value or "{}")
+        read = json.loads(value or "{}") if isinstance(value, str) else value
         return {stage: {tag: _as_tag(item) for tag, item in tags.items()} for stage, tags in read.items()}
     except (ValueError, AttributeError):
         raise ValueError('expected tags by stage, as JSON such as {"plays": {"team": "ingestion"}}') from None
@@ -174,7 +188,7 @@ class ExecutorChoice(NamedTuple):
 def _executor(value: str | ExecutorChoice) -> ExecutorChoice:
     if isinstance(value, ExecutorChoice):
         return value
-    kind, separator, number = value.partition(":")
+    kind, separator, number = str(value).partition(":")
     if kind in _LEAST_OF and not separator:
         return ExecutorChoice(kind, None)
     if kind in _LEAST_OF and re.fullmatch("[0-9]{1,4}", number) and int(number) >= _LEAST_OF[kind]:
@@ -194,7 +208,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
 
-    home: Annotated[Path, AfterValidator(_home)] = Path(".spam_pipeline")
+    home: Annotated[Path, AfterValidator(_home)] = _DEFAULT_HOME
     landing_url: Annotated[str, AfterValidator(_files_url)] = ""
     store_url: Annotated[str, AfterValidator(_files_url)] = ""
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = ""
@@ -202,7 +216,7 @@ class Settings(BaseSettings):
     widget_url: Annotated[str, AfterValidator(_widget_url)] = ""
     warehouse_url: Annotated[str, AfterValidator(_files_url)] = ""
     reports_url: Annotated[str, AfterValidator(_files_url)] = ""
-    environment: Annotated[str, AfterValidator(_environment)] = Field(default_factory=_environment_of_deployment)
+    environment: Annotated[str, AfterValidator(check_environment)] = Field(default_factory=_environment_of_deployment)
     start_date: Annotated[date, BeforeValidator(_day)] = date(2026, 1, 1)
     plays_cadence: Cadence = Cadence.DAY
     identifier_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr(DEVELOPMENT_KEY)
@@ -215,6 +229,19 @@ class Settings(BaseSettings):
     dagster_url: Annotated[str, AfterValidator(_web_url)] = "http://localhost:3000"
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
     notify: Annotated[Targets, NoDecode, BeforeValidator(read_targets)] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, variables, the file in the working directory, and the one in the home that these name, in this order."""
+        files = setting_files(init_settings().get("home"))
+        return init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, file) for file in files)
 
     @property
     def landing(self) -> Path:
@@ -317,13 +344,46 @@ class Settings(BaseSettings):
 
 
 def settings_from_environment() -> Settings:
-    """Read the settings from environment variables. Raises `WrongSetting`, naming the variable and what it accepts."""
+    """Read the settings from variables and files. Raises `WrongSetting`, naming the variable or the file and what it accepts."""
     try:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"{PREFIX}{'_'.join(map(str, item['loc'])).upper()}: {item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors(include_input=False)
+            _problem(str(item["loc"][0]), item["type"], item["msg"]) for item in error.errors(include_input=False)
         ]
     # Raised here and not above, so that it does not carry the error that holds the values.
     raise WrongSetting("; ".join(problems))
+
+
+def setting_files(home: str | Path | None = None) -> tuple[Path, Path]:
+    """The files that settings are read from: in the working directory, and in the home that is given or that this one names."""
+    here = Path(FILE)
+    named = home or os.environ.get(f"{PREFIX}HOME") or _read(here).get("home")
+    return here, (Path(named) if isinstance(named, str | Path) else _DEFAULT_HOME) / FILE
+
+
+def source_of(name: str) -> str:
+    """Where the value of a setting comes from: the name of a variable, the path of a file, or `default`."""
+    variable = f"{PREFIX}{name.upper()}"
+    if variable in os.environ:
+        return variable
+    if found := next((file for file in setting_files() if name in _read(file)), None):
+        return str(found)
+    is_of_branch = name == "environment" and _environment_of_deployment() != PRODUCTION
+    return "DAGSTER_CLOUD_GIT_BRANCH" if is_of_branch else "default"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    except ValueError as error:
+        raise WrongSetting(f"{file}: {error}") from None
+
+
+def _problem(name: str, kind: str, message: str) -> str:
+    source = source_of(name)
+    if kind == "extra_forbidden":
+        return f"{source}: no setting is called {name}{did_you_mean(name, Settings.model_fields)}"
+    expected = message.removeprefix("Value error, ")
+    is_in_file = source.endswith(FILE)
+    return f"{source}: {name}: {expected}" if is_in_file else f"{PREFIX}{name.upper()}: {expected}"

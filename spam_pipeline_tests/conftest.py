@@ -111,6 +111,8 @@ def spam_pipeline(no_settings: None, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     def run(*arguments: str, home: Path, **variables: str) -> Ended:
         capfd.readouterr()
         with monkeypatch.context() as patch:
+            patch.setenv(f"{PREFIX}ENVIRONMENT", "")
+            patch.delenv(f"{PREFIX}ENVIRONMENT")  # so that what --environment sets is taken back
             for name, value in {"HOME": str(home), "IDENTIFIER_KEY": KEY, **variables}.items():
                 patch.setenv(PREFIX + name, value)
             patch.setattr("sys.argv", ["spam-pipeline", *arguments])

@@ -27,7 +27,7 @@ from spam_pipeline.operations.pipeline import STAGES
 from spam_pipeline.protocol import Severity
 from spam_pipeline.protocol.ledger.rows import ticks
 from spam_pipeline.protocol.operating import StageGraph, converge
-from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings
+from spam_pipeline.settings import DEVELOPMENT_KEY, FILE, PREFIX, Settings, settings_from_environment
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, Ended, open_home
 from spam_pipeline_tests.shared_homes import copied
@@ -237,6 +237,16 @@ def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_o
     assert pipeline.read("royalty_adjustments", "2026-01").collect().is_empty()
 
 
+def test_the_commands_and_the_settings_of_the_command_line_work(
+    spam_pipeline: CommandLine, in_documented_home: Path
+) -> None:
+    run_commands("docs/command-line.md", spam_pipeline, in_documented_home)
+    [file] = blocks("docs/command-line.md", "toml")
+    (in_documented_home / FILE).write_text(file, encoding="utf-8")
+    settings = settings_from_environment()
+    assert (settings.executor, settings.store) == (("processes", 4), "/data/store")
+
+
 def test_commands_are_found_behind_variables_and_folders() -> None:
     found = commands("docs/add-or-edit-a-stage.md") + commands("README.md")
     assert ({"SPAM_PIPELINE_ENVIRONMENT": "night"}, ["converge"]) in found
@@ -347,7 +357,7 @@ def test_the_worse_signal_of_the_documentation_is_refused_and_the_better_model_p
     assert "held_out_campaigns_brier" in accepted.out
     assert production.fingerprint("spam_model") == champion, "nobody else sees it"
 
-    assert better.run(["promote", "--by", "Ada"]).status == 0
+    assert better.run(["promote", "--by", "Ada", "--yes"]).status == 0
     assert production.fingerprint("spam_model") != champion
     assert "computed 0, " in better.run(["converge", "classified_plays"], environment="production").out
 

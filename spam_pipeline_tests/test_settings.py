@@ -1,12 +1,21 @@
 """Settings: defaults that run embedded, and errors that name the variable and never what it held."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from spam_pipeline.settings import DEVELOPMENT_KEY, PREFIX, Settings, WrongSetting, settings_from_environment
+from spam_pipeline.settings import (
+    DEVELOPMENT_KEY,
+    FILE,
+    PREFIX,
+    Settings,
+    WrongSetting,
+    settings_from_environment,
+    source_of,
+)
 
 OWN_KEY = "a secret of more than sixteen characters"
 
@@ -273,3 +282,51 @@ def test_the_development_key_is_long_enough_to_be_accepted(monkeypatch: pytest.M
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings_from_environment().environment = "night"
+
+
+# Files
+
+
+def write_file(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / FILE
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_file_in_the_working_directory_or_in_the_home_has_settings_and_variables_count_before_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_file(tmp_path, 'home = "data"\nstart_date = 2025-03-01\nexecutor = "processes:3"\n')
+    write_file(tmp_path / "data", 'start_date = 2024-01-01\nenvironment = "night"\nown_packages = ["acme"]\n')
+    monkeypatch.setenv(f"{PREFIX}EXECUTOR", "in_process:1")
+    settings = settings_from_environment()
+    assert (settings.home, settings.start_date, settings.environment) == (Path("data"), date(2025, 3, 1), "night")
+    assert (settings.executor, settings.own_packages) == (("in_process", 1), ("acme",))
+    sources = {name: source_of(name) for name in ("executor", "start_date", "environment", "store_url")}
+    assert list(sources.values()) == ["SPAM_PIPELINE_EXECUTOR", FILE, f"data/{FILE}", "default"]
+
+
+def test_a_table_of_a_file_is_what_its_variable_has_as_json(tmp_path: Path) -> None:
+    write_file(tmp_path, '[run_tags.plays]\nteam = "ingestion"\n"dagster-k8s/config" = {container_config = {}}\n')
+    tags = {"plays": {"team": "ingestion", "dagster-k8s/config": '{"container_config": {}}'}}
+    assert settings_from_environment().run_tags == tags
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('start_date = "soon"', "start_date: expected a day, YYYY-MM-DD"),
+        ('identifer_key = "x"', "no setting is called identifer_key; did you mean identifier_key?"),
+        ("home = 5", "home: Input is not a valid path"),
+        ("own_packages = [1]", "own_packages: expected names of top-level packages"),
+        ("asset_prefix = 1", "asset_prefix: expected letters"),
+        ("run_tags = 1", "run_tags: expected tags by stage"),
+        ("executor = 1", "executor: expected in_process"),
+        ("no settings", "Expected '=' after a key"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_the_file(tmp_path: Path, text: str, problem: str) -> None:
+    write_file(tmp_path, text)
+    with pytest.raises(WrongSetting, match=f"^{FILE}: {re.escape(problem)}"):
+        settings_from_environment()

@@ -5,70 +5,41 @@ does and prints is in the module that it imports when it runs, so that help and 
 imports stand inside functions here, and nowhere else.
 """
 
-import logging
 import sys
-from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import spam_pipeline
-from spam_pipeline.command_line.terminal import FAILED, err, out
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
-SCENARIOS = (
-    *("loop_bot", "bot_farm", "low_and_slow", "account_takeover", "paid_plays", "device_farm", "embedded_autoplay"),
-    *("viral_release", "sleep_listener", "looping_fan", "super_account", "office_network", "shop_radio"),
-    *("school_class", "shared_account", "fan_project", "devoted_small_artist", "viral_embed", "previews"),
+from spam_pipeline.command_line.arguments import (
+    FILES_OF_ROWS,
+    OF_SUSPICIONS,
+    Decision,
+    Devices,
+    Environment,
+    FirstDay,
+    Json,
+    LastDay,
+    LogLevel,
+    Month,
+    OldVersion,
+    Partition,
+    PartyId,
+    Queue,
+    Scenarios,
+    Skill,
+    Stage,
+    StageOrEnvironment,
+    Stages,
+    StartDay,
+    StatementsFolder,
+    VersionOrSuspicion,
+    use_environment,
 )
-"""The names of the simulation's scenarios, so that help and usage errors list them without loading it."""
+from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
 
-
-class Decision(StrEnum):
-    """The kinds of decision, likewise."""
-
-    ACCEPT = "accept"
-    REJECT = "reject"
-    CONFIRM = "confirm"
-    CLEAR = "clear"
-
-
-OF_SUSPICIONS = (Decision.CONFIRM, Decision.CLEAR)
-"""The kinds that are about suspicions; the others are about versions."""
-
-
-class Skill(StrEnum):
-    """The skill levels of simulated attackers, likewise."""
-
-    NAIVE = "0"
-    TO_THE_END = "1"
-    LIKE_PEOPLE = "2"
-    HIDDEN = "3"
-    OF_TASTE = "4"
-    RAMP = "ramp"
-
-
-class Queue(StrEnum):
-    """The queues of suspicions, likewise."""
-
-    BEHAVIOUR = "behaviour"
-    AUTOMATION = "automation"
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date: expected YYYY-MM-DD") from None
-
-
-def _scenario(text: str) -> str:
-    if text not in SCENARIOS:
-        raise typer.BadParameter(f"{text!r} is not a scenario: expected any of {', '.join(SCENARIOS)}")
-    return text
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(*, is_asked: bool) -> None:
@@ -77,20 +48,25 @@ def _print_version(*, is_asked: bool) -> None:
         raise typer.Exit
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Month = Annotated[str, typer.Argument(help="The statement month, YYYY-MM.")]
-Partition = Annotated[str | None, typer.Argument(help="A partition; omit it for a stage that is not partitioned.")]
-Stages = Annotated[list[str] | None, typer.Argument(metavar="[STAGE]...", help="Names of stages; default: all.")]
-
-
 @app.callback()
 def options(
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", help="Print the installed version.", is_eager=True, callback=_print_version)
     ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            metavar="LEVEL",
+            case_sensitive=False,
+            help="The least level of messages: debug (with tracebacks), info (each partition), warning or error.",
+        ),
+    ] = LogLevel.WARNING,
+    environment: Environment = None,
 ) -> None:
     """Classify plays as spam or legitimate, and turn them into royalties and reports."""
+    log_from(log_level.value)
+    use_environment(environment)
 
 
 @app.command("simulate")
@@ -99,16 +75,8 @@ def simulate_command(  # noqa: PLR0913 - one parameter per option of the command
     days: Annotated[int, typer.Option(min=1, help="Days of arrivals.")] = 14,
     plays_per_day: Annotated[int, typer.Option(min=1, help="Plays per day, on average.")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers; equal seeds, equal plays.")] = 1,
-    start: Annotated[
-        date | None,
-        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="First day; default: SPAM_PIPELINE_START_DATE."),
-    ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=_scenario, metavar="NAME", help=f"One of {', '.join(SCENARIOS)}; may be repeated; default: all."
-        ),
-    ] = None,
+    start: StartDay = None,
+    scenario: Scenarios = None,
     skill: Annotated[
         Skill, typer.Option(help="How attackers hide: 0 is naive, 4 has a real listener's taste, ramp grows slowly.")
     ] = Skill.NAIVE,
@@ -130,17 +98,20 @@ def converge_command(
             "--from-landing", help="Fill a ledger that was lost from the landing zone; it says what that does not have."
         ),
     ] = False,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Observe the landing zone, then bring the stages up to date. Exits with 3 when something is held."""
+    use_environment(environment)
     from spam_pipeline.command_line.converging import print_convergence
 
     print_convergence(stages, from_landing=from_landing, as_json=as_json)
 
 
 @app.command("status")
-def status_command(stages: Stages = None, as_json: Json = False) -> None:
+def status_command(stages: Stages = None, environment: Environment = None, as_json: Json = False) -> None:
     """Count the partitions of each stage that are fresh, stale, held, or missing."""
+    use_environment(environment)
     from spam_pipeline.command_line.converging import print_status
 
     print_status(stages, as_json=as_json)
@@ -155,8 +126,9 @@ def waiting_command(as_json: Json = False) -> None:
 
 
 @app.command("plan")
-def plan_command(stages: Stages = None, as_json: Json = False) -> None:
+def plan_command(stages: Stages = None, environment: Environment = None, as_json: Json = False) -> None:
     """List every partition that would run, why, and whether it would be computed, reused or audited again. Runs nothing."""
+    use_environment(environment)
     from spam_pipeline.command_line.converging import print_plan
 
     print_plan(stages, as_json=as_json)
@@ -164,11 +136,13 @@ def plan_command(stages: Stages = None, as_json: Json = False) -> None:
 
 @app.command("versions")
 def versions_command(
-    stage: Annotated[str, typer.Argument(help="The name of a stage.")],
+    stage: Stage,
     partition: Partition = None,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """List the versions of a partition, oldest first, with recipe, content, code version, fingerprint and audit."""
+    use_environment(environment)
     from spam_pipeline.command_line.versions import print_versions
 
     print_versions(stage, partition, as_json=as_json)
@@ -176,39 +150,41 @@ def versions_command(
 
 @app.command("diff")
 def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
-    stage: Annotated[
-        str, typer.Argument(help="A stage; or an environment, to compare everything that differs from it.")
-    ],
+    stage: StageOrEnvironment,
     partition: Annotated[
         str | None, typer.Argument(help="A partition, or a range of partitions: 2026-01-01..2026-01-31.")
     ] = None,
-    old: Annotated[
-        str | None,
-        typer.Argument(
-            help="The first digits of a recipe (for a range: of a code version), or published, newest or production; "
-            "default: published."
-        ),
-    ] = None,
+    old: OldVersion = None,
     new: Annotated[str | None, typer.Argument(help="The same; default: newest.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with charts to this file.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 when data differs, as git diff does.")
+    ] = False,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Compare two versions: figures with the significance of each shift, rows, and why they differ."""
-    from spam_pipeline.command_line.versions import print_comparison
+    if as_markdown and as_json:
+        raise typer.BadParameter("a comparison is printed as Markdown or as JSON", param_hint="--markdown")
+    use_environment(environment)
+    from spam_pipeline.command_line.versions import ComparisonForm, print_comparison
 
-    print_comparison(stage, partition, old, new, html, as_json=as_json)
+    print_comparison(stage, partition, old, new, ComparisonForm(html, as_markdown, as_json, exit_code))
 
 
 @app.command("suspicions")
-def suspicions_command(
+def suspicions_command(  # noqa: PLR0913 - one parameter per argument and option of the command
     suspicion: Annotated[str | None, typer.Argument(help="The id of a suspicion; omit it to list them.")] = None,
     *,
     day: Annotated[str | None, typer.Option(help="An event day, YYYY-MM-DD; default: the latest one.")] = None,
     queue: Annotated[Queue | None, typer.Option(help="One queue; default: both.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most suspicions of a queue.")] = 20,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """List what may be an attack, ranked by queue; or everything about one suspicion, and how to decide it."""
+    use_environment(environment)
     if suspicion is not None and (day or queue):
         raise typer.BadParameter("--day and --queue are for the list: a suspicion has all its days")
     from spam_pipeline.command_line.suspicions import print_suspicion, print_suspicions
@@ -227,13 +203,7 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
             help="Accept a quarantined version, or reject a published one; confirm a suspicion as spam, or clear it."
         ),
     ],
-    about: Annotated[
-        str,
-        typer.Argument(
-            metavar="VERSION|SUSPICION",
-            help="The recipe of the version, or its first digits: versions lists them; the id of the suspicion: suspicions does.",
-        ),
-    ],
+    about: VersionOrSuspicion,
     *,
     by: Annotated[str, typer.Option(help="Who decides.")],
     reason: Annotated[str, typer.Option(help="Why.")],
@@ -243,21 +213,14 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
             help="Also accept the stage's other versions that the same code made and the same findings refuse."
         ),
     ] = False,
-    first_day: Annotated[
-        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="Decide a suspicion from this day on.")
-    ] = None,
-    last_day: Annotated[
-        str | None, typer.Option("--until", metavar="YYYY-MM-DD", help="Decide a suspicion up to the end of this day.")
-    ] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Decide this device of a suspicion alone, key: and 16 digits; may be repeated."
-        ),
-    ] = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    device: Devices = None,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Accept or reject a version, confirm or clear a suspicion; everything downstream is stale then and converges."""
+    use_environment(environment)
     if action in OF_SUSPICIONS:
         if all_matching:
             raise typer.BadParameter("only versions match each other", param_hint="--all-matching")
@@ -273,24 +236,44 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
 
 
 @app.command("decisions")
-def decisions_command(as_json: Json = False) -> None:
+def decisions_command(environment: Environment = None, as_json: Json = False) -> None:
     """List who decided what, when and why, oldest first."""
+    use_environment(environment)
     from spam_pipeline.command_line.decisions import print_decisions
 
     print_decisions(as_json=as_json)
 
 
+@app.command("environments")
+def environments_command(as_json: Json = False) -> None:
+    """List the environments: what each publishes itself, how much of that differs from production, and since when."""
+    from spam_pipeline.command_line.environments import print_environments
+
+    print_environments(as_json=as_json)
+
+
 @app.command("promote")
-def promote_command(by: Annotated[str, typer.Option(help="Who promotes.")], as_json: Json = False) -> None:
-    """Publish to production what SPAM_PIPELINE_ENVIRONMENT publishes, in one transaction, without computing anything."""
+def promote_command(
+    by: Annotated[str, typer.Option(help="Who promotes.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; without a terminal nobody can be asked.")] = False,
+    environment: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Publish to production what an environment publishes, in one transaction, without computing anything.
+
+    Shows what readers of production would see then, and asks.
+    """
+    use_environment(environment)
     from spam_pipeline.command_line.environments import print_promotion
 
-    print_promotion(by, as_json=as_json)
+    print_promotion(by, is_confirmed=yes, as_json=as_json)
 
 
 @app.command("drop")
-def drop_command(as_json: Json = False) -> None:
-    """Discard what SPAM_PIPELINE_ENVIRONMENT publishes itself, so that it reads everything from production again."""
+def drop_command(environment: Environment = None, as_json: Json = False) -> None:
+    """Discard what an environment publishes itself, so that it reads everything from production again."""
+    use_environment(environment)
     from spam_pipeline.command_line.environments import print_drop
 
     print_drop(as_json=as_json)
@@ -326,18 +309,42 @@ def lineage_command(
 
 
 @app.command("query")
-def query_command(
+def query_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
     sql: Annotated[str, typer.Argument(help="One SELECT statement.")],
     as_of: Annotated[
         str | None,
         typer.Option(help="Query what was published then: YYYY-MM-DD (its end) or an ISO 8601 date and time."),
     ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the rows to FILE.csv or FILE.parquet.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
-    """Run SQL (DuckDB) over published data: one view per stage, <context>.<stage>."""
-    from spam_pipeline.command_line.querying import print_answer
+    """Run SQL (DuckDB) over published data: one view per stage, <context>.<stage>. Files, CSV and JSON have values in full."""
+    if file is not None and file.suffix not in FILES_OF_ROWS:
+        raise typer.BadParameter(f"{file} ends in neither of {', '.join(FILES_OF_ROWS)}", param_hint="--out")
+    if as_csv and (as_json or file is not None):
+        raise typer.BadParameter("rows are printed as CSV, or as JSON, or written to a file", param_hint="--csv")
+    use_environment(environment)
+    from spam_pipeline.command_line.querying import print_answer, print_csv, print_written
 
-    print_answer(sql, as_of, as_json=as_json)
+    if file is not None:
+        print_written(sql, as_of, file, as_json=as_json)
+    elif as_csv:
+        print_csv(sql, as_of)
+    else:
+        print_answer(sql, as_of, as_json=as_json)
+
+
+@app.command("settings")
+def settings_command(environment: Environment = None, as_json: Json = False) -> None:
+    """Print every setting that counts, and whether it comes from a variable, from a file, or is the default; secrets are masked."""
+    use_environment(environment)
+    from spam_pipeline.command_line.setting_sources import print_settings
+
+    print_settings(as_json=as_json)
 
 
 @app.command("verify")
@@ -377,7 +384,11 @@ def declare_gap_command(
 
 
 @app.command("issue")
-def issue_command(month: Month, by: Annotated[str, typer.Option(help="Who issues.")], as_json: Json = False) -> None:
+def issue_command(
+    month: Month,
+    by: Annotated[str, typer.Option(help="Who issues.")],
+    as_json: Json = False,
+) -> None:
     """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments."""
     from spam_pipeline.command_line.royalties import print_issued
 
@@ -386,27 +397,29 @@ def issue_command(month: Month, by: Annotated[str, typer.Option(help="Who issues
 
 @app.command("explain")
 def explain_command(
-    payee: Annotated[str, typer.Argument(help="The id of a payee.")], month: Month, as_json: Json = False
+    payee: Annotated[str, typer.Argument(help="The id of a payee.")],
+    month: Month,
+    environment: Environment = None,
+    as_json: Json = False,
 ) -> None:
     """Explain a payment: its pools, plays, exclusions with their reasons, and versions. All sums are recomputed."""
+    use_environment(environment)
     from spam_pipeline.command_line.royalties import print_explanation
 
     print_explanation(payee, month, as_json=as_json)
 
 
 @app.command("statements")
-def statements_command(
+def statements_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
     month: Month,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Where to create the month's folder; default: statements/ in the home.")
-    ] = None,
-    sender: Annotated[
-        str | None, typer.Option(help="The licensee's DDEX Party Identifier; default: one that is allotted to nobody.")
-    ] = None,
+    folder: StatementsFolder = None,
+    sender: PartyId = None,
     sender_name: Annotated[str | None, typer.Option(help="The licensee's name; default: spam-pipeline.")] = None,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Write a month's files: a statement for each payee as CSV, and the DDEX sales report, Basic Audio Profile."""
+    use_environment(environment)
     from spam_pipeline.command_line.royalties import print_statement_files
 
     print_statement_files(month, folder, sender, sender_name, as_json=as_json)
@@ -414,20 +427,14 @@ def statements_command(
 
 def main() -> None:
     """Run the command line; every expected failure is one message on standard error."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_terminal()
     try:
         app()
     except Exception as error:
-        if not isinstance(error, _expected_failures()):
+        from spam_pipeline.command_line.exit_status import status_of
+
+        status = status_of(error)
+        if status is None:
             raise
         err.print(f"error: {error}", style="red")
-        sys.exit(FAILED)
-
-
-def _expected_failures() -> tuple[type[Exception], ...]:
-    import duckdb
-    import sqlalchemy as sa
-
-    from spam_pipeline.protocol import PipelineError
-
-    return PipelineError, OSError, ValueError, duckdb.Error, sa.exc.SQLAlchemyError
+        sys.exit(status)

@@ -5,12 +5,32 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import typer
+from rich.filesize import decimal
 
-from spam_pipeline.command_line.terminal import FAILED, HELD, err, out, print_json, print_table, progress
+from spam_pipeline.command_line.terminal import (
+    FAILED,
+    HELD,
+    err,
+    out,
+    print_json,
+    print_narrow_table,
+    print_table,
+    progress,
+    working,
+)
 from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
-from spam_pipeline.protocol.operating import Converged, Late, Planned, grouped
+from spam_pipeline.protocol.operating import (
+    Converged,
+    Cost,
+    Late,
+    Planned,
+    PlannedTogether,
+    cost_of,
+    grouped,
+    total_cost,
+)
 
 _SHOWN = 5
 """Paths that are listed of those that were passed over."""
@@ -24,7 +44,7 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
         err.print(f"the ledger is filled from the landing zone, which does not have {LOST}")
     try:
         with progress() as on_progress:
-            done = converge_and_report(pipeline, stages, on_progress)
+            done = converge_and_report(pipeline, stages, on_progress, is_estimated=err.is_terminal)
     except InstanceNotUpdated as problem:
         _print_converged(problem.done, as_json=as_json)
         raise
@@ -67,16 +87,31 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
 def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
     """Print what converging would run: as JSON partition by partition, as a table grouped by cause."""
     pipeline = Pipeline()
-    found = pipeline.plan(stages)
+    with working("planning"):
+        found = pipeline.plan(stages)
+    costs = pipeline.engine.ledger.recent_costs()
     if as_json:
-        print_json([_planned_to_json(item) for item in found])
+        print_json([_planned_to_json(item, cost_of(item, costs)) for item in found])
         return
+    if found:
+        _print_groups(grouped(found, costs))
+    out.print(_summary(found, costs))
+
+
+def _print_groups(groups: Sequence[PlannedTogether]) -> None:
+    """Print what would run on a line each, with the cause below it."""
     rows = [
-        (group.stage, str(group.partitions), group.span, group.action.value, group.cause, _duration(group.seconds))
-        for group in grouped(found, pipeline.engine.ledger.seconds_by_stage())
+        (
+            group.stage,
+            group.span.replace(" to ", ".."),
+            f"{group.partitions:,}",
+            group.action.value,
+            *_cells(group.cost),
+        )
+        for group in groups
     ]
-    print_table(("stage", "partitions", "range", "action", "cause", "estimated time"), rows)
-    out.print(_summary(found))
+    columns = ("stage", "partitions", "", "action", "time", "size")
+    print_narrow_table(columns, rows, [group.cause for group in groups])
 
 
 def _print_converged(done: Converged, *, as_json: bool) -> None:
@@ -134,18 +169,31 @@ def _converged_to_json(done: Converged) -> dict[str, object]:
     }
 
 
-def _planned_to_json(item: Planned) -> dict[str, str]:
-    return {"stage": item.stage, "partition": item.partition, "cause": str(item.cause), "action": item.action.value}
+def _planned_to_json(item: Planned, cost: Cost | None) -> dict[str, object]:
+    return {
+        "stage": item.stage,
+        "partition": item.partition,
+        "cause": str(item.cause),
+        "action": item.action.value,
+        "seconds": round(cost.seconds, 3) if cost else None,
+        "bytes": cost.bytes if cost else None,
+    }
 
 
-def _summary(found: Sequence[Planned]) -> str:
+def _summary(found: Sequence[Planned], costs: Mapping[str, Cost]) -> str:
     if not found:
         return "nothing to do: everything is fresh or held"
     counts = Counter(item.action.value for item in found)
+    time, size = _cells(total_cost(found, costs))
+    unknown = sum(cost_of(item, costs) is None for item in found)
+    beside = f", not counting {unknown:,} of stages that were never computed" if unknown else ""
     is_certain = all(item.cause.is_certain for item in found)
     downstream = "" if is_certain else "; a downstream partition only runs if its inputs do change"
-    return f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}{downstream}"
+    return (
+        f"to do: {', '.join(f'{action} {count:,}' for action, count in counts.items())}; together about {time} of "
+        f"computing and {size}, by the last versions{beside}{downstream}"
+    )
 
 
-def _duration(seconds: float) -> str:
-    return f"about {timedelta(seconds=round(seconds))}" if seconds >= 1 else "under a second"
+def _cells(cost: Cost) -> tuple[str, str]:
+    return str(timedelta(seconds=round(cost.seconds))) if cost.seconds >= 1 else "under 1 s", decimal(cost.bytes)

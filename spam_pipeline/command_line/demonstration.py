@@ -5,17 +5,20 @@ Every number it prints is queried from published data. It can be run again on th
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import polars as pl
 
-from spam_pipeline.command_line.terminal import out, progress
+from spam_pipeline.command_line.terminal import err, out, progress
+from spam_pipeline.currencies import as_amount
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import converge_and_report
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Converged
+from spam_pipeline.protocol.operating import Converged, OnProgress
 from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
 from spam_pipeline.simulation import simulate
@@ -69,15 +72,16 @@ class NotSimulated(PipelineError):
 
 
 def demonstrate(
-    pipeline: Pipeline, on_progress: Callable[[str], None], days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
+    pipeline: Pipeline, on_progress: OnProgress, days: int = DAYS, plays_per_day: int = PLAYS_PER_DAY
 ) -> Iterator[str]:
     """Run the demo on the pipeline's home, and yield the lines of its tour.
 
     Raises `NotSimulated` when the landing zone was not written by a simulation, and `LandingElsewhere` when it is not below
     the home.
     """
+    converge = partial(converge_and_report, pipeline, None, on_progress, is_estimated=err.is_terminal)
     yield from _landing_zone(pipeline, on_progress, days, plays_per_day)
-    yield _converged("converged", converge_and_report(pipeline, None, on_progress))
+    yield _converged("converged", converge())
     yield from _suspicions(pipeline)
     yield from _tour(pipeline)
     yield ""
@@ -86,21 +90,19 @@ def demonstrate(
     yield ""
     yield _confirm_incident(pipeline)
     before = _digests(pipeline)
-    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
+    yield _converged("  converged", converge())
     yield f"  content changed: {_changed(before, _digests(pipeline))}"
     yield ""
     yield _land_late_play(pipeline)
-    yield _converged("  converged", converge_and_report(pipeline, None, on_progress))
-    yield _converged("  and again", converge_and_report(pipeline, None, on_progress))
+    yield _converged("  converged", converge())
+    yield _converged("  and again", converge())
     yield ""
     yield "Next: open Dagster on this data with the README's next command, or query it, for example:"
     yield '  spam-pipeline query "select * from reporting.daily_plays order by plays desc limit 5"'
     yield f"The report pages show what changed, and why: {pipeline.settings.reports / INDEX}"
 
 
-def _landing_zone(
-    pipeline: Pipeline, on_progress: Callable[[str], None], days: int, plays_per_day: int
-) -> Iterator[str]:
+def _landing_zone(pipeline: Pipeline, on_progress: OnProgress, days: int, plays_per_day: int) -> Iterator[str]:
     settings = pipeline.settings
     settings.require_landing_below_home()
     if settings.landing.exists():
@@ -111,12 +113,13 @@ def _landing_zone(
             )
         yield f"using what has landed in {settings.landing}"
         return
+    done = count(1)
     made = simulate(
         settings.home,
         days=days,
         plays_per_day=plays_per_day,
         start=settings.start_date,
-        on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
+        on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays", next(done), days),
     )
     yield f"simulated {made.days} days into {settings.landing}: {made.plays:,} plays in {made.files} files"
 
@@ -202,9 +205,9 @@ def _tour(pipeline: Pipeline) -> Iterator[str]:
         yield "top countries:"
         for measure, countries in ask(connection, _COUNTRIES).rows:
             yield f"  {measure:<14}{countries}"
-        yield "royalties of two currencies, in minor units:   payout    withheld      escrow   unclaimed"
+        yield "royalties of two currencies:                    payout      withheld        escrow     unclaimed"
         for currency, rule, *amounts in ask(connection, _MONEY).rows:
-            yield f"  {currency} {rule:<34}" + "".join(f"{amount:>12,}" for amount in amounts)
+            yield f"  {currency} {rule:<34}" + "".join(f"{as_amount(amount, currency):>14}" for amount in amounts)
         days = [day for (day,) in ask(connection, _DAYS).rows]
     truth = pl.scan_parquet(pipeline.settings.home / TRUTH)
     yield _against_truth(pipeline.read("classified_plays", days), truth)

@@ -4,18 +4,21 @@ from pathlib import Path
 
 import typer
 
-from spam_pipeline.command_line.terminal import out, print_json, print_record, print_table, progress
+from spam_pipeline.command_line.explained import explained_tables
+from spam_pipeline.command_line.terminal import (
+    err,
+    out,
+    print_json,
+    print_narrow_table,
+    print_record,
+    print_table,
+    progress,
+    working,
+)
 from spam_pipeline.operations.explaining import Explained
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.royalties.ddex import UNREGISTERED, Sender, is_party_id
 
-_TITLES = {
-    "balances": "amounts owed, paid and carried forward, in minor units",
-    "pools": "lines of each pool, as they stand now and as they were issued, in minor units",
-    "tracks": "plays of each track, counted and excluded",
-    "settled": "adjustments to earlier months that this month pays",
-    "changes": "changes since it was issued, still open",
-}
 _SHORTENED = 16
 
 
@@ -31,7 +34,8 @@ def print_issued(month: str, by: str, *, as_json: bool) -> None:
 
 def print_explanation(payee: str, month: str, *, as_json: bool) -> None:
     """Print what a payment is made up of."""
-    found = Pipeline().explain(payee, month)
+    with working("adding up"):
+        found = Pipeline().explain(payee, month)
     if as_json:
         print_json(found.as_record())
     else:
@@ -57,14 +61,15 @@ def _print_explained(found: Explained) -> None:
     explanation = found.explanation
     state = "issued" if explanation.is_issued else "not issued yet"
     out.print(f"{explanation.payee_id} in {explanation.month}: {state}; paid by the rule {explanation.rule}")
-    for name, table in explanation.tables().items():
-        if not table.is_empty():
-            out.print(f"\n{_TITLES[name]}:")
-            print_table(table.columns, [[str(value) for value in row] for row in table.rows()])
+    for table in explained_tables(explanation):
+        out.print(f"\n{table.title}:")
+        shortened = print_narrow_table(table.columns, table.rows)
+        if shortened:
+            err.print(f"{shortened}; a wider terminal shows more, --json everything")
     out.print("\nevery number above was recomputed from these versions and adds up:")
     rows = [
         (version.stage, version.recipe[:_SHORTENED], version.code_version[:_SHORTENED], str(len(version.inputs)))
         for version in found.versions
     ]
     print_table(("stage", "recipe", "code_version", "inputs"), rows)
-    out.print("--json lists every input, and how each number was derived")
+    out.print("--json lists every input, tracks by country and tier, and whole minor units")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
+from itertools import count
 
 from spam_pipeline.command_line.terminal import print_record, progress
 from spam_pipeline.settings import settings_from_environment
@@ -22,6 +23,7 @@ def print_simulation(  # noqa: PLR0913, PLR0917 - one parameter per option of th
     """Write a landing zone below the home, and print what is in it."""
     settings = settings_from_environment()
     settings.require_landing_below_home()
+    done = count(1)
     with progress() as on_progress:
         simulated = simulate(
             settings.home,
@@ -31,6 +33,6 @@ def print_simulation(  # noqa: PLR0913, PLR0917 - one parameter per option of th
             start=start or settings.start_date,
             scenarios=scenarios,
             skill=skill,
-            on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays"),
+            on_day=lambda day, plays: on_progress(f"simulated {day}: {plays:,} plays", next(done), days),
         )
     print_record(asdict(simulated), as_json=as_json)

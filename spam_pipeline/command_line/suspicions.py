@@ -3,25 +3,14 @@
 import shlex
 from typing import Any
 
-from spam_pipeline.command_line.terminal import out, print_json, print_record, print_table
+from spam_pipeline.command_line.terminal import out, print_json, print_narrow_table, print_record, print_table
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.ingestion.pseudonyms import key_as_text
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.suspicions import Suspicion, SuspicionDetails
 
 _FAMILIES_NAMED = 3
-_COLUMNS = (
-    "queue",
-    "rank",
-    "suspicion",
-    "evidence",
-    "attack type",
-    "plays",
-    "devices",
-    "worth",
-    "since",
-    "evidence of",
-)
+_COLUMNS = ("queue", "rank", "suspicion", "evidence", "plays", "devices")
 
 
 def print_suspicions(day: str | None, queue: str | None, limit: int, *, as_json: bool) -> None:
@@ -33,7 +22,7 @@ def print_suspicions(day: str | None, queue: str | None, limit: int, *, as_json:
         return
     out.print(f"{found.day}: {len(first):,} of {len(found.suspicions):,} suspicions")
     if first:
-        print_table(_COLUMNS, [_cells(item) for item in first])
+        print_narrow_table(_COLUMNS, [_cells(item) for item in first], [_summary(item) for item in first])
         out.print("spam-pipeline suspicions SUSPICION has everything about one, and how to decide it")
 
 
@@ -69,19 +58,16 @@ def print_suspicion_decision(  # noqa: PLR0913, PLR0917 - one parameter per argu
 
 
 def _cells(item: Suspicion) -> list[str]:
-    named = item.families[:_FAMILIES_NAMED]
-    return [
-        item.queue,
-        str(item.rank),
-        item.suspicion_id,
-        f"{item.evidence:.1f}",
-        item.attack_type,
-        f"{item.plays:,}",
-        f"{item.devices:,}",
-        _worth(item),
-        str(item.first_day),
-        ", ".join(f"{family['family']} {family['value']:.3g} (usual {family['usual']:.3g})" for family in named),
-    ]
+    counts = f"{item.evidence:.1f}", f"{item.plays:,}", f"{item.devices:,}"
+    return [item.queue, str(item.rank), item.suspicion_id, *counts]
+
+
+def _summary(item: Suspicion) -> str:
+    named = (
+        f"{family['family']} {family['value']:.3g} (usual {family['usual']:.3g})"
+        for family in item.families[:_FAMILIES_NAMED]
+    )
+    return f"{item.attack_type} since {item.first_day}, worth {_worth(item)}: {', '.join(named)}"
 
 
 def _worth(item: Suspicion) -> str:

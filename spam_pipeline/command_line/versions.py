@@ -1,11 +1,15 @@
 """Printing the versions of a partition, and how two of them compare."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from spam_pipeline.command_line.terminal import out, print_json, print_table
+import typer
+
+from spam_pipeline.command_line.terminal import FAILED, out, print_json, print_table, working
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.pages.comparison_markdown import markdown_of
 from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol import WHOLE, Version
 from spam_pipeline.protocol.fingerprint import numbers
@@ -31,6 +35,11 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
+    if not found:
+        out.print(
+            f"{stage} {partition or WHOLE} has no versions: none was ever computed{_known(pipeline.partitions(stage))}"
+        )
+        return
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
     print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
     for version, audit in found:
@@ -39,28 +48,44 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
             out.print(f"  {line}")
 
 
-def print_comparison(  # noqa: PLR0913 - one parameter per argument and option of the command
-    stage: str, partition: str | None, old: str | None, new: str | None, html: Path | None, *, as_json: bool
-) -> None:
+def _known(partitions: Sequence[str]) -> str:
+    return f"; there are {' to '.join(dict.fromkeys((partitions[0], partitions[-1])))}" if partitions else ""
+
+
+class ComparisonForm(NamedTuple):
+    """How a comparison is printed, and whether a difference is a failure."""
+
+    html: Path | None
+    as_markdown: bool
+    as_json: bool
+    fails: bool
+
+
+def print_comparison(stage: str, partition: str | None, old: str | None, new: str | None, form: ComparisonForm) -> None:
     """Compare two versions of a partition or a range, or all that an environment publishes with another one."""
     pipeline = Pipeline()
     is_environment = stage not in pipeline.graph.stages and partition is None
-    compared = (
-        pipeline.diff_environment(stage)
-        if is_environment
-        else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
-    )
-    if html:
-        html.write_text(page_of(compared), encoding="utf-8")
-    if as_json:
+    with working("comparing"):
+        compared = (
+            pipeline.diff_environment(stage)
+            if is_environment
+            else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
+        )
+    if form.html:
+        form.html.write_text(page_of(compared), encoding="utf-8")
+    own = pipeline.settings.environment
+    if form.as_json:
         found = [comparison_to_json(item) for item in compared]
         print_json(found if is_environment else found[0])
-        return
-    for item in compared:
-        for line in comparison_lines(item):
+    elif form.as_markdown:
+        what = f"{own} compared with {stage}" if is_environment else f"{stage} {partition or ''}".strip()
+        out.print(markdown_of(compared, what), soft_wrap=True)
+    else:
+        lines = [line for item in compared for line in comparison_lines(item)]
+        for line in lines or [f"{own} publishes the same as {stage}"]:
             out.print(line, soft_wrap=True)
-    if not compared:
-        out.print(f"{pipeline.settings.environment} publishes the same as {stage}")
+    if form.fails and any(item.differs for item in compared):
+        raise typer.Exit(FAILED)
 
 
 def _version_to_json(version: Version, audit: Audit, published_at: datetime | None) -> dict[str, Any]:

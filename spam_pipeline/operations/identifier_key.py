@@ -4,6 +4,10 @@ Whoever has this source can recompute a pseudonym that was made with that key, s
 something in an environment that others do not read.
 """
 
+import logging
+from contextlib import suppress
+from pathlib import Path
+
 from upath import UPath
 
 from spam_pipeline.protocol import PipelineError
@@ -13,11 +17,26 @@ from spam_pipeline.settings import PREFIX, Settings
 _TRUTH = "truth.parquet"
 """Lies beside a landing zone that was simulated, and beside no other: nobody knows the truth about real plays."""
 
+WARNED = ".warned-of-development-key"
+"""The file in a home by which it is known that somebody was warned."""
+
+_logger = logging.getLogger(__name__)
+
 _MAKE_A_KEY = f"export {PREFIX}IDENTIFIER_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')"
 
 
 class DevelopmentKeyRefused(PipelineError):
     """Identifiers of real people would be hashed with the public development key, in production."""
+
+
+def warn_of_development_key(home: Path) -> None:
+    """Warn that the public key is used, once for each home: who sees it at every command stops reading warnings."""
+    warned = home / WARNED
+    if warned.exists():
+        return
+    _logger.warning("%sIDENTIFIER_KEY is not set: identifiers are hashed with the public development key", PREFIX)
+    with suppress(OSError):  # of a home that nobody may write to
+        warned.touch()
 
 
 def require_key_of_ones_own(settings: Settings, landing: LandingZone) -> None:

@@ -5,7 +5,7 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property, partial
@@ -21,7 +21,7 @@ from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
 from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
-from spam_pipeline.operations.identifier_key import require_key_of_ones_own
+from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
 from spam_pipeline.operations.notifications import Notifications
@@ -32,13 +32,14 @@ from spam_pipeline.operations.suspicions import (
     suspicion_details,
     suspicions_of_day,
 )
-from spam_pipeline.protocol import WHOLE, PipelineError, Version
+from spam_pipeline.protocol import WHOLE, Grain, PipelineError, Version, WrongPartition
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
     NEWEST,
     PASSED_OVER,
     PRODUCTION,
     PUBLISHED,
+    AnyStage,
     Audit,
     CacheRoom,
     Claims,
@@ -47,31 +48,38 @@ from spam_pipeline.protocol.operating import (
     Decision,
     DecisionKind,
     Engine,
+    EnvironmentSummary,
     Executor,
     LandedCopies,
     LandingZone,
     Late,
     Ledger,
+    OnProgress,
     Pair,
     Planned,
     Processes,
     Promoted,
+    Promotion,
     StageGraph,
     State,
     Store,
+    UnknownEnvironment,
     Verified,
     Waiting,
     compare,
     cores,
     decide,
     decide_all_matching,
+    did_you_mean,
     drop,
     late_partitions,
+    no_progress,
     open_engine,
     pairs_of_code,
     pairs_of_environments,
     plan,
     promote,
+    promotion,
     resolve,
     verify,
 )
@@ -90,7 +98,8 @@ STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPOR
 _AT_ONCE = 2
 """Partitions side by side unless the settings say otherwise: 22.5 seconds become 18.2 on two cores, and memory grows by what a second one holds."""
 
-_logger = logging.getLogger(__name__)
+_NEAR_KEY = 0.9
+"""How alike keys of partitions have to be, of 1, for one to be meant by the other: all days of a year are alike by 0.7 and more."""
 
 
 class Status(NamedTuple):
@@ -139,11 +148,9 @@ class Pipeline:
         Raises `LedgerLost`, and `PlaceUnusable`.
         """
         settings = self.settings
-        if settings.has_development_key:
-            _logger.warning(
-                "SPAM_PIPELINE_IDENTIFIER_KEY is not set: identifiers are hashed with the public development key"
-            )
         settings.home.mkdir(parents=True, exist_ok=True)
+        if settings.has_development_key:
+            warn_of_development_key(settings.home)
         ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)
@@ -209,8 +216,8 @@ class Pipeline:
 
     def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
         """Every version of a partition ever computed, oldest first, each with its last audit."""
-        found = self.graph.find([stage])[0]
-        return self.engine.ledger.versions(stage, found.partitions.check(partition), self.settings.environment)
+        key = self._partition(self.graph.find([stage])[0], partition)
+        return self.engine.ledger.versions(stage, key, self.settings.environment)
 
     def published_at(self, versions: Sequence[tuple[Version, Audit]]) -> dict[int, datetime]:
         """When each of these versions was last published in this environment, by version id."""
@@ -227,7 +234,7 @@ class Pipeline:
         ledger, environment = self.engine.ledger, self.settings.environment
         first, is_range, last = partition.partition("..")
         for key in (first, last) if is_range else (first,):
-            found.partitions.check(key)
+            self._partition(found, key)
         if is_range:
             within = sorted(key for key in self.engine.planner.statuses([stage])[stage] if first <= key <= last)
             pairs = pairs_of_code(ledger, environment, stage, old, new, within)
@@ -238,8 +245,15 @@ class Pipeline:
         return compare(ledger, self.engine.reader, found, pairs)
 
     def diff_environment(self, base: str = PRODUCTION) -> list[Comparison]:
-        """Compare what this environment publishes with what another one does, stage by stage, where they differ."""
+        """Compare what this environment publishes with what another one does, stage by stage, where they differ.
+
+        Raises `UnknownEnvironment`.
+        """
         ledger = self.engine.ledger
+        known = {PRODUCTION, *(item.name for item in ledger.environments())}
+        if base not in known:
+            near = did_you_mean(base, [*known, *self.graph.stages]) or f"; there are {', '.join(sorted(known))}"
+            raise UnknownEnvironment(f"no environment is called {base}, and no stage{near}")
         by_stage = pairs_of_environments(ledger, list(self.graph.stages), self.settings.environment, base)
         return [
             compare(ledger, self.engine.reader, self.graph.stages[stage], pairs) for stage, pairs in by_stage.items()
@@ -329,7 +343,7 @@ class Pipeline:
         month: str,
         folder: Path | None = None,
         sender: Sender = UNREGISTERED,
-        on_progress: Callable[[str], None] = lambda _: None,
+        on_progress: OnProgress = no_progress,
     ) -> StatementFiles:
         """Write the files of a month, statements for payees and the sales report, into a folder of its own below `folder`.
 
@@ -339,10 +353,21 @@ class Pipeline:
         place = folder or self.settings.environment_dir / "statements"
         return write_statement_files(self.engine, self.landing_zone, month, place, sender, on_progress)
 
-    def promote(self, by: str) -> Promoted:
-        """Publish to production what this environment publishes, in one transaction, without computing anything. Raises `NotPromoted`."""
+    def environments(self) -> list[EnvironmentSummary]:
+        """Every environment that something was ever published in, by name."""
+        return self.engine.ledger.environments()
+
+    def promotion(self) -> Promotion:
+        """What promoting this environment would change for readers of production. Raises `NotPromoted`."""
         self._observe()
-        return promote(self.engine, by)
+        return promotion(self.engine)
+
+    def promote(self, by: str, asked: Promotion | None = None) -> Promoted:
+        """Publish to production what this environment publishes, in one transaction, without computing anything.
+
+        With `asked`, that and nothing else, whatever was published since. Raises `NotPromoted`.
+        """
+        return promote(self.engine, by, asked or self.promotion())
 
     def drop(self) -> int:
         """Discard everything that this environment publishes itself, and its deliveries; return the number of partitions.
@@ -354,14 +379,17 @@ class Pipeline:
             shutil.rmtree(self.settings.environment_dir)
         return dropped
 
-    def query(self, as_of: str | datetime | None = None) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`."""
+    def query(self, as_of: str | datetime | None = None, writable: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`.
+
+        It may write no files but the `writable` ones.
+        """
         reader = self.engine.reader
         read = reader.published(moment(as_of))
         catalogue = reader.located(reader.catalogue(read)).collect()
-        return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read))
+        return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read), writable)
 
-    def verify(self, *, repair: bool = False, on_progress: Callable[[str], None] = lambda _: None) -> Verified:
+    def verify(self, *, repair: bool = False, on_progress: OnProgress = no_progress) -> Verified:
         """Digest the bytes of every stored file that some version has. `on_progress` receives a line now and then.
 
         With `repair`, it observes the landing zone, and what is damaged or missing is computed again; only the same bytes take its
@@ -404,6 +432,19 @@ class Pipeline:
         """
         self._observe()
         return self.engine.waiting()
+
+    def _partition(self, stage: AnyStage, key: str) -> str:
+        """A partition key that somebody typed. Raises `WrongPartition`, with the nearest one there is."""
+        grid = stage.partitions
+        if grid.grain is Grain.NONE and key != WHOLE:
+            raise WrongPartition(f"{stage.name} is not partitioned: leave {key!r} out")
+        if key == WHOLE and grid.grain is not Grain.NONE:
+            raise WrongPartition(f"{stage.name} has a partition for each {grid.name}: name one, {grid.grain.value}")
+        try:
+            return grid.check(key)
+        except WrongPartition as wrong:
+            near = did_you_mean(key, self.partitions(stage.name), near=_NEAR_KEY)
+            raise WrongPartition(f"{wrong}{near}") from None
 
     def _observe(self) -> None:
         self.require_key_of_ones_own()

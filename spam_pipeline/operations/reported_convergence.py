@@ -3,19 +3,37 @@
 If the reporting process dies, the data is published all the same, and the next convergence reports what is missing.
 """
 
+import logging
 import os
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from spam_pipeline.operations import reporter_process
 from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, outlook, quarantine
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Cause,
+    Converged,
+    Course,
+    Failure,
+    OnProgress,
+    Outcome,
+    PartitionStatus,
+    Quarantined,
+    converge,
+    no_progress,
+    outlook,
+    plan,
+    quarantine,
+)
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
+
+_logger = logging.getLogger(__name__)
 
 
 class NothingLanded(PipelineError):
@@ -33,11 +51,16 @@ class InstanceNotUpdated(PipelineError):
 
 
 def converge_and_report(
-    pipeline: Pipeline, names: Collection[str] | None = None, on_progress: Callable[[str], None] = lambda _text: None
+    pipeline: Pipeline,
+    names: Collection[str] | None = None,
+    on_progress: OnProgress = no_progress,
+    *,
+    is_estimated: bool = False,
 ) -> Converged:
     """Observe the landing zone, converge, report the publications to the Dagster instance, and notify whoever is to be notified.
 
-    `on_progress` receives a line for every stage that has something to do. Raises `NothingLanded` when there is no landing zone,
+    `on_progress` receives a line for every stage that has something to do, and each partition that is done; with `is_estimated`,
+    the work is planned first, which takes as long as finding that there is none. Raises `NothingLanded` when there is no landing zone,
     `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
     """
     if not pipeline.landing_zone.exists():
@@ -50,11 +73,13 @@ def converge_and_report(
     with _reporter(pipeline) as reporter, pipeline.executor() as executor:
         on_progress("observing the landing zone")
         pipeline.engine.observe()
+        course = _course(pipeline, names or None) if is_estimated else Course({}, {})
         done = converge(
             pipeline.engine,
             names or None,
             executor=executor,
-            on_stage=lambda stage, count: on_progress(f"{stage}: {count} partitions"),
+            on_stage=lambda stage, count: _meet(course, stage, count, on_progress),
+            on_outcome=lambda status, cause, outcome: _finish(course, status, cause, outcome, on_progress),
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline, done))
@@ -63,6 +88,26 @@ def converge_and_report(
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done
+
+
+def _course(pipeline: Pipeline, names: Collection[str] | None) -> Course:
+    planned = Counter(item.stage for item in plan(pipeline.engine, names))
+    costs = pipeline.engine.ledger.recent_costs()
+    return Course(planned, {stage: cost.seconds for stage, cost in costs.items()})
+
+
+def _meet(course: Course, stage: str, partitions: int, on_progress: OnProgress) -> None:
+    course.meet(stage, partitions)
+    on_progress(f"{stage}: {partitions} partitions", course.done, course.total)
+
+
+def _finish(
+    course: Course, status: PartitionStatus, why: Cause, outcome: Outcome | Failure, on_progress: OnProgress
+) -> None:
+    result = f"failed: {outcome.error}" if isinstance(outcome, Failure) else outcome.action.value
+    _logger.info("%s %s: %s (%s)", status.stage, status.partition, result, why)
+    course.finish(status.stage)
+    on_progress("", course.done, course.total)
 
 
 @contextmanager

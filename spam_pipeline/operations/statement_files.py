@@ -7,7 +7,7 @@ contents of the files are defined in `payee_files` and `ddex`.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from spam_pipeline.operations.issued_documents import documents_of, landed_docum
 from spam_pipeline.operations.versions_read import STATEMENTS, frame_read, statement_read
 from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol import WHOLE, NotPublished, PipelineError, Version, digest
-from spam_pipeline.protocol.operating import Engine, LandingZone
+from spam_pipeline.protocol.operating import Engine, LandingZone, OnProgress
 from spam_pipeline.royalties.contracts import AGREED, RoyaltyPayments, RoyaltyStatements
 from spam_pipeline.royalties.ddex import Heard, Message, Sender, write_sales_report
 from spam_pipeline.royalties.document import (
@@ -70,7 +70,7 @@ class _Statement(NamedTuple):
 
 
 def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, where it goes, and whose it is
-    engine: Engine, landing: LandingZone, month: str, folder: Path, sender: Sender, on_progress: Callable[[str], None]
+    engine: Engine, landing: LandingZone, month: str, folder: Path, sender: Sender, on_progress: OnProgress
 ) -> StatementFiles:
     """Write the files of a month into `folder / month`, and describe them.
 
@@ -83,10 +83,20 @@ def write_statement_files(  # noqa: PLR0913, PLR0917 - where it comes from, wher
     message, heard = _report(engine, month, found, sender)
     with _appearing(folder / month) as building:
         on_progress(f"writing the statements of {month} for payees")
-        payees = write_payee_files(building, in_batches(payee_rows(month, found.lines, found.payments)))
+        rows = payee_rows(month, found.lines, found.payments)
+        payees = write_payee_files(building, _watched(rows, on_progress))
         on_progress(f"writing the usage of {month} as {message.file_name}")
         written = write_sales_report(building / message.file_name, message, heard)
     return StatementFiles(str(folder / month), found.is_issued, payees, message.file_name, written.blocks)
+
+
+def _watched(rows: pl.LazyFrame, on_progress: OnProgress) -> Iterator[pl.DataFrame]:
+    """The batches of rows, each reported when it has been written."""
+    done, total = 0, rows.select(pl.len()).collect(engine="streaming").item()
+    for batch in in_batches(rows):
+        yield batch
+        done += batch.height
+        on_progress("", done, total)
 
 
 def _as_issued(engine: Engine, landing: LandingZone, month: str, documents: Sequence[str]) -> _Statement:

@@ -8,6 +8,7 @@ from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGra
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
 from spam_pipeline.protocol.execution.convergence import Converged, Touched, converge
+from spam_pipeline.protocol.execution.course import Course
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
@@ -22,15 +23,15 @@ from spam_pipeline.protocol.execution.executor import Batch, Executor, Partition
 from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
-from spam_pipeline.protocol.execution.plan import Planned, grouped, plan
+from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
-from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, drop, promote
+from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, Promotion, drop, promote, promotion
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
 from spam_pipeline.protocol.explanation.comparison import ComparedPartition, Comparison, Side, compare
-from spam_pipeline.protocol.explanation.comparison.figures import Shift
+from spam_pipeline.protocol.explanation.comparison.figures import Move, Shift
 from spam_pipeline.protocol.explanation.comparison.rows import Rows
 from spam_pipeline.protocol.explanation.comparison.text import (
     comparison_lines,
@@ -57,14 +58,19 @@ from spam_pipeline.protocol.foundation.errors import (
     Held,
     LedgerLost,
     PlaceUnusable,
+    UnknownEnvironment,
+    UnknownStage,
     UnknownVersion,
     WorkerDiffers,
     WrongDefinition,
 )
 from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
 from spam_pipeline.protocol.foundation.limit import breaches
+from spam_pipeline.protocol.foundation.near_names import did_you_mean
+from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
@@ -73,6 +79,7 @@ from spam_pipeline.protocol.ledger.records import (
     Audit,
     Decision,
     DecisionKind,
+    EnvironmentSummary,
     Observation,
     Publication,
     Verdict,
@@ -109,10 +116,13 @@ __all__ = [
     "ComparedPartition",
     "Comparison",
     "Converged",
+    "Cost",
+    "Course",
     "Decided",
     "Decision",
     "DecisionKind",
     "Engine",
+    "EnvironmentSummary",
     "Executor",
     "Expected",
     "Failure",
@@ -124,10 +134,12 @@ __all__ = [
     "LateInShort",
     "Ledger",
     "LedgerLost",
+    "Move",
     "NotFresh",
     "NotPromoted",
     "Notice",
     "Observation",
+    "OnProgress",
     "Outcome",
     "Outlook",
     "Pair",
@@ -136,8 +148,10 @@ __all__ = [
     "PartitionStatuses",
     "PlaceUnusable",
     "Planned",
+    "PlannedTogether",
     "Processes",
     "Promoted",
+    "Promotion",
     "Publication",
     "Quarantine",
     "Quarantined",
@@ -153,6 +167,8 @@ __all__ = [
     "Store",
     "Subject",
     "Touched",
+    "UnknownEnvironment",
+    "UnknownStage",
     "UnknownVersion",
     "Verdict",
     "Verified",
@@ -169,8 +185,10 @@ __all__ = [
     "comparison_to_json",
     "converge",
     "cores",
+    "cost_of",
     "decide",
     "decide_all_matching",
+    "did_you_mean",
     "divided",
     "drop",
     "finding_lines",
@@ -184,18 +202,21 @@ __all__ = [
     "format_significance",
     "grouped",
     "late_partitions",
+    "no_progress",
     "open_engine",
     "outlook",
     "pairs_of_code",
     "pairs_of_environments",
     "plan",
     "promote",
+    "promotion",
     "quarantine",
     "require_name",
     "require_reason",
     "resolve",
     "run",
     "run_partition",
+    "total_cost",
     "verify",
     "watermark",
     "work",

@@ -34,6 +34,9 @@ class Answer:
     rows: list[tuple[Any, ...]]
 
 
+PARQUET = ".parquet"
+"""How the name of a file ends that is written as Parquet."""
+
 _CHECKED = "_pipeline_checked"
 """The function of SQL that is true once the files of a relation have been checked."""
 
@@ -51,13 +54,15 @@ def connect(
     empty: Mapping[StageName, pl.LazyFrame] | None = None,
     check: Check = lambda _file: None,
     remote: StoredFiles | None = None,
+    writable: Sequence[str] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory database with one relation `<context>.<stage>` for every stage in `catalogue` (with `location`).
 
     Stages without published files get an empty relation with the columns in `empty`. The relations of `comparisons` are there
     too. Times show in UTC. A statement that reads a stage checks its files first; damage fails that statement and no other one.
     Those of a `remote` store are checked one by one, as DuckDB opens them: of a few partitions it opens a few.
-    The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing.
+    The caller closes the connection. Run the SQL of users through `ask`, which also prevents writing, or `write_answer`, which writes
+    one of the `writable` files.
     """
     database = duckdb.connect(config=CONNECTION)
     if remote:
@@ -71,7 +76,7 @@ def connect(
         create_empty(database, stages, empty or {})
         create_comparisons(database)
     _check_before_reading(database, stages, check)
-    _lock(database, [*catalogue["location"].unique().sort(), *(remote.added if remote else ())])
+    _lock(database, [*catalogue["location"].unique().sort(), *(remote.added if remote else ()), *writable])
     return database
 
 
@@ -80,13 +85,45 @@ def ask(database: duckdb.DuckDBPyConnection, sql: str) -> Answer:
 
     Only a SELECT runs, because a COPY could overwrite the files that may be read, also one run by EXPLAIN.
     """
-    try:
-        kinds = [statement.type for statement in database.extract_statements(sql)]
-        if kinds != [duckdb.StatementType.SELECT]:
-            seen = ", ".join(kind.name for kind in kinds) or "nothing"
-            raise QueryRefused(f"a query is one SELECT (a PIVOT lists its values with IN), got {seen}")
+    with _refusing():
+        _require_select(database, sql)
         result = database.execute(sql)
         return Answer(tuple(column[0] for column in result.description or ()), result.fetchall())
+
+
+def write_answer(database: duckdb.DuckDBPyConnection, sql: str, file: str) -> None:
+    """Write the answer of one SELECT to a file that is new and may be written, as Parquet by its name or else as CSV.
+
+    Values are written in full, and rows as they come, so that they need not fit in memory. Raises `QueryRefused`.
+    """
+    with _refusing():
+        _require_select(database, sql)
+        answer = database.sql(sql)
+        require_distinct(answer.columns)
+        if file.endswith(PARQUET):
+            answer.write_parquet(file)
+        else:
+            answer.write_csv(file)
+
+
+def require_distinct(columns: Sequence[str]) -> None:
+    """Raise `QueryRefused` when two columns of an answer have one name, which JSON and Parquet cannot hold."""
+    duplicates = sorted({name for name in columns if columns.count(name) > 1})
+    if duplicates:
+        raise QueryRefused(f"two columns are called {', '.join(duplicates)}: rename one with AS")
+
+
+def _require_select(database: duckdb.DuckDBPyConnection, sql: str) -> None:
+    kinds = [statement.type for statement in database.extract_statements(sql)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        seen = ", ".join(kind.name for kind in kinds) or "nothing"
+        raise QueryRefused(f"a query is one SELECT (a PIVOT lists its values with IN), got {seen}")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
     except duckdb.Error as error:
         raise QueryRefused(str(error)) from error
 

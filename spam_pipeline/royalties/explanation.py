@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from spam_pipeline.currencies import as_decimal
 from spam_pipeline.protocol import NotPublished, PipelineError
 from spam_pipeline.royalties.contracts import AGREED, EARNING, ELIGIBLE, PAYOUT, POOL, PRO_RATA, USER_CENTRIC, WITHHELD
 from spam_pipeline.royalties.destinations import claims_in_month, destinations_of
 from spam_pipeline.royalties.payments import Account, payments
 from spam_pipeline.royalties.statement_basis import AGREEMENT
 
+_MINOR = "_minor"
 _LINE = (*POOL, "line", "incident_id")
 _USAGE = ("country", "tier", "line", "incident_id")
 _LISTENED = ("plays", "ms_played")
@@ -69,8 +71,16 @@ class Explanation(NamedTuple):
         return {name: value for name, value in self._asdict().items() if isinstance(value, pl.DataFrame)}
 
     def as_record(self) -> dict[str, Any]:
-        """Return the explanation as plain values."""
-        return {**self._asdict(), **{name: table.rows(named=True) for name, table in self.tables().items()}}
+        """Return the explanation as plain values; beside each amount in minor units stands the one with its currency's decimals."""
+        return {
+            **self._asdict(),
+            **{name: table.with_columns(_decimals(table)).rows(named=True) for name, table in self.tables().items()},
+        }
+
+
+def _decimals(table: pl.DataFrame) -> list[pl.Expr]:
+    amounts = (name for name in table.columns if name.endswith(_MINOR))
+    return [as_decimal(pl.col(name), pl.col("currency")).alias(name.removesuffix(_MINOR)) for name in amounts]
 
 
 def explanation(payee_id: str, month: str, evidence: Evidence) -> Explanation:

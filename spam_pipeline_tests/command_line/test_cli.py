@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from spam_pipeline.operations.identifier_key import WARNED
 from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.operating import Audit, Verdict, run_partition
 from spam_pipeline_tests.conftest import DAYS, KEY, CommandLine, Ended, open_home
 
+COMMAND = Path(sys.executable).parent / "spam-pipeline"
 REASON = Finding("rows", "all: reason", Severity.REFUSE, "another", "one")
 
 STAGES = {
@@ -57,9 +61,9 @@ STAGES = {
 }
 
 
-def failure(ended: Ended) -> str:
+def failure(ended: Ended, status: int = 1) -> str:
     """The message of a command that failed with nothing but a message."""
-    assert ended.status == 1
+    assert ended.status == status
     assert ended.out == ""
     last = ended.err.splitlines()[-1] if ended.err.count("error: ") == 1 else ended.err
     assert "Traceback" not in ended.err
@@ -78,9 +82,8 @@ def wrong_usage(ended: Ended) -> str:
 def as_process(*arguments: str, **variables: str) -> Ended:
     """Run the installed command as anybody would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPAM_PIPELINE_")}
-    command = Path(sys.executable).parent / "spam-pipeline"
     done = subprocess.run(
-        [command, *arguments], env=environment | variables, capture_output=True, text=True, check=False
+        [COMMAND, *arguments], env=environment | variables, capture_output=True, text=True, check=False
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -167,6 +170,17 @@ def test_simulate_writes_a_landing_zone_and_its_truth_and_tells_what_it_wrote(
     assert {folder.name for folder in (tmp_path / "landing" / "plays").iterdir()} == {"2026-01-30", "2026-01-31"}
     assert (tmp_path / "truth.parquet").exists()
     assert ended.err.splitlines() == [line for line in ended.err.splitlines() if line.startswith("simulated 2026-01-3")]
+
+
+def test_progress_is_a_bar_with_the_time_left_at_a_terminal_and_the_result_stays_alone(tmp_path: Path) -> None:
+    seen, terminal = os.openpty()
+    command = [COMMAND, "simulate", "--days", "2", "--plays-per-day", "20", "--json"]
+    variables = {**os.environ, "SPAM_PIPELINE_HOME": str(tmp_path / "home"), "COLUMNS": "80", "TERM": "xterm"}
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, stderr=terminal, check=True)
+    os.close(terminal)
+    shown = os.read(seen, 100_000).decode()
+    assert json.loads(done.stdout)["days"] == 2
+    assert re.search(r"simulated 2026-01-01: \d+ plays.*50%.*\d:\d\d:\d\d", shown)
 
 
 def test_simulate_starts_at_the_start_date_setting(spam_pipeline: CommandLine, tmp_path: Path) -> None:
@@ -347,6 +361,48 @@ def test_query_as_json_loses_no_column(spam_pipeline: CommandLine, converged_hom
     assert failure(ended) == "two columns are called a: rename one with AS"
 
 
+def test_files_have_every_row_and_every_value_in_full(
+    spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path
+) -> None:
+    asked = "select * from ingestion.plays order by event_id"
+    frames = []
+    for name, read in (("plays.csv", pl.read_csv), ("plays.parquet", pl.read_parquet)):
+        file = tmp_path / name
+        ended = spam_pipeline("query", asked, "--out", str(file), "--json", home=converged_home)
+        assert json.loads(ended.out) == {"file": str(file), "bytes": file.stat().st_size}
+        frames.append(read(file))
+    read_by_pipeline = open_home(converged_home).read("plays", DAYS).collect().sort("event_id")
+    assert [frame["event_id"].to_list() for frame in frames] == [read_by_pipeline["event_id"].to_list()] * 2
+    assert frames[1]["ms_played"].dtype == read_by_pipeline["ms_played"].dtype
+    assert spam_pipeline("query", asked, "--csv", home=converged_home).out == (tmp_path / "plays.csv").read_text(
+        "utf-8"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plays.csv", "plays.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--out", "plays.xlsx"), "plays.xlsx ends in neither of .csv, .parquet"),
+        (("--out", "nosuch/plays.csv"), "there is no folder"),
+        (("--csv", "--json"), "rows are printed as CSV, or as JSON, or written to a file"),
+    ],
+)
+def test_rows_are_written_nowhere_else(
+    spam_pipeline: CommandLine, converged_home: Path, options: tuple[str, ...], problem: str
+) -> None:
+    assert problem in wrong_usage(spam_pipeline("query", "select 1", *options, home=converged_home))
+
+
+@pytest.mark.parametrize("options", [("--csv",), ("--out", "answer.csv")])
+@pytest.mark.parametrize("sql", ["copy (select 1) to 'other.csv'", "select 1 as a, 2 as a", "select * from nosuch"])
+def test_a_query_that_is_refused_leaves_no_file(
+    spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path, sql: str, options: tuple[str, ...]
+) -> None:
+    assert spam_pipeline("query", sql, *options, home=converged_home).status == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_query_as_of_a_day_before_anything_was_published_finds_the_tables_empty(
     spam_pipeline: CommandLine, converged_home: Path
 ) -> None:
@@ -409,9 +465,48 @@ def test_query_that_cannot_be_answered_says_why(
 def test_an_unknown_stage_is_answered_with_the_stages_there_are(
     spam_pipeline: CommandLine, own_home: Path, command: tuple[str, ...]
 ) -> None:
-    message = failure(spam_pipeline(*command, "nosuch", home=own_home))
+    message = failure(spam_pipeline(*command, "nosuch", home=own_home), status=2)
     known = message.removeprefix("no stage is called nosuch; there are ").split(", ")
     assert set(known) == STAGES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("status", "play"), "no stage is called play; did you mean plays?"),
+        (
+            ("diff", "royalty_statment"),
+            "no environment is called royalty_statment, and no stage; did you mean royalty_statements?",
+        ),
+        (("diff", "prodction"), "no environment is called prodction, and no stage; did you mean production?"),
+        (
+            ("versions", "plays", "2026-01-2"),
+            "'2026-01-2' is no event day: expected YYYY-MM-DD; did you mean 2026-01-02?",
+        ),
+        (("versions", "plays"), "plays has a partition for each event day: name one, YYYY-MM-DD"),
+        (("versions", "tracks", "2026-01-02"), "tracks is not partitioned: leave '2026-01-02' out"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_nearest_one(
+    spam_pipeline: CommandLine, converged_home: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    message = failure(spam_pipeline(*arguments, home=converged_home), status=2)
+    assert message.startswith(expected)
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest_one(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    assert "Did you mean 'status'?" in wrong_usage(spam_pipeline("statu", home=converged_home))
+
+
+def test_versions_that_were_never_computed_are_none_and_it_says_so(
+    spam_pipeline: CommandLine, converged_home: Path
+) -> None:
+    ended = spam_pipeline("versions", "plays", "2026-05-01", home=converged_home)
+    assert (ended.status, ended.out) == (
+        0,
+        f"plays 2026-05-01 has no versions: none was ever computed; there are {DAYS[0]} to {DAYS[-1]}\n",
+    )
+    assert spam_pipeline("versions", "plays", "2026-05-01", "--json", home=converged_home).out == "[]\n"
 
 
 @pytest.mark.parametrize(
@@ -426,7 +521,7 @@ def test_an_unknown_stage_is_answered_with_the_stages_there_are(
 def test_a_wrong_partition_is_answered_with_the_shape_it_should_have(
     spam_pipeline: CommandLine, converged_home: Path, stage: str, partition: str, expected: str
 ) -> None:
-    assert failure(spam_pipeline("versions", stage, partition, home=converged_home)) == expected
+    assert failure(spam_pipeline("versions", stage, partition, home=converged_home), status=2) == expected
 
 
 @pytest.mark.parametrize(
@@ -457,17 +552,31 @@ def test_wrong_usage_exits_with_2_and_shows_the_usage(
     assert "Usage: " in ended.out + ended.err
 
 
-def test_standard_output_is_the_result_alone_and_warnings_go_elsewhere(converged_home: Path) -> None:
-    ended = as_process("query", "select 1 as one", "--json", SPAM_PIPELINE_HOME=str(converged_home))
-    assert json.loads(ended.out) == [{"one": 1}]
-    assert ended.err.startswith("WARNING: SPAM_PIPELINE_IDENTIFIER_KEY is not set")
-    assert ended.status == 0
+def test_standard_output_is_the_result_alone_and_a_warning_goes_elsewhere_once_for_a_home(own_home: Path) -> None:
+    (own_home / WARNED).unlink(missing_ok=True)  # another test may have been warned of the home that this is a copy of
+    variables = {"SPAM_PIPELINE_HOME": str(own_home), "COLUMNS": "80"}
+    ended = as_process("query", "select * from ingestion.plays limit 3", **variables)
+    lines = ended.out.splitlines()
+    assert (ended.status, len(lines)) == (0, 4)
+    assert max(map(len, lines)) <= 80
+    warning, shortened = ended.err.splitlines()
+    assert warning.startswith("WARNING: SPAM_PIPELINE_IDENTIFIER_KEY is not set")
+    assert "columns are shown" in shortened
+    ended = as_process("query", "select 1 as one", "--json", **variables)
+    assert (ended.status, json.loads(ended.out), ended.err) == (0, [{"one": 1}], "")
+
+
+def test_messages_are_printed_from_a_level_on(own_home: Path) -> None:
+    land_line(own_home, "{}")
+    variables = {"SPAM_PIPELINE_HOME": str(own_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
+    ended = as_process("--log-level", "INFO", "converge", "received_files", **variables)
+    assert re.search(rf"^INFO: received_plays {DAYS[-1]}: computed \(data: .*\)$", ended.err, re.MULTILINE)
 
 
 def test_a_failing_process_leaves_one_line_and_no_traceback(converged_home: Path) -> None:
     variables = {"SPAM_PIPELINE_HOME": str(converged_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
     ended = as_process("versions", "plays", "2026-02-30", **variables)
-    assert ended == Ended(1, "", "error: '2026-02-30' is no event day: expected YYYY-MM-DD\n")
+    assert ended == Ended(2, "", "error: '2026-02-30' is no event day: expected YYYY-MM-DD\n")
 
 
 # What is missing, and what was passed over
@@ -506,19 +615,19 @@ def test_a_lost_day_is_named_until_somebody_takes_it_back_and_declares_the_gap(
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"),
+    ("asked", "status", "problem"),
     [
-        (("2026-02-30",), "is no arrival day"),
-        ((DAYS[0], "--hour", "7"), "'7' is no hour: expected two digits, 00 to 23"),
-        ((DAYS[0],), "has landed for it, so that there is no gap"),
-        (("2999-01-01",), "2999-01-01 is not over yet"),
+        (("2026-02-30",), 2, "is no arrival day"),
+        ((DAYS[0], "--hour", "7"), 1, "'7' is no hour: expected two digits, 00 to 23"),
+        ((DAYS[0],), 1, "has landed for it, so that there is no gap"),
+        (("2999-01-01",), 1, "2999-01-01 is not over yet"),
     ],
 )
 def test_a_gap_that_is_none_is_not_declared(
-    spam_pipeline: CommandLine, converged_home: Path, asked: tuple[str, ...], problem: str
+    spam_pipeline: CommandLine, converged_home: Path, asked: tuple[str, ...], status: int, problem: str
 ) -> None:
     ended = spam_pipeline("declare-gap", *asked, "--by", "anna", "--reason", "x", home=converged_home)
-    assert problem in failure(ended)
+    assert problem in failure(ended, status)
 
 
 def test_what_almost_fits_the_layout_is_told_and_not_read(spam_pipeline: CommandLine, own_home: Path) -> None:

@@ -1,19 +1,50 @@
 """The command line where people look at versions and decide about them: `decide`, `diff`, `promote` and `drop`."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
+from spam_pipeline_tests.shared_homes import copied, filled_once
 
 DAY = DAYS[2]
 WHO = ("--by", "Ada", "--reason", "counted twice")
 
 
+@pytest.fixture(scope="session")
+def branched_home(tmp_path_factory: pytest.TempPathFactory, converged_home: Path) -> Path:
+    """A home where the environment `mine` has published the plays of a day that production has yet to. To be read only."""
+    return filled_once(tmp_path_factory, "branched", lambda home: _branch(copied(converged_home, home)))
+
+
+def _branch(home: Path) -> None:
+    land_late_play(home)
+    pipeline = open_home(home, environment="mine")
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["plays"]).converged
+    pipeline.engine.ledger.close()
+
+
 def recipe(home: Path, stage: str = "daily_plays") -> str:
     return open_home(home).versions(stage, DAY)[-1][0].recipe
+
+
+def land_late_play(home: Path) -> None:
+    """Land a play of a day in a file of its own, on the last day."""
+    file = home / "landing" / "plays" / DAYS[-1] / "23" / "late.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    play = {
+        "event_id": "late",
+        "occurred_at": f"{DAY}T12:00:00Z",
+        "track_id": "t",
+        "device_id": "d",
+        "ms_played": 40_000,
+    }
+    file.write_text(json.dumps(play) + "\n", encoding="utf-8")
 
 
 def test_a_rejected_version_is_gone_and_accepting_it_brings_it_back(spam_pipeline: CommandLine, own_home: Path) -> None:
@@ -99,16 +130,7 @@ def test_two_versions_are_compared_on_one_screen_and_on_a_page(
     spam_pipeline: CommandLine, own_home: Path, tmp_path: Path
 ) -> None:
     before = recipe(own_home, "plays")
-    file = own_home / "landing" / "plays" / DAYS[-1] / "23" / "late.jsonl"
-    file.parent.mkdir(exist_ok=True)
-    play = {
-        "event_id": "late",
-        "occurred_at": f"{DAY}T12:00:00Z",
-        "track_id": "t",
-        "device_id": "d",
-        "ms_played": 40_000,
-    }
-    file.write_text(json.dumps(play) + "\n", encoding="utf-8")
+    land_late_play(own_home)
     assert spam_pipeline("converge", "plays", home=own_home).status == 0
     page = tmp_path / "diff.html"
     ended = spam_pipeline("diff", "plays", DAY, before, "newest", "--html", str(page), home=own_home)
@@ -117,6 +139,34 @@ def test_two_versions_are_compared_on_one_screen_and_on_a_page(
     assert len(ended.out.splitlines()) < 60
     assert "<svg" in page.read_text(encoding="utf-8") or "<table" in page.read_text(encoding="utf-8")
     assert "http://" not in page.read_text(encoding="utf-8").replace("http://www.w3.org", "")
+
+
+def test_a_difference_is_printed_for_a_pull_request_and_fails_if_that_is_asked_for(
+    spam_pipeline: CommandLine, branched_home: Path
+) -> None:
+    compared = ("diff", "production", "--exit-code")
+    ended = spam_pipeline(*compared, "--markdown", "--environment", "mine", home=branched_home)
+    assert ended.status == 1
+    assert ended.out.startswith("### mine compared with production\n\n| stage | partitions |")
+    assert f"| plays | 1 of 1: {DAY} | 1 added, 0 removed, 0 changed |" in ended.out
+    assert spam_pipeline("diff", "production", "--environment", "mine", home=branched_home).status == 0
+    assert spam_pipeline(*compared, "--environment", "other", home=branched_home).status == 0
+    assert spam_pipeline("diff", "daily_plays", DAY, "--exit-code", home=branched_home).status == 0
+    ended = spam_pipeline(*compared, "--markdown", "--json", home=branched_home)
+    assert "as Markdown or as JSON" in wrong_usage(ended)
+
+
+def test_a_plan_estimates_what_computing_takes(spam_pipeline: CommandLine, branched_home: Path) -> None:
+    planned = json.loads(spam_pipeline("plan", "plays", "--json", home=branched_home).out)
+    assert [(item["stage"], item["action"]) for item in planned] == [("received_plays", "reuse"), ("plays", "reuse")]
+    assert {(item["seconds"], item["bytes"]) for item in planned} == {(0, 0)}
+    planned = json.loads(spam_pipeline("plan", "entity_facts", "--json", home=branched_home).out)
+    computed = [item for item in planned if item["action"] == "compute"]
+    assert {item["stage"] for item in computed} == {"entity_facts"}
+    assert all(item["seconds"] > 0 and item["bytes"] > 0 for item in computed)
+    *_, last = spam_pipeline("plan", "entity_facts", home=branched_home).out.splitlines()
+    assert last.startswith(f"to do: reuse 2, compute {len(computed)}; together about ")
+    assert " of computing and " in last
 
 
 def test_an_environment_that_publishes_nothing_apart_is_production(
@@ -128,8 +178,10 @@ def test_an_environment_that_publishes_nothing_apart_is_production(
 
 def test_versions_that_are_none_are_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
     assert "no version 'ffff'" in failure(spam_pipeline("diff", "plays", DAY, "ffff", home=converged_home))
-    assert "no stage is called nothing" in failure(spam_pipeline("diff", "nothing", DAY, home=converged_home))
-    assert "expected YYYY-MM-DD" in failure(spam_pipeline("diff", "plays", "2026-01-01..x", home=converged_home))
+    ended = spam_pipeline("diff", "nothing", DAY, home=converged_home)
+    assert "no stage is called nothing" in failure(ended, status=2)
+    ended = spam_pipeline("diff", "plays", "2026-01-01..x", home=converged_home)
+    assert "expected YYYY-MM-DD" in failure(ended, status=2)
 
 
 def test_what_an_environment_decided_is_promoted_and_an_environment_is_dropped(
@@ -146,8 +198,54 @@ def test_what_an_environment_decided_is_promoted_and_an_environment_is_dropped(
 
 
 def test_an_environment_without_changes_promotes_nothing(spam_pipeline: CommandLine, own_home: Path) -> None:
-    ended = spam_pipeline("promote", "--by", "Ada", "--json", home=own_home, ENVIRONMENT="mine")
-    assert json.loads(ended.out) == {"promoted": [], "held": []}
+    ended = spam_pipeline("promote", "--by", "Ada", "--json", "--environment", "mine", home=own_home)
+    assert (ended.status, json.loads(ended.out)) == (0, {"promoted": [], "held": []})
     assert "production is what others are promoted to" in failure(
         spam_pipeline("promote", "--by", "Ada", home=own_home)
+    )
+
+
+def test_environments_are_listed_and_a_promotion_is_asked_for_before_it_happens(
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = copied(branched_home, tmp_path / "home")
+
+    def counts() -> dict[str, tuple[int, int]]:
+        printed = json.loads(spam_pipeline("environments", "--json", home=home).out)
+        return {item["name"]: (item["partitions"], item["differing"]) for item in printed}
+
+    before = counts()
+    assert before["mine"] == (2, 2)
+    assert spam_pipeline("environments", home=home).out.splitlines()[1].split()[:3] == ["mine", "2", "2"]
+    promotion = ("promote", "--by", "Ada", "--environment", "mine")
+
+    ended = spam_pipeline(*promotion, home=home)
+    assert (ended.status, ended.out, counts()) == (2, "", before)
+    assert ["plays", "0", "1", "0", DAY] in [line.split() for line in ended.err.splitlines()]
+    assert "--yes promotes without asking" in ended.err
+
+    keyboard, terminal = os.openpty()
+    for answer, status in (("n", 1), ("y", 0)):
+        os.write(keyboard, f"{answer}\n".encode())
+        with os.fdopen(os.dup(terminal)) as typed, monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", typed)
+            ended = spam_pipeline(*promotion, home=home)
+        assert (ended.status, counts() == before) == (status, answer == "n")
+    assert ended.out == "promoted 2 partitions of mine to production\n"
+    assert counts()["mine"] == (0, 0)
+
+
+def test_a_promotion_that_is_confirmed_beforehand_asks_nobody(
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path
+) -> None:
+    home = copied(branched_home, tmp_path / "home")
+    ended = spam_pipeline("--environment", "mine", "promote", "--by", "Ada", "--yes", "--json", home=home)
+    promoted = json.loads(ended.out)["promoted"]
+    assert (ended.status, ended.err) == (0, "")
+    assert promoted == [{"stage": "received_plays", "partition": DAYS[-1]}, {"stage": "plays", "partition": DAY}]
+
+
+def test_an_environment_has_a_name_that_one_may_have(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    assert "'Mine' is no environment" in wrong_usage(
+        spam_pipeline("status", "--environment", "Mine", home=converged_home)
     )

@@ -1,16 +1,22 @@
 """The start of the command line: help, the version and usage errors load the libraries of the command line and no other."""
 
 import json
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import version
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
 import spam_pipeline
-from spam_pipeline.command_line.cli import OF_SUSPICIONS, SCENARIOS, Decision, Queue, Skill, app
+from spam_pipeline.command_line.arguments import OF_SUSPICIONS, SCENARIOS, Decision, Queue, Skill
+from spam_pipeline.command_line.cli import app
 from spam_pipeline.operations.deciding import SuspicionAction
 from spam_pipeline.protocol.operating import DecisionKind
 from spam_pipeline.simulation import SCENARIOS as KNOWN_SCENARIOS
@@ -76,7 +82,8 @@ def test_help_loads_nothing_that_computes() -> None:
     assert not packages(modules) & (HEAVY | {"pydantic"})
     assert rooms(modules) == {
         "spam_pipeline",
-        *("spam_pipeline.command_line", "spam_pipeline.command_line.cli", "spam_pipeline.command_line.terminal"),
+        "spam_pipeline.command_line",
+        *(f"spam_pipeline.command_line.{module}" for module in ("arguments", "cli", "narrow_table", "terminal")),
     }
 
 
@@ -85,7 +92,7 @@ def test_help_of_every_command_usage_errors_and_the_version_load_nothing_that_co
     statuses, modules = loaded_after(*helps, *USAGE_ERRORS, ["--version"])
     assert statuses == [*(0 for _ in helps), *(2 for _ in USAGE_ERRORS), 0]
     assert not packages(modules) & HEAVY, "pydantic is Typer's own, for converting parameters"
-    assert len(rooms(modules)) == 4
+    assert len(rooms(modules)) == 6
 
 
 def test_a_command_that_runs_loads_what_it_needs() -> None:
@@ -116,3 +123,33 @@ def test_every_command_every_argument_and_every_option_has_a_help_text(command: 
     hints = found.callback.__annotations__
     described = [get_args(hint)[1].help for name, hint in hints.items() if name != "return"]
     assert all(described)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("status plays", ["plays", "plays_by_spam_probability"]),
+        ("diff produ", ["production"]),
+        ("status --environment nig", ["night"]),
+        ("verif", ["verify"]),
+    ],
+)
+def test_a_shell_completes_names_that_are_in_the_ledger_without_loading_the_engine(
+    converged_home: Path, tmp_path: Path, words: str, completed: list[str]
+) -> None:
+    shutil.copy(converged_home / "ledger.db", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+        ledger.execute("update publications set environment = 'night' where id = 1")
+    variables = {
+        **os.environ,
+        "SPAM_PIPELINE_HOME": str(tmp_path),
+        "_SPAM_PIPELINE_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"spam-pipeline {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "[[]]"], capture_output=True, text=True, check=True, env=variables
+    )
+    *names, last = done.stdout.splitlines()
+    assert names == completed
+    assert not packages(set(json.loads(last)[1])) & HEAVY

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.statement_files import FilesExist, StatementFiles
 from spam_pipeline.protocol import NotPublished, WrongPartition
-from spam_pipeline.protocol.operating import converge
+from spam_pipeline.protocol.operating import OnProgress, converge, no_progress
 from spam_pipeline_tests.command_line.test_cli import failure, wrong_usage
 from spam_pipeline_tests.conftest import DAYS, CommandLine, open_home
 from spam_pipeline_tests.royalties.dsr_reader import Report, read_report
@@ -66,15 +65,22 @@ def home(january: Path, tmp_path: Path) -> Path:
 
 
 def write_into(
-    folder: Path, pipeline: Pipeline, month: str = JANUARY, tell: Callable[[str], None] = str
+    folder: Path, pipeline: Pipeline, month: str = JANUARY, tell: OnProgress = no_progress
 ) -> StatementFiles:
     return pipeline.write_statements(month, folder, on_progress=tell)
 
 
 def write(pipeline: Pipeline, month: str, folder: Path) -> tuple[StatementFiles, Payees, Report]:
     told: list[str] = []
-    made = write_into(folder, pipeline, month, told.append)
+    shares: list[float] = []
+
+    def tell(text: str, done: float = 0, total: float = 0) -> None:
+        told.extend([text] if text else [])
+        shares.extend([] if text else [done / total])
+
+    made = write_into(folder, pipeline, month, tell)
     assert [month in line for line in told] == [True, True]
+    assert shares[-1] == 1
     place = folder / month
     assert made.folder == str(place)
     assert {path.name for path in folder.iterdir()} == {month}

@@ -18,8 +18,9 @@ from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
 from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, Source, Stage
 from spam_pipeline.protocol.foundation.digest import digest
-from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.errors import UnknownStage, WrongDefinition
 from spam_pipeline.protocol.foundation.limit import Limit
+from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.foundation.partition import WHOLE, Grain
 
 AnyStage = Stage[Any, Any]
@@ -122,7 +123,7 @@ class StageGraph:
         return (parameter,) if parameter in self.stages else ()
 
     def with_upstreams(self, names: Collection[str]) -> list[AnyStage]:
-        """The named stages and all their upstreams, in order. Raises `WrongDefinition` for a name that is no stage."""
+        """The named stages and all their upstreams, in order. Raises `UnknownStage`."""
         self.find(names)
         wanted = set(names)
         for stage in reversed(list(self.stages.values())):
@@ -140,10 +141,10 @@ class StageGraph:
         return [levels[level] for level in range(len(levels))]
 
     def find(self, names: Collection[str]) -> list[AnyStage]:
-        """The named stages. Raises `WrongDefinition` for a name that is no stage, listing those there are."""
-        unknown = sorted(set(names) - self.stages.keys())
-        if unknown:
-            raise WrongDefinition(f"no stage is called {', '.join(unknown)}; there are {', '.join(self.stages)}")
+        """The named stages. Raises `UnknownStage` for a name that is no stage, with the nearest one or all there are."""
+        for name in sorted(set(names) - self.stages.keys()):
+            near = did_you_mean(name, self.stages) or f"; there are {', '.join(self.stages)}"
+            raise UnknownStage(f"no stage is called {name}{near}")
         return [stage for stage in self.stages.values() if stage.name in names]
 
     def readers(self, stage: AnyStage) -> dict[str, Reads]:

@@ -12,6 +12,7 @@ from enum import Enum
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.explanation.causes import UNKNOWN, Cause
 from spam_pipeline.protocol.foundation.partition import WHOLE
+from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.records import PartSummary, VersionSummary
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
 from spam_pipeline.protocol.planning.staleness import StalenessReport
@@ -52,20 +53,37 @@ def plan(engine: Engine, names: Collection[str] | None = None) -> list[Planned]:
     return planned
 
 
+def cost_of(planned: Planned, costs: Mapping[str, Cost]) -> Cost | None:
+    """What a planned partition takes by the last versions of its stage; None where none was ever computed.
+
+    Only computing counts: what is reused or audited again takes a moment and stores nothing.
+    """
+    return costs.get(planned.stage) if planned.action is PlannedAction.COMPUTE else _NOTHING
+
+
+def total_cost(planned: Collection[Planned], costs: Mapping[str, Cost]) -> Cost:
+    """What a plan takes together, leaving out stages that were never computed."""
+    known = [cost for item in planned if (cost := cost_of(item, costs)) is not None]
+    return Cost(sum(cost.seconds for cost in known), sum(cost.bytes for cost in known))
+
+
+_NOTHING = Cost(0.0, 0)
+
+
 @dataclass(frozen=True)
 class PlannedTogether:
-    """Partitions of one stage that would run for one cause; `span` is the first and the last, `seconds` an estimate."""
+    """Partitions of one stage that would run for one cause; `span` is the first and the last, `cost` an estimate."""
 
     stage: str
     cause: str
     action: PlannedAction
     partitions: int
     span: str
-    seconds: float
+    cost: Cost
 
 
-def grouped(planned: Collection[Planned], seconds_by_stage: Mapping[str, float]) -> list[PlannedTogether]:
-    """Group a plan by stage, cause and action; computing is estimated by the stage's average time."""
+def grouped(planned: Collection[Planned], costs: Mapping[str, Cost]) -> list[PlannedTogether]:
+    """Group a plan by stage, cause and action."""
     groups: dict[tuple[str, str, PlannedAction], list[Planned]] = defaultdict(list)
     for item in planned:
         groups[item.stage, item.cause.summary, item.action].append(item)
@@ -76,7 +94,7 @@ def grouped(planned: Collection[Planned], seconds_by_stage: Mapping[str, float])
             action,
             len(items),
             " to ".join(dict.fromkeys((items[0].partition, items[-1].partition))),
-            len(items) * seconds_by_stage.get(stage, 0.0) if action is PlannedAction.COMPUTE else 0.0,
+            total_cost(items, costs),
         )
         for (stage, cause, action), items in groups.items()
     ]

@@ -17,6 +17,23 @@ class NotPromoted(PipelineError):
     """Nothing was promoted or dropped: the environment is production itself, or has not converged."""
 
 
+Place = tuple[str, str]
+"""A stage and a partition."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What promoting an environment carries over: version ids by place, None for a retraction; and the partitions held back.
+
+    `changes` are those that readers of production notice, with the id that they see until then; None where they see nothing.
+    """
+
+    environment: str
+    carried: Mapping[Place, int | None]
+    changes: Mapping[Place, int | None]
+    held: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Promoted:
     """The new publications of production, and the partitions that were left out because they are held."""
@@ -25,14 +42,15 @@ class Promoted:
     held: tuple[str, ...]
 
 
-def promote(engine: Engine, by: str) -> Promoted:
-    """Point production at everything fresh that the engine's environment has pointers of its own to, in one transaction.
+def promotion(engine: Engine) -> Promotion:
+    """What promoting the engine's environment would change: everything fresh that it has pointers of its own to.
 
     Raises `NotPromoted` in production, and while any of that is stale.
     """
     if engine.environment == PRODUCTION:
         raise NotPromoted(
-            "production is what others are promoted to: set SPAM_PIPELINE_ENVIRONMENT to the one to promote"
+            "production is what others are promoted to: name the one to promote with --environment or "
+            "SPAM_PIPELINE_ENVIRONMENT"
         )
     own, statuses = engine.ledger.own(engine.environment), engine.planner.statuses()
     stale = _in_state(own, statuses, State.STALE)
@@ -40,8 +58,16 @@ def promote(engine: Engine, by: str) -> Promoted:
         raise NotPromoted(f"{len(stale)} partitions of {engine.environment} are stale: converge it first ({stale[0]})")
     held = _in_state(own, statuses, State.HELD)
     fresh = {place: version for place, version in own.items() if f"{place[0]} {place[1]}" not in held}
-    trigger = NO_TRIGGER._replace(action="promoted", cause=f"promoted from {engine.environment} by {by}")
-    return Promoted(tuple(engine.ledger.promote(engine.environment, fresh, trigger)), tuple(held))
+    before = engine.ledger.own(PRODUCTION)
+    changes = {place: before.get(place) for place, version in fresh.items() if before.get(place) != version}
+    return Promotion(engine.environment, fresh, changes, tuple(held))
+
+
+def promote(engine: Engine, by: str, asked: Promotion | None = None) -> Promoted:
+    """Point production at what is promoted, in one transaction: at what was asked for, or at all that can be. Raises like `promotion`."""
+    found = asked or promotion(engine)
+    trigger = NO_TRIGGER._replace(action="promoted", cause=f"promoted from {found.environment} by {by}")
+    return Promoted(tuple(engine.ledger.promote(found.environment, found.carried, trigger)), found.held)
 
 
 def drop(engine: Engine) -> int:
@@ -50,7 +76,9 @@ def drop(engine: Engine) -> int:
     Raises `NotPromoted` in production.
     """
     if engine.environment == PRODUCTION:
-        raise NotPromoted("production cannot be dropped: set SPAM_PIPELINE_ENVIRONMENT to the environment to drop")
+        raise NotPromoted(
+            "production cannot be dropped: name the environment to drop with --environment or SPAM_PIPELINE_ENVIRONMENT"
+        )
     return engine.ledger.drop(engine.environment, NO_TRIGGER._replace(cause="dropped"))
 
 

@@ -3,18 +3,16 @@
 A convergence checks only what it reads; this is for the rest, and for after a disk gave trouble. `repairing` puts files back.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.foundation.errors import Irreparable, StoreDamaged
+from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 
 _FILES_AT_ONCE = 2
 _FILES_PER_STEP = 1_000
-
-OnProgress = Callable[[str], None]
-"""Called with a line that says how far it got."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Verified:
     damaged: Mapping[str, str]
 
 
-def verify(engine: Engine, *, repair: bool, on_progress: OnProgress = lambda _line: None) -> Verified:
+def verify(engine: Engine, *, repair: bool, on_progress: OnProgress = no_progress) -> Verified:
     """Digest every file that the ledger refers to; with `repair`, compute what is damaged or missing again and put it back.
 
     Shards that no version has are not among them: they are decoded again when one is damaged.
@@ -59,7 +57,7 @@ def _problems(engine: Engine, paths: list[str], on_progress: OnProgress) -> Iter
 
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
         for number, (path, found) in enumerate(zip(paths, readers.map(problem, paths), strict=True)):
-            if number % _FILES_PER_STEP == 0:
-                on_progress(f"verifying: {number:,} of {len(paths):,} files")
+            step = f"verifying {len(paths):,} files" if not number else f"verified {number:,} of {len(paths):,} files"
+            on_progress("" if number % _FILES_PER_STEP else step, number, len(paths))
             if found is not None:
                 yield path, found

@@ -3,6 +3,7 @@
     PipelineError
     ├── WrongPartition      a partition key that its grid does not have
     ├── WrongDefinition     a stage that cannot be what it says (found when it is defined)
+    │   └── UnknownStage    a name that is no stage's
     ├── NotPublished        a reader asked for what nobody has published
     ├── Held                a stage cannot run now: an input is missing or quarantined
     ├── Claimed             another process is computing the same thing at this moment
@@ -15,6 +16,7 @@
     ├── LedgerLost          a ledger without any record beside a store that has files
     ├── WrongLedger         the ledger was laid out by another release
     ├── AlreadyDecided      somebody else decided about the same partition meanwhile
+    ├── UnknownEnvironment  a name that is no environment's
     └── UnknownVersion      a name that matches no version, or several
 
 Errors of a context's own domain live in that context.
@@ -31,6 +33,10 @@ class WrongPartition(PipelineError):
 
 class WrongDefinition(PipelineError):
     """A stage that cannot be what it says; raised when it is defined, never when it runs."""
+
+
+class UnknownStage(WrongDefinition):
+    """A name that is no stage's."""
 
 
 class NotPublished(PipelineError):
@@ -88,6 +94,10 @@ class WrongLedger(PipelineError):
 
 class AlreadyDecided(PipelineError):
     """Somebody else decided about the same partition meanwhile; nothing was recorded."""
+
+
+class UnknownEnvironment(PipelineError):
+    """A name that is no environment's: nothing was ever published there."""
 
 
 class UnknownVersion(PipelineError):

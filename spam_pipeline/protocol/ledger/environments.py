@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.pointers import pointers
-from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, Publication, Trigger
-from spam_pipeline.protocol.ledger.rows import now, publication_of, ticks
+from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, EnvironmentSummary, Publication, Trigger
+from spam_pipeline.protocol.ledger.rows import moment, now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import publications
 
 Pointers = Mapping[tuple[str, str], int | None]
@@ -22,6 +22,20 @@ def own(connection: Connection, environment: str) -> dict[tuple[str, str], int |
     current = pointers(environment).subquery()
     rows = connection.execute(sa.select(current.c.stage, current.c.partition, current.c.version_id))
     return {(stage, partition): version_id for stage, partition, version_id in rows}
+
+
+def summaries(connection: Connection) -> list[EnvironmentSummary]:
+    """Every environment that something was ever published in, by name."""
+    names = sa.select(publications.c.environment).distinct().order_by(publications.c.environment)
+    production = own(connection, PRODUCTION)
+    return [_summary(connection, name, production) for name in connection.scalars(names).all()]
+
+
+def _summary(connection: Connection, name: str, production: Pointers) -> EnvironmentSummary:
+    rows = connection.execute(pointers(name)).all()
+    times = [moment(row.published_at) for row in rows]
+    differing = sum(row.version_id != production.get((row.stage, row.partition)) for row in rows)
+    return EnvironmentSummary(name, len(rows), differing, min(times, default=None), max(times, default=None))
 
 
 def promote(connection: Connection, environment: str, promoted: Pointers, trigger: Trigger) -> list[Publication]:

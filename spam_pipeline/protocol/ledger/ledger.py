@@ -18,9 +18,10 @@ from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
+from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
-from spam_pipeline.protocol.ledger.environments import drop, own, promote
+from spam_pipeline.protocol.ledger.environments import drop, own, promote, summaries
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.history import LENGTH
 from spam_pipeline.protocol.ledger.layouts import open_database
@@ -46,6 +47,7 @@ from spam_pipeline.protocol.ledger.records import (
     Audit,
     Changes,
     Decision,
+    EnvironmentSummary,
     Position,
     Publication,
     Refusal,
@@ -245,11 +247,10 @@ class Ledger:
                 found |= refusals_of(connection, some, {environment, PRODUCTION})
         return found
 
-    def seconds_by_stage(self) -> dict[str, float]:
-        """The average time, in seconds, that a version of each stage took."""
-        query = sa.select(versions.c.stage, sa.func.avg(versions.c.seconds)).group_by(versions.c.stage)
+    def recent_costs(self) -> dict[str, Cost]:
+        """The average cost of the last versions of each stage that was ever computed."""
         with self._engine.connect() as connection:
-            return {stage: float(seconds) for stage, seconds in connection.execute(query)}
+            return recent_costs(connection)
 
     def recent_seconds(self, stage: str) -> float | None:
         """The average time, in seconds, that a version of the latest partitions of a stage took; None if it has none."""
@@ -303,6 +304,11 @@ class Ledger:
             return add_decision(connection, decision, last)
 
     # Environments
+
+    def environments(self) -> list[EnvironmentSummary]:
+        """Every environment that something was ever published in, by name."""
+        with self._engine.connect() as connection:
+            return summaries(connection)
 
     def own(self, environment: str) -> dict[tuple[str, str], int | None]:
         """The versions that an environment has pointers of its own to, by stage and partition; None where it has retracted one."""

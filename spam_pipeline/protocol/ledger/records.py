@@ -238,6 +238,16 @@ class Attempts:
     error: str | None
 
 
+class EnvironmentSummary(NamedTuple):
+    """What an environment publishes itself: partitions, those that differ from production's, and since when, first and last."""
+
+    name: str
+    partitions: int
+    differing: int
+    since: datetime | None
+    last: datetime | None
+
+
 class AuditSummary(NamedTuple):
     """An audit of a version, as planning needs it."""
 

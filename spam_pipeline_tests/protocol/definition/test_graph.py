@@ -9,7 +9,7 @@ import pytest
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.definition.stage import stage
-from spam_pipeline.protocol.foundation.errors import WrongDefinition
+from spam_pipeline.protocol.foundation.errors import UnknownStage, WrongDefinition
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Numbers,
@@ -93,8 +93,10 @@ def test_two_stages_of_one_name_are_refused() -> None:
 
 
 def test_an_unknown_stage_is_answered_with_the_ones_there_are(tmp_path: Path) -> None:
-    with pytest.raises(WrongDefinition, match=r"no stage is called play; there are .*received_numbers"):
+    with pytest.raises(UnknownStage, match=r"no stage is called play; there are .*received_numbers"):
         toy_graph(tmp_path).find(["play"])
+    with pytest.raises(UnknownStage, match=r"no stage is called number; did you mean numbers.*\?$"):
+        toy_graph(tmp_path).find(["number"])
 
 
 def test_a_selection_for_no_parameter_is_refused() -> None:

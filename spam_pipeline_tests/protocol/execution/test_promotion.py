@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.execution.promotion import NotPromoted, drop, promote
+from spam_pipeline.protocol.execution.promotion import NotPromoted, drop, promote, promotion
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine, two_day_total
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
@@ -34,6 +34,18 @@ def test_a_promoted_environment_is_what_production_publishes_and_nothing_is_comp
     assert total(production, "two_day_total", DAY) == 101
     assert run(production)[1] == []
     assert len(branch.ledger.versions("two_day_total", DAY)) == versions
+
+
+def test_what_a_promotion_changes_is_known_before_and_is_all_that_it_changes(changed: Path) -> None:
+    branch = toy_engine(changed, environment=BRANCH, stages=AFTER)
+    asked = promotion(branch)
+    before = branch.ledger.own(PRODUCTION)
+    assert asked.changes
+    assert asked.changes == {place: before[place] for place in asked.carried if place[0] == "two_day_total"}
+    land(changed, DAY, "b", f"{DAY} 5")
+    run(branch)
+    assert {(item.stage, item.partition) for item in promote(branch, "Ada", asked).publications} == asked.changes.keys()
+    assert branch.ledger.own(PRODUCTION) == before | asked.carried
 
 
 def test_who_promoted_is_the_cause_of_what_production_publishes(changed: Path) -> None:

@@ -36,8 +36,14 @@ def flip_a_bit(file: Path) -> None:
 
 
 def test_a_sound_store_has_nothing_to_tell(converged: Path) -> None:
-    found = verify(toy_engine(converged), repair=False)
+    steps: list[tuple[str, float, float]] = []
+    found = verify(
+        toy_engine(converged), repair=False, on_progress=lambda text, done=0, total=0: steps.append((text, done, total))
+    )
     assert (found.files, found.repaired, dict(found.damaged)) == (len(files(converged)), (), {})
+    assert [done for _, done, _ in steps] == list(range(found.files))
+    assert {total for _, _, total in steps} == {found.files}
+    assert [text for text, *_ in steps if text] == [f"verifying {found.files} files"]
     assert found.files > 20
 
 

@@ -44,6 +44,17 @@ def test_what_an_environment_points_at_itself_is_its_own(branched: Ledger) -> No
     assert branched.own("another") == {}
 
 
+def test_environments_are_listed_with_what_they_publish_themselves_and_since_when(branched: Ledger) -> None:
+    branch, production = branched.environments()
+    assert (branch.name, branch.partitions, branch.differing) == ("branch", 2, 2)
+    assert (production.name, production.partitions, production.differing) == (PRODUCTION, 3, 0)
+    own = [item.published_at for item, _ in branched.publications_after(0, "branch")]
+    assert (branch.since, branch.last) == (own[0], own[-1])
+    branched.promote("branch", {FIFTH: id_of(branched, "b5")})
+    branched.drop("branch")
+    assert branched.environments()[0] == ("branch", 0, 0, None, None)
+
+
 def test_an_environment_that_is_dropped_reads_through_to_production_again(branched: Ledger) -> None:
     assert read(branched, "branch") == ["b5", "r7"]
     assert branched.drop("branch", Trigger("run-1", "", "done with it")) == 2

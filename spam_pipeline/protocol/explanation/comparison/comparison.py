@@ -64,6 +64,11 @@ class Comparison:
     columns: tuple[str, ...]
     causes: tuple[Cause, ...]
 
+    @property
+    def differs(self) -> bool:
+        """Return True if any partition holds other data on the two sides, or is on one side alone."""
+        return not all(item.is_equal for item in self.partitions)
+
 
 def compare(
     ledger: Ledger, reader: Reader, stage: AnyStage, pairs: Sequence[Pair], *, with_rows: bool = True
