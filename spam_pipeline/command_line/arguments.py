@@ -115,7 +115,7 @@ Environment = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Month = Annotated[str, typer.Argument(help="The statement month, YYYY-MM.")]
-Partition = Annotated[str | None, typer.Argument(help="A partition; omit it for a stage that is not partitioned.")]
+Partition = Annotated[str | None, typer.Argument(help="A partition; default: the newest one that is published.")]
 Stage = Annotated[str, typer.Argument(help="The name of a stage.", autocompletion=_stages)]
 StageOrEnvironment = Annotated[
     str,

@@ -152,7 +152,8 @@ def versions_command(
 def diff_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
     stage: StageOrEnvironment,
     partition: Annotated[
-        str | None, typer.Argument(help="A partition, or a range of partitions: 2026-01-01..2026-01-31.")
+        str | None,
+        typer.Argument(help="A partition, or a range of partitions: 2026-01-01..2026-01-31; default: the newest."),
     ] = None,
     old: OldVersion = None,
     new: Annotated[str | None, typer.Argument(help="The same; default: newest.")] = None,

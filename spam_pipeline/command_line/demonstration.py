@@ -6,6 +6,7 @@ Every number it prints is queried from published data. It can be run again on th
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import Converged, OnProgress
 from spam_pipeline.reporting.page_contents.places import INDEX
 from spam_pipeline.reporting.query import ask
+from spam_pipeline.settings import FILE, Settings, settings_from_environment
 from spam_pipeline.simulation import simulate
 from spam_pipeline.trust_and_safety.contracts import SPAM
 from spam_pipeline.trust_and_safety.incidents import CONFIRMED, SUSPECTED
@@ -60,10 +62,25 @@ _A_VERDICT = """
 _DAYS = "select distinct partition_key from trust_and_safety.classified_plays order by all"
 
 
+def settings_of_demonstration(settings: Settings, today: date) -> Settings:
+    """Settings by which the simulated days end yesterday, as those of a platform do, unless they name the first one or files have landed.
+
+    That first day is kept in the home's file of settings, where every later command and Dagster read it.
+    """
+    if "start_date" in settings.model_fields_set or settings.landing.exists():
+        return settings
+    file, first = settings.home / FILE, today - timedelta(days=DAYS)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    kept = file.read_text(encoding="utf-8") if file.exists() else ""
+    file.write_text(f"start_date = {first.isoformat()}\n{kept}", encoding="utf-8")
+    return settings.model_copy(update={"start_date": first})
+
+
 def print_demonstration() -> None:
     """Run the demo on the home that the settings name, and print the tour."""
+    settings = settings_of_demonstration(settings_from_environment(), datetime.now(UTC).date())
     with progress() as on_progress:
-        for line in demonstrate(Pipeline(), on_progress):
+        for line in demonstrate(Pipeline(settings), on_progress):
             out.print(line, soft_wrap=True)
 
 

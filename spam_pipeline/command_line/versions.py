@@ -11,7 +11,7 @@ from spam_pipeline.command_line.terminal import FAILED, out, print_json, print_t
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.pages.comparison_markdown import markdown_of
 from spam_pipeline.pages.comparison_page import page_of
-from spam_pipeline.protocol import WHOLE, Version
+from spam_pipeline.protocol import Version
 from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.protocol.operating import (
     NEWEST,
@@ -27,18 +27,17 @@ _SHORTENED = 19
 
 
 def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
-    """Print every version of a partition, with its fingerprint and the findings of its audit."""
+    """Print every version of a partition, by default of the newest, with its fingerprint and the findings of its audit."""
     pipeline = Pipeline()
-    found = pipeline.versions(stage, partition or WHOLE)
+    partition = partition or pipeline.newest(stage)
+    found = pipeline.versions(stage, partition)
     published = pipeline.published_at(found)
     described = [_version_to_json(version, audit, published.get(version.id)) for version, audit in found]
     if as_json:
         print_json(described)
         return
     if not found:
-        out.print(
-            f"{stage} {partition or WHOLE} has no versions: none was ever computed{_known(pipeline.partitions(stage))}"
-        )
+        out.print(f"{stage} {partition} has no versions: none was ever computed{_known(pipeline.partitions(stage))}")
         return
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
     print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
@@ -69,7 +68,7 @@ def print_comparison(stage: str, partition: str | None, old: str | None, new: st
         compared = (
             pipeline.diff_environment(stage)
             if is_environment
-            else [pipeline.diff(stage, partition or WHOLE, old or PUBLISHED, new or NEWEST)]
+            else [pipeline.diff(stage, partition or pipeline.newest(stage), old or PUBLISHED, new or NEWEST)]
         )
     if form.html:
         form.html.write_text(page_of(compared), encoding="utf-8")

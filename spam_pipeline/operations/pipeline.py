@@ -32,7 +32,7 @@ from spam_pipeline.operations.suspicions import (
     suspicion_details,
     suspicions_of_day,
 )
-from spam_pipeline.protocol import WHOLE, Grain, PipelineError, Version, WrongPartition
+from spam_pipeline.protocol import WHOLE, Grain, NotPublished, PipelineError, Version, WrongPartition
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
     NEWEST,
@@ -205,6 +205,15 @@ class Pipeline:
         """The published partitions of a stage, in order."""
         found = self.graph.find([stage])[0]
         return sorted(self.engine.ledger.published(self.settings.environment, [found.name])[found.name])
+
+    def newest(self, stage: str) -> str:
+        """The newest published partition of a stage; the only one of a stage without partitions, published or not. Raises `NotPublished`."""
+        if self.graph.find([stage])[0].partitions.grain is Grain.NONE:
+            return WHOLE
+        published = self.partitions(stage)
+        if not published:
+            raise NotPublished(f"{stage} has no published partition")
+        return published[-1]
 
     def fingerprint(self, stage: str, partition: str | Sequence[str] = WHOLE) -> Fingerprint:
         """The fingerprint of one published partition, or of several merged, without reading their data.

@@ -483,7 +483,6 @@ def test_an_unknown_stage_is_answered_with_the_stages_there_are(
             ("versions", "plays", "2026-01-2"),
             "'2026-01-2' is no event day: expected YYYY-MM-DD; did you mean 2026-01-02?",
         ),
-        (("versions", "plays"), "plays has a partition for each event day: name one, YYYY-MM-DD"),
         (("versions", "tracks", "2026-01-02"), "tracks is not partitioned: leave '2026-01-02' out"),
     ],
 )

@@ -1,12 +1,15 @@
 """The demo: it prints what was published, can be run again on its home, and leaves a Dagster instance that names nobody."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate
+from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate, settings_of_demonstration
+from spam_pipeline.protocol.operating import no_progress
+from spam_pipeline.settings import FILE, PREFIX, settings_from_environment
 from spam_pipeline_tests.conftest import open_home
 from spam_pipeline_tests.simulation.landing_reader import read_landing
 
@@ -14,7 +17,7 @@ NOTHING = "0 partitions computed, 0 reused"
 
 
 def printed(home: Path) -> list[str]:
-    return list(demonstrate(open_home(home), lambda _: None, days=3, plays_per_day=200))
+    return list(demonstrate(open_home(home), no_progress, days=3, plays_per_day=200))
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,38 @@ def test_the_demo_lands_nothing_in_a_home_that_it_did_not_simulate(tmp_path: Pat
     with pytest.raises(NotSimulated, match="set SPAM_PIPELINE_HOME to another home"):
         printed(tmp_path)
     assert not list((tmp_path / "landing" / "plays").iterdir())
+
+
+def test_the_simulated_days_end_yesterday_and_every_later_command_knows(
+    tmp_path: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert no_settings is None
+    home = tmp_path / "home"
+    monkeypatch.setenv(f"{PREFIX}HOME", str(home))
+    settings = settings_of_demonstration(settings_from_environment(), date(2026, 3, 5))
+    assert settings.start_date == date(2026, 2, 23)
+    assert settings_from_environment().start_date == date(2026, 2, 23)
+    (home / "landing").mkdir()
+    assert settings_of_demonstration(settings_from_environment(), date(2027, 1, 1)).start_date == date(2026, 2, 23)
+
+
+def test_a_first_day_that_somebody_named_stays(
+    tmp_path: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert no_settings is None
+    monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path))
+    monkeypatch.setenv(f"{PREFIX}START_DATE", "2026-01-01")
+    assert settings_of_demonstration(settings_from_environment(), date(2026, 3, 5)).start_date == date(2026, 1, 1)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_other_settings_of_the_home_stay_in_its_file(
+    tmp_path: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert no_settings is None
+    monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path))
+    (tmp_path / FILE).write_text('executor = "processes"\n[run_tags]\nplays = {team = "x"}\n', encoding="utf-8")
+    settings_of_demonstration(settings_from_environment(), date(2026, 3, 5))
+    again = settings_from_environment()
+    assert (again.start_date, again.executor.kind) == (date(2026, 2, 23), "processes")
+    assert again.run_tags == {"plays": {"team": "x"}}
