@@ -547,13 +547,6 @@ def test_standard_output_is_the_result_alone_and_a_warning_goes_elsewhere_once_f
     assert (ended.status, json.loads(ended.out), ended.err) == (0, [{"one": 1}], "")
 
 
-def test_messages_are_printed_from_a_level_on(own_home: Path) -> None:
-    land_line(own_home, "{}")
-    variables = {"SPAM_PIPELINE_HOME": str(own_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
-    ended = as_process("--log-level", "INFO", "converge", "received_files", **variables)
-    assert re.search(rf"^INFO: received_plays {DAYS[-1]}: computed \(data: .*\)$", ended.err, re.MULTILINE)
-
-
 def test_a_failing_process_leaves_one_line_and_no_traceback(converged_home: Path) -> None:
     variables = {"SPAM_PIPELINE_HOME": str(converged_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
     ended = as_process("versions", "plays", "2026-02-30", **variables)
@@ -603,11 +596,15 @@ def test_a_gap_that_is_none_is_not_declared(
     assert problem in failure(ended, status)
 
 
-def test_what_almost_fits_the_layout_is_told_and_not_read(spam_pipeline: CommandLine, own_home: Path) -> None:
+def test_what_almost_fits_the_layout_is_told_and_not_read(
+    spam_pipeline: CommandLine, own_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    land_line(own_home, "{}")
     for folder in (f"{DAYS[0]}/5", "2999-01-03/15"):
         (own_home / "landing/plays" / folder).mkdir(parents=True)
         (own_home / "landing/plays" / folder / "a.jsonl").write_text("{}\n", encoding="utf-8")
-    ended = spam_pipeline("converge", home=own_home)
+    ended = spam_pipeline("--log-level", "info", "converge", home=own_home)
+    assert f"received_plays {DAYS[-1]}: computed (data: plays/{DAYS[-1]}/23/one-more.jsonl)" in caplog.messages
     assert ended.status == 0
     assert "passed over in the landing zone: 2" in ended.out
     assert f"plays/{DAYS[0]}/5/a.jsonl (its hour is 5: expected two digits, 00 to 23)" in ended.out
