@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate
+from spam_pipeline.protocol.operating import no_progress
 from spam_pipeline_tests.conftest import open_home
 from spam_pipeline_tests.simulation.landing_reader import read_landing
 
@@ -14,7 +15,7 @@ NOTHING = "0 partitions computed, 0 reused"
 
 
 def printed(home: Path) -> list[str]:
-    return list(demonstrate(open_home(home), lambda _: None, days=3, plays_per_day=200))
+    return list(demonstrate(open_home(home), no_progress, days=3, plays_per_day=200))
 
 
 @pytest.fixture(scope="module")
