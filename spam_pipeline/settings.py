@@ -19,10 +19,10 @@ from fsspec.core import split_protocol  # type: ignore[import-untyped]  # it shi
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 from upath import UPath
 
@@ -241,7 +241,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, variables, the file in the working directory, and the one in the home that these name, in this order."""
         files = setting_files(init_settings().get("home"))
-        return init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, file) for file in files)
+        return init_settings, env_settings, *(InitSettingsSource(settings_cls, _read(file)) for file in files)
 
     @property
     def landing(self) -> Path:

@@ -237,12 +237,10 @@ def test_the_commands_and_the_python_about_royalties_succeed_once_the_month_is_o
     assert pipeline.read("royalty_adjustments", "2026-01").collect().is_empty()
 
 
-def test_the_commands_and_the_settings_of_the_command_line_work(
-    spam_pipeline: CommandLine, in_documented_home: Path
-) -> None:
-    run_commands("docs/command-line.md", spam_pipeline, in_documented_home)
+@pytest.mark.usefixtures("no_settings")
+def test_the_file_of_settings_of_the_documentation_is_one(tmp_path: Path) -> None:
     [file] = blocks("docs/command-line.md", "toml")
-    (in_documented_home / FILE).write_text(file, encoding="utf-8")
+    (tmp_path / FILE).write_text(file, encoding="utf-8")
     settings = settings_from_environment()
     assert (settings.executor, settings.store) == (("processes", 4), "/data/store")
 

@@ -326,7 +326,14 @@ def test_a_table_of_a_file_is_what_its_variable_has_as_json(tmp_path: Path) -> N
         ("no settings", "Expected '=' after a key"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_the_file(tmp_path: Path, text: str, problem: str) -> None:
-    write_file(tmp_path, text)
+def test_what_is_wrong_in_a_file_is_named_with_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, problem: str
+) -> None:
+    file = write_file(tmp_path, text)
     with pytest.raises(WrongSetting, match=f"^{FILE}: {re.escape(problem)}"):
         settings_from_environment()
+    if not text.startswith("home"):
+        file.rename(write_file(tmp_path / "home", ""))
+        monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path / "home"))
+        with pytest.raises(WrongSetting, match=f"^{tmp_path}/home/{FILE}: {re.escape(problem)}"):
+            settings_from_environment()

@@ -18,7 +18,6 @@ SCENARIOS = (
 )
 """The names of the simulation's scenarios."""
 
-
 FILES_OF_ROWS = (".csv", ".parquet")
 """How the names of files end that the rows of a query are written to."""
 

@@ -9,7 +9,7 @@ import typer
 
 from spam_pipeline.command_line.terminal import WRONG_USAGE, err, out, print_json, print_table
 from spam_pipeline.operations.pipeline import Pipeline
-from spam_pipeline.protocol.operating import PRODUCTION, EnvironmentSummary, Promotion
+from spam_pipeline.protocol.operating import PRODUCTION, EnvironmentSummary, Promotion, did_you_mean
 
 _SHOWN = 10
 """Held partitions that are listed before a promotion."""
@@ -19,8 +19,7 @@ def print_environments(*, as_json: bool) -> None:
     """Print every environment, with what it publishes itself."""
     found = Pipeline().environments()
     if as_json:
-        times = ({"since": _time(item.since), "last": _time(item.last)} for item in found)
-        print_json([{**item._asdict(), **time} for item, time in zip(found, times, strict=True)])
+        print_json([{**item._asdict(), "since": _time(item.since), "last": _time(item.last)} for item in found])
         return
     print_table(("environment", "publishes itself", "differing", "since", "last"), [_cells(item) for item in found])
     out.print(
@@ -40,6 +39,8 @@ def print_promotion(by: str, *, is_confirmed: bool, as_json: bool) -> None:
         print_json({"promoted": moved, "held": list(promoted.held)})
         return
     out.print(f"promoted {len(promoted.publications)} partitions of {asked.environment} to {PRODUCTION}")
+    if not asked.carried:
+        _print_nothing(pipeline)
     for place in promoted.held:
         out.print(f"held, and not promoted: {place}")
 
@@ -52,6 +53,16 @@ def print_drop(*, as_json: bool) -> None:
         print_json({"dropped": dropped})
     else:
         out.print(f"dropped {dropped} partitions of {pipeline.settings.environment}: it reads {PRODUCTION} again")
+    if not dropped and not as_json:
+        _print_nothing(pipeline)
+
+
+def _print_nothing(pipeline: Pipeline) -> None:
+    """Say that an environment publishes nothing itself: it may be mistyped."""
+    others = {item.name for item in pipeline.environments()} - {pipeline.settings.environment}
+    err.print(
+        f"{pipeline.settings.environment} publishes nothing itself{did_you_mean(pipeline.settings.environment, others)}"
+    )
 
 
 def _ask(asked: Promotion, *, is_confirmed: bool, as_json: bool) -> None:

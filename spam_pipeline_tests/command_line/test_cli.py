@@ -241,7 +241,9 @@ def test_converge_of_what_is_converged_computes_nothing(spam_pipeline: CommandLi
     assert "No partition waits for anybody." in (own_home / "reports" / "index.html").read_text(encoding="utf-8")
 
 
-def test_converge_exits_with_3_when_everything_else_is_done(spam_pipeline: CommandLine, own_home: Path) -> None:
+def test_converge_exits_with_3_when_everything_else_is_done(
+    spam_pipeline: CommandLine, own_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     land_line(own_home, "no play at all")
     pipeline = open_home(own_home)
     engine = pipeline.engine
@@ -253,13 +255,14 @@ def test_converge_exits_with_3_when_everything_else_is_done(spam_pipeline: Comma
     engine.ledger.record(
         refused, Audit(Verdict.REFUSED, (REASON,), engine.graph.contract_digests["rejected"]), "production"
     )
-    ended = spam_pipeline("converge", "--json", home=own_home)
+    ended = spam_pipeline("--log-level", "info", "converge", "--json", home=own_home)
     printed = json.loads(ended.out)
     assert ended.status == 3
     assert printed["converged"] is True
     assert printed["failed"] == []
     assert printed["held"] == [f"rejected {DAYS[-1]}: its version was refused"]
     assert printed["computed"] == 2, "received_files and the warehouse: what is held is not tried again"
+    assert f"received_files {DAYS[-1]}: computed (data: received_plays {DAYS[-1]})" in caplog.messages
 
 
 def test_converge_exits_with_1_when_a_stage_fails_and_still_does_the_others(
@@ -563,13 +566,6 @@ def test_standard_output_is_the_result_alone_and_a_warning_goes_elsewhere_once_f
     assert "columns are shown" in shortened
     ended = as_process("query", "select 1 as one", "--json", **variables)
     assert (ended.status, json.loads(ended.out), ended.err) == (0, [{"one": 1}], "")
-
-
-def test_messages_are_printed_from_a_level_on(own_home: Path) -> None:
-    land_line(own_home, "{}")
-    variables = {"SPAM_PIPELINE_HOME": str(own_home), "SPAM_PIPELINE_IDENTIFIER_KEY": KEY}
-    ended = as_process("--log-level", "INFO", "converge", "received_files", **variables)
-    assert re.search(rf"^INFO: received_plays {DAYS[-1]}: computed \(data: .*\)$", ended.err, re.MULTILINE)
 
 
 def test_a_failing_process_leaves_one_line_and_no_traceback(converged_home: Path) -> None:

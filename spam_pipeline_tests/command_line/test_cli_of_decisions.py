@@ -245,6 +245,14 @@ def test_a_promotion_that_is_confirmed_beforehand_asks_nobody(
     assert promoted == [{"stage": "received_plays", "partition": DAYS[-1]}, {"stage": "plays", "partition": DAY}]
 
 
+@pytest.mark.parametrize("command", [("promote", "--by", "Ada"), ("drop",)])
+def test_an_environment_that_publishes_nothing_may_be_mistyped(
+    spam_pipeline: CommandLine, branched_home: Path, command: tuple[str, ...]
+) -> None:
+    ended = spam_pipeline(*command, "--environment", "mines", home=branched_home)
+    assert (ended.status, ended.err) == (0, "mines publishes nothing itself; did you mean mine?\n")
+
+
 def test_an_environment_has_a_name_that_one_may_have(spam_pipeline: CommandLine, converged_home: Path) -> None:
     assert "'Mine' is no environment" in wrong_usage(
         spam_pipeline("status", "--environment", "Mine", home=converged_home)

@@ -153,3 +153,25 @@ def test_a_shell_completes_names_that_are_in_the_ledger_without_loading_the_engi
     *names, last = done.stdout.splitlines()
     assert names == completed
     assert not packages(set(json.loads(last)[1])) & HEAVY
+
+
+MESSAGES = """
+import logging
+from spam_pipeline.command_line.terminal import log_from, log_to_terminal
+log_to_terminal()
+for level in ("warning", "info", "error"):
+    log_from(level)
+    logging.getLogger("spam_pipeline.operations").info("of the pipeline at " + level)
+    logging.getLogger("elsewhere").info("of a library at " + level)
+    logging.getLogger("elsewhere").warning("[warned] at " + level)
+"""
+
+
+def test_messages_are_printed_from_a_level_on_and_those_of_libraries_from_warnings_on() -> None:
+    done = subprocess.run([sys.executable, "-c", MESSAGES], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "WARNING: [warned] at warning",
+        "INFO: of the pipeline at info",
+        "WARNING: [warned] at info",
+    ]
