@@ -26,6 +26,10 @@ from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, stalene
 from spam_pipeline.protocol import Grain
 from spam_pipeline.protocol.operating import Engine, Executor
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
+from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
+
+TOLERANCES = {"royalties": ROYALTY_TOLERANCE, "reporting": REPORTING_TOLERANCE}
+"""The spam probability from which the stages of a context leave a play out."""
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -51,8 +55,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
-            *(source_asset(source, settings.start_date, keys) for source in graph.sources.values()),
-            *(stage_asset(stage, graph, settings.start_date, condition, keys) for stage in graph.stages.values()),
+            *(
+                source_asset(source, settings.start_date, keys, settings.landing_zone)
+                for source in graph.sources.values()
+            ),
+            *(
+                stage_asset(stage, graph, settings.start_date, condition, keys, _tags(stage.context))
+                for stage in graph.stages.values()
+            ),
             convergence_asset(open_engine, keys, open_executor),
         ],
         asset_checks=[
@@ -85,6 +95,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,  # a step takes 0.1 s here, and seconds in a process of its own
     )
+
+
+def _tags(context: str) -> dict[str, str]:
+    tolerance = TOLERANCES.get(context)
+    return {} if tolerance is None else {"spam_tolerance": str(tolerance)}
 
 
 defs = build_definitions(settings_from_environment())

@@ -15,6 +15,9 @@ from spam_pipeline.protocol import HOURS, WHOLE, Cadence, Source, WrongPartition
 GAP, MANIFEST = "gap.json", "manifest.json"
 """Names of files that speak for their folder, a day or an hour: somebody says that nothing arrives, or a producer how much."""
 
+INGESTION, ROYALTIES, TRUST_AND_SAFETY = "team:ingestion", "team:royalties", "team:trust-and-safety"
+"""Who answers for a file: whoever asks others for it, and hears of it when it is wrong."""
+
 # A name that starts with a dot is hidden or still being written; control characters would break messages and listings,
 # and a surrogate stands for bytes that are not UTF-8 and fit into no ledger. The year 9999 has no day after its last.
 _NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
@@ -41,16 +44,28 @@ landed_plays = Source(
     arrival_days,
     "Play events as clients sent them: JSON lines or length-delimited protobuf, by arrival day and hour.",
     cadence=Cadence.DAY,
+    owner=INGESTION,
     hours_of=hours_of,
 )
-tracks_file = Source("tracks_file", unpartitioned, "The catalogue of tracks, `reference/tracks.csv`.")
-rights_file = Source("rights_file", unpartitioned, "Who is paid for which track, `reference/rights.csv`.")
-agreements_file = Source(
-    "agreements_file", unpartitioned, "By which rule payees are paid, `reference/agreements.csv`; it may be missing."
+tracks_file = Source("tracks_file", unpartitioned, "The catalogue of tracks, `reference/tracks.csv`.", owner=INGESTION)
+rights_file = Source(
+    "rights_file", unpartitioned, "Who is paid for which track, `reference/rights.csv`.", owner=ROYALTIES
 )
-accounts_file = Source("accounts_file", unpartitioned, "Listeners' accounts, `reference/accounts.csv`.")
-revenue_file = Source("revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.")
-incidents_file = Source("incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.")
+agreements_file = Source(
+    "agreements_file",
+    unpartitioned,
+    "By which rule payees are paid, `reference/agreements.csv`; it may be missing.",
+    owner=ROYALTIES,
+)
+accounts_file = Source(
+    "accounts_file", unpartitioned, "Listeners' accounts, `reference/accounts.csv`.", owner=INGESTION
+)
+revenue_file = Source(
+    "revenue_file", unpartitioned, "Net revenue by month, country and tier, `reference/revenue.csv`.", owner=ROYALTIES
+)
+incidents_file = Source(
+    "incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.", owner=TRUST_AND_SAFETY
+)
 
 _SINGLE_FILES = {
     "reference/tracks.csv": tracks_file,

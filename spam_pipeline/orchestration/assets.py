@@ -4,13 +4,15 @@ Everything an asset shows is taken from its stage; the protocol decides what a r
 and its checks follow; a refused one, or one that cannot be made, is shown by its checks alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
+from spam_pipeline.orchestration.definition_metadata import shown_uri, stage_metadata
 from spam_pipeline.orchestration.evaluations import (
     RETRACTED,
     beside_latest,
@@ -18,9 +20,9 @@ from spam_pipeline.orchestration.evaluations import (
     nothing_to_audit,
 )
 from spam_pipeline.orchestration.grids import partition_mapping, partitions_definition
-from spam_pipeline.orchestration.metadata import column_schema, delivery_metadata, outcome_metadata, version_metadata
+from spam_pipeline.orchestration.metadata import outcome_metadata, version_metadata
 from spam_pipeline.orchestration.ranges import run_range
-from spam_pipeline.protocol import WHOLE, ArtifactContract, Source, column_types
+from spam_pipeline.protocol import WHOLE, Source
 from spam_pipeline.protocol.operating import (
     ActionTaken,
     AnyStage,
@@ -38,25 +40,30 @@ ENGINE, READER = "engine", "published"
 _KINDS = {"duckdb": "duckdb", "polars": "polars", "redis": "redis", "scikit-learn": "scikitlearn"}
 
 
-def source_asset(source: Source, start: date, keys: AssetKeys = UNPREFIXED) -> dg.AssetSpec:
-    """Files that others land, as an external asset."""
+def source_asset(
+    source: Source, start: date, keys: AssetKeys = UNPREFIXED, landing_zone: str | None = None
+) -> dg.AssetSpec:
+    """Files that others land in a landing zone, as an external asset."""
     return dg.AssetSpec(
         keys.key(source.name),
         description=source.description,
         group_name="landing",
+        owners=[source.owner] if source.owner else [],
         kinds={"file"},
+        metadata={"dagster/uri": shown_uri(landing_zone)} if landing_zone else {},
         partitions_def=partitions_definition(source.partitions, start),
     )
 
 
-def stage_asset(
+def stage_asset(  # noqa: PLR0913, PLR0917 - what an asset is made of
     stage: AnyStage,
     graph: StageGraph,
     start: date,
     condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     keys: AssetKeys = UNPREFIXED,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> dg.AssetsDefinition:
-    """One stage as a partitioned asset; `condition` says when a partition runs by itself."""
+    """One stage as a partitioned asset; `condition` says when a partition runs by itself, `tags` join that of its context."""
     grid, expected = partitions_definition(stage.partitions, start), graph.expected()
 
     @dg.asset(
@@ -68,7 +75,8 @@ def stage_asset(
         code_version=graph.code_versions[stage.name].digest,
         partitions_def=grid,
         deps=_dependencies(stage, graph, keys),
-        metadata=_definition_metadata(stage, graph),
+        tags={"context": stage.context, **tags},
+        metadata=stage_metadata(stage, graph, keys),
         io_manager_key=READER,
         required_resource_keys={ENGINE},
         output_required=False,
@@ -132,11 +140,3 @@ def _dependencies(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> list[d
             mapping = partition_mapping(reads.partitions, grid, stage.partitions)
             dependencies.append(dg.AssetDep(keys.key(upstream), partition_mapping=mapping))
     return dependencies
-
-
-def _definition_metadata(stage: AnyStage, graph: StageGraph) -> dict[str, Any]:
-    if isinstance(stage.contract, ArtifactContract):
-        return {"format": stage.contract.suffix}
-    delivered = delivery_metadata(graph.configuration[stage.delivery.target]) if stage.delivery else {}
-    types = {name: str(dtype) for name, dtype in column_types(stage.contract).items()}
-    return {"contract": stage.contract.__name__, "dagster/column_schema": column_schema(types), **delivered}

@@ -4,11 +4,12 @@ Numbers of the fingerprint are separate entries, so that the UI plots each of th
 """
 
 from collections.abc import Mapping, Sequence
+from math import floor, isfinite, log10
 from typing import Any
 
 import dagster as dg
 
-from spam_pipeline.protocol import Version, digest
+from spam_pipeline.protocol import WHOLE, Version, digest
 from spam_pipeline.protocol.fingerprint import MARKDOWN, Recorded, numbers
 from spam_pipeline.protocol.operating import InputRef, Outcome, Publication
 
@@ -23,8 +24,13 @@ _CHARACTERS_SHOWN = 80
 _LONGEST_TEXT = 60_000
 """Characters of a text that is Markdown, with the pictures in it."""
 
-_CELL = ".6g"
-"""The format of a float in a cell: as precise as people compare by eye."""
+_DIGITS = 3
+"""Significant digits of a fraction: as precise as people compare by eye. Whole numbers keep all of theirs."""
+
+_RECIPE_DIGITS = 16
+"""The first digits of a recipe, by which commands take it."""
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 _KEYS = ("_key", "_keys")
 """Suffixes of hashes' names, which are shown in hexadecimal, because the UI reads numbers as floats of 53 bits."""
@@ -46,34 +52,30 @@ def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
 
 
 def version_metadata(version: Version) -> dict[str, Any]:
-    """Recipe, content, code version, inputs, size, columns and fingerprint of a version.
+    """The first digits of the recipe, size, inputs and fingerprint of a version, and behind them its digests in full.
 
-    Where it is no frame, also the `file` that it is, below the store's root: people open a page, or load a model.
+    Where it is no frame, also the `file` that it is, below the store's root: people open a page, or load a model. Columns are
+    described by the asset's definition: an event would hide its descriptions and constraints, and repeat them for ever.
     """
-    described: dict[str, Any] = {
+    counted = "dagster/row_count" if version.partition == WHOLE else "dagster/partition_row_count"
+    file = {} if version.columns else {"file": dg.MetadataValue.path(version.parts[0].files[0].path)}
+    return {
+        "version": version.recipe[:_RECIPE_DIGITS],
+        counted: version.rows,
+        "size": format_bytes(version.bytes),
+        "size_bytes": version.bytes,
+        "inputs": _inputs_table(version.inputs),
+        "rows_read": version.rows_read,
+        "computed_in_seconds": legible(version.seconds),
+        "computed_at": dg.MetadataValue.timestamp(version.computed_at),
+        **file,
+        **fingerprint_metadata(version),
+        **recorded_metadata(version),
         "recipe": version.recipe,
         "content": version.content,
         "code_version": version.code_version,
-        "inputs": _inputs_table(version.inputs),
         "inputs_digest": digest([item.content for item in version.inputs]),
-        "rows_read": version.rows_read,
-        "dagster/row_count": version.rows,
-        "size_bytes": version.bytes,
-        "computed_in_seconds": version.seconds,
-        "computed_at": dg.MetadataValue.timestamp(version.computed_at),
-        **fingerprint_metadata(version),
-        **recorded_metadata(version),
     }
-    if version.columns:
-        described["dagster/column_schema"] = column_schema(version.columns)
-    else:
-        described["file"] = dg.MetadataValue.path(version.parts[0].files[0].path)
-    return described
-
-
-def delivery_metadata(target: str) -> dict[str, Any]:
-    """The target of deliveries, if it is a path: an address may hold a password."""
-    return {} if "://" in target else {"delivered_to": dg.MetadataValue.path(target)}
 
 
 def version_tags(version: Version) -> dict[str, str]:
@@ -91,7 +93,7 @@ def fingerprint_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
     The UI plots an asset's numbers over its latest 120 partitions or so, and a check's over every evaluation.
     """
     found = sorted(numbers(version.fingerprint).items())
-    return {f"fingerprint/{name}": dg.MetadataValue.float(float(value)) for name, value in found}
+    return {f"fingerprint/{name}": dg.MetadataValue.float(legible(float(value))) for name, value in found}
 
 
 def recorded_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
@@ -109,9 +111,25 @@ def recorded_metadata(version: Version) -> dict[str, dg.MetadataValue[Any]]:
     return shown
 
 
-def column_schema(columns: Mapping[str, str]) -> dg.TableSchema:
-    """Column names and types as the UI shows them."""
-    return dg.TableSchema([dg.TableColumn(name, dtype) for name, dtype in columns.items()])
+def legible(value: float) -> float:
+    """A number with at least three significant digits, and with all of those before the point.
+
+    >>> [legible(value) for value in (0.123456, 1234.56, 1234567.0)]
+    [0.123, 1235.0, 1234567.0]
+    """
+    if not isfinite(value) or value.is_integer():
+        return value
+    return round(value, max(0, _DIGITS - 1 - floor(log10(abs(value)))))
+
+
+def format_bytes(size: int) -> str:
+    """A size in the unit that leaves the fewest digits.
+
+    >>> format_bytes(999), format_bytes(1_234_567)
+    ('999 bytes', '1.18 MiB')
+    """
+    power = max(0, size.bit_length() - 1) // 10
+    return f"{legible(size / 1024**power):g} {_UNITS[power]}"
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.TableMetadataValue:
@@ -145,7 +163,7 @@ def _cell(name: str, value: Any) -> str | float | bool | None:
         case int():
             return f"{value:016x}" if name.endswith(_KEYS) else value
         case float():
-            return float(format(value, _CELL))
+            return legible(value)
         case _:
             text = _as_text(name, value)
             return text if len(text) <= _CHARACTERS_SHOWN else f"{text[: _CHARACTERS_SHOWN - 1]}…"
@@ -162,7 +180,7 @@ def _as_text(name: str, value: Any) -> str:
         case None:
             return "-"
         case float():
-            return format(value, _CELL)
+            return str(legible(value))
         case _:
             return str(_cell(name, value))
 

@@ -6,7 +6,7 @@ that operates an engine over stages, such as the orchestrator and the command li
 """
 
 from spam_pipeline.protocol.code_version.code_version import code_version as code_version_of
-from spam_pipeline.protocol.definition.columns import DescribedColumn, described_columns
+from spam_pipeline.protocol.definition.columns import NOT_NULL, DescribedColumn, described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, ShowAsEarlier, column_types
 from spam_pipeline.protocol.definition.delivery import Delivery, Publications, StoredFiles
 from spam_pipeline.protocol.definition.landed_file import LandedFile
@@ -36,6 +36,7 @@ from spam_pipeline.protocol.ledger.records import Version
 
 __all__ = [
     "HOURS",
+    "NOT_NULL",
     "SLICE_ROWS",
     "WHOLE",
     "ArtifactContract",

@@ -21,6 +21,7 @@ issued_documents = Source(
     "issued_documents",
     statement_months,
     "Statements as they were issued, `issued/<YYYY-MM>/`: one document for each month.",
+    owner="team:royalties",
 )
 
 SOURCES = (issued_documents,)

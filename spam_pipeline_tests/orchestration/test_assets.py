@@ -12,6 +12,7 @@ import pytest
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.io_manager import published_versions
+from spam_pipeline.orchestration.metadata import format_bytes
 from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, landed_numbers, toy_engine, toy_graph
@@ -100,9 +101,11 @@ def test_a_materialization_says_what_the_version_is(engine: Engine, home: Path, 
         version.content,
         version.code_version,
     )
-    assert (shown["dagster/row_count"], shown["rows_read"], shown["size_bytes"]) == (2, 2, version.bytes)
+    assert (shown["dagster/partition_row_count"], shown["rows_read"], shown["size_bytes"]) == (2, 2, version.bytes)
+    assert (shown["version"], shown["size"]) == (version.recipe[:16], format_bytes(version.bytes))
+    assert list(shown).index("version") < list(shown).index("recipe")
     assert (shown["fingerprint/numbers"], shown["fingerprint/total"]) == (2, 3)
-    assert [column.name for column in shown["dagster/column_schema"].columns] == ["day", "number"]
+    assert "dagster/column_schema" not in shown, "it would hide the descriptions of the definition"
     assert shown["inputs"].records[0].data["from"] == "received_numbers"
 
 

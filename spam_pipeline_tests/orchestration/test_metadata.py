@@ -1,6 +1,7 @@
 """What a version says of itself in the UI: numbers to plot, and tables that stay small and legible."""
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.evaluations import evaluations
-from spam_pipeline.orchestration.metadata import delivery_metadata, recorded_metadata, version_metadata
+from spam_pipeline.orchestration.metadata import format_bytes, legible, recorded_metadata, version_metadata
 from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.fingerprint import MARKDOWN, Counted, Fingerprint, Recorded
+from spam_pipeline.protocol.fingerprint.measured import Figured
 from spam_pipeline.protocol.operating import Audit, Verdict, converge
 from spam_pipeline_tests.orchestration.toy_location import last_check, materialize, observed, told
 from spam_pipeline_tests.protocol.judged_models import EVALUATED, days_and_their_numbers, forgetful_model, with_model
@@ -63,10 +65,29 @@ def test_a_text_that_is_markdown_is_shown_as_the_page_that_it_is() -> None:
     assert set(metadata({MARKDOWN: "a", "plays": 1})) == {"fingerprint/suspects"}, "a table is no text"
 
 
-@pytest.mark.parametrize("target", ["redis://:secret@somewhere", "sqlite:///a"])
-def test_an_address_that_is_delivered_to_is_not_shown(target: str) -> None:
-    assert delivery_metadata(target) == {}
-    assert delivery_metadata("/home/reports") == {"delivered_to": dg.MetadataValue.path("/home/reports")}
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, 0.0), (1 / 3, 0.333), (0.00123456, 0.00123), (-12.345, -12.3), (1234.56, 1235.0), (1e18, 1e18), (inf, inf)],
+)
+def test_a_fraction_has_three_digits_and_a_whole_number_all_of_its_own(value: float, shown: float) -> None:
+    assert legible(value) == shown
+    fingerprint: Fingerprint = {"share": Figured(value)}
+    metadata = version_metadata(replace(a_version(), fingerprint=fingerprint))
+    assert metadata["fingerprint/share"] == dg.MetadataValue.float(shown)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (1_234_567, "1.18 MiB"), (5 * 2**40, "5 TiB")],
+)
+def test_bytes_have_a_unit(size: int, shown: str) -> None:
+    assert format_bytes(size) == shown
+
+
+def test_rows_are_those_of_a_partition_or_of_the_whole() -> None:
+    of_partition, whole = (version_metadata(replace(a_version(), partition=key)) for key in ("2026-01-01", WHOLE))
+    assert ("dagster/partition_row_count" in of_partition, "dagster/row_count" in of_partition) == (True, False)
+    assert ("dagster/partition_row_count" in whole, "dagster/row_count" in whole) == (False, True)
 
 
 def test_a_table_without_rows_is_not_shown() -> None:
@@ -79,11 +100,11 @@ def test_a_table_without_rows_is_not_shown() -> None:
         (None, None),
         (True, True),
         (7, 7),
-        (0.123456789, 0.123457),
+        (0.123456789, 0.123),
         ("confirmed", "confirmed"),
         ([0.5, None, 3, True], "0.5, -, 3, True"),
         ([], ""),
-        ({"recall": 1 / 3, "plays": 7}, "recall 0.333333 plays 7"),
+        ({"recall": 1 / 3, "plays": 7}, "recall 0.333 plays 7"),
         ([{"network_key": LARGEST_KEY, "share": 0.25}], "network_key ffffffffffffffff share 0.25"),
     ],
 )
@@ -141,7 +162,7 @@ def test_a_model_is_materialized_with_its_numbers_and_tables(home: Path, instanc
     assert materialize(engine, instance, "model").success
     (metadata,) = told(instance, "model", None)
     assert (metadata["fingerprint/days"], metadata["fingerprint/several_share"]) == (2, 1)
-    assert [record.data["shares"] for record in metadata["fingerprint/known"].records] == ["0.666667, -"] * 2
+    assert [record.data["shares"] for record in metadata["fingerprint/known"].records] == ["0.667, -"] * 2
 
 
 def test_a_refused_challenger_shows_its_numbers_and_tables_beside_what_refuses_it(

@@ -192,9 +192,11 @@ def _without_rules(contract: ast.stmt) -> ast.stmt:
 def _without_descriptions(contract: ast.stmt) -> ast.stmt:
     """A contract's class without the descriptions of its columns."""
     stripped = copy.deepcopy(contract)
-    for index, item in enumerate(stripped.body if isinstance(stripped, ast.ClassDef) else ()):
-        if isinstance(item, ast.Assign | ast.AnnAssign):
-            stripped.body[index] = _without_keywords(item, _DESCRIBING_KEYWORDS)
+    if isinstance(stripped, ast.ClassDef):
+        stripped.body = [
+            _without_keywords(item, _DESCRIBING_KEYWORDS) if isinstance(item, ast.Assign | ast.AnnAssign) else item
+            for item in stripped.body
+        ]
     return stripped
 
 

@@ -23,6 +23,9 @@ DICTIONARY = "columns.toml"
 """The name of the files with descriptions. A table of one is named like a contract, or `columns` for all contracts of the package
 and below it; `units` has units by patterns of column names."""
 
+KEY, NOT_NULL = "key", "not null"
+"""Constraints without a value."""
+
 _BOUNDS = {
     "min": "at least {}", "min_exclusive": "above {}", "max": "at most {}", "max_exclusive": "below {}",
     "min_length": "at least {} characters", "max_length": "at most {} characters",
@@ -96,8 +99,8 @@ def _unit(name: str, known: list[Mapping[str, Mapping[str, str]]]) -> str:
 
 
 def _constraints(name: str, column: dy.Column) -> Iterator[str]:
-    yield from ("key",) if column.primary_key else ()
-    yield from () if column.nullable else ("not null",)
+    yield from (KEY,) if column.primary_key else ()
+    yield from () if column.nullable else (NOT_NULL,)
     for attribute, words in _BOUNDS.items():
         if (bound := getattr(column, attribute, None)) is not None:
             yield words.format(bound)

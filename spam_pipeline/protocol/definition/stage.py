@@ -47,7 +47,7 @@ HOURS = tuple(f"{hour:02d}" for hour in range(24))
 class Source:
     """Files that others land: observed, never written. One item per file, grouped by partition.
 
-    `hours_of` gives the hours of its day that the file at a path delivers: all of them for one that speaks for a whole day, and
+    `owner` is who answers for the files, as stages have one. `hours_of` gives the hours of its day that the file at a path delivers: all of them for one that speaks for a whole day, and
     none for one that holds no data.
     """
 
@@ -55,6 +55,7 @@ class Source:
     partitions: Partitions
     description: str
     cadence: Cadence | None = None
+    owner: str | None = None
     hours_of: Callable[[str], Collection[str]] = lambda _path: HOURS
 
 

@@ -1,0 +1,91 @@
+"""Metadata of assets themselves: what their columns mean and come from, where their data and their code are.
+
+What a version says of itself is in `metadata`.
+"""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from spam_pipeline.orchestration.asset_keys import AssetKeys
+from spam_pipeline.orchestration.preview_apis import preview_apis
+from spam_pipeline.protocol import NOT_NULL, ArtifactContract, DescribedColumn, Reads, described_columns
+from spam_pipeline.protocol.operating import AnyStage, StageGraph
+
+
+def stage_metadata(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dict[str, Any]:
+    """Columns and where they come from, the relation of the warehouse, the target of deliveries, and the code of a stage."""
+    target = {"dagster/uri": shown_uri(graph.configuration[stage.delivery.target])} if stage.delivery else {}
+    described = {**target, "dagster/code_references": _code_references(stage)}
+    if isinstance(stage.contract, ArtifactContract):
+        return {"format": stage.contract.suffix, **described}
+    relation = {} if stage.delivery else {"dagster/table_name": f"{stage.context}.{stage.name}"}
+    return {
+        "contract": stage.contract.__name__,
+        "dagster/column_schema": dg.TableSchema([_column(column) for column in described_columns(stage.contract)]),
+        "dagster/column_lineage": column_lineage(stage, graph, keys),
+        **relation,
+        **described,
+    }
+
+
+def column_lineage(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dg.TableColumnLineage:
+    """The columns that a stage passes on: those that an upstream it reads has under the same name, type and description.
+
+    Of several upstreams that is the first: the others are joined by it. What else a column is computed from is not known here, so
+    that one of a meaning of its own has no lineage.
+    """
+    passed: dict[str, list[dg.TableColumnDep]] = {}
+    own = {_meaning(column) for column in described_columns(stage.contract) if column.description}
+    for upstream, reads in stage.inputs.items():
+        if upstream in graph.stages and reads.partitions.side_part is None:
+            for column in _columns_read(graph.stages[upstream], reads):
+                if _meaning(column) in own:
+                    passed.setdefault(column.name, [dg.TableColumnDep(keys.key(upstream), column.name)])
+    return dg.TableColumnLineage(passed)
+
+
+def shown_uri(target: str) -> str:
+    """A path or URL as a URI without what may be secret in it: user, password and query.
+
+    >>> shown_uri("redis://:secret@widgets:6379/0?password=secret"), shown_uri("/srv/warehouse.duckdb")
+    ('redis://widgets:6379/0', 'file:///srv/warehouse.duckdb')
+    """
+    if "://" not in target:
+        return Path(target).absolute().as_uri()
+    parts = urlsplit(target)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _column(column: DescribedColumn) -> dg.TableColumn:
+    others = [item for item in column.constraints if item != NOT_NULL]
+    constraints = dg.TableColumnConstraints(nullable=column.is_nullable, other=others)
+    return dg.TableColumn(column.name, str(column.dtype), column.sentence or None, constraints)
+
+
+def _columns_read(upstream: AnyStage, reads: Reads) -> Iterator[DescribedColumn]:
+    for column in described_columns(upstream.contract):
+        if not reads.columns or column.name in reads.columns:
+            yield column
+
+
+def _meaning(column: DescribedColumn) -> tuple[str, str, str]:
+    return column.name, str(column.dtype), column.description
+
+
+def _code_references(stage: AnyStage) -> Any:
+    """The function of a stage and the module of its contract; a file on this machine, until a deployment links it to its repository."""
+    code = stage.function.__code__
+    contract = inspect.getsourcefile(stage.contract if isinstance(stage.contract, type) else type(stage.contract))
+    with preview_apis():
+        sources: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
+            dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno, label=stage.name),
+        ]
+        if contract and isinstance(stage.contract, type):
+            label = f"contract {stage.contract.__name__}"
+            sources.append(dg.LocalFileCodeReference(file_path=contract, label=label))
+        return dg.CodeReferencesMetadataValue(code_references=sources)
