@@ -8,7 +8,7 @@ that operates an engine over stages, such as the orchestrator and the command li
 from spam_pipeline.protocol.code_version.code_version import code_version as code_version_of
 from spam_pipeline.protocol.definition.columns import NOT_NULL, DescribedColumn, described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, ShowAsEarlier, column_types
-from spam_pipeline.protocol.definition.delivery import Delivery, Publications, StoredFiles
+from spam_pipeline.protocol.definition.delivery import Delivery, DescribedStage, Publications, StoredFiles
 from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import (
@@ -47,6 +47,7 @@ __all__ = [
     "DaysOfMonth",
     "Delivery",
     "DescribedColumn",
+    "DescribedStage",
     "EveryPartition",
     "EveryStage",
     "Evidence",

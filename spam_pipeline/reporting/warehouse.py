@@ -11,12 +11,13 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 import polars as pl
 from upath import UPath
 
-from spam_pipeline.protocol import Delivery, Publications, StoredFiles, Version
+from spam_pipeline.protocol import Delivery, DescribedStage, Publications, StoredFiles, Version
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.replaced_file import replaced
@@ -33,6 +34,7 @@ from spam_pipeline.reporting.stage_views import (
     store_history,
 )
 from spam_pipeline.reporting.targets import reaching
+from spam_pipeline.reporting.warehouse_comments import create_comments
 
 _logger = logging.getLogger(__name__)
 
@@ -150,11 +152,13 @@ def deliver(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, and whe
     history: pl.LazyFrame,
     empty: Mapping[StageName, pl.LazyFrame],
     remote: StoredFiles | None = None,
+    described: Mapping[StageName, DescribedStage] = MappingProxyType({}),
 ) -> None:
     """Replace the file at `target` by one over `catalogue`: a `Catalogue` frame with the `location` of each file.
 
     `history` has all files ever published until now, which may be more recent than the catalogue. Stages in `empty` have an
     empty table while nothing of them is published, or only partitions without rows. `remote` has the files of a store elsewhere.
+    What is `described` of stages and their columns stands beside them as comments.
     """
     place = _place(target)
     if not isinstance(place, Path):
@@ -162,7 +166,7 @@ def deliver(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, and whe
         _write_note(place, "", [])
     with replaced(place, leftovers=[_JOURNAL]) as building:
         past = history.collect() if remote else _still_there(history.collect())
-        _build(building, recipe, catalogue.collect(), past, empty, remote)
+        _build(building, recipe, catalogue.collect(), past, empty, remote, described)
         file = _identity(building)
     _write_note(place, recipe, file if isinstance(place, Path) else [place.fs.checksum(place.path)])
 
@@ -174,6 +178,7 @@ def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each nam
     history: pl.DataFrame,
     empty: Mapping[StageName, pl.LazyFrame],
     remote: StoredFiles | None,
+    described: Mapping[StageName, DescribedStage],
 ) -> None:
     with duckdb.connect(file, config=CONNECTION) as database:
         if remote:
@@ -185,6 +190,7 @@ def _build(  # noqa: PLR0913, PLR0917 - what a warehouse is built from, each nam
             _create(database, stage, empty, remote)
         store_history(database, history)
         create_comparisons(database)
+        create_comments(database, described)
         database.execute("CREATE TABLE _pipeline.delivered AS SELECT ?::VARCHAR AS recipe", [recipe])
         database.execute("CHECKPOINT")
 
@@ -229,7 +235,7 @@ def _deliver(target: str, version: Version, reader: Publications) -> None:
     _check(copied, reader, remote)
     with reaching(target):
         try:
-            deliver(target, version.recipe, catalogue, history, empty, remote)
+            deliver(target, version.recipe, catalogue, history, empty, remote, reader.described())
         except duckdb.Error:
             _check(files, reader, remote)
             raise

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from spam_pipeline.protocol import column_types
+from spam_pipeline.protocol import DescribedStage, column_types
 from spam_pipeline.protocol.storage.reader import HISTORY_TYPES
 from spam_pipeline.reporting import assets, warehouse
 from spam_pipeline.reporting.contracts import Catalogue, DailyPlays
@@ -499,3 +499,24 @@ def test_a_delivery_to_a_url_that_was_cut_off_after_the_upload_is_made_again(
     assert delivered(str(place)) is None
     deliver(str(place), "first", catalogue_of(*files))
     assert delivered(str(place)) == "first"
+
+
+def test_relations_and_columns_have_comments(files: list[dict[str, Any]], target: Path) -> None:
+    described = {
+        ("ingestion", "plays"): DescribedStage("One row each.", {"event_id": "The sender's id.", "new_one": "None."}),
+        ("reporting", "track_play_counts"): DescribedStage("Plays by track.", {"plays": "All plays."}),
+        ("reporting", "unpublished"): DescribedStage("Nothing yet.", {}),
+    }
+    history = pl.LazyFrame(schema=HISTORY)
+    warehouse.deliver(str(target), "recipe-1", catalogue_of(*files), history, {}, described=described)
+    relations = "SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL"
+    tables = "SELECT table_name, comment FROM duckdb_tables() WHERE comment IS NOT NULL"
+    assert ask(target, relations) == [("plays", "One row each.")]
+    assert ask(target, tables) == [("track_play_counts", "Plays by track.")]
+    columns = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE comment IS NOT NULL ORDER BY ALL"
+    assert ask(target, columns) == [
+        ("plays", "event_id", "The sender's id."),
+        ("plays", "partition_key", "Key of the partition that the row is published in."),
+        ("track_play_counts", "partition_key", "Key of the partition that the row is published in."),
+        ("track_play_counts", "plays", "All plays."),
+    ]

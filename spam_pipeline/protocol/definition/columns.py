@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate
+from typing import Any
 
 import dataframely as dy
 import polars as pl
@@ -28,14 +29,17 @@ KEY, NOT_NULL = "key", "not null"
 
 _BOUNDS = {
     "min": "at least {}", "min_exclusive": "above {}", "max": "at most {}", "max_exclusive": "below {}",
-    "min_length": "at least {} characters", "max_length": "at most {} characters",
+    "min_length": "at least {} characters", "max_length": "at most {} characters", "regex": "matches {}",
 }  # fmt: skip
 """Attributes of dataframely's columns, each in words."""
 
 
 @dataclass(frozen=True)
 class DescribedColumn:
-    """One column of a contract; `description` and `unit` are empty where nobody wrote one."""
+    """One column of a contract; `description` and `unit` are empty where nobody wrote one.
+
+    `bounds` are dataframely's, by the names that they have there, and `checks` other rules about single values.
+    """
 
     name: str
     dtype: pl.DataType
@@ -43,7 +47,14 @@ class DescribedColumn:
     unit: str
     is_nullable: bool
     is_key: bool
-    constraints: tuple[str, ...]
+    bounds: Mapping[str, Any]
+    checks: tuple[str, ...]
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """Every rule about a value of the column, in words."""
+        of_null = (*((KEY,) if self.is_key else ()), *(() if self.is_nullable else (NOT_NULL,)))
+        return (*of_null, *(_BOUNDS[name].format(bound) for name, bound in self.bounds.items()), *self.checks)
 
     @property
     def sentence(self) -> str:
@@ -82,6 +93,7 @@ def _described(contract: type[Contract], name: str, column: dy.Column) -> Descri
     known = list(dictionaries(contract.__module__.rpartition(".")[0] or contract.__module__))
     tables = (*(base.__name__ for base in contract.__mro__), "columns")
     texts = (one[table][name] for one in known for table in tables if name in one.get(table, ()))
+    rules = column.validation_rules(pl.col(name))
     return DescribedColumn(
         name,
         column.dtype,
@@ -89,25 +101,14 @@ def _described(contract: type[Contract], name: str, column: dy.Column) -> Descri
         _unit(name, known) if column.dtype.is_numeric() else "",
         column.nullable,
         column.primary_key,
-        tuple(_constraints(name, column)),
+        {key: bound for key in _BOUNDS if (bound := getattr(column, key, None)) is not None},
+        tuple(_in_words(name, rule) for label, rule in rules.items() if label.startswith("check")),
     )
 
 
 def _unit(name: str, known: list[Mapping[str, Mapping[str, str]]]) -> str:
     patterns = (item for one in known for item in one.get("units", {}).items())
     return next((unit for pattern, unit in patterns if fnmatchcase(name, pattern)), "")
-
-
-def _constraints(name: str, column: dy.Column) -> Iterator[str]:
-    yield from (KEY,) if column.primary_key else ()
-    yield from () if column.nullable else (NOT_NULL,)
-    for attribute, words in _BOUNDS.items():
-        if (bound := getattr(column, attribute, None)) is not None:
-            yield words.format(bound)
-    if (regex := getattr(column, "regex", None)) is not None:
-        yield f"matches {regex}"
-    checked = column.validation_rules(pl.col(name)).items()
-    yield from (_in_words(name, rule) for label, rule in checked if label.startswith("check"))
 
 
 def _in_words(name: str, rule: pl.Expr) -> str:

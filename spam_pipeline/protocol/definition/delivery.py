@@ -35,6 +35,14 @@ class StoredFiles(Protocol):
         """Show other contents meanwhile, without asking the store for any."""
 
 
+@dataclass(frozen=True)
+class DescribedStage:
+    """What people read about a stage of frames: its docstring, and the sentence of each column that has one."""
+
+    description: str
+    columns: Mapping[str, str]
+
+
 class Publications(Protocol):
     """The reading interface of a delivery: published data and its history.
 
@@ -59,6 +67,9 @@ class Publications(Protocol):
 
     def empty_frames(self, *, with_delivered: bool = True) -> dict[tuple[str, str], pl.LazyFrame]:
         """A frame without rows for every stage of frames, by context and name."""
+
+    def described(self) -> dict[tuple[str, str], DescribedStage]:
+        """What people read about every stage of frames, by context and name."""
 
     def history(self) -> pl.LazyFrame:
         """Every file that readers ever saw, with its location and when it was published and superseded."""

@@ -11,7 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from spam_pipeline.protocol.definition.columns import described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, columns_of
+from spam_pipeline.protocol.definition.delivery import DescribedStage
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.definition.reads import ALL_COLUMNS, Reads
 from spam_pipeline.protocol.foundation.errors import Held, NotPublished, WrongDefinition
@@ -229,6 +231,17 @@ class Reader:
             (stage.context, stage.name): stage.contract.empty()
             for stage in self._graph.stages.values()
             if not isinstance(stage.contract, ArtifactContract) and (with_delivered or stage.delivery is None)
+        }
+
+    def described(self) -> dict[tuple[str, str], DescribedStage]:
+        """What people read about every stage of frames, by context and name."""
+        return {
+            (stage.context, stage.name): DescribedStage(
+                stage.description,
+                {column.name: column.sentence for column in described_columns(stage.contract) if column.sentence},
+            )
+            for stage in self._graph.stages.values()
+            if not isinstance(stage.contract, ArtifactContract)
         }
 
     def _artifact(self, contract: ArtifactContract, file: StoredFile) -> Any:
