@@ -88,8 +88,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         resources={
             ENGINE: engine_resource(open_engine),
             READER: published_versions,
-            # read-only: a process that had the file open for writing would lock out every other one
-            "warehouse_file": DuckDBResource(
+            # For assets of others, which ask for it by this name; read-only: a process that had the file open for writing would lock out every other one
+            "warehouse": DuckDBResource(
                 database=str(settings.warehouse), connection_config={"access_mode": "READ_ONLY"}
             ),
         },

@@ -185,6 +185,11 @@ def test_the_python_about_reports_reads_the_past_and_what_a_widget_shows(
     assert converge(pipeline.engine, ["warehouse"]).failed == ()
     module = run_python("docs/reports.md", tmp_path, monkeypatch)
     assert module.then[0][0] > 0
+    job = module.definitions.resolve_implicit_global_asset_job_def()
+    ran = job.execute_in_process(asset_selection=[module.busiest_country.key])
+    (materialized,) = ran.asset_materializations_for_node("busiest_country")
+    assert len(materialized.metadata["country"].value) == 2
+    assert materialized.metadata["plays"].value > 0
     assert module.shown[module.track] >= 0
 
 

@@ -288,6 +288,35 @@ def drop_command(as_json: Json = False) -> None:
     print_drop(as_json=as_json)
 
 
+@app.command("contracts")
+def contracts_command(
+    *,
+    stages: Stages = None,
+    to: Annotated[Path | None, typer.Option(help="A folder for one file each; default: print them.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns for people.")] = False,
+) -> None:
+    """Print the contracts of stages in the Open Data Contract Standard, or the page of all columns."""
+    from spam_pipeline.command_line.contracts import export_contracts, print_columns
+
+    if markdown:
+        print_columns()
+    else:
+        export_contracts(stages, to)
+
+
+@app.command("lineage")
+def lineage_command(
+    *,
+    to: Annotated[str, typer.Option(metavar="FILE|URL", help="A file to append to, or a server of OpenLineage.")],
+    after: Annotated[int, typer.Option(min=0, help="Publications after this one; the last run says which it was.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Send what was published, from which versions, as OpenLineage events."""
+    from spam_pipeline.command_line.lineage import send_lineage
+
+    send_lineage(to, after, as_json=as_json)
+
+
 @app.command("query")
 def query_command(
     sql: Annotated[str, typer.Argument(help="One SELECT statement.")],

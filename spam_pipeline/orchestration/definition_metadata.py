@@ -4,7 +4,6 @@ What a version says of itself is in `metadata`.
 """
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.preview_apis import preview_apis
-from spam_pipeline.protocol import NOT_NULL, ArtifactContract, DescribedColumn, Reads, described_columns
+from spam_pipeline.protocol import NOT_NULL, ArtifactContract, DescribedColumn, described_columns
 from spam_pipeline.protocol.operating import AnyStage, StageGraph
 
 
@@ -34,19 +33,11 @@ def stage_metadata(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dict[
 
 
 def column_lineage(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dg.TableColumnLineage:
-    """The columns that a stage passes on: those that an upstream it reads has under the same name, type and description.
-
-    Of several upstreams that is the first: the others are joined by it. What else a column is computed from is not known here, so
-    that one of a meaning of its own has no lineage.
-    """
-    passed: dict[str, list[dg.TableColumnDep]] = {}
-    own = {_meaning(column) for column in described_columns(stage.contract) if column.description}
-    for upstream, reads in stage.inputs.items():
-        if upstream in graph.stages and reads.partitions.side_part is None:
-            for column in _columns_read(graph.stages[upstream], reads):
-                if _meaning(column) in own:
-                    passed.setdefault(column.name, [dg.TableColumnDep(keys.key(upstream), column.name)])
-    return dg.TableColumnLineage(passed)
+    """The columns that a stage passes on as they are, each with the upstream that has it."""
+    passed = graph.columns_passed_on(stage)
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(keys.key(upstream), name)] for name, upstream in passed.items()}
+    )
 
 
 def shown_uri(target: str) -> str:
@@ -65,16 +56,6 @@ def _column(column: DescribedColumn) -> dg.TableColumn:
     others = [item for item in column.constraints if item != NOT_NULL]
     constraints = dg.TableColumnConstraints(nullable=column.is_nullable, other=others)
     return dg.TableColumn(column.name, str(column.dtype), column.sentence or None, constraints)
-
-
-def _columns_read(upstream: AnyStage, reads: Reads) -> Iterator[DescribedColumn]:
-    for column in described_columns(upstream.contract):
-        if not reads.columns or column.name in reads.columns:
-            yield column
-
-
-def _meaning(column: DescribedColumn) -> tuple[str, str, str]:
-    return column.name, str(column.dtype), column.description
 
 
 def _code_references(stage: AnyStage) -> Any:

@@ -72,6 +72,7 @@ from spam_pipeline.protocol.ledger.records import (
     Observation,
     Publication,
     Verdict,
+    VersionSummary,
 )
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
@@ -143,6 +144,7 @@ __all__ = [
     "UnknownVersion",
     "Verdict",
     "Verified",
+    "VersionSummary",
     "WorkerDiffers",
     "WrongDecision",
     "WrongDefinition",

@@ -57,6 +57,11 @@ class DescribedColumn:
         return (*of_null, *(_BOUNDS[name].format(bound) for name, bound in self.bounds.items()), *self.checks)
 
     @property
+    def meaning(self) -> tuple[str, str, str]:
+        """What two columns have in common of which one is the other, passed on."""
+        return self.name, str(self.dtype), self.description
+
+    @property
     def sentence(self) -> str:
         """The description with the unit behind it."""
         return f"{self.description} Unit: {self.unit}." if self.unit else self.description

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from spam_pipeline.protocol.code_version.code_version import CodeVersion, code_version, hold_sources, rules_version
+from spam_pipeline.protocol.definition.columns import described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, audits_against_history, column_types
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
@@ -152,6 +153,21 @@ class StageGraph:
             for consumer in self.stages.values()
             if stage.name in consumer.inputs and consumer.inputs[stage.name].partitions.side_part is None
         }
+
+    def columns_passed_on(self, stage: AnyStage) -> dict[str, str]:
+        """The columns that a stage passes on: those that an upstream it reads has under the same name, type and description.
+
+        Each has the name of that upstream, of several the first: the others are joined by it. What else a column is computed from
+        is not known here, so that one of a meaning of its own is not among them.
+        """
+        passed: dict[str, str] = {}
+        own = {column.meaning for column in described_columns(stage.contract) if column.description}
+        for upstream, reads in stage.inputs.items():
+            if upstream in self.stages and reads.partitions.side_part is None:
+                for column in described_columns(self.stages[upstream].contract):
+                    if column.meaning in own and (not reads.columns or column.name in reads.columns):
+                        passed.setdefault(column.name, upstream)
+        return passed
 
     def expected(self) -> Expected:
         """What consumers expect of the stages of which any expects something."""

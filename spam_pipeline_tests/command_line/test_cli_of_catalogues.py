@@ -1,0 +1,86 @@
+"""The command line for catalogues outside: `contracts` and `lineage`."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spam_pipeline.command_line.contracts import ExtraMissing, extra
+from spam_pipeline_tests.conftest import CommandLine
+
+RECEIVED: list[tuple[str, dict[str, Any]]] = []
+
+
+class Catalogue(BaseHTTPRequestHandler):
+    """A server that keeps what it is sent, as one of OpenLineage does."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        RECEIVED.append((self.path, json.loads(body)))
+        self.send_response(201)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    RECEIVED.clear()
+    with HTTPServer(("127.0.0.1", 0), Catalogue) as catalogue:
+        threading.Thread(target=catalogue.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{catalogue.server_port}"
+        catalogue.shutdown()
+
+
+def test_contracts_are_printed_as_documents(spam_pipeline: CommandLine, tmp_path: Path) -> None:
+    ended = spam_pipeline("contracts", "plays", "daily_plays", home=tmp_path)
+    assert (ended.status, [one["name"] for one in yaml.safe_load_all(ended.out)]) == (0, ["plays", "daily_plays"])
+
+
+def test_contracts_are_written_to_a_folder(spam_pipeline: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "contracts"
+    assert spam_pipeline("contracts", "plays", "--to", str(folder), home=tmp_path).status == 0
+    assert [path.name for path in folder.iterdir()] == ["plays.odcs.yaml"]
+
+
+def test_a_stage_that_there_is_not_has_no_contract(spam_pipeline: CommandLine, tmp_path: Path) -> None:
+    ended = spam_pipeline("contracts", "play", home=tmp_path)
+    assert (ended.status, "no stage is called play" in ended.err) == (1, True)
+
+
+def test_lineage_is_appended_to_a_file(spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path) -> None:
+    place = tmp_path / "lineage" / "events.jsonl"
+    ended = json.loads(spam_pipeline("lineage", "--to", str(place), "--json", home=converged_home).out)
+    assert ended["events"] == len(place.read_text(encoding="utf-8").splitlines()) > 0
+    again = spam_pipeline("lineage", "--to", str(place), "--after", str(ended["last"]), "--json", home=converged_home)
+    assert json.loads(again.out) == {"events": 0, "last": ended["last"]}
+    assert ended["events"] == len(place.read_text(encoding="utf-8").splitlines())
+
+
+def test_lineage_is_sent_to_a_server(spam_pipeline: CommandLine, converged_home: Path, server: str) -> None:
+    last = json.loads(spam_pipeline("lineage", "--to", str(Path("all.jsonl")), "--json", home=converged_home).out)[
+        "last"
+    ]
+    ended = spam_pipeline("lineage", "--to", server, "--after", str(last - 3), "--json", home=converged_home)
+    assert json.loads(ended.out) == {"events": 3, "last": last}, ended.err
+    assert [path for path, _ in RECEIVED] == ["/api/v1/lineage"] * 3
+    assert {event["eventType"] for _, event in RECEIVED} == {"COMPLETE"}
+
+
+def test_a_server_that_is_not_there_is_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    ended = spam_pipeline("lineage", "--to", "http://127.0.0.1:9", home=converged_home)
+    assert (ended.status, ended.err.count("error: ")) == (1, 1)
+
+
+def test_a_missing_library_says_how_to_install_it() -> None:
+    with (
+        pytest.raises(ExtraMissing, match=r"no_such_library is not installed: .*spam-pipeline\[catalogues\]"),
+        extra("catalogues"),
+    ):
+        import no_such_library  # noqa: F401, PLC0415
