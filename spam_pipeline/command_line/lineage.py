@@ -1,5 +1,6 @@
 """Sending lineage to a catalogue, or writing it to a file."""
 
+import os
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,9 @@ from spam_pipeline.operations.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
+
+API_KEY = "OPENLINEAGE_API_KEY"
+"""The variable by which OpenLineage's own client is given a key."""
 
 _SHOWN_EVERY = 100
 
@@ -40,9 +44,13 @@ def _to_file(to: str, events: Iterable["RunEvent"]) -> None:
 
 
 def _to_url(to: str, events: Iterable["RunEvent"]) -> None:
-    from openlineage.client import OpenLineageClient  # noqa: PLC0415 - it may not be installed
+    from openlineage.client.transport.http import HttpConfig, HttpTransport  # noqa: PLC0415 - it may not be installed
 
-    client = OpenLineageClient(url=to)
-    for event in events:
-        client.emit(event)
-    client.close()
+    key = os.environ.get(API_KEY)
+    auth = {"type": "api_key", "apiKey": key} if key else {}
+    transport = HttpTransport(HttpConfig.from_dict({"url": to, "auth": auth}))
+    try:
+        for event in events:
+            transport.emit(event)
+    finally:
+        transport.close()

@@ -13,7 +13,7 @@ import yaml
 from spam_pipeline.command_line.contracts import ExtraMissing, extra
 from spam_pipeline_tests.conftest import CommandLine
 
-RECEIVED: list[tuple[str, dict[str, Any]]] = []
+RECEIVED: list[tuple[str, str | None, dict[str, Any]]] = []
 
 
 class Catalogue(BaseHTTPRequestHandler):
@@ -21,7 +21,7 @@ class Catalogue(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        RECEIVED.append((self.path, json.loads(body)))
+        RECEIVED.append((self.path, self.headers["Authorization"], json.loads(body)))
         self.send_response(201)
         self.end_headers()
 
@@ -63,14 +63,17 @@ def test_lineage_is_appended_to_a_file(spam_pipeline: CommandLine, converged_hom
     assert ended["events"] == len(place.read_text(encoding="utf-8").splitlines())
 
 
-def test_lineage_is_sent_to_a_server(spam_pipeline: CommandLine, converged_home: Path, server: str) -> None:
+def test_lineage_is_sent_to_a_server(
+    spam_pipeline: CommandLine, converged_home: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", "a key")
     last = json.loads(spam_pipeline("lineage", "--to", str(Path("all.jsonl")), "--json", home=converged_home).out)[
         "last"
     ]
     ended = spam_pipeline("lineage", "--to", server, "--after", str(last - 3), "--json", home=converged_home)
     assert json.loads(ended.out) == {"events": 3, "last": last}, ended.err
-    assert [path for path, _ in RECEIVED] == ["/api/v1/lineage"] * 3
-    assert {event["eventType"] for _, event in RECEIVED} == {"COMPLETE"}
+    assert [sent[:2] for sent in RECEIVED] == [("/api/v1/lineage", "Bearer a key")] * 3
+    assert {event["eventType"] for *_, event in RECEIVED} == {"COMPLETE"}
 
 
 def test_a_server_that_is_not_there_is_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
