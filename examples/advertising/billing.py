@@ -21,9 +21,9 @@ published_counts = Source(
 class BilledPlays(Contract):
     """One row per day. `amount_minor` is money in minor units, rounded down."""
 
-    event_day = dy.Date(primary_key=True)
-    plays = dy.Int64(min=0)
-    amount_minor = dy.Int64(min=0)
+    event_day = dy.Date(primary_key=True, description="Day of the plays, UTC.")
+    plays = dy.Int64(min=0, description="Plays that are not clearly spam, as the platform published them last.")
+    amount_minor = dy.Int64(min=0, description="What advertisers pay for them, in minor units, rounded down.")
 
     @classmethod
     def fingerprint(cls) -> dict[str, Measure]:

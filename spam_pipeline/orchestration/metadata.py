@@ -55,7 +55,7 @@ def version_metadata(version: Version) -> dict[str, Any]:
     """The first digits of the recipe, size, inputs and fingerprint of a version, and behind them its digests in full.
 
     Where it is no frame, also the `file` that it is, below the store's root: people open a page, or load a model. Columns are
-    described by the asset's definition: an event would hide its descriptions and constraints, and repeat them for ever.
+    those of the asset's definition: the UI prefers the schema of an event, and would hide their constraints.
     """
     counted = "dagster/row_count" if version.partition == WHOLE else "dagster/partition_row_count"
     file = {} if version.columns else {"file": dg.MetadataValue.path(version.parts[0].files[0].path)}

@@ -105,7 +105,7 @@ def test_a_materialization_says_what_the_version_is(engine: Engine, home: Path, 
     assert (shown["version"], shown["size"]) == (version.recipe[:16], format_bytes(version.bytes))
     assert list(shown).index("version") < list(shown).index("recipe")
     assert (shown["fingerprint/numbers"], shown["fingerprint/total"]) == (2, 3)
-    assert "dagster/column_schema" not in shown, "it would hide the descriptions of the definition"
+    assert "dagster/column_schema" not in shown, "it would hide the constraints of the definition"
     assert shown["inputs"].records[0].data["from"] == "received_numbers"
 
 
