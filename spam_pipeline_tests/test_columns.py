@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from spam_pipeline.operations.pipeline import STAGES
@@ -53,6 +54,19 @@ def test_a_shared_description_is_shared(package: str) -> None:
         for column in described_columns(contract):
             used[column.name].add(column.description)
     assert [name for name, text in shared.items() if text not in used[name]] == []
+
+
+def test_the_warehouse_has_every_description_as_a_comment(converged_home: Path) -> None:
+    asked = "select schema_name, table_name, column_name, comment from duckdb_columns() where comment is not null"
+    with duckdb.connect(converged_home / "warehouse.duckdb", read_only=True) as warehouse:
+        found = {
+            (context, stage, name): comment for context, stage, name, comment in warehouse.execute(asked).fetchall()
+        }
+    there = [stage for stage in STAGES if stage.delivery is None and not isinstance(stage.contract, ArtifactContract)]
+    for stage in there:
+        for column in described_columns(stage.contract):
+            assert found[stage.context, stage.name, column.name] == column.sentence
+    assert len(found) == sum(len(stage.contract.columns()) + 1 for stage in there)
 
 
 def test_a_signal_of_an_example_is_described_by_its_formula() -> None:

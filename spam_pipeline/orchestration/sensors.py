@@ -16,6 +16,7 @@ from spam_pipeline.orchestration.events import EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import require_instance_of
+from spam_pipeline.orchestration.metadata import format_bytes
 from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
@@ -146,13 +147,15 @@ def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.A
         if item.source != PASSED_OVER:
             grouped[item.source, item.partition].append(item)
     for (source, partition), items in grouped.items():
+        size = sum(item.size for item in items if item.digest is not None)
         yield dg.AssetObservation(
             keys.key(source),
             partition=key_in_dagster(partition),
             metadata={
                 "files": sum(item.digest is not None for item in items),
                 "gone": sum(item.digest is None for item in items),
-                "size_bytes": sum(item.size for item in items if item.digest is not None),
+                "size": format_bytes(size),
+                "size_bytes": size,
                 "last": items[-1].path,
                 "observed_at": dg.MetadataValue.timestamp(items[-1].observed_at),
             },

@@ -12,6 +12,7 @@ _PARTITION_KEY = "Key of the partition that the row is published in."
 
 def create_comments(database: duckdb.DuckDBPyConnection, described: Mapping[StageName, DescribedStage]) -> None:
     """Comment on the relations of stages that are there, and on the columns that they have."""
+    database.begin()  # each alone is flushed to the disk: 466 took 0.45 s of CPU and over a second, and together 0.2 s
     for context, stage, is_view in _relations(database):
         if found := described.get((context, stage)):
             relation = f"{identifier(context)}.{identifier(stage)}"
@@ -21,6 +22,7 @@ def create_comments(database: duckdb.DuckDBPyConnection, described: Mapping[Stag
                 if column in texts:  # a file of before the column has none
                     commented = f"{relation}.{identifier(column)}"
                     database.execute(f"COMMENT ON COLUMN {commented} IS {literal(texts[column])}")
+    database.commit()
 
 
 def _relations(database: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bool]]:

@@ -64,11 +64,16 @@ RUN_EVENT = {
 """What the specification 2-0-2 requires of a run event; the client's classes, which are generated from it, check the rest."""
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("lineage") / "home"
     for day in ("2026-01-01", "2026-01-02"):
         land(home, day, "a", f"{day} 1", f"{day} 2")
+    return home
+
+
+@pytest.fixture(scope="module")
+def engine(home: Path) -> Engine:
     engine = toy_engine(home)
     engine.observe()
     converge(engine)
@@ -143,9 +148,8 @@ def test_what_is_sent_again_is_the_same_run_and_what_was_sent_can_be_left_out(en
     assert events(engine, last) == []
 
 
-def test_another_environment_has_a_namespace_of_its_own(engine: Engine, tmp_path: Path) -> None:
-    ledger = f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"
-    branch = toy_engine(tmp_path / "home", environment="branch", ledger_url=ledger, factor=2)
+def test_another_environment_has_a_namespace_of_its_own(engine: Engine, home: Path) -> None:
+    branch = toy_engine(home, environment="branch", factor=2)
     converge(branch)
     assert {event["job"]["namespace"] for event in events(branch)} == {"spam-pipeline/branch"}
     assert {event["job"]["namespace"] for event in events(engine)} == {"spam-pipeline"}

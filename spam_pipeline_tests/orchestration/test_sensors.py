@@ -71,7 +71,7 @@ def test_what_landed_is_told_as_observations_of_its_source_and_partition(
     second = found["landed_numbers", "2026-01-02"]
     assert (second["files"], second["gone"], second["last"]) == (2, 0, "2026-01-02/b.txt")
     sizes = [(home / "landing/2026-01-02" / name).stat().st_size for name in ("a.txt", "b.txt")]
-    assert second["size_bytes"] == sum(sizes)
+    assert (second["size_bytes"], second["size"]) == (sum(sizes), f"{sum(sizes)} bytes")
 
 
 def test_nothing_is_told_twice(home: Path, instance: dg.DagsterInstance) -> None:

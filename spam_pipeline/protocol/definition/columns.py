@@ -6,6 +6,7 @@ read as data, and no code version or contract digest covers them.
 """
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import dataframely as dy
 import polars as pl
 
 from spam_pipeline.protocol.definition.contract import AnyContract, ArtifactContract, Contract
+from spam_pipeline.protocol.foundation.errors import WrongDefinition
 
 DICTIONARY = "columns.toml"
 """The name of the files with descriptions. A table of one is named like a contract, or `columns` for all contracts of the package
@@ -32,6 +34,10 @@ _BOUNDS = {
     "min_length": "at least {} characters", "max_length": "at most {} characters", "regex": "matches {}",
 }  # fmt: skip
 """Attributes of dataframely's columns, each in words."""
+
+
+_CHECKS = ("check", "is_in", "unique")
+"""The beginnings of the names of dataframely's other rules about a column."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,7 @@ def described_columns(contract: AnyContract) -> tuple[DescribedColumn, ...]:
 
 
 def dictionaries(package: str) -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """The descriptions in a package and in those above it, the nearest first.
-
-    >>> [sorted(one)[0] for one in dictionaries("spam_pipeline.royalties")]
-    ['IssuedStatements', 'columns']
-    """
+    """The descriptions in a package and in those above it, the nearest first."""
     above = accumulate(package.split("."), lambda outer, inner: f"{outer}.{inner}")
     for name in reversed(list(above)):
         if found := _dictionary(name):
@@ -88,10 +90,15 @@ def dictionaries(package: str) -> Iterator[Mapping[str, Mapping[str, str]]]:
 
 @cache
 def _dictionary(package: str) -> Mapping[str, Mapping[str, str]]:
+    """The file of one package; empty where there is none. Raises `WrongDefinition`."""
+    if getattr(sys.modules.get(package), "__path__", None) is None:  # a script or a notebook, which is no package
+        return {}
     try:
         return tomllib.loads((files(package) / DICTIONARY).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ModuleNotFoundError, TypeError):  # such as of a script, which is no package
+    except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise WrongDefinition(f"{DICTIONARY} in the package {package} is no TOML: {error}") from error
 
 
 def _described(contract: type[Contract], name: str, column: dy.Column) -> DescribedColumn:
@@ -107,7 +114,7 @@ def _described(contract: type[Contract], name: str, column: dy.Column) -> Descri
         column.nullable,
         column.primary_key,
         {key: bound for key in _BOUNDS if (bound := getattr(column, key, None)) is not None},
-        tuple(_in_words(name, rule) for label, rule in rules.items() if label.startswith("check")),
+        tuple(_in_words(name, rule) for label, rule in rules.items() if label.startswith(_CHECKS)),
     )
 
 
@@ -121,9 +128,13 @@ def _in_words(name: str, rule: pl.Expr) -> str:
 
     >>> _in_words("rule", pl.col("rule").is_in(["agreed", "pro_rata"])), _in_words("money", pl.col("money") != 0)
     ('one of agreed, pro_rata', 'money != 0')
+    >>> _in_words("id", pl.col("id").is_unique())
+    'unique'
     """
     with pl.Config(fmt_table_cell_list_len=-1):
         text = str(rule)
     if allowed := re.fullmatch(rf'col\("{re.escape(name)}"\)\.is_in\(\[\[(.*)\]\]\)', text):
         return "one of " + allowed[1].replace('"', "")
+    if text == f'col("{name}").is_unique()':
+        return "unique"
     return re.sub(r'dyn \w+: |[()\[\]]|col(?=\()|"', "", text)

@@ -1,6 +1,7 @@
 """Descriptions of columns: where they stand, which one counts, and constraints in words."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -9,6 +10,7 @@ import pytest
 
 from spam_pipeline.protocol.definition.columns import DescribedColumn, described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract
+from spam_pipeline.protocol.foundation.errors import WrongDefinition
 
 
 class Countries(Contract):
@@ -18,6 +20,7 @@ class Countries(Contract):
     listened_ms = dy.Int64(nullable=True, min=1, max=9)
     kind = dy.String(check=lambda kind: kind.is_in(["a", "b", "c", "d", "e"]))
     code = dy.String(regex="^[A-Z]+$", min_length=2)
+    stars = dy.Int64(nullable=True, is_in=[1, 2, 3, 4, 5], unique=True)
 
 
 def of(contract: type[Contract]) -> dict[str, DescribedColumn]:
@@ -40,6 +43,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
+    import_module(f"{name}.plays")
     return f"{name}.plays"
 
 
@@ -68,6 +72,18 @@ def test_the_nearest_package_counts(package: str, monkeypatch: pytest.MonkeyPatc
     assert (described["kind"].description, described["listened_ms"].description) == ("Kind.", "How long.")
 
 
+def test_a_file_that_cannot_be_read_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = in_package(package, monkeypatch)
+    Path(import_module(package).__path__[0], "columns.toml").write_text("[columns", encoding="utf-8")
+    with pytest.raises(WrongDefinition, match=rf"columns.toml in the package {package} is no TOML"):
+        described_columns(contract)
+
+
+def test_a_contract_of_a_notebook_is_in_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Countries, "__module__", "__main__")
+    assert of(Countries)["kind"].description == ""
+
+
 def test_a_number_has_the_unit_of_its_name(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listened = of(in_package(package, monkeypatch))["listened_ms"]
     assert listened.sentence == "How long. Unit: milliseconds."
@@ -79,6 +95,7 @@ def test_constraints_are_those_that_are_checked() -> None:
         "listened_ms": ("at least 1", "at most 9"),
         "kind": ("not null", "one of a, b, c, d, e"),
         "code": ("not null", "at least 2 characters", "matches ^[A-Z]+$"),
+        "stars": ("unique", "one of 1, 2, 3, 4, 5"),
     }
 
 
