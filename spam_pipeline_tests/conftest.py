@@ -17,6 +17,7 @@ from spam_pipeline.protocol.operating import converge, run_partition
 from spam_pipeline.settings import PREFIX, Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests import suspicion_stages
+from spam_pipeline_tests.browser import chromium, pytest_terminal_summary  # noqa: F401 - a fixture and a hook
 from spam_pipeline_tests.shared_homes import copied, filled_once
 
 START = date(2026, 1, 1)
