@@ -10,10 +10,20 @@ from typing import Annotated
 import polars as pl
 
 from spam_pipeline.partitions import event_days, statement_months, unpartitioned
-from spam_pipeline.protocol import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, Reads, column_types, stage
+from spam_pipeline.protocol import (
+    DaysOfMonth,
+    EveryPartition,
+    EveryStage,
+    PartsOfMonth,
+    PartsUpToMonth,
+    Reads,
+    column_types,
+    stage,
+)
 from spam_pipeline.reporting.contracts import (
     Catalogue,
     DailyPlays,
+    IncidentListeners,
     IncidentPlays,
     PlaysBySpamProbability,
     ReportPages,
@@ -24,6 +34,7 @@ from spam_pipeline.reporting.contracts import (
     WidgetCounts,
 )
 from spam_pipeline.reporting.daily_plays import plays_by_country
+from spam_pipeline.reporting.incident_listeners import plays_by_hour_and_listener
 from spam_pipeline.reporting.incident_plays import plays_by_incident
 from spam_pipeline.reporting.month import Month
 from spam_pipeline.reporting.report_folder import report_delivery
@@ -128,11 +139,21 @@ def incident_plays(
     return plays_by_incident(classified_plays)
 
 
+@_daily_stage(contract=IncidentListeners)
+def incident_listeners(
+    classified_plays: Annotated[
+        pl.LazyFrame, Reads(columns=("occurred_at", "user_key", "device_key", "incident_id"), schema=2)
+    ],
+) -> pl.LazyFrame:
+    """Plays of a day that belong to incidents, by hour in UTC and listener: a user, or the device of a logged-out play."""
+    return plays_by_hour_and_listener(classified_plays)
+
+
 @stage(
     partitions=statement_months,
     contract=Reports,
     owner=_OWNER,
-    libraries=["jinja2", "markupsafe", "polars"],
+    libraries=["jinja2", "markupsafe", "polars", "pycountry"],
 )
 def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it reads
     daily_plays: Annotated[
@@ -140,13 +161,9 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     ],
     spam_by_type: Annotated[pl.LazyFrame, Reads(DaysOfMonth(), columns=("country", "attack_type", "plays"))],
     incident_plays: Annotated[pl.LazyFrame, Reads(DaysOfMonth())],
-    incidents: Annotated[
-        pl.LazyFrame,
-        Reads(
-            PartsOfMonth(),
-            columns=("incident_id", "entity_type", "entity_key", "starts_at", "ends_at", "status", "attack_type"),
-        ),
-    ],
+    incident_listeners: Annotated[pl.LazyFrame, Reads(DaysOfMonth())],
+    incidents: Annotated[pl.LazyFrame, Reads(PartsOfMonth())],
+    royalty_usage: Annotated[pl.LazyFrame, Reads(DaysOfMonth(), columns=("event_day", "status", "plays"))],
     statement_basis: Annotated[pl.LazyFrame, Reads(columns=("ground", "status", "incident_id", "value"))],
     royalty_statements: Annotated[
         pl.LazyFrame, Reads(columns=("currency", "rule", "line", "payee_id", "incident_id", "amount_minor"))
@@ -159,6 +176,8 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
             columns=("suspicion_id", "queue", "rank", "evidence", "families", "peers", "devices", "last_day"),
         ),
     ],
+    tracks: Annotated[pl.LazyFrame, Reads(PartsUpToMonth(), columns=("track_id", "title", "uploaded_on"))],
+    rights: Annotated[pl.LazyFrame, Reads(columns=("track_id", "payee_id"))],
     partition: str,
 ) -> pl.LazyFrame:
     """Report pages of a month: one about plays, spam and money, and one for each incident; `report_pages` delivers them.
@@ -173,11 +192,15 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
             daily_plays.collect(),
             spam_by_type.collect(),
             incident_plays.collect(),
+            incident_listeners.collect(),
             incidents.collect(),
             usage.collect(),
+            royalty_usage.group_by("event_day", "status").agg(pl.col("plays").sum()).collect(engine="streaming"),
             royalty_statements,
             royalty_adjustments.collect(),
             suspected_incidents.collect(),
+            tracks,
+            rights,
         )
     )
 
@@ -221,6 +244,7 @@ STAGES = (
     track_play_counts,
     widget_counts,
     incident_plays,
+    incident_listeners,
     reports,
     report_pages,
     warehouse,

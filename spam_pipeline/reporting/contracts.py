@@ -34,6 +34,9 @@ WITH_SPAM, WITHOUT_SPAM = "with_spam", "without_spam"
 NO_TYPE = ""
 """The type of spam that fits no attack type; a key holds no null."""
 
+USER, DEVICE = "user", "device"
+"""The kinds of listeners: a user, or the device of logged-out plays."""
+
 TOP_COUNTRIES = 10
 """The most countries in a ranking."""
 
@@ -179,6 +182,30 @@ class IncidentPlays(Contract):
             "incident_plays": Total(plays),
             "incident_plays_without_spam": Total(pl.col("plays_without_spam")),
             "incidents": Spread(pl.col("incident_id"), weight=plays, drift=None),
+        }
+
+
+class IncidentListeners(Contract):
+    """Plays of incidents by hour and listener: one row per day, incident, hour in UTC and listener with a play, ordered by all.
+
+    A listener is a user, or the device of a logged-out play, each by its keyed hash.
+    """
+
+    event_day = dy.Date(primary_key=True)
+    incident_id = dy.String(primary_key=True)
+    hour = dy.Int64(primary_key=True, min=0, max=23)
+    listener_kind = dy.String(primary_key=True, regex=f"^({USER}|{DEVICE})$")
+    listener_key = dy.UInt64(primary_key=True)
+    plays = dy.Int64(min=1)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """Volume, and its spread over incidents. These come and go, which is not drift."""
+        plays = pl.col("plays")
+        return {
+            "incident_plays": Total(plays),
+            "incidents": Spread(pl.col("incident_id"), weight=plays, drift=None),
+            "hours": Spread(pl.col("hour").cast(pl.String), weight=plays, drift=None),
         }
 
 

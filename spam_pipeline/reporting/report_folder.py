@@ -16,7 +16,7 @@ from typing import NamedTuple
 import polars as pl
 from upath import UPath
 
-from spam_pipeline.pages.changes import bare_page, changes_section, delivered_page, recipe_of
+from spam_pipeline.pages.changes import Changes, bare_page, delivered_page, recipe_of
 from spam_pipeline.pages.page_builder import Figures, index_page
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.errors import ForeignTarget
@@ -143,14 +143,13 @@ def _put(place: UPath, edition: _Edition, page: _Page) -> None:
         _write(place, delivered_page(page.page, edition.version.recipe, _changes(edition, edition.before(found), page)))
 
 
-def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> str:
-    """Describe the changes of a page since an earlier edition; empty where that has no such page, or the same."""
+def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> Changes | None:
+    """Find the changes of a page since an earlier edition; None where that has no such page, or the same."""
     old = before.page(page.month, page.place) if before else None
     since = edition.reader.published_at(before.version) if before else None
     if before is None or old is None or since is None or old.page == page.page:
-        return ""
-    why = edition.root_causes(page.month, before)
-    return changes_section(page.month, since, old.figures, page.figures, why)
+        return None
+    return Changes(page.month, since, old.figures, page.figures, edition.root_causes(page.month, before))
 
 
 def _put_index(place: UPath, recipe: str, rows: pl.DataFrame) -> None:

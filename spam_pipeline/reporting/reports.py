@@ -6,7 +6,7 @@ from spam_pipeline.pages.page_builder import Figures, incident_page, month_page
 from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.contracts import ReportPages, Reports
 from spam_pipeline.reporting.month import Month
-from spam_pipeline.reporting.page_contents.incident import contents_of_incident
+from spam_pipeline.reporting.page_contents.incident import contents_of_incident, most_played
 from spam_pipeline.reporting.page_contents.month import contents_of_month
 from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.reporting.page_contents.preview import preview
@@ -17,8 +17,9 @@ def pages_of(month: Month) -> pl.LazyFrame:
     incidents = list(month.incidents_in_it())
     page = month_page(contents_of_month(month, incidents))
     own = (month.name, "", page, _structs(month.figures()), preview(month, incidents))
+    titles = month.titles({track for item in incidents for track, *_ in most_played(item)})
     others = [
-        (month.name, item.incident_id, incident_page(contents_of_incident(item)), _structs(item.figures()), "")
+        (month.name, item.incident_id, incident_page(contents_of_incident(item, titles)), _structs(item.figures()), "")
         for item in incidents
     ]
     return pl.LazyFrame([own, *others], schema=column_types(Reports), orient="row").sort("month", "about")

@@ -49,6 +49,7 @@ STAGES = {
         "track_play_counts",
         "widget_counts",
         "incident_plays",
+        "incident_listeners",
         "reports",
         "report_pages",
         "warehouse",

@@ -76,6 +76,24 @@ def test_panels_stand_below_each_other_under_their_title_and_keys() -> None:
     assert tops[-1] < int(ET.fromstring(svg).attrib["viewBox"].split()[3])  # noqa: S314 - drawn here
 
 
+def test_a_pointer_on_a_step_and_a_reader_of_the_page_are_told_what_is_drawn() -> None:
+    svg = drawing([CURVES._replace(steps=("x", "y", "z"), unit=" %")], label="what it is")
+    assert [item.text for item in elements(svg, "title")] == [
+        "x: all 4 %, kept 2 %",
+        "y: all 0 %, kept 0 %",
+        "z: all 2 %, kept 1 %",
+    ]
+    assert ET.fromstring(svg).attrib["aria-label"] == "what it is"  # noqa: S314 - drawn here
+    assert 'aria-label="a title"' in drawing([CURVES], "a title")
+
+
+def test_ticks_that_would_touch_are_left_out() -> None:
+    month = Curves([Series("x", [1] * 31)], [(day + 0.5, str(day + 1)) for day in range(31)])
+    assert {str(day) for day in range(1, 32)} <= set(words(drawing([month])))
+    narrow = words(drawing([month], width=NARROW // 2))
+    assert ("1" in narrow, len(narrow) < 20) == (True, True)
+
+
 def test_words_are_text_and_always_xml() -> None:
     svg = drawing([Bars([(f"\x01{HOSTILE[:20]}", [Bar(1, HOSTILE)])], title=HOSTILE, ticks=[(0.5, HOSTILE)])], HOSTILE)
     assert words(svg).count(HOSTILE) == 4

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from spam_pipeline.protocol import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, SamePartition
+from spam_pipeline.protocol import DaysOfMonth, EveryPartition, EveryStage, PartsOfMonth, PartsUpToMonth, SamePartition
 from spam_pipeline.reporting.assets import (
     STAGES,
+    incident_listeners,
     incident_plays,
     report_pages,
     track_play_counts,
@@ -26,6 +27,7 @@ def test_reporting_owns_its_stages() -> None:
         "track_play_counts",
         "widget_counts",
         "incident_plays",
+        "incident_listeners",
         "reports",
         "report_pages",
         "warehouse",
@@ -42,15 +44,20 @@ def test_daily_stages_read_their_own_day_and_the_others_read_everything() -> Non
     assert [partitions_read(stage) for stage in STAGES] == [{"classified_plays": SamePartition()}] * 5 + [
         {"track_play_counts": EveryPartition()},
         {"classified_plays": SamePartition()},
+        {"classified_plays": SamePartition()},
         {
             "daily_plays": DaysOfMonth(),
             "spam_by_type": DaysOfMonth(),
             "incident_plays": DaysOfMonth(),
+            "incident_listeners": DaysOfMonth(),
             "incidents": PartsOfMonth(),
+            "royalty_usage": DaysOfMonth(),
             "statement_basis": SamePartition(),
             "royalty_statements": SamePartition(),
             "royalty_adjustments": SamePartition(),
             "suspected_incidents": DaysOfMonth(),
+            "tracks": PartsUpToMonth(),
+            "rights": SamePartition(),
         },
         {"reports": EveryPartition()},
         {"catalogue": EveryStage()},
@@ -66,7 +73,7 @@ def test_three_stages_are_delivered_to_the_places_that_the_settings_name() -> No
     ]
 
 
-@pytest.mark.parametrize("stage", [*STAGES[:6], incident_plays], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [*STAGES[:6], incident_plays, incident_listeners], ids=lambda stage: stage.name)
 def test_a_stage_reads_the_columns_that_it_declares_and_no_others(stage: Any, plays_of: PlaysOf) -> None:
     classified = plays_of([{"track_key": key, "spam_probability": key / 3} for key in range(4)])
     inputs = {"classified_plays": classified}

@@ -15,6 +15,7 @@ from spam_pipeline.protocol.fingerprint import numbers
 from spam_pipeline.reporting import assets
 from spam_pipeline.reporting.contracts import (
     DailyPlays,
+    IncidentListeners,
     IncidentPlays,
     SpamByType,
     TopCountries,
@@ -155,6 +156,24 @@ def test_plays_of_incidents_are_those_that_belong_to_one(plays_of: PlaysOf, give
     assert findings_about(IncidentPlays, counted) == []
 
 
+def test_plays_of_incidents_are_counted_by_hour_and_by_user_or_by_device_while_logged_out(plays_of: PlaysOf) -> None:
+    def at(hour: int, user: int | None, incident: str | None = "incident-7") -> dict[str, Any]:
+        return {
+            "occurred_at": datetime(2026, 1, 5, hour, 59, tzinfo=UTC),
+            "user_key": user,
+            "device_key": 8,
+            "incident_id": incident,
+        }
+
+    counted = assets.incident_listeners(plays_of([at(3, 7), at(3, 7), at(4, 7), at(3, None), at(3, 7, None)]))
+    assert counted.collect().rows() == [
+        (DAY, "incident-7", 3, "device", 8, 1),
+        (DAY, "incident-7", 3, "user", 7, 2),
+        (DAY, "incident-7", 4, "user", 7, 1),
+    ]
+    assert findings_about(IncidentListeners, counted) == []
+
+
 @given(given_plays=plays, shuffled=st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_plays_does_not_matter(
@@ -212,6 +231,7 @@ def test_a_play_at_the_tolerance_is_spam(plays_of: PlaysOf) -> None:
         (assets.spam_by_type, SpamByType),
         (assets.track_play_counts, TrackPlayCounts),
         (assets.incident_plays, IncidentPlays),
+        (assets.incident_listeners, IncidentListeners),
     ],
 )
 def test_a_day_without_plays_gives_an_empty_report(plays_of: PlaysOf, report: Any, contract: Any) -> None:

@@ -32,6 +32,7 @@ PLAYS, DEVICES, ELSEWHERE = 300, 90, 5
 DAILY_REPORTS = {
     *("daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"),
     "incident_plays",
+    "incident_listeners",
 }
 
 

@@ -20,6 +20,7 @@ RENAMED = {"royalty_grounds": "statement_basis", "issued_grounds": "issued_basis
 
 NEW = {
     "received_files": "the landed files of plays had no account",
+    "incident_listeners": "nothing showed the rhythm of an incident and who is behind it",
     "held_out_examples": "model and evaluation each made the fits that they are scored by",
     **dict.fromkeys(
         ("listening", "suspicious_groups", "suspected_plays", "suspected_incidents", "carried_devices"),
@@ -31,7 +32,7 @@ CHANGED_ON_PURPOSE = {
     "received_plays": "it has a part with the account of each landed file, and small files are stored together",
     "labelled_examples": "the plays of a pool are a part of their own",
     "spam_model": "its file is JSON",
-    "reports": "its pages come from templates",
+    "reports": "its pages come from templates, and are case files and reports",
     "statement_basis": "it says which code divided the pools",
     "warehouse": "it lists the contents of all stages, by name",
 }

@@ -22,6 +22,7 @@ LAST_ARRIVAL = "2026-03-29"
 DAILY_REPORTS = {
     *("daily_plays", "top_countries", "plays_by_spam_probability", "spam_by_type", "track_play_counts"),
     "incident_plays",
+    "incident_listeners",
 }
 OVER_WEEKS = {"suspicious_groups", "carried_devices"}
 """Stages of a day that read the four weeks before it."""

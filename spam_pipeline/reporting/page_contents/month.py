@@ -1,26 +1,34 @@
-"""The contents of a month's page: plays with and without spam, countries, attack types, incidents, money by rule, and adjustments."""
+"""The contents of a month's page: plays, spam by type and country, incidents, what waits for a decision, and adjustments.
+
+Its money is in `money`, its days in `days`.
+"""
 
 from collections.abc import Sequence
 
 import polars as pl
 
 from spam_pipeline.currencies import as_amount
-from spam_pipeline.pages.page_builder import Contents, Link, Rows
-from spam_pipeline.pages.plotter import Bar, Bars, Curves, Series
-from spam_pipeline.reporting.contracts import NO_TYPE
+from spam_pipeline.pages.page_builder import Contents, Link, Rows, stacked_bar
+from spam_pipeline.pages.plotter import Bar, Bars, Curves
 from spam_pipeline.reporting.month import IncidentInMonth, Month, share
+from spam_pipeline.reporting.page_contents.days import by_day, curves_of_days, described, values_of_days
+from spam_pipeline.reporting.page_contents.money import MOST_PAYEES, money_by_currency, money_overview
+from spam_pipeline.reporting.page_contents.names import country_name, type_name
 from spam_pipeline.reporting.page_contents.places import INDEX, place_of
-from spam_pipeline.royalties.contracts import AGREED, PAYOUT, RULES, WITHHELD
+from spam_pipeline.royalties.contracts import RULES, WITHHELD
 
-_MOST_COUNTRIES, _MOST_PAYEES = 20, 10
-"""The most countries or types of spam, and payees of each currency, on a page; the stages have all of them."""
+_SERIES = {"plays": "all plays", "plays_without_spam": "without spam", "withheld": "withheld"}
+"""The columns of a day that are drawn, and what a page calls them."""
+
+
+_FIRST_AMOUNTS, _MOST_BARS = 3, 20
+"""The amounts beside a suspicion, and the most types of spam in a drawing."""
 
 
 def contents_of_month(month: Month, incidents: Sequence[IncidentInMonth]) -> Contents:
     """Build the contents of a month's page; `incidents` are those that it links to."""
     plays, kept = (int(month.daily_plays[name].sum()) for name in ("plays", "plays_without_spam"))
-    spam, dropped = _named(month.spam_by_type), int(month.spam_by_type["plays"].sum())
-    withheld = _by_rule(month.pools.filter(pl.col("line") == WITHHELD), ["currency", "incident_id"])
+    days, money = _days(month), money_overview(month)
     return {
         "month": month.name,
         "all_months": Link("All months", INDEX),
@@ -29,109 +37,103 @@ def contents_of_month(month: Month, incidents: Sequence[IncidentInMonth]) -> Con
         "plays": plays,
         "spam": plays - kept,
         "spam_share": share(plays - kept, plays),
-        "plays_by_day": plays_of_month(month.daily_plays),
-        "most_countries": _MOST_COUNTRIES,
-        "countries": _countries(month.daily_plays),
-        "types": spam_of_month(month.spam_by_type),
-        "spam_by_type": [
-            [name, count, share(count, dropped)] for name, count in _most_spam(spam, "attack_type").items()
-        ],
-        "spam_countries": _bars(_most_spam(spam, "country")),
-        "spam_by_country": _spam_by_country(spam),
-        "incidents": [
-            [
-                Link(item.incident_id, place_of(item.month, item.incident_id)),
-                item.status,
-                item.play_count,
-                item.play_count_in_reports,
-            ]
-            for item in incidents
-        ],
-        "rules": RULES,
-        "lines": _amounts(_by_rule(month.pools, ["currency", "line"])),
-        "most_payees": _MOST_PAYEES,
-        "payees": _amounts(_largest_payouts(month.pools)),
-        "withheld": _amounts(withheld.with_columns(pl.col("incident_id").replace("", "no incident"))),
+        "plays_by_day": curves_of_days(days, _SERIES, "plays_without_spam"),
+        "plays_by_day_described": described(days, _SERIES),
+        "series": list(_SERIES.values()),
+        "values_by_day": values_of_days(days, list(_SERIES)),
+        "countries": _countries(month),
+        "spam_by_type": _types(month.spam_by_type),
+        "waiting": _waiting([item for item in incidents if item.waits]),
+        "incidents": _incidents(incidents),
+        "rules": [rule.replace("_", " ") for rule in RULES],
+        "money_head": money[0],
+        "money": money[1:],
+        "most_payees": MOST_PAYEES,
+        "currencies": money_by_currency(month),
         "adjustments": _adjustments(month.adjustments),
     }
 
 
-def plays_of_month(daily_plays: pl.DataFrame) -> Curves:
-    """Draw the plays of each day, with and without spam."""
-    return curves_of_days(by_day(daily_plays), "without spam")
-
-
-def by_day(plays: pl.DataFrame) -> pl.DataFrame:
-    """Sum the `plays` and `plays_without_spam` of each `event_day`."""
-    return plays.group_by("event_day").agg(pl.col("plays", "plays_without_spam").sum()).sort("event_day")
-
-
-def curves_of_days(days: pl.DataFrame, kept: str) -> Curves:
-    """Draw all plays of each of `by_day`, and those without spam, labelled `kept`."""
-    dates = days["event_day"].dt.to_string("%Y-%m-%d").to_list()
-    return Curves(
-        [
-            Series("all plays", days["plays"].to_list()),
-            Series(kept, days["plays_without_spam"].to_list(), is_in_question=True),
-        ],
-        [(0, dates[0]), (len(dates), dates[-1])] if dates else [],
-    )
+def plays_of_month(month: Month) -> Curves:
+    """Draw the plays of each day: all, without spam, and withheld."""
+    return curves_of_days(_days(month), _SERIES, "plays_without_spam")
 
 
 def spam_of_month(spam_by_type: pl.DataFrame) -> Bars:
     """Draw the plays dropped as spam, by attack type."""
-    return _bars(_most_spam(_named(spam_by_type), "attack_type"))
+    amounts = list(_most_first(spam_by_type, "attack_type").items())[:_MOST_BARS]
+    most = max((amount for _, amount in amounts), default=0) or 1
+    return Bars([(type_name(name), [Bar(amount / most, f"{amount:,}")]) for name, amount in amounts])
 
 
-def _bars(amounts: dict[str, int]) -> Bars:
-    most = max(amounts.values(), default=0) or 1
-    return Bars([(name, [Bar(amount / most, f"{amount:,}")]) for name, amount in amounts.items()])
+def _days(month: Month) -> pl.DataFrame:
+    """Sum the plays of each day, with those that royalties withhold of it."""
+    withheld = month.daily_usage.filter(pl.col("status") == WITHHELD).select("event_day", withheld="plays")
+    return by_day(month.daily_plays).join(withheld, on="event_day", how="left", maintain_order="left").fill_null(0)
 
 
-def _countries(daily_plays: pl.DataFrame) -> Rows:
-    totals = daily_plays.group_by("country").agg(pl.col("plays", "plays_without_spam").sum())
-    most = totals.sort("plays", "country", descending=[True, False]).head(_MOST_COUNTRIES)
+def _types(spam_by_type: pl.DataFrame) -> Rows:
+    amounts = _most_first(spam_by_type, "attack_type")
+    most, whole = max(amounts.values(), default=0), sum(amounts.values())
     return [
-        [country, plays, kept, plays - kept, share(plays - kept, plays)] for country, plays, kept in most.iter_rows()
+        [type_name(name), count, stacked_bar({"spam": count}, most), share(count, whole)]
+        for name, count in amounts.items()
     ]
 
 
-def _named(spam: pl.DataFrame) -> pl.DataFrame:
-    return spam.with_columns(pl.col("attack_type").replace(NO_TYPE, "none that fits"))
+def _countries(month: Month) -> Rows:
+    """List the countries, most plays first, with the type of most of their spam."""
+    totals = month.daily_plays.group_by("country").agg(pl.col("plays", "plays_without_spam").sum())
+    ordered = totals.sort("plays", "country", descending=[True, False])
+    of_types = month.spam_by_type.group_by("country", "attack_type").agg(pl.col("plays").sum())
+    main = of_types.sort("plays", "attack_type", descending=[True, False]).unique("country", keep="first")
+    types = dict(main.select("country", "attack_type").rows())
+    most = max(ordered["plays"], default=0)
+    return [
+        [
+            country_name(code),
+            type_name(types[code]) if code in types else "",
+            plays,
+            stacked_bar({"kept": kept, "spam": plays - kept}, most),
+            share(plays - kept, plays),
+        ]
+        for code, plays, kept in ordered.iter_rows()
+    ]
 
 
-def _most_spam(spam: pl.DataFrame, name: str) -> dict[str, int]:
-    """Count plays by a column, most first."""
+def _most_first(spam: pl.DataFrame, name: str) -> dict[str, int]:
     totals = spam.group_by(name).agg(pl.col("plays").sum()).sort("plays", name, descending=[True, False])
-    return dict(totals.head(_MOST_COUNTRIES).iter_rows())
+    return dict(totals.iter_rows())
 
 
-def _spam_by_country(spam: pl.DataFrame) -> Rows:
-    """List attack types by country, for the countries with the most spam."""
-    most = spam.filter(pl.col("country").is_in(list(_most_spam(spam, "country"))))
-    types = most.group_by("country", "attack_type").agg(pl.col("plays").sum())
-    return types.sort("country", "plays", "attack_type", descending=[False, True, False]).rows()
-
-
-def _largest_payouts(statements: pl.LazyFrame) -> pl.LazyFrame:
-    """List payouts under each rule, for the payees with the largest payouts as agreed in each currency."""
-    amounts = _by_rule(statements.filter(pl.col("line") == PAYOUT), ["currency", "payee_id"])
-    largest = pl.col(AGREED).rank("ordinal", descending=True).over("currency", order_by="payee_id")
-    return amounts.filter(largest <= _MOST_PAYEES).sort("currency", AGREED, "payee_id", descending=[False, True, False])
-
-
-def _by_rule(statements: pl.LazyFrame, names: list[str]) -> pl.LazyFrame:
-    """Sum amounts by some columns, with a column for each rule; ordered by the former."""
-    amounts = [pl.col("amount_minor").filter(pl.col("rule") == rule).sum().alias(rule) for rule in RULES]
-    return statements.group_by(names).agg(amounts).sort(names)
-
-
-def _amounts(lines: pl.LazyFrame) -> Rows:
-    """Format rows of a currency, a name, and an amount under each rule."""
+def _waiting(suspicions: Sequence[IncidentInMonth]) -> Rows:
+    """List the suspicions that nobody has decided, most withheld plays first, with the money that waits in each currency."""
+    ordered = sorted(suspicions, key=lambda item: (-item.plays_worth(WITHHELD), -item.evidence, item.incident_id))
     return [
-        [currency, name, *(as_amount(amount, currency) for amount in by_rule)]
-        for currency, name, *by_rule in lines.collect(engine="streaming").iter_rows()
+        [
+            _link(item),
+            _some_of(item.amounts_withheld()),
+            item.plays_worth(WITHHELD),
+            f"{item.evidence:.1f}",
+        ]
+        for item in ordered
     ]
+
+
+def _some_of(amounts: Sequence[tuple[str, str]]) -> str:
+    """Write the first amounts of money, and the number of the others, which stand on the incident's page."""
+    shown = ", ".join(f"{currency} {amount}" for currency, amount in amounts[:_FIRST_AMOUNTS]) or "no money yet"
+    rest = len(amounts) - _FIRST_AMOUNTS
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def _incidents(incidents: Sequence[IncidentInMonth]) -> Rows:
+    ordered = sorted(incidents, key=lambda item: (-item.play_count, item.incident_id))
+    return [[_link(item), item.status, item.play_count, item.play_count_in_reports] for item in ordered]
+
+
+def _link(incident: IncidentInMonth) -> Link:
+    return Link(incident.incident_id, place_of(incident.month, incident.incident_id))
 
 
 def _adjustments(adjustments: pl.DataFrame) -> Rows:

@@ -18,7 +18,7 @@ def preview(month: Month, incidents: Sequence[IncidentInMonth]) -> str:
     ]
     rest = len(incidents) - len(rows)
     drawings = {
-        "Plays": drawing([plays_of_month(month.daily_plays)]),
+        "Plays": drawing([plays_of_month(month)]),
         "Spam by type": drawing([spam_of_month(month.spam_by_type)]),
     }
     return "\n\n".join(

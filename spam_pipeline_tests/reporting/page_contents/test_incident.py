@@ -12,6 +12,7 @@ from spam_pipeline_tests.pages.parsed_page import HOSTILE, ParsedPage
 from spam_pipeline_tests.reporting.page_contents.test_month import (
     NOTHING,
     declared,
+    incident_plays,
     month,
     suspicions,
     turned,
@@ -25,22 +26,45 @@ def incident(given: Month) -> IncidentInMonth:
 
 
 def page_of(given: Month) -> str:
-    return incident_page(contents_of_incident(incident(given)))
+    return incident_page(contents_of_incident(incident(given), {"b": "Another"}))
 
 
-def test_a_page_has_what_was_declared_and_what_reports_and_royalties_make_of_it() -> None:
+def test_a_page_has_what_was_decided_and_what_reports_and_royalties_make_of_it() -> None:
     page = page_of(month("bot_farm"))
     rows = ParsedPage(page).rows
     assert "<h1>Incident incident-7 in 2026-01</h1>" in page
-    assert ["bot_farm", "suspected", "2026-01-01 01:00:00", "2026-01-03 00:00:00", "3"] in rows
-    assert (["ip", "2"] in rows, ["user", "1"] in rows) == (True, True)
+    decision = ["suspected", "bot farm", "Ada, 2026-01-04 05:00", "2026-01-01 01:00 to 2026-01-03 00:00"]
+    assert ([*decision, "2 ip"] in rows, [*decision, "1 user"] in rows) == (True, True)
     assert "1,502 plays belong to this incident, 511 of them count in reports." in page
     assert ["2026-01-01", "1,000", "10"] in rows
     assert ["2026-01-02", "502", "501"] in rows
     assert (["earning", "10"] in rows, ["spam", "990"] in rows, ["withheld", "502"] in rows) == (True, True, True)
-    assert ["DE", "1,500", "510"] in rows
-    assert ["b", "2", "1"] in rows
+    assert ["Germany", "1,500", "510"] in rows
+    assert ["Another", "b", "2", "1"] in rows
+    assert ["not in the catalogue", "bot_farm", "1,500", "510"] in rows
     assert ["EUR", "20.50"] in rows
+    assert "Waits for a decision" not in page
+
+
+def test_a_page_has_the_hours_of_the_plays_and_the_listeners_behind_them_by_pseudonym() -> None:
+    page = page_of(month())
+    rows = ParsedPage(page).rows
+    assert (["03", "1,500"] in rows, ["23", "2"] in rows, ["00", "0"] in rows) == (True, True, True)
+    assert "2 listeners are behind these plays" in page
+    assert ["key:000000000000000a", "user", "1,500", ""] in rows
+    assert ["key:000000000000000b", "device", "2", ""] in rows
+
+
+def test_days_without_a_play_are_days_of_no_plays() -> None:
+    given = month()._replace(
+        incident_plays=incident_plays([(1, "incident-7", "DE", "b", 3, 3), (4, "incident-7", "DE", "b", 1, 1)])
+    )
+    assert [row for row in ParsedPage(page_of(given)).rows if row[0].startswith("2026-01-0")] == [
+        ["2026-01-01", "3", "3"],
+        ["2026-01-02", "0", "0"],
+        ["2026-01-03", "0", "0"],
+        ["2026-01-04", "1", "1"],
+    ]
 
 
 def test_a_suspicion_stands_as_its_last_day_has_it_with_its_evidence_and_how_to_decide_it() -> None:
@@ -48,8 +72,8 @@ def test_a_suspicion_stands_as_its_last_day_has_it_with_its_evidence_and_how_to_
     both = pl.concat([suspicions([("incident-7", "behaviour", 3)]), earlier])
     suspected = month()._replace(incidents=declared("", []), suspicions=both)
     page = page_of(suspected)
-    assert ["devotion", "0.41", "0.08", "2.5", "120"] in ParsedPage(page).rows
-    assert "spam-pipeline decide confirm or clear incident-7" in page
+    assert ["devotion", "0.41", "0.08", "2.5", "", "120"] in ParsedPage(page).rows
+    assert "<code>spam-pipeline decide confirm incident-7 --by NAME --reason TEXT</code>" in page
     figures = dict(incident(suspected).figures())
     assert (figures["status"], figures["place"]) == ("suspected, waits for a person", "behaviour 3")
     assert (figures["evidence"], figures["devices"]) == ("17.5", "12")
@@ -71,9 +95,9 @@ def test_headline_numbers_say_how_it_stands() -> None:
 
 def test_a_page_loads_nothing_and_names_are_text_whatever_they_are() -> None:
     read = ParsedPage(page_of(month(HOSTILE, HOSTILE)))
-    assert read.addresses == ["../2026-01.html"]
+    assert [address for address in read.addresses if not address.startswith("#")] == ["../2026-01.html"]
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
-    assert [HOSTILE, "1,500", "510"] in read.rows
+    assert ["not in the catalogue", HOSTILE, "1,500", "510"] in read.rows
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -83,7 +107,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_an_incident_without_a_play_has_a_page() -> None:
     page = page_of(NOTHING._replace(incidents=declared("x", ["ip"])))
     assert "0 plays belong to this incident" in page
-    assert page.count("<p>None.</p>") == 4
+    assert page.count("<p>None.</p>") == 6
 
 
 @pytest.mark.parametrize("given", [month()._replace(incidents=declared("", [])), month()._replace(usage=usage([]))])

@@ -10,7 +10,7 @@ import polars as pl
 
 from spam_pipeline.ingestion.contracts import Incidents
 from spam_pipeline.pages.page_builder import month_page
-from spam_pipeline.reporting.contracts import DailyPlays, IncidentPlays, SpamByType
+from spam_pipeline.reporting.contracts import DailyPlays, IncidentListeners, IncidentPlays, SpamByType
 from spam_pipeline.reporting.month import Month
 from spam_pipeline.reporting.page_contents.month import contents_of_month
 from spam_pipeline.reporting.page_contents.places import place_of
@@ -60,14 +60,35 @@ def declared(incident_id: str, kinds: Iterable[str], status: str = "suspected", 
         {"incident_id": incident_id, "entity_type": kind, "entity_key": key, "status": status, "attack_type": name}
         for key, kind in enumerate(kinds)
     ]
-    read = [name for name in Incidents.empty().collect_schema() if not name.startswith("decided_")]
-    return pl.DataFrame([row | window for row in rows], schema=Incidents.empty().select(read).collect_schema())
+    decided = {"decided_by": "Ada", "decided_at": datetime(2026, 1, 4, 5, tzinfo=UTC)}
+    return pl.DataFrame([row | window | decided for row in rows], schema=Incidents.empty().collect_schema())
 
 
 def usage(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
     return pl.DataFrame(
         list(rows), schema={"status": pl.String, "incident_id": pl.String, "plays": pl.Int64}, orient="row"
     )
+
+
+def daily_usage(rows: Iterable[tuple[int, str, int]]) -> pl.DataFrame:
+    listed = [(date(2026, 1, day), *rest) for day, *rest in rows]
+    return pl.DataFrame(listed, schema={"event_day": pl.Date, "status": pl.String, "plays": pl.Int64}, orient="row")
+
+
+def listeners(rows: Iterable[tuple[int, str, int, str, int, int]]) -> pl.DataFrame:
+    listed = [(date(2026, 1, day), *rest) for day, *rest in rows]
+    return pl.DataFrame(listed, schema=IncidentListeners.empty().collect_schema(), orient="row")
+
+
+def tracks(rows: Iterable[tuple[str, str, int]]) -> pl.LazyFrame:
+    """Tracks by id and title, uploaded on some day of January."""
+    listed = [(track, title, date(2026, 1, day)) for track, title, day in rows]
+    schema = {"track_id": pl.String, "title": pl.String, "uploaded_on": pl.Date}
+    return pl.LazyFrame(listed, schema=schema, orient="row")
+
+
+def rights(rows: Iterable[tuple[str, str]]) -> pl.LazyFrame:
+    return pl.LazyFrame(list(rows), schema={"track_id": pl.String, "payee_id": pl.String}, orient="row")
 
 
 def suspicions(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
@@ -91,8 +112,12 @@ def month(name: str = "payee-1", incident: str = "incident-7") -> Month:
         incident_plays=incident_plays(
             [(1, incident, "DE", name, 1000, 10), (2, incident, "DE", name, 500, 500), (2, incident, "FR", "b", 2, 1)]
         ),
+        incident_listeners=listeners(
+            [(1, incident, 3, "user", 10, 1000), (2, incident, 3, "user", 10, 500), (2, incident, 23, "device", 11, 2)]
+        ),
         incidents=pl.concat([declared(incident, ["ip", "ip", "user"], name=name)] * 2),
         usage=usage([("spam", incident, 990), ("earning", incident, 10), ("withheld", incident, 502)]),
+        daily_usage=daily_usage([(1, "withheld", 502), (1, "earning", 10)]),
         statements=statements(
             [
                 *money,
@@ -104,6 +129,8 @@ def month(name: str = "payee-1", incident: str = "incident-7") -> Month:
         ),
         adjustments=adjustments([("EUR", "incident, late data", 3000), ("EUR", "incident, late data", -2000)]),
         suspicions=suspicions([]),
+        tracks=tracks([(name, f"Song of {name}", 2), ("b", "Another", 1)]),
+        rights=rights([(name, name), ("b", name)]),
     )
 
 
@@ -112,11 +139,15 @@ NOTHING = Month(
     plays([]),
     spam([]),
     incident_plays([]),
+    listeners([]),
     declared("", []),
     usage([]),
+    daily_usage([]),
     statements([]),
     adjustments([]),
     suspicions([]),
+    tracks([]),
+    rights([]),
 )
 
 
@@ -136,38 +167,68 @@ def page_of(given: Month) -> str:
     return month_page(contents_of_month(given, list(given.incidents_in_it())))
 
 
-def test_a_page_has_plays_in_both_truths_money_by_every_rule_incidents_and_what_changed_and_why() -> None:
+def test_a_page_has_plays_by_day_type_and_country_and_the_incidents_that_they_belong_to() -> None:
     page = page_of(month())
-    rows = [row[:5] for row in ParsedPage(page).rows]
+    rows = ParsedPage(page).rows
     assert "3,010 plays on 2 days; 1,100 of them (36.5%) are dropped as spam." in page
-    assert ["DE", "3,000", "1,900", "1,100", "36.7%"] in rows
-    assert ["EUR", "payee-1", "1,500.00", "1,400.00", "1,600.00"] in rows
-    assert ["EUR", "incident-7", "20.50", "0.00", "0.00"] in rows
-    assert ["JPY", "no incident", "123,456", "0", "0"] in rows
-    assert ["KWD", "payout", "1,234.567", "0.000", "0.000"] in rows
-    assert ["payee-1", "900", "81.8%"] in rows
-    assert ["none that fits", "200", "18.2%"] in rows
-    assert ["DE", "payee-1", "900"] in rows
-    assert ["DE", "none that fits", "50"] in rows
+    assert (["2026-01-01", "1,010", "910", "502"] in rows, ["2026-01-02", "2,000", "1,000", "0"] in rows) == (
+        True,
+        True,
+    )
+    assert ["Germany", "payee-1", "3,000", "", "36.7%"] in rows
+    assert (["payee-1", "900", "", "81.8%"] in rows, ["none that fits", "200", "", "18.2%"] in rows) == (True, True)
     assert ["incident-7", "suspected", "1,502", "511"] in rows
     assert ["EUR", "incident, late data", "2", "30.00", "-20.00"] in rows
+
+
+def test_money_stands_by_currency_each_in_its_own_unit_with_payees_by_their_tracks() -> None:
+    rows = ParsedPage(page_of(month())).rows
+    assert ["currency", "paid out", "withheld"] in rows, "nothing is in escrow or unclaimed"
+    assert (["EUR", "1,500.00", "20.50"] in rows, ["KWD", "1,234.567", "0.000"] in rows) == (True, True)
+    assert ["paid out", "1,500.00", "1,400.00", "1,600.00"] in rows
+    assert ["payee-1", "Song of payee-1 and 1 more", "1,500.00", "1,400.00", "1,600.00"] in rows
+    assert ["incident-7", "20.50", "0.00", "0.00"] in rows
+    assert ["no incident", "123,456", "0", "0"] in rows
     assert not any("XXX" in row for row in rows), "money in no currency is none"
 
 
-def test_a_page_loads_nothing_leads_to_its_incidents_and_has_a_line_for_each_truth() -> None:
+def test_the_largest_payouts_are_shown_the_others_folded_and_a_hundred_at_most() -> None:
+    many = [("EUR", AGREED, PAYOUT, f"payee-{number:03}", "", 1000 - number) for number in range(120)]
+    page = page_of(month()._replace(statements=statements(many)))
+    assert "Payees, the largest payouts first, 100 of 120" in page
+    shown, _, folded = page.partition("<summary>90 more</summary>")
+    assert ("payee-009" in shown, "payee-010" in shown) == (True, False)
+    assert ("payee-010" in folded, "payee-099" in folded, "payee-100" in folded) == (True, True, False)
+
+
+def test_what_waits_for_a_decision_is_listed_with_what_it_holds_back() -> None:
+    page = page_of(
+        month()._replace(incidents=declared("", []), suspicions=suspicions([("incident-7", "behaviour", 3)]))
+    )
+    assert ["incident-7", "EUR 20.50", "502", "17.5"] in ParsedPage(page).rows
+    assert dict(month().counts())["waiting for a decision"] == "0", "it was declared"
+
+
+def test_a_page_loads_nothing_leads_to_its_incidents_and_says_in_words_what_it_draws() -> None:
     page = page_of(month())
     read = ParsedPage(page)
-    assert read.addresses == ["index.html", place_of("2026-01", "incident-7")]
+    incident = place_of("2026-01", "incident-7")
+    pages = [address for address in read.addresses if not address.startswith("#")]
+    assert (pages[0], set(pages)) == ("index.html", {"index.html", incident})
+    places = {address[1:] for address in read.addresses if address.startswith("#")}
+    assert places == {section.split('"')[0] for section in page.split('<section id="')[1:]}
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
-    assert page.count('stroke-width="1.8"') == 2
-    assert page.count("<rect") == 6, "two types, two countries, and the keys of two curves"
+    assert (
+        page.count("Plays by day, 2026-01-01 to 2026-01-02: all plays from 1,010 to 2,000, without spam from 910") == 2
+    )
+    assert page.count("<title>2026-01-01: all plays 1,010, without spam 910, withheld 502</title>") == 2
 
 
 def test_names_are_text_whatever_they_are() -> None:
     read = ParsedPage(page_of(month(HOSTILE, f"../../{HOSTILE}")))
     assert "script" not in read.tags
-    assert ["EUR", HOSTILE, "1,500.00", "1,400.00", "1,600.00"] in [row[:5] for row in read.rows]
-    assert all(address == "index.html" or address.startswith("2026-01/script-") for address in read.addresses)
+    assert [HOSTILE, f"Song of {HOSTILE} and 1 more", "1,500.00", "1,400.00", "1,600.00"] in read.rows
+    assert all(address.startswith(("#", "index.html", "2026-01/script-")) for address in read.addresses)
 
 
 def test_headline_numbers_are_written_out() -> None:
@@ -189,7 +250,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_a_month_without_anything_has_a_page() -> None:
     page = page_of(NOTHING)
     assert "0 plays on 0 days" in page
-    assert page.count("<p>None.</p>") == 8
+    assert page.count("<p>None.</p>") == 7
 
 
 def test_a_preview_has_the_numbers_and_the_drawings_and_nothing_to_load() -> None:
