@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
@@ -56,7 +57,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 stage_asset(stage, graph, settings.start_date, RunByConvergence(), keys)
                 for stage in graph.stages.values()
             ),
-            convergence_asset(open_engine, keys, list(graph.sources), open_executor),
+            convergence_asset(
+                open_engine, keys, list(graph.sources), open_executor, lambda engine: update_home_page(engine, settings)
+            ),
             waiting_asset(keys),
         ],
         asset_checks=[

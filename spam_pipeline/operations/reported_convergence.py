@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from spam_pipeline.operations import reporter_process
+from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import PRODUCTION, Converged, Quarantined, converge, outlook, quarantine
@@ -57,6 +58,7 @@ def converge_and_report(
         )
         on_progress("reporting to the Dagster instance")
         _send(reporter, _ending(pipeline, done))
+    update_home_page(pipeline.engine, pipeline.settings)
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done

@@ -57,10 +57,12 @@ def convergence_asset(
     keys: AssetKeys = UNPREFIXED,
     sources: Collection[str] = (),
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+    on_converged: Callable[[Engine], None] = lambda _engine: None,
 ) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
 
-    `sources` are those that the stages read, to be drawn before it.
+    `sources` are those that the stages read, to be drawn before it. `on_converged` is called at the end of each convergence, failed
+    stages or not.
     """
 
     @dg.asset(
@@ -81,7 +83,11 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                yield _Wave(context, engine, keys, executor).converge()
+                try:
+                    result = _Wave(context, engine, keys, executor).converge()
+                finally:
+                    on_converged(engine)
+                yield result
                 context.log_event(
                     waiting_materialization(engine.waiting(), keys)
                 )  # after what it rests on, or it is out of date

@@ -82,6 +82,11 @@ def bare_page(page: str) -> str:
     return _PLACES.sub(r"<!--\1--><!--/\1-->", _MADE_OF.sub(MADE_OF, page, count=1))
 
 
+def page_with(page: str, place: str, text: str) -> str:
+    """A page with a text in one of its places, whatever stood there."""
+    return _PLACES.sub(lambda found: f"<!--{place}-->{text}<!--/{place}-->" if found[1] == place else found[0], page)
+
+
 def recipe_of(page: str) -> str | None:
     """The recipe of the version that a delivered page was made of; None for anything else."""
     found = _MADE_OF.search(page)

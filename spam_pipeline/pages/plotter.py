@@ -24,7 +24,7 @@ _CHARACTER, _TITLE_CHARACTER = 7.2, 9.2
 _LINE, _GAP, _BAR = 18, 10, 13
 """The heights of a line of text, of what is between rows of bars, and of a bar."""
 
-_LONGEST_NAME, _PLOT_RATIO, _MOST_LEVELS = 26, 4, 4
+_LONGEST_NAME, _PLOT_RATIO, _LOWEST_PLOT, _MOST_LEVELS = 26, 4, 130, 4
 
 
 class Bar(NamedTuple):
@@ -137,7 +137,7 @@ def _curves(panel: Curves, width: int) -> tuple[int, list[_Element]]:
     steps = max(len(series.values) for series in panel.series) or 1
     most = max((value for series in panel.series for value in series.values), default=0) or 1
     levels = {f"{level:,.10g}{panel.unit}": level for level in _levels(most)}
-    left, base = _width_of(levels) + _GAP, width // _PLOT_RATIO + _BAR
+    left, base = _width_of(levels) + _GAP, max(width // _PLOT_RATIO, _LOWEST_PLOT) + _BAR
     elements = []
     for name, level in levels.items():
         y = base - (base - _BAR) * level / most

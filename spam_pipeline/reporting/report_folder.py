@@ -1,13 +1,13 @@
 """The folder of reports, local or at a URL: `index.html`, a page for each month, and below its month a page for each incident.
 
 Each page is replaced atomically, and only if its content differs; then it lists the changes since the version it was made
-from, and their causes. The state file is written last, so that an interrupted delivery is repeated. Files that this pipeline
+from, and their causes. The index also says how the pipeline stands, after each convergence. The state file is written last, so that an interrupted delivery is repeated. Files that this pipeline
 did not write are never replaced or removed.
 """
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ from upath import UPath
 
 from spam_pipeline.pages.changes import Changes, bare_page, delivered_page, recipe_of
 from spam_pipeline.pages.page_builder import Figures, index_page
+from spam_pipeline.pages.state import PipelineState, page_with_state
 from spam_pipeline.protocol import Delivery, Publications, Version
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.page_contents.index import indexed_months
@@ -70,13 +71,30 @@ def deliver(target: str, version: Version, reader: Publications) -> None:
     """
     folder = _folder(target)
     edition = _Edition(version, reader)
-    _write_state(folder, _UNFINISHED, [])
+    _write_state(folder, _UNFINISHED, {})
     for place, page in edition.pages.items():
         _put(folder / place, edition, page)
     _put_index(folder / INDEX, version.recipe, edition.rows)
     places = {INDEX, *edition.pages}
     _remove_all_but(places, folder)
-    _write_state(folder, version.recipe, places)
+    there = _sizes(folder)
+    _write_state(folder, version.recipe, {place: there[place] for place in sorted(places)})
+
+
+def put_state(target: str, state: PipelineState) -> None:
+    """Write how the pipeline stands on the index of the folder at `target`; nothing where none is delivered.
+
+    Raises `TargetUnreachable`.
+    """
+    with reaching(target):
+        folder = _folder(target)
+        page, delivered_before = _read(folder / INDEX), _state(folder)
+        if page is None or delivered_before is None or delivered_before[0] == _UNFINISHED:
+            return
+        recipe, sizes = delivered_before
+        stated = page_with_state(page, state)
+        _write(folder / INDEX, stated)
+        _write_state(folder, recipe, sizes | {INDEX: len(stated.encode())})
 
 
 @dataclass
@@ -231,9 +249,7 @@ def _state(folder: UPath) -> tuple[str, dict[str, int]] | None:
         return None
 
 
-def _write_state(folder: UPath, recipe: str, places: Collection[str]) -> None:
-    there = _sizes(folder) if places else {}
-    sizes = {place: there[place] for place in sorted(places)}
+def _write_state(folder: UPath, recipe: str, sizes: Mapping[str, int]) -> None:
     with replaced(folder / _STATE) as building:
         building.write_text(json.dumps({"recipe": recipe, "sizes": sizes}), encoding="utf-8")
 

@@ -1,0 +1,47 @@
+"""The home page of reports after a convergence: how the pipeline stands, and what waits for somebody."""
+
+import logging
+from datetime import UTC, datetime
+
+from spam_pipeline.dagster_links import decision_path, evidence_path
+from spam_pipeline.pages.state import PipelineState, WaitingItem
+from spam_pipeline.protocol.operating import Engine, State, Waiting
+from spam_pipeline.reporting.errors import TargetUnreachable
+from spam_pipeline.reporting.report_folder import put_state
+from spam_pipeline.settings import Settings
+
+_logger = logging.getLogger(__name__)
+
+
+def update_home_page(engine: Engine, settings: Settings) -> None:
+    """Write how the pipeline stands on the home page, where one is delivered; data is published whether or not that works."""
+    try:
+        put_state(str(settings.reports), pipeline_state(engine, settings, datetime.now(UTC)))
+    except TargetUnreachable as problem:
+        _logger.warning("the home page of reports shows an earlier state: %s", problem)
+
+
+def pipeline_state(engine: Engine, settings: Settings, at: datetime) -> PipelineState:
+    """Gather how the pipeline stands, without observing the landing zone."""
+    report = engine.planner.report()
+    statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
+    return PipelineState(
+        at,
+        sum(status.state is State.FRESH for status in statuses),
+        sum(status.can_run for status in statuses),
+        [_in_words(item, settings) for item in engine.waiting(report)],
+    )
+
+
+def _in_words(item: Waiting, settings: Settings) -> WaitingItem:
+    launchpad = decision_path(item)
+    return WaitingItem(
+        place=item.place,
+        owner=item.owner,
+        since=f"{item.since:%Y-%m-%d %H:%M} UTC" if item.since else "",
+        why=item.why,
+        consequence=item.consequence,
+        command=item.command,
+        evidence=settings.dagster_url + evidence_path(item, settings.asset_prefix),
+        launchpad=settings.dagster_url + launchpad if launchpad else "",
+    )
