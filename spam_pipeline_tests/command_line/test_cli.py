@@ -207,6 +207,7 @@ def test_converge_of_what_is_converged_computes_nothing(spam_pipeline: CommandLi
     assert printed == {"converged": True, "computed": 0, "reused": 0, "audited": 0, "held": [], "failed": []}
     assert isinstance(seconds, float)
     assert "observing the landing zone" in ended.err.splitlines()
+    assert "No partition waits for anybody." in (own_home / "reports" / "index.html").read_text(encoding="utf-8")
 
 
 def test_converge_exits_with_3_when_everything_else_is_done(spam_pipeline: CommandLine, own_home: Path) -> None:

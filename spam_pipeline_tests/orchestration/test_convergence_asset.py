@@ -204,7 +204,10 @@ def test_a_failing_stage_fails_the_run_and_its_partition_and_nothing_else(
 
 
 def test_a_failure_is_named_in_the_runs_error(home: Path, instance: dg.DagsterInstance) -> None:
-    result = materialize(toy_engine(home, stages=with_unlucky_numbers()), instance)
+    converged: list[Engine] = []
+    engine = toy_engine(home, stages=with_unlucky_numbers())
+    result = materialize(engine, instance, on_converged=converged.append)
+    assert converged == [engine], "whoever wants to know is called all the same"
     failure = result.get_step_failure_events()[0].step_failure_data.user_failure_data
     assert failure is not None
     assert failure.description == "1 partitions failed, the rest converged"

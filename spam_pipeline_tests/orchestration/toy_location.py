@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
@@ -60,6 +60,7 @@ def toy_location(
     start: date = START,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
+    on_converged: Callable[[Engine], None] = lambda _engine: None,
 ) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 
@@ -71,7 +72,7 @@ def toy_location(
         assets=[
             source_asset(landed_numbers, start, keys),
             *(stage_asset(stage, engine.graph, start, condition, keys) for stage in engine.graph.stages.values()),
-            convergence_asset(open_engine, keys, [landed_numbers.name], open_executor),
+            convergence_asset(open_engine, keys, [landed_numbers.name], open_executor, on_converged),
             waiting_asset(keys),
         ],
         asset_checks=[
@@ -110,9 +111,10 @@ def materialize(
     name: str = CONVERGENCE,
     partition: str | None = None,
     tags: Mapping[str, str] | None = None,
+    **location: Any,
 ) -> dg.ExecuteInProcessResult:
     """Materialize one asset in a run of its own, by default the convergence."""
-    job = toy_location(engine).resolve_implicit_global_asset_job_def()
+    job = toy_location(engine, **location).resolve_implicit_global_asset_job_def()
     return job.execute_in_process(
         asset_selection=[dg.AssetKey(name)],
         partition_key=partition,

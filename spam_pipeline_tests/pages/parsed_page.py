@@ -7,7 +7,7 @@ from spam_pipeline.pages.page_builder import Link, incident_page
 from spam_pipeline.pages.plotter import Curves
 
 HOSTILE = "<script>alert('& \"')</script>"
-_VOID = {"meta"}
+_VOID = {"meta", "br"}
 
 
 class ParsedPage(HTMLParser):
