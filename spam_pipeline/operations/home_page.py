@@ -34,7 +34,6 @@ def pipeline_state(engine: Engine, settings: Settings, at: datetime) -> Pipeline
 
 
 def _in_words(item: Waiting, settings: Settings) -> WaitingItem:
-    launchpad = decision_path(item)
     return WaitingItem(
         place=item.place,
         owner=item.owner,
@@ -43,5 +42,5 @@ def _in_words(item: Waiting, settings: Settings) -> WaitingItem:
         consequence=item.consequence,
         command=item.command,
         evidence=settings.dagster_url + evidence_path(item, settings.asset_prefix),
-        launchpad=settings.dagster_url + launchpad if launchpad else "",
+        launchpad=settings.dagster_url + decision_path(*item.decision) if item.decision else "",
     )
