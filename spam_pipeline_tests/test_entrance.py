@@ -173,7 +173,9 @@ def test_the_continuous_integration_runs_the_test_command_of_the_readme_on_a_cop
     (tree / "not added").touch()
     (tree / ".venv" / "of somebody").touch()
     (tools / "python3.11").write_text(RECORDING_PYTHON, encoding="utf-8")
-    (tools / "python3.11").chmod(0o755)
+    (tools / "chromium").touch()  # or it would be installed here
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
 
     done = subprocess.run(
         ["bash", ".ci/run"],

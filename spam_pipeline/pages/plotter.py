@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from spam_pipeline.pages.rendering import rendered
 
-INK, MUTED, OLD, NEW, HELD, GRID = "#222222", "#666c75", "#b4b9c1", "#2f6fb0", "#a86a0a", "#e3e6ea"
+INK, MUTED, OLD, NEW, HELD, GRID = "#222222", "#666c75", "#b4b9c1", "#2f6fb0", "#955c06", "#e3e6ea"
 PHONE, NARROW, WIDE = 340, 480, 880
 """Widths of a drawing: of one for a phone, of one that stands in a column of a page, and of one that has its width to itself."""
 

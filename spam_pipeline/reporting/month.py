@@ -26,8 +26,10 @@ COUNTS = ("plays", "plays without spam", "spam", "plays withheld", "waiting for 
 DESTINATIONS = {PAYOUT: "paid out", WITHHELD: "withheld", ESCROW: "in escrow", UNCLAIMED: "unclaimed"}
 """Display names of the destinations of money."""
 
+WAITS = "suspected, waits for a person"
+"""The status of a suspicion that nobody has decided."""
+
 _NOT_DECLARED = "no longer declared"
-_WAITS = "suspected, waits for a person"
 
 
 class IncidentInMonth(NamedTuple):
@@ -51,7 +53,7 @@ class IncidentInMonth(NamedTuple):
     @property
     def status(self) -> str:
         """The status of the incident; several, joined, if its declarations differ."""
-        undeclared = _NOT_DECLARED if self.suspicions.is_empty() else _WAITS
+        undeclared = _NOT_DECLARED if self.suspicions.is_empty() else WAITS
         return ", ".join(self.declared["status"].unique().sort()) or undeclared
 
     @property

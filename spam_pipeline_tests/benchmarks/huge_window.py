@@ -23,6 +23,7 @@ import polars as pl
 from spam_pipeline.ingestion.contracts import Incidents
 from spam_pipeline.protocol import column_types
 from spam_pipeline.reporting.daily_plays import plays_by_country
+from spam_pipeline.reporting.incident_listeners import plays_by_hour_and_listener
 from spam_pipeline.reporting.incident_plays import plays_by_incident
 from spam_pipeline.reporting.spam_by_type import spam_by_country_and_type
 from spam_pipeline.reporting.spam_probability import plays_by_country_and_spam_probability
@@ -189,6 +190,7 @@ def stages(folder: Path, plays_per_day: int) -> dict[str, Callable[[], pl.LazyFr
         "spam_by_type": lambda: spam_by_country_and_type(verdicts),
         "track_play_counts": lambda: plays_by_track(verdicts),
         "incident_plays": lambda: plays_by_incident(verdicts),
+        "incident_listeners": lambda: plays_by_hour_and_listener(verdicts),
     }
 
 

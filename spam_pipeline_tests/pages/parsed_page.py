@@ -50,7 +50,7 @@ class ParsedPage(HTMLParser):
 def a_page(name: str, figures: Sequence[tuple[str, str]], index: str = "index.html") -> str:
     """A bare page with headline numbers and a link, and nothing else."""
     tables = ("evidence", "decisions", "days", "hours", "worth", "countries", "tracks", "listeners", "withheld")
-    numbers = dict.fromkeys(("plays", "plays_in_reports", "most_rows", "listener_count"), 0)
+    numbers = dict.fromkeys(("plays", "plays_in_reports", "most_rows", "listener_count", "peers"), 0)
     charts = {"plays_by_day": Curves([]), "plays_by_hour": Curves([])}
     named = {"month": "2026-01", "incident_id": name, "report": Link("All", index), "waits": False}
     words = dict.fromkeys(("plays_by_day_described", "plays_by_hour_described"), "")

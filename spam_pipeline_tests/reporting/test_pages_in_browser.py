@@ -9,6 +9,7 @@ import pytest
 
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.pages.changes import Changes, delivered_page
+from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.pages.page_builder import index_page
 from spam_pipeline.pages.state import PipelineState, WaitingItem, page_with_state
 from spam_pipeline.reporting.month import Month
@@ -16,6 +17,7 @@ from spam_pipeline.reporting.page_contents.index import indexed_months
 from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.reporting.reports import pages_of
 from spam_pipeline_tests.browser import DESKTOP, PHONE, Chromium
+from spam_pipeline_tests.compared_versions import COMPARISON
 from spam_pipeline_tests.conftest import DAYS, open_home
 from spam_pipeline_tests.reporting.page_contents.test_month import declared, month, statements, suspicions
 
@@ -39,7 +41,7 @@ def everything() -> Month:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A month, its incidents and the index, as they are delivered after a change."""
+    """A month, its incidents and the index, as they are delivered after a change; and a comparison."""
     folder = tmp_path_factory.mktemp("reports")
     rows = pages_of(everything()).collect()
     found = {}
@@ -48,6 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         before = [(figure, "1") for figure, _ in figures]
         found[place_of(name, about)] = delivered_page(page, "r", Changes(name, THEN, before, figures, [LONG]))
     found["index.html"] = page_with_state(index_page(indexed_months(rows)), PipelineState(THEN, 3, 2, [WAITS]))
+    found["comparison.html"] = page_of([COMPARISON])
     for place, text in found.items():
         (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")

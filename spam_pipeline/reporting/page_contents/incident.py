@@ -30,6 +30,7 @@ def contents_of_incident(incident: IncidentInMonth, titles: Mapping[str, str]) -
         "figures": incident.counts(),
         "waits": incident.waits,
         "evidence": _evidence(incident.suspicions),
+        "peers": int(incident.suspicions["peers"].sum()),
         "decisions": _decisions(incident.declared),
         "plays": incident.play_count,
         "plays_in_reports": incident.play_count_in_reports,
@@ -58,12 +59,12 @@ def most_played(incident: IncidentInMonth) -> list[tuple[str, int, int]]:
 
 def _evidence(suspicions: pl.DataFrame) -> Rows:
     """List the families of evidence, strongest first, as the last day had them."""
-    families = suspicions.select("families", "peers").explode("families").unnest("families")
-    rounded = families.select("family", pl.col("value", "usual", "evidence").round(3), "peers")
+    families = suspicions.select("families").explode("families").unnest("families")
+    rounded = families.select("family", pl.col("value", "usual", "evidence").round(3))
     most = round(1000 * max(rounded["evidence"], default=0))
     return [
-        [family, str(value), str(usual), str(weight), stacked_bar({"held": round(1000 * weight)}, most), peers]
-        for family, value, usual, weight, peers in rounded.iter_rows()
+        [family, str(value), str(usual), str(weight), stacked_bar({"held": round(1000 * weight)}, most)]
+        for family, value, usual, weight in rounded.iter_rows()
     ]
 
 
