@@ -131,6 +131,16 @@ def test_a_claim_excludes_another_thread_of_the_same_process(claims: Claims) -> 
     assert is_free(claims)
 
 
+def test_who_notifies_excludes_others_of_the_environment_and_nobody_who_converges(claims: Claims) -> None:
+    with claims.on_notifying("production"):
+        with pytest.raises(Claimed), claims.on_notifying("production"):
+            pass
+        with claims.on_notifying("night"), claims.on_converging("production"):
+            pass
+    with claims.on_notifying("production"):
+        pass
+
+
 def test_a_claim_is_given_up_when_what_it_was_for_fails(claims: Claims) -> None:
     with pytest.raises(ZeroDivisionError), claims.on(RECIPE, wait=False):
         raise ZeroDivisionError
