@@ -8,8 +8,18 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData, AssetObservationData, StepMaterializationData
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from spam_pipeline.dagster_links import LOCATION
 
 _OP = "report"
+
+_REPOSITORY = RemoteRepositoryOrigin(
+    ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="spam_pipeline.definitions"), LOCATION),
+    "__repository__",
+)
+"""The code location under which the timeline of runs shows them: it leaves out runs of none."""
 
 
 class ReportedRun:
@@ -60,6 +70,8 @@ class ReportedRun:
                 name=self._job,
                 node_defs=[dg.OpDefinition(compute_fn=lambda _: None, name=_OP, description=self._description)],
             ).to_job(description=self._description)
-            self._run = self._instance.create_run_for_job(job, tags=self._tags)
+            self._run = self._instance.create_run_for_job(
+                job, tags=self._tags, remote_job_origin=RemoteJobOrigin(_REPOSITORY, self._job)
+            )
             self._event(dg.DagsterEventType.RUN_START)
         return self._run

@@ -104,6 +104,10 @@ def test_a_refused_day_is_found_decided_and_gone(refused: Pipeline, chromium: Ch
         page = window.page
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
 
+        page.goto(f"{address}/overview")
+        for job in ("done_elsewhere", "refused"):
+            page.get_by_role("link", name=job).wait_for()
+
         page.goto(f"{address}/assets/convergence")
         page.get_by_text("refused, quarantined").wait_for()
 
