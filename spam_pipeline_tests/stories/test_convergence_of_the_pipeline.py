@@ -61,7 +61,9 @@ def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: P
     assert days["daily_plays"] == days["top_countries"] == days["track_play_counts"]
     assert days["play_signals"] == {f"2026-01-{day:02d}" for day in range(2, 9)}, "signals look back over seven days"
     page = (home / "reports" / "2026-01.html").read_text(encoding="utf-8")
-    assert ["plays", f"{plays:,}", f"{plays + 1:,}"] in ParsedPage(page).rows, "the month's page says what has changed"
+    assert ["plays", f"{plays:,}", f"{plays + 1:,}", "+1"] in ParsedPage(page).rows, (
+        "the month's page says what has changed"
+    )
     assert "<ul><li>New data: the file plays/2026-01-07/23/late.jsonl landed.</li></ul>" in page
     assert digests(pipeline) == rebuilt(home, tmp_path / "rebuilt")
 

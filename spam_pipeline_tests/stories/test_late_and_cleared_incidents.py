@@ -141,7 +141,8 @@ def test_clearing_a_suspicion_pays_what_it_withheld(home: Path, sleeper: list[st
     assert usage(pipeline) == {EARNING: plays[WITHHELD]}
     assert withheld_for_story(pipeline) == 0
     page = page_of_story(home).read_text(encoding="utf-8")
-    changed = [["status", "suspected", "cleared"], ["withheld plays", f"{plays[WITHHELD]:,}", "0"]]
+    waited = f"{plays[WITHHELD]:,}"
+    changed = [["status", "suspected", "cleared", ""], ["withheld plays", waited, "0", f"-{waited}"]]
     assert all(row in ParsedPage(page).rows for row in changed)
     assert "<ul><li>The file incidents.csv changed.</li></ul>" in page
 
