@@ -65,8 +65,9 @@ _DAYS = "select distinct partition_key from trust_and_safety.classified_plays or
 def settings_of_demonstration(settings: Settings, today: date) -> Settings:
     """Settings by which the simulated days end yesterday, as those of a platform do, unless they name the first one or files have landed.
 
-    That first day is kept in the home's file of settings, where every later command and Dagster read it.
+    That first day is kept in the home's file of settings, where every later command and Dagster read it. Raises `LandingElsewhere`.
     """
+    settings.require_landing_below_home()
     if "start_date" in settings.model_fields_set or settings.landing.exists():
         return settings
     file, first = settings.home / FILE, today - timedelta(days=DAYS)

@@ -77,11 +77,18 @@ class EventReporter:
                 self._instance.run_storage.set_cursor_values({self._cursor: str(last)})
         return reported
 
-    def report_again(self, stage: str, partition: str) -> None:
-        """Report the publication of a partition once more, because the instance shows something else."""
+    def take_failure_back(self, stage: str, partition: str) -> None:
+        """Show a partition as what readers have of it, after it was shown as failed and nothing new was published.
+
+        Another materialization would start whatever other teams start with one. The instance calls a partition failed by the last run that
+        was to materialize it, and keeps that in a cache which only a materialization empties: so it gets a later run, and an empty cache.
+        """
+        key = self._keys.key(stage)
+        self.own_run.planned(key, key_in_dagster(partition))
+        self._instance.wipe_asset_cached_status([key])
         found = self._ledger.publication(self._environment, stage, partition)
-        if found is not None:
-            self._report_publication(None, *found)
+        if found and found[1]:
+            self._checks(None, evaluations(self._expected, *found[1], self._keys))
 
     def report_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         """Report the outcome of checks of one partition."""

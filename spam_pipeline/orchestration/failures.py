@@ -2,7 +2,7 @@
 
 A partition that failed keeps what it had published. If the edit that broke it is taken back, it is fresh again without a new
 publication, so nothing would be reported and the instance would show it red for ever. Failures are therefore remembered in the
-instance, and reported again as published once they are fresh.
+instance, and taken back once they are fresh.
 """
 
 import json

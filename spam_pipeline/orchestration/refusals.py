@@ -2,8 +2,7 @@
 
 Level-triggered, like all reporting: the quarantine is compared with what was reported of it to the instance. What is newly refused
 is reported in a run of its own, which fails, because the instance shows a partition as failed only by a run that did. Once a partition
-has left the quarantine, and nothing new was published in its place, what readers have is reported again, which takes the failure
-back. `events` reports publications.
+has left the quarantine, and nothing new was published in its place, the failure is taken back. `events` reports publications.
 """
 
 import json
@@ -66,7 +65,7 @@ class Refusals:
             ]
             for place in over[:limit]:
                 if reported.pop(place).publication == self._publication(place):
-                    reporter.report_again(*place)
+                    reporter.take_failure_back(*place)
             refused = news[: max(0, limit - len(over))]
             self._show({place: quarantine[place].recipe for place in refused})
             for place in refused:

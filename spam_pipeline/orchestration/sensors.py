@@ -95,7 +95,7 @@ def publications_sensor(
         failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
         if not failures.is_empty():
             for stage, partition in failures.take_recovered(report.statuses):
-                reporter.report_again(stage, partition)
+                reporter.take_failure_back(stage, partition)
                 reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
         waiting = _waiting(engine, report)
         if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it

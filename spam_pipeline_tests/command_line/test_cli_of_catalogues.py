@@ -51,7 +51,7 @@ def test_contracts_are_written_to_a_folder(spam_pipeline: CommandLine, tmp_path:
 
 def test_a_stage_that_there_is_not_has_no_contract(spam_pipeline: CommandLine, tmp_path: Path) -> None:
     ended = spam_pipeline("contracts", "play", home=tmp_path)
-    assert (ended.status, "no stage is called play" in ended.err) == (1, True)
+    assert (ended.status, "no stage is called play; did you mean plays?" in ended.err) == (2, True)
 
 
 def test_lineage_is_appended_to_a_file(spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path) -> None:

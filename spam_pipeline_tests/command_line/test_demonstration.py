@@ -9,7 +9,7 @@ import pytest
 
 from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate, settings_of_demonstration
 from spam_pipeline.protocol.operating import no_progress
-from spam_pipeline.settings import FILE, PREFIX, settings_from_environment
+from spam_pipeline.settings import FILE, PREFIX, LandingElsewhere, settings_from_environment
 from spam_pipeline_tests.conftest import open_home
 from spam_pipeline_tests.simulation.landing_reader import read_landing
 
@@ -148,3 +148,14 @@ def test_other_settings_of_the_home_stay_in_its_file(
     again = settings_from_environment()
     assert (again.start_date, again.executor.kind) == (date(2026, 2, 23), "processes")
     assert again.run_tags == {"plays": {"team": "x"}}
+
+
+def test_where_files_land_elsewhere_nothing_is_kept(
+    tmp_path: Path, no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert no_settings is None
+    monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(f"{PREFIX}LANDING_URL", str(tmp_path / "elsewhere"))
+    with pytest.raises(LandingElsewhere):
+        settings_of_demonstration(settings_from_environment(), date(2026, 3, 5))
+    assert not (tmp_path / "home").exists()
