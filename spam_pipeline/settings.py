@@ -38,6 +38,7 @@ FILE = "spam_pipeline.toml"
 DEVELOPMENT_KEY = "development key, not a secret"
 """The default identifier key: keyed hashes made with it can be recomputed by anyone who has this source."""
 
+_DAGSTER_URL = "http://localhost:3000"
 _DEFAULT_HOME = Path(".spam_pipeline")
 _MINIMUM_KEY_LENGTH = 16
 _LONGEST_ENVIRONMENT = 40
@@ -151,6 +152,8 @@ def _files_url(url: str) -> str:
 
 
 def _web_url(url: str) -> str:
+    if not url:
+        return _DAGSTER_URL
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected http://... or https://...")
     return url.rstrip("/")
@@ -226,7 +229,7 @@ class Settings(BaseSettings):
     run_tags: Annotated[Mapping[str, Mapping[str, str]], NoDecode, BeforeValidator(_run_tags)] = Field(
         default_factory=dict
     )
-    dagster_url: Annotated[str, AfterValidator(_web_url)] = "http://localhost:3000"
+    dagster_url: Annotated[str, AfterValidator(_web_url)] = _DAGSTER_URL
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
     notify: Annotated[Targets, NoDecode, BeforeValidator(read_targets)] = Field(default_factory=dict)
 

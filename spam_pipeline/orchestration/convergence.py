@@ -30,6 +30,7 @@ from spam_pipeline.orchestration.metadata import table
 from spam_pipeline.orchestration.refusals import Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.orchestration.waiting_for_decision import waiting_materialization
+from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.operating import (
     Claimed,
@@ -83,9 +84,10 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                yield _Wave(context, engine, keys, executor, on_converged).converge()
-                waiting = waiting_materialization(engine.waiting(), keys)
-                context.log_event(waiting)  # after what it rests on, or it is shown as out of date
+                try:
+                    yield _Wave(context, engine, keys, executor, on_converged).converge()
+                finally:  # after what it rests on, or it is shown as out of date
+                    context.log_event(waiting_materialization(engine.waiting(), keys))
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -116,8 +118,24 @@ class _Wave:
 
     def converge(self) -> dg.MaterializeResult[Any]:
         """Observe, converge, report. Raises `dagster.Failure` when stages failed; all the others are done then."""
-        ledger = self._engine.ledger
         self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._engine))
+        with self._reporter:
+            done = self._converge()
+            report = self._engine.planner.report()
+            quarantined = quarantine(report, self._engine.planner.snapshot([]))
+            self._refusals.report(quarantined, self._reporter, _SHOWN)
+        for stage in report.statuses:
+            self._context.log_event(evaluation(outlook(self._engine, report, stage), stage, self._keys))
+        self._on_converged()
+        metadata = convergence_metadata(done)
+        if done.failed:
+            raise dg.Failure(
+                f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
+            )
+        return dg.MaterializeResult(metadata=metadata)
+
+    def _converge(self) -> Converged:
+        ledger = self._engine.ledger
         attempt = ledger.attempts.begin(
             convergence_key(self._engine, self._engine.planner.statuses()), CONVERGENCE, WHOLE, self._context.run.run_id
         )
@@ -135,19 +153,7 @@ class _Wave:
         self._failures.add((failure.stage, failure.partition) for failure in done.failed)
         for failure in done.failed:
             self._report(failure)
-        report = self._engine.planner.report()
-        quarantined = quarantine(report, self._engine.planner.snapshot([]))
-        self._refusals.report(quarantined, self._reporter, _SHOWN)
-        self._reporter.close()
-        for stage in report.statuses:
-            self._context.log_event(evaluation(outlook(self._engine, report, stage), stage, self._keys))
-        self._on_converged()
-        metadata = convergence_metadata(done)
-        if done.failed:
-            raise dg.Failure(
-                f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
-            )
-        return dg.MaterializeResult(metadata=metadata)
+        return done
 
     def _on_stage(self, stage: str, count: int) -> None:
         self._reporter.report()
@@ -191,5 +197,5 @@ def convergence_metadata(done: Converged) -> dict[str, Any]:
 
 def _lines(items: Collection[str]) -> str:
     rest = len(items) - _SHOWN
-    shown = [f"- {item}" for item in list(items)[:_SHOWN]] + ([f"- and {rest} more"] if rest > 0 else [])
+    shown = [f"- {as_text(item)}" for item in list(items)[:_SHOWN]] + ([f"- and {rest} more"] if rest > 0 else [])
     return "\n".join(shown) or "none"

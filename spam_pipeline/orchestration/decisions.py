@@ -125,11 +125,10 @@ def suspicion_job(decide_suspicion: DecideSuspicion) -> dg.JobDefinition:
 def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided, keys: AssetKeys) -> None:
     """Show at once what readers have now and, if the version is quarantined, why; nobody has to wait for a sensor."""
     expected = engine.graph.expected()
-    reporter = EventReporter(instance, engine.ledger, engine.environment, expected, keys)
-    reporter.report()
-    if decided.outcome and decided.outcome.refused:
-        reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit, keys))
-    reporter.close()
+    with EventReporter(instance, engine.ledger, engine.environment, expected, keys) as reporter:
+        reporter.report()
+        if decided.outcome and decided.outcome.refused:
+            reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit, keys))
 
 
 def _what_followed(decided: Decided) -> str:

@@ -37,13 +37,12 @@ def report_from_standard_input() -> None:
         require_instance_of(instance, assignment.environment)
         keys = AssetKeys(assignment.asset_prefix)
         whom = (instance, ledger, assignment.environment, assignment.expected, keys)
-        reporter = EventReporter(*whom)
-        last = _report_until_the_end(reporter, ending)
-        if last:
-            _report_ending(read_ending(last), reporter, Refusals(*whom), keys)
-            reporter.close()
-        else:
-            reporter.own_run.fail("the process that converged has died; what it published is published")
+        with EventReporter(*whom) as reporter:
+            last = _report_until_the_end(reporter, ending)
+            if last:
+                _report_ending(read_ending(last), reporter, Refusals(*whom), keys)
+            else:
+                reporter.own_run.fail("the convergence ended before it was done; what it published is published")
     ledger.close()
 
 

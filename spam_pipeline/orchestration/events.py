@@ -9,6 +9,7 @@ only when both are of one run.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import dagster as dg
 
@@ -56,6 +57,14 @@ class EventReporter:
         description = "Shows here what another process did, such as spam-pipeline converge."
         self.own_run = ReportedRun(instance, ELSEWHERE, description, {"spam_pipeline/environment": environment})
 
+    def __enter__(self) -> Self:
+        """Let the reporter's own run end with the block."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End it."""
+        self.own_run.__exit__(*raised)
+
     def report(self, limit: int | None = None) -> int:
         """Report what the instance does not have yet, `limit` publications at most; return how many."""
         reported, last = 0, 0
@@ -99,10 +108,6 @@ class EventReporter:
         for stage, found in outlooks.items():
             self.own_run.checked(evaluation(found, stage, self._keys))
         self.own_run.materialized(waiting_materialization(waiting, self._keys))
-
-    def close(self) -> None:
-        """End the reporter's own run, if it has begun one."""
-        self.own_run.succeed()
 
     def _position(self) -> int:
         return int(self._instance.run_storage.get_cursor_values({self._cursor}).get(self._cursor, "0"))

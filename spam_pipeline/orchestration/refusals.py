@@ -77,18 +77,22 @@ class Refusals:
     def _show(self, refused: Mapping[Partition, str]) -> None:
         """Show versions as refused, in a run that fails with their names."""
         description = "Shows here what was refused and quarantined: consumers keep what they had."
-        run = ReportedRun(self._instance, REFUSED, description, {"spam_pipeline/environment": self._environment})
-        for (stage, partition), recipe in refused.items():
-            found = self._ledger.version(recipe, self._environment)
-            if found is None:
-                continue
-            key, shown = self._keys.key(stage), key_in_dagster(partition)
-            run.planned(key, shown)
-            run.observed(dg.AssetObservation(key, partition=shown, metadata=refusal_metadata(*found)))
-            for evaluation in beside_latest(self._instance, evaluations(self._expected, *found, self._keys)):
-                run.checked(evaluation)
-        names = [f"{stage} {partition}" for stage, partition in refused]
-        run.fail(f"refused and quarantined, so that consumers keep what they had: {', '.join(names)}")
+        tags = {"spam_pipeline/environment": self._environment}
+        with ReportedRun(self._instance, REFUSED, description, tags) as run:
+            for (stage, partition), recipe in refused.items():
+                self._show_one(run, self._keys.key(stage), key_in_dagster(partition), recipe)
+            if refused:
+                names = ", ".join(f"{stage} {partition}" for stage, partition in refused)
+                run.fail(f"refused and quarantined, so that consumers keep what they had: {names}")
+
+    def _show_one(self, run: ReportedRun, key: dg.AssetKey, partition: str | None, recipe: str) -> None:
+        found = self._ledger.version(recipe, self._environment)
+        if found is None:
+            return
+        run.planned(key, partition)
+        run.observed(dg.AssetObservation(key, partition=partition, metadata=refusal_metadata(*found)))
+        for evaluation in beside_latest(self._instance, evaluations(self._expected, *found, self._keys)):
+            run.checked(evaluation)
 
     def _publication(self, place: Partition) -> int:
         found = self._ledger.publication(self._environment, *place)

@@ -4,7 +4,7 @@ The job is in no code location, so nobody can launch it. A run begins with its f
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData, AssetObservationData, StepMaterializationData
@@ -49,15 +49,21 @@ class ReportedRun:
         planned = AssetMaterializationPlannedData(asset, partition=partition)
         self._event(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, planned)
 
-    def succeed(self) -> None:
-        """End the run, if it has begun."""
-        if self._run:
-            self._event(dg.DagsterEventType.RUN_SUCCESS)
-
     def fail(self, why: str) -> None:
-        """End the run as one that failed, if it has begun."""
-        if self._run:
-            self._instance.report_run_failed(self._run, why)
+        """End the run as one that failed, also if nothing else has been reported in it."""
+        self._instance.report_run_failed(self._begun(), why)
+        self._run = None
+
+    def __enter__(self) -> Self:
+        """Let the run end with the block: an open one takes a slot of the instance for ever."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the run, if it has begun and not ended; as one that failed if something was raised."""
+        if self._run and kind:
+            self.fail(f"reporting ended with {kind.__name__}")
+        elif self._run:
+            self._event(dg.DagsterEventType.RUN_SUCCESS)
 
     def _event(self, kind: dg.DagsterEventType, data: Any = None, run: dg.DagsterRun | None = None) -> None:
         into = run or self._begun()

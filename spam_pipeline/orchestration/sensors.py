@@ -12,13 +12,13 @@ import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.automation import CONVERGENCE, Notify, OpenEngine, convergence_tags, notify_nobody
-from spam_pipeline.orchestration.events import EventReporter
+from spam_pipeline.orchestration.events import ELSEWHERE, EventReporter
 from spam_pipeline.orchestration.failures import ReportedFailures
 from spam_pipeline.orchestration.grids import key_in_dagster
 from spam_pipeline.orchestration.instance import require_instance_of
 from spam_pipeline.orchestration.metadata import format_bytes
 from spam_pipeline.orchestration.preview_apis import preview_apis
-from spam_pipeline.orchestration.refusals import Refusals
+from spam_pipeline.orchestration.refusals import REFUSED, Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
 from spam_pipeline.protocol.operating import (
@@ -43,6 +43,9 @@ _REFUSALS_PER_TICK = 50
 
 _STARTING_SECONDS = 30
 """Time that a started run has to get its claim."""
+
+_ABANDONED_SECONDS = 3600
+"""Time without an event after which nobody reports in a run any more: no stage takes as long."""
 
 
 def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.SensorDefinition:
@@ -83,27 +86,27 @@ def publications_sensor(
     def publications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
+        _end_abandoned_reports(context.instance)
         is_converging = _end_dead_runs(context.instance, engine, keys)
         # Dagster writes a log file for every tick of an automation condition, and deletes none.
         context.instance.compute_log_manager.delete_logs(prefix=["__repository__", "converge"])
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
-        reporter = EventReporter(*whom)
-        reported = reporter.report(_PUBLICATIONS_PER_TICK)
-        report = engine.planner.report()
-        quarantined = quarantine(report, engine.planner.snapshot([]))
-        refused = Refusals(*whom).report(quarantined, reporter, _REFUSALS_PER_TICK)
-        failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
-        if not failures.is_empty():
-            for stage, partition in failures.take_recovered(report.statuses):
-                reporter.take_failure_back(stage, partition)
-                reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
-        waiting = _waiting(engine, report)
-        if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
-            reporter.report_state(
-                {stage: outlook(engine, report, stage) for stage in report.statuses}, engine.waiting(report)
-            )
-            context.update_cursor(waiting)
-        reporter.close()
+        with EventReporter(*whom) as reporter:
+            reported = reporter.report(_PUBLICATIONS_PER_TICK)
+            report = engine.planner.report()
+            quarantined = quarantine(report, engine.planner.snapshot([]))
+            refused = Refusals(*whom).report(quarantined, reporter, _REFUSALS_PER_TICK)
+            failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
+            if not failures.is_empty():
+                for stage, partition in failures.take_recovered(report.statuses):
+                    reporter.take_failure_back(stage, partition)
+                    reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
+            waiting = _waiting(engine, report)
+            if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
+                reporter.report_state(
+                    {stage: outlook(engine, report, stage) for stage in report.statuses}, engine.waiting(report)
+                )
+                context.update_cursor(waiting)
         notify(only_late=is_converging)
         return dg.SkipReason(_summary(reported, refused))
 
@@ -130,7 +133,7 @@ def converge_sensor(stages: Sequence[str], keys: AssetKeys = UNPREFIXED) -> dg.A
 def _waiting(engine: Engine, report: StalenessReport) -> str:
     """What waits for somebody, or is late, as a digest that differs when anything else does."""
     statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
-    waiting = [str(status) for status in statuses if status.needs_somebody]
+    waiting = [(str(status), status.recipe) for status in statuses if status.needs_somebody]
     return digest((waiting, [str(item) for item in late_partitions(engine, report)]))
 
 
@@ -161,6 +164,15 @@ def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.A
             },
             tags={"dagster/data_version": digest([(item.path, item.digest) for item in items])},
         )
+
+
+def _end_abandoned_reports(instance: dg.DagsterInstance) -> None:
+    """End runs that report what happened elsewhere whose process died: each would keep a slot of the instance."""
+    for job in (ELSEWHERE, REFUSED):
+        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED])):
+            last = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+            if last and time.time() - last[0].timestamp > _ABANDONED_SECONDS:
+                instance.report_run_failed(run, "its process died")
 
 
 def _end_dead_runs(instance: dg.DagsterInstance, engine: Engine, keys: AssetKeys) -> bool:

@@ -27,7 +27,7 @@ COMPOSE = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name for name, service in SERVICES.items() if service["image"] == "spam-pipeline"}
 ENVIRONMENT: dict[str, str] = COMPOSE["x-environment"]
-FILLED_IN = {"START_DATE": "2026-01-01", "NOTIFY": ""}
+FILLED_IN = {"START_DATE": "2026-01-01", "NOTIFY": "", "DAGSTER_URL": "https://dagster.example.com"}
 
 
 def test_it_has_every_part_of_the_topology() -> None:

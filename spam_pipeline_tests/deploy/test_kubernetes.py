@@ -17,6 +17,7 @@ from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, co
 from dagster_k8s.launcher import K8sRunLauncher
 from dagster_postgres.utils import pg_url_from_config
 
+from spam_pipeline import dagster_links
 from spam_pipeline.operations.pipeline import STAGES
 from spam_pipeline.settings import PREFIX, Settings
 
@@ -123,3 +124,9 @@ def test_its_settings_are_settings_and_its_secrets_are_in_the_secret(monkeypatch
     for name, value in settings.items():
         monkeypatch.setenv(name, value or "a" * 32)
     assert Settings().store == LOCATION["env"][f"{PREFIX}STORE_URL"]
+
+
+def test_the_location_has_the_name_that_links_lead_to_and_the_server_is_the_deployment() -> None:
+    workspace = VALUES["dagsterWebserver"]["workspace"]
+    server = {"host": LOCATION["name"], "port": LOCATION["port"], "name": dagster_links.LOCATION}
+    assert (workspace["enabled"], workspace["servers"]) == (True, [server])

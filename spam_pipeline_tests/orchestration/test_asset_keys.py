@@ -99,9 +99,8 @@ def test_a_changed_prefix_shows_everything_again_under_the_new_keys(
 ) -> None:
     converge(engine)
     for keys in (AssetKeys(), KEYS):
-        reporter = EventReporter(instance, engine.ledger, PRODUCTION, engine.graph.expected(), keys)
-        assert reporter.report() > 0
-        reporter.close()
+        with EventReporter(instance, engine.ledger, PRODUCTION, engine.graph.expected(), keys) as reporter:
+            assert reporter.report() > 0
         assert published(instance, keys) == {FINE}
 
 

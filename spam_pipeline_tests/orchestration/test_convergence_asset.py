@@ -11,12 +11,14 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.convergence import convergence_metadata
 from spam_pipeline.orchestration.grids import partitions_definition
 from spam_pipeline.orchestration.metadata import CONTRACT_CHECK
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
+from spam_pipeline.orchestration.waiting_for_decision import WAITING
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol import WHOLE
-from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, State
+from spam_pipeline.protocol.operating import PRODUCTION, Converged, Engine, Retry, State
 from spam_pipeline_tests.orchestration.toy_location import (
     DAYS,
     START,
@@ -230,6 +232,18 @@ def test_a_failure_is_named_in_the_runs_error(home: Path, instance: dg.DagsterIn
     }
 
 
+def test_what_waits_is_listed_also_when_something_failed(home: Path, instance: dg.DagsterInstance) -> None:
+    materialize(toy_engine(home, stages=with_unlucky_numbers()), instance)
+    event = instance.get_latest_materialization_event(dg.AssetKey(WAITING))
+    assert event is not None
+
+
+def test_what_was_landed_is_no_markdown() -> None:
+    done = Converged(0, 0, 0, (), (), 0, 0.0, passed_over={"![x](https://example.com/x.png)": "is no play"})
+    shown = convergence_metadata(done)["passed_over"]
+    assert shown.value == "- \\!\\[x\\](https://example.com/x.png): is no play"
+
+
 def test_a_repaired_stage_is_no_longer_shown_as_failed(home: Path, instance: dg.DagsterInstance) -> None:
     materialize(toy_engine(home, stages=with_unlucky_numbers()), instance)
     assert materialize(toy_engine(home), instance).success
@@ -245,7 +259,7 @@ def test_a_refused_version_is_quarantined_and_not_materialized(home: Path, insta
     engine = toy_engine(home)
     metadata = of_convergence(materialize(engine, instance))
     assert ("received_numbers", 1, "refused, quarantined", "missing") in touched(metadata)
-    assert "received_numbers 2026-01-02: its version was refused" in metadata["held"]
+    assert "received\\_numbers 2026-01-02: its version was refused" in metadata["held"]
     assert told(instance, "received_numbers", "2026-01-02") == []
     assert len(told(instance, "received_numbers", "2026-01-01")) == 1
     check = last_check(instance, "received_numbers", CONVERGED_CHECK)

@@ -37,10 +37,8 @@ def landed(tmp_path: Path) -> Engine:
 
 
 def report(instance: dg.DagsterInstance, engine: Engine, environment: str = PRODUCTION) -> int:
-    reporter = EventReporter(instance, engine.ledger, environment, engine.graph.expected())
-    count = reporter.report()
-    reporter.close()
-    return count
+    with EventReporter(instance, engine.ledger, environment, engine.graph.expected()) as reporter:
+        return reporter.report()
 
 
 def materializations(instance: dg.DagsterInstance) -> dict[str | None, int]:

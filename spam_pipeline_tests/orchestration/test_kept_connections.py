@@ -49,10 +49,9 @@ def opened() -> Iterator[list[str]]:
 
 def report(instance: dg.DagsterInstance, engine: Engine) -> str:
     """Report everything that is published, publication by publication; return the reporter's run."""
-    reporter = EventReporter(instance, engine.ledger, PRODUCTION, engine.graph.expected())
-    while reporter.report(1):
-        pass
-    reporter.close()
+    with EventReporter(instance, engine.ledger, PRODUCTION, engine.graph.expected()) as reporter:
+        while reporter.report(1):
+            pass
     (run,) = instance.get_runs()
     return run.run_id
 

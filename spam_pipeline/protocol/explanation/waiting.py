@@ -4,6 +4,7 @@ Those that wait for another partition of the list are its consequence, and are n
 takes decisions.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from spam_pipeline.protocol.explanation.causes import listed
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.foundation.partition import WHOLE
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.records import DecisionKind
+from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason
 from spam_pipeline.protocol.planning.quarantine import Quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport
@@ -25,8 +26,10 @@ _DIGITS = 16
 _Place = tuple[str, str]
 """A stage and one of its partitions."""
 
+_HOUR = re.compile(r"\b\d\d\b")
+
 _FOR_AN_UPSTREAM = frozenset({Reason.INPUTS_UNPUBLISHED, Reason.NOT_SETTLED})
-_FOR_FILES = frozenset({Reason.NOT_LANDED, Reason.NOT_SETTLED, Reason.NOT_COMPLETE})
+_FOR_FILES = frozenset({Reason.NOT_LANDED, Reason.NOT_COMPLETE})
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Waiting:
 
     `recipe` is that of its quarantined version, `findings` refuse that, and `since` is when they first did; without one they are empty and
     None. `keeps` is the recipe that readers have now, published at `published_at`; empty and None when nothing is. `readers`
-    are the stages that read the partition's stage, and `behind` the partitions that wait for this one.
+    are the stages that read the partition's stage, and `behind` the partitions that wait for this one. `hours` are those of a day that have not landed,
+    if others have.
     """
 
     stage: str
@@ -50,6 +54,8 @@ class Waiting:
     keeps: str = ""
     published_at: datetime | None = None
     behind: tuple[str, ...] = ()
+    environment: str = PRODUCTION
+    hours: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -86,8 +92,12 @@ class Waiting:
         """The command that ends it; empty where nothing but better data does."""
         if self.decision:
             kind, version = self.decision
-            return f"spam-pipeline decide {kind.value} {version} {_SIGNATURE}"
-        return f"spam-pipeline declare-gap {self.partition} {_SIGNATURE}" if self.reason in _FOR_FILES else ""
+            where = "" if self.environment == PRODUCTION else f" --environment {self.environment}"
+            return f"spam-pipeline decide {kind.value} {version}{where} {_SIGNATURE}"
+        if self.reason in _FOR_FILES:
+            which = f"{self.partition} --hour {self.hours[0]}" if self.hours else self.partition
+            return f"spam-pipeline declare-gap {which} {_SIGNATURE}"
+        return ""
 
 
 def waiting(
@@ -118,6 +128,8 @@ def waiting(
                 keeps=item.published.recipe if item.published else "",
                 published_at=published_at.get(item.published.version_id) if item.published else None,
                 behind=tuple(f"{stage} {partition}" for stage, partition in behind[_place(item)]),
+                environment=environment,
+                hours=tuple(_HOUR.findall(" ".join(item.details))) if item.reason is Reason.NOT_COMPLETE else (),
             )
         )
     return tuple(found)

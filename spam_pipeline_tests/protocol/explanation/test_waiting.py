@@ -84,3 +84,18 @@ def test_a_lost_folder_is_restored_or_given_up(home: Path) -> None:
     item = items["received_numbers 2026-01-02"]
     assert (item.reason, item.recipe, item.since) == (Reason.SOURCE_REMOVED, "", None)
     assert item.command == f"spam-pipeline decide reject {published[:16]} --by WHO --reason TEXT"
+
+
+def test_what_an_environment_refuses_is_decided_there(home: Path) -> None:
+    converged(home)
+    land(home, "2026-01-02", "b", "2026-01-02 -5")
+    engine = toy_engine(home, environment="dev")
+    engine.observe()
+    converge(engine)
+    [item] = found(engine)
+    assert item.command == f"spam-pipeline decide accept {item.recipe[:16]} --environment dev --by WHO --reason TEXT"
+
+
+def test_of_a_day_that_lacks_some_hours_the_first_is_declared() -> None:
+    item = Waiting("plays", "2026-01-02", "team:x", Reason.NOT_COMPLETE, "lacks hours 03, 05", (), hours=("03", "05"))
+    assert item.command == "spam-pipeline declare-gap 2026-01-02 --hour 03 --by WHO --reason TEXT"
