@@ -61,9 +61,9 @@ class EventReporter:
         """Let the reporter's own run end with the block."""
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """End it."""
-        self.own_run.__exit__(*raised)
+        self.own_run.__exit__(kind, *rest)
 
     def report(self, limit: int | None = None) -> int:
         """Report what the instance does not have yet, `limit` publications at most; return how many."""
