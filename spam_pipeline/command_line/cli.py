@@ -225,6 +225,8 @@ def decide_command(  # noqa: PLR0913 - one parameter per argument and option of 
     if action in OF_SUSPICIONS:
         if all_matching:
             raise typer.BadParameter("only versions match each other", param_hint="--all-matching")
+        if environment:
+            raise typer.BadParameter("a suspicion is decided for all environments", param_hint="--environment")
         from spam_pipeline.command_line.suspicions import print_suspicion_decision
 
         print_suspicion_decision(action, about, by, reason, first_day, last_day, device, as_json=as_json)
@@ -323,7 +325,7 @@ def query_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and op
     environment: Environment = None,
     as_json: Json = False,
 ) -> None:
-    """Run SQL (DuckDB) over published data: one view per stage, <context>.<stage>. Files, CSV and JSON have values in full."""
+    """Run SQL (DuckDB) over published data: one view per stage, such as reporting.daily_plays ("show all tables"). Files, CSV and JSON have values in full."""
     if file is not None and file.suffix not in FILES_OF_ROWS:
         raise typer.BadParameter(f"{file} ends in neither of {', '.join(FILES_OF_ROWS)}", param_hint="--out")
     if as_csv and (as_json or file is not None):

@@ -45,6 +45,7 @@ def print_decisions(*, as_json: bool) -> None:
         return
     columns = ("decided_at", "environment", "action", "stage", "partition", "by", "reason")
     print_table(columns, [[item[name] for name in columns] for item in found])
+    out.print("decisions about suspicions are lines of incidents.csv: spam-pipeline suspicions ID")
 
 
 def _decided_to_json(decided: Decided) -> dict[str, Any]:

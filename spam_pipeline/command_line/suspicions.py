@@ -116,7 +116,7 @@ def _print_details(found: SuspicionDetails) -> None:
         "\nto decide it, or with --from DAY, --until DAY and --device KEY a part of it (--json lists every device):"
     )
     for action in ("confirm", "clear"):
-        out.print(f'spam-pipeline decide {action} {shlex.quote(latest.suspicion_id)} --by "..." --reason "..."')
+        out.print(f"spam-pipeline decide {action} {shlex.quote(latest.suspicion_id)} --by WHO --reason TEXT")
 
 
 def _decision(found: SuspicionDetails) -> str:

@@ -17,6 +17,7 @@ from spam_pipeline.protocol.operating import (
     NEWEST,
     PUBLISHED,
     Audit,
+    Comparison,
     comparison_lines,
     comparison_to_json,
     finding_lines,
@@ -39,6 +40,7 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     if not found:
         out.print(f"{stage} {partition} has no versions: none was ever computed{_known(pipeline.partitions(stage))}")
         return
+    out.print(f"{stage} {partition}")
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
     print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
     for version, audit in found:
@@ -51,6 +53,13 @@ def _known(partitions: Sequence[str]) -> str:
     return f"; there are {' to '.join(dict.fromkeys((partitions[0], partitions[-1])))}" if partitions else ""
 
 
+def compared_versions(pipeline: Pipeline, stage: str, partition: str, old: str | None, new: str | None) -> Comparison:
+    """Compare two versions; where none is named and the newest is the published one, that with what was published before."""
+    found = pipeline.diff(stage, partition, old or PUBLISHED, new or NEWEST)
+    before = pipeline.published_before(stage, partition) if old is None and new is None else []
+    return found if found.differs or not before else pipeline.diff(stage, partition, before[0].recipe, PUBLISHED)
+
+
 class ComparisonForm(NamedTuple):
     """How a comparison is printed, and whether a difference is a failure."""
 
@@ -58,6 +67,10 @@ class ComparisonForm(NamedTuple):
     as_markdown: bool
     as_json: bool
     fails: bool
+
+
+FOR_A_PERSON = ComparisonForm(html=None, as_markdown=False, as_json=False, fails=False)
+"""Text at a terminal, where comparing a version with itself is no answer."""
 
 
 def print_comparison(stage: str, partition: str | None, old: str | None, new: str | None, form: ComparisonForm) -> None:
@@ -68,6 +81,8 @@ def print_comparison(stage: str, partition: str | None, old: str | None, new: st
         compared = (
             pipeline.diff_environment(stage)
             if is_environment
+            else [compared_versions(pipeline, stage, partition or pipeline.newest(stage), old, new)]
+            if form == FOR_A_PERSON
             else [pipeline.diff(stage, partition or pipeline.newest(stage), old or PUBLISHED, new or NEWEST)]
         )
     if form.html:

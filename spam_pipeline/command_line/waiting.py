@@ -1,5 +1,6 @@
 """Printing what waits for somebody, with everything that a person needs to decide."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from spam_pipeline.command_line.terminal import out, print_json
 from spam_pipeline.dagster_links import decision_path, evidence_path
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol import NotPublished
 from spam_pipeline.protocol.operating import Waiting
 from spam_pipeline.settings import Settings
 
@@ -21,7 +23,11 @@ def print_waiting(*, as_json: bool) -> None:
     for item in found:
         _print(item, pipeline.settings)
     if not found:
-        out.print("nothing waits for anybody")
+        out.print("no partition waits for anybody")
+    with suppress(NotPublished):
+        day, suspicions = pipeline.suspicions()
+        if suspicions:
+            out.print(f"suspected on {day}: {len(suspicions)} groups of plays: spam-pipeline suspicions")
 
 
 def _print(item: Waiting, settings: Settings) -> None:
@@ -33,6 +39,8 @@ def _print(item: Waiting, settings: Settings) -> None:
     if item.command:
         launchpad = f"; {settings.dagster_url}{decision_path(*item.decision)}" if item.decision else ""
         out.print(f"  to decide: {item.command}{launchpad}", soft_wrap=True)
+    if item.recipe:
+        out.print("  or land better data, or fix the code: the next version is audited afresh")
 
 
 def _to_json(item: Waiting, settings: Settings) -> dict[str, Any]:

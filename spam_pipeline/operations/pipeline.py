@@ -232,6 +232,10 @@ class Pipeline:
         """When each of these versions was last published in this environment, by version id."""
         return self.engine.ledger.published_at(self.settings.environment, [version.id for version, _ in versions])
 
+    def published_before(self, stage: str, partition: str = WHOLE) -> list[Version]:
+        """The versions that readers of a partition saw before the published one, the last one first; none of a range."""
+        return self.engine.ledger.published_before(self.settings.environment, stage, partition)[1:]
+
     def diff(self, stage: str, partition: str = WHOLE, old: str = PUBLISHED, new: str = NEWEST) -> Comparison:
         """Compare two versions of a partition, each named by the first digits of its recipe or by a keyword.
 

@@ -69,7 +69,7 @@ def test_everything_about_a_suspicion_ends_with_the_commands_that_decide_it(run:
     ):
         assert text in shown
     assert shown.splitlines()[-2:] == [
-        f'spam-pipeline decide {action} {FARM} --by "..." --reason "..."' for action in ("confirm", "clear")
+        f"spam-pipeline decide {action} {FARM} --by WHO --reason TEXT" for action in ("confirm", "clear")
     ]
     assert """decide confirm 'it'"'"'s crude' --by""" in run("suspicions", CRUDE).out
 
@@ -112,3 +112,5 @@ def test_what_narrows_a_suspicion_is_none_of_a_versions_options_and_the_reverse(
     assert "narrow a suspicion" in wrong_usage(run("decide", "accept", "abcd", *WHO, "--until", "2026-01-03"))
     assert "only versions match each other" in wrong_usage(run("decide", "clear", FARM, *WHO, "--all-matching"))
     assert "a suspicion has all its days" in wrong_usage(run("suspicions", FARM, "--queue", "behaviour"))
+    elsewhere = run("decide", "clear", FARM, *WHO, "--environment", "mine")
+    assert "a suspicion is decided for all environments" in wrong_usage(elsewhere)

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from spam_pipeline.command_line.demonstration import NotSimulated, demonstrate, settings_of_demonstration
+from spam_pipeline.command_line.versions import compared_versions
 from spam_pipeline.protocol.operating import no_progress
 from spam_pipeline.settings import FILE, PREFIX, LandingElsewhere, settings_from_environment
 from spam_pipeline_tests.conftest import open_home
@@ -113,6 +114,17 @@ def test_the_demo_lands_nothing_in_a_home_that_it_did_not_simulate(tmp_path: Pat
     with pytest.raises(NotSimulated, match="set SPAM_PIPELINE_HOME to another home"):
         printed(tmp_path)
     assert not list((tmp_path / "landing" / "plays").iterdir())
+
+
+def test_a_version_is_compared_with_what_was_published_before_unless_two_are_named(
+    runs: tuple[Path, list[str], list[str]],
+) -> None:
+    pipeline = open_home(runs[0])
+    versions = [version.recipe for version, _ in pipeline.versions("plays", "2026-01-01")]
+    compared = compared_versions(pipeline, "plays", "2026-01-01", None, None)
+    assert compared.differs, "a late play came"
+    assert not compared_versions(pipeline, "plays", "2026-01-01", versions[-1], None).differs
+    assert not compared_versions(pipeline, "plays", "2026-01-03", None, None).differs, "it has one version"
 
 
 def test_the_simulated_days_end_yesterday_and_every_later_command_knows(

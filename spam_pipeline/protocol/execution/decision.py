@@ -135,6 +135,10 @@ def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: De
     raise WrongDecision(f"{what} {state}{earlier}")
 
 
+_PLACEHOLDERS = frozenset({"WHO", "TEXT"})
+"""Words of printed commands, which stay in the ledger for ever if somebody pastes one as it is."""
+
+
 def require_name(by: str) -> str:
     """Return who decides, with blanks normalised. Raises `WrongDecision` when it is empty, too long or not printable."""
     return _required(by, "by whom", _LONGEST_NAME)
@@ -147,6 +151,8 @@ def require_reason(reason: str) -> str:
 
 def _required(text: str, what: str, longest: int) -> str:
     stripped = " ".join(text.split())
+    if stripped in _PLACEHOLDERS:
+        raise WrongDecision(f"a decision says {what}: {stripped} stands for that in the command that was printed")
     if not stripped or len(stripped) > longest or not stripped.isprintable():
         raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")
     return stripped

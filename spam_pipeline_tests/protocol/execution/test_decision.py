@@ -198,7 +198,14 @@ def test_two_people_decide_at_once_and_one_of_them_is_told(refused: Engine, home
 
 @pytest.mark.parametrize(
     ("by", "reason", "message"),
-    [("", "why", "by whom"), ("eve", "  ", "why"), ("e" * 101, "why", "100"), ("eve", "\x1b[31m", "printable")],
+    [
+        ("", "why", "by whom"),
+        ("eve", "  ", "why"),
+        ("e" * 101, "why", "100"),
+        ("eve", "\x1b[31m", "printable"),
+        ("WHO", "why", "by whom: WHO stands for that"),
+        ("eve", "TEXT", "why: TEXT stands"),
+    ],
 )
 def test_a_decision_says_by_whom_and_why(refused: Engine, by: str, reason: str, message: str) -> None:
     with pytest.raises(WrongDecision, match=message):

@@ -74,7 +74,7 @@ def test_a_suspicion_stands_as_its_last_day_has_it_with_its_evidence_and_how_to_
     page = page_of(suspected)
     assert ["devotion", "0.41", "0.08", "2.5", ""] in ParsedPage(page).rows
     assert "the usual one of its 120 peers" in page
-    assert "<code>spam-pipeline decide confirm incident-7 --by NAME --reason TEXT</code>" in page
+    assert "<code>spam-pipeline decide confirm incident-7 --by WHO --reason TEXT</code>" in page
     figures = dict(incident(suspected).figures())
     assert (figures["status"], figures["place"]) == ("suspected, waits for a person", "behaviour 3")
     assert (figures["evidence"], figures["devices"]) == ("17.5", "12")
