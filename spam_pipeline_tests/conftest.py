@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from spam_pipeline.command_line import terminal
 from spam_pipeline.command_line.cli import main
 from spam_pipeline.operations import pipeline as pipeline_module
 from spam_pipeline.operations.pipeline import Pipeline
@@ -107,6 +108,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def spam_pipeline(no_settings: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
     """Run a command of the command line; an error that would end in a traceback ends the test."""
     assert no_settings is None
+    monkeypatch.setattr(terminal.out, "width", 240)  # that of a pipe: xdist says that it is a terminal of 80 columns
 
     def run(*arguments: str, home: Path, **variables: str) -> Ended:
         capfd.readouterr()

@@ -82,6 +82,7 @@ def progress() -> Iterator[Callable[..., None]]:
             shown.update(task, description=text or shown.tasks[task].description)
             if total:
                 shown.update(task, completed=done, total=total)
+            shown.refresh()  # by itself it does so ten times a second, which what is quick does not live to see
 
         yield update
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from spam_pipeline.orchestration.automation import CONVERGENCE
+from spam_pipeline.orchestration.automation import CONVERGENCE, convergence_tags
 from spam_pipeline.orchestration.batch_job import BATCH_JOB
 from spam_pipeline.orchestration.batch_runs import BATCH_TAG
 from spam_pipeline.orchestration.instance import open_instance
@@ -67,7 +67,7 @@ def test_a_killed_worker_of_a_real_launcher_loses_nothing(tmp_path: Path) -> Non
         started = time.monotonic()
         while not (
             ended := instance.get_runs(
-                dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags={"spam_pipeline/environment": PRODUCTION})
+                dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], tags=convergence_tags(engine))
             )
         ):
             assert process.poll() is None

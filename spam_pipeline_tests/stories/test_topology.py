@@ -110,6 +110,8 @@ def the_topology(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stor
         "OBJECT_STORE_SECRET": "secret",
         "IDENTIFIER_KEY": KEY,
         "START_DATE": START.isoformat(),
+        "NOTIFY": "",
+        "DAGSTER_URL": "",
     }
     with topology(folder, **filled_in) as running:
         for name, value in running.environment.items():

@@ -35,7 +35,7 @@ def test_what_an_environment_does_is_heard_in_an_instance_of_its_own_which_is_dr
     assert tried.status == 0, tried.err
     assert "computed 1" in tried.out
     assert everything_in(productions) == heard
-    assert everything_in(hers / "dagster")[2] == {"tracks"}
+    assert everything_in(hers / "dagster")[2] == {"tracks", "convergence", "waiting_for_decision"}
 
     assert spam_pipeline("drop", home=own_home, ENVIRONMENT="ada").status == 0
     assert not hers.exists()

@@ -8,7 +8,7 @@ keeps the order of the levels, and knows of every outcome.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -110,7 +110,7 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         stale=sum(status.can_run for status in statuses),
         seconds=round(time.perf_counter() - started, 3),
         passed_over=engine.passed_over(),
-        touched=tuple(Touched(stage, count, what, why) for (stage, what, why), count in wave.touched.items()),
+        touched=tuple(wave.sums()),
     )
 
 
@@ -190,6 +190,12 @@ class _Wave:
                 left.append(now)
         causes = self.engine.causes(report, stage, left)
         return self._run_here(report, [(status, causes[status.partition]) for status in left]) or ran
+
+    def sums(self) -> Iterator[Touched]:
+        """What ran, summed up, in the order of the stages: that of partitions side by side is chance."""
+        order = list(self.engine.graph.stages)
+        for stage, what, why in sorted(self.touched, key=lambda item: (order.index(item[0]), *item)):
+            yield Touched(stage, self.touched[stage, what, why], what, why)
 
     def _record(self, status: PartitionStatus, why: Cause, outcome: Outcome | Failure) -> bool:
         """Record what came of a partition, and that it was tried; return True if anything was done."""
