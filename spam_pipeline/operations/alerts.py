@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from spam_pipeline.dagster_links import Place, decision_path, evidence_path
-from spam_pipeline.protocol import WHOLE, Finding
+from spam_pipeline.protocol import Finding
 from spam_pipeline.protocol.operating import (
     Attempts,
     DecisionKind,
@@ -21,6 +21,8 @@ from spam_pipeline.protocol.operating import (
     Subject,
     Waiting,
     late_partitions,
+    place_of,
+    what_readers_have,
 )
 from spam_pipeline.settings import Settings
 
@@ -69,12 +71,17 @@ class Alert:
         return Subject(self.kind.value, self.about)
 
 
-def alerts_of(engine: Engine, report: StalenessReport, settings: Settings, now: datetime) -> list[Alert]:
-    """The alerts of an environment, by a report on all stages that was just made."""
+def alerts_of(
+    engine: Engine, report: StalenessReport, settings: Settings, now: datetime, *, only_late: bool = False
+) -> list[Alert]:
+    """The alerts of an environment, by a report on all stages that was just made; with `only_late`, those alone, for less work."""
+    of_late = [_of_late(engine, report, item, settings) for item in late_partitions(engine, report, now)]
+    if only_late:
+        return of_late
     return [
         *(_of_waiting(item, settings) for item in engine.waiting(report)),
         *(_of_failure(engine, *item, settings) for item in _failed_for_good(engine, report)),
-        *(_of_late(engine, report, item, settings) for item in late_partitions(engine, report, now)),
+        *of_late,
         *_of_decisions(engine, settings, now),
         *_of_deeds(engine, now),
     ]
@@ -92,11 +99,6 @@ def note_issued(engine: Engine, month: str, by: str) -> None:
 
 def _note(engine: Engine, kind: Kind, about: str, mark: str) -> None:
     engine.ledger.notices.record(engine.environment, [(Subject(kind.value, about), mark)], [])
-
-
-def place_of(stage: str, partition: str) -> str:
-    """A partition in words: its stage and its key, if it has one."""
-    return stage if partition == WHOLE else f"{stage} {partition}"
 
 
 def _of_waiting(item: Waiting, settings: Settings) -> Alert:
@@ -174,9 +176,8 @@ def _of_late(engine: Engine, report: StalenessReport, item: Late, settings: Sett
 
 def _consequence(engine: Engine, stage: str, status: PartitionStatus | None) -> str:
     """What the readers of a partition have meanwhile."""
-    readers = [name for name, other in engine.graph.stages.items() if stage in engine.graph.upstreams(other)]
-    what = "keep what is published" if status and status.published else "have nothing of it"
-    return f"{', '.join(readers) or 'readers'} {what}"
+    is_published = status is not None and status.published is not None
+    return what_readers_have(engine.graph.read_by[stage], "what is published" if is_published else "")
 
 
 def _evidence(about: Place, settings: Settings) -> tuple[tuple[str, str], ...]:

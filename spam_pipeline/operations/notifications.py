@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from spam_pipeline.notification_targets import EVERYBODY, Message, Mood, Targets, deliver, name_of
-from spam_pipeline.operations.alerts import Alert, Kind, alerts_of, place_of
-from spam_pipeline.protocol.operating import PRODUCTION, Claimed, Engine, Notice, StalenessReport, Subject
+from spam_pipeline.operations.alerts import Alert, Kind, alerts_of
+from spam_pipeline.protocol.operating import PRODUCTION, Claimed, Engine, Notice, StalenessReport, Subject, place_of
 from spam_pipeline.settings import Settings
 
 _SHOWN = 10
@@ -58,11 +58,12 @@ class Notifications:
         if not self._settings.notify:
             return
         with suppress(Claimed), engine.claims.on_notifying(engine.environment):
-            self._send(engine, {Kind.LATE} if only_late else set(Kind))
+            self._send(engine, only_late=only_late)
 
-    def _send(self, engine: Engine, kinds: Collection[Kind]) -> None:
+    def _send(self, engine: Engine, *, only_late: bool) -> None:
+        kinds = {Kind.LATE} if only_late else set(Kind)
         report = engine.planner.report()
-        alerts = [item for item in alerts_of(engine, report, self._settings, datetime.now(UTC)) if item.kind in kinds]
+        alerts = alerts_of(engine, report, self._settings, datetime.now(UTC), only_late=only_late)
         owners = {name: stage.owner for name, stage in engine.graph.stages.items()}
         outbox: dict[SecretStr, list[News]] = {}
         for url, routed in _by_target(self._settings.notify, alerts).items():

@@ -51,7 +51,7 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     pairs_of_environments,
     resolve,
 )
-from spam_pipeline.protocol.explanation.waiting import Waiting
+from spam_pipeline.protocol.explanation.waiting import Waiting, place_of, what_readers_have
 from spam_pipeline.protocol.foundation.errors import (
     AlreadyDecided,
     Claimed,
@@ -207,6 +207,7 @@ __all__ = [
     "outlook",
     "pairs_of_code",
     "pairs_of_environments",
+    "place_of",
     "plan",
     "promote",
     "promotion",
@@ -219,5 +220,6 @@ __all__ = [
     "total_cost",
     "verify",
     "watermark",
+    "what_readers_have",
     "work",
 ]

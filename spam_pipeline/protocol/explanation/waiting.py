@@ -54,7 +54,7 @@ class Waiting:
     @property
     def place(self) -> str:
         """The stage and the partition, such as `plays 2026-01-05`; the stage alone where it has no partitions."""
-        return self.stage if self.partition == WHOLE else f"{self.stage} {self.partition}"
+        return place_of(self.stage, self.partition)
 
     @property
     def why(self) -> str:
@@ -67,12 +67,9 @@ class Waiting:
     @property
     def consequence(self) -> str:
         """What follows until somebody acts: what readers have meanwhile, and which partitions wait."""
-        who = listed(self.readers) or "readers"
-        if self.published_at:
-            kept = f"{who} keep what was published on {self.published_at:%Y-%m-%d %H:%M} UTC"
-        else:
-            kept = f"{who} have nothing of it"
-        return f"{kept}; {listed(self.behind)} wait for it" if self.behind else kept
+        published = f"what was published on {self.published_at:%Y-%m-%d %H:%M} UTC" if self.published_at else ""
+        meanwhile = what_readers_have(self.readers, published)
+        return f"{meanwhile}; {listed(self.behind)} wait for it" if self.behind else meanwhile
 
     @property
     def decision(self) -> tuple[DecisionKind, str] | None:
@@ -88,6 +85,21 @@ class Waiting:
             kind, version = self.decision
             return f"spam-pipeline decide {kind.value} {version} {_SIGNATURE}"
         return f"spam-pipeline declare-gap {self.partition} {_SIGNATURE}" if self.reason in _FOR_FILES else ""
+
+
+def place_of(stage: str, partition: str) -> str:
+    """A partition in words: its stage and its key, such as `plays 2026-01-05`; the stage alone where it has no partitions."""
+    return stage if partition == WHOLE else f"{stage} {partition}"
+
+
+def what_readers_have(readers: tuple[str, ...], published: str) -> str:
+    """What the readers of a partition have meanwhile: what is published of it, in words, or nothing.
+
+    >>> what_readers_have(("numbers", "board"), "what is published")
+    'numbers, board keep what is published'
+    """
+    who = listed(readers) or "readers"
+    return f"{who} keep {published}" if published else f"{who} have nothing of it"
 
 
 def waiting(
@@ -111,7 +123,7 @@ def waiting(
                 owner=graph.stages[item.stage].owner,
                 reason=Reason.REFUSED if refused else item.reason,
                 explanation=Reason.REFUSED.value if refused else item.explanation,
-                readers=tuple(name for name, other in graph.stages.items() if item.stage in graph.upstreams(other)),
+                readers=graph.read_by[item.stage],
                 recipe=refused.recipe if refused else "",
                 findings=refusal.findings if refusal else (),
                 since=refusal.since if refusal else None,
