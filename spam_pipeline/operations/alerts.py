@@ -1,16 +1,15 @@
 """Alerts: what somebody should be notified of, as it is now, in words. Nothing is compared and nothing is sent here, see `notifications`.
 
 Texts go to chats and mails: they have names of stages, partitions and people who decided, numbers of findings, and the class of an error. They
-have no message of an error, no reason that somebody wrote, and nothing of a record, because any of those may name people.
+have no message of an error, no reason that somebody wrote, no name of a file or a track, and nothing of a record, because any of those may name people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from spam_pipeline.dagster_links import Place, decision_path, evidence_path
-from spam_pipeline.protocol import Finding
 from spam_pipeline.protocol.operating import (
     Attempts,
     DecisionKind,
@@ -103,13 +102,12 @@ def _note(engine: Engine, kind: Kind, about: str, mark: str) -> None:
 
 def _of_waiting(item: Waiting, settings: Settings) -> Alert:
     kind = Kind.REFUSED if item.recipe else Kind.HELD
-    why = _in_words(item.findings) if item.findings else item.explanation
     return Alert(
         kind,
         item.place,
         mark="; ".join(sorted({f"{finding.rule} {finding.about}" for finding in item.findings})),
         owner=item.owner,
-        title=f"{item.place} {'was refused' if kind is Kind.REFUSED else 'is held'}: {why}",
+        title=f"{item.place} {'was refused' if kind is Kind.REFUSED else 'is held'}: {item.why}",
         consequence=item.consequence,
         command=item.command,
         links=(
@@ -117,22 +115,6 @@ def _of_waiting(item: Waiting, settings: Settings) -> Alert:
             *([("to decide", settings.dagster_url + decision_path(*item.decision))] if item.decision else []),
         ),
     )
-
-
-def _in_words(findings: Sequence[Finding]) -> str:
-    """The first finding without its evidence, which names who is behind it, and how many more there are.
-
-    >>> from spam_pipeline.protocol import Severity
-    >>> _in_words([Finding("limit", "rows", Severity.REFUSE, "480 to 520", "0")] * 2)
-    'rows: 0, expected 480 to 520; and 1 more'
-    """
-    first, *rest = findings
-    words = (
-        "somebody rejected it"
-        if first.rule == "decision"
-        else f"{first.about}: {first.seen}, expected {first.expected}"
-    )
-    return words + (f"; and {len(rest)} more" if rest else "")
 
 
 def _failed_for_good(engine: Engine, report: StalenessReport) -> Iterator[tuple[PartitionStatus, Attempts]]:

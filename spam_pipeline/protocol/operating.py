@@ -64,7 +64,12 @@ from spam_pipeline.protocol.foundation.errors import (
     WorkerDiffers,
     WrongDefinition,
 )
-from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
+from spam_pipeline.protocol.foundation.finding import (
+    CategoryShift,
+    finding_lines,
+    finding_to_json,
+    finding_without_names,
+)
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
@@ -193,6 +198,7 @@ __all__ = [
     "drop",
     "finding_lines",
     "finding_to_json",
+    "finding_without_names",
     "format_difference",
     "format_error",
     "format_example",

@@ -4,13 +4,13 @@ Those that wait for another partition of the list are its consequence, and are n
 takes decisions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.explanation.causes import listed
-from spam_pipeline.protocol.foundation.finding import Finding
+from spam_pipeline.protocol.foundation.finding import Finding, finding_without_names
 from spam_pipeline.protocol.foundation.partition import WHOLE
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import DecisionKind
@@ -58,11 +58,19 @@ class Waiting:
 
     @property
     def why(self) -> str:
-        """The first finding that refuses its version, and how many more there are; or else what it waits for."""
+        """The first finding that refuses its version, without names, and how many more there are; or else what it waits for."""
+        return self._first(finding_without_names)
+
+    @property
+    def why_in_full(self) -> str:
+        """The same for a terminal, with what somebody wrote and whom the finding names."""
+        return self._first(str)
+
+    def _first(self, in_words: Callable[[Finding], str]) -> str:
         if not self.findings:
             return self.explanation
         rest = len(self.findings) - 1
-        return f"{self.findings[0]}" + (f"; and {rest} more finding{'s' if rest > 1 else ''}" if rest else "")
+        return in_words(self.findings[0]) + (f"; and {rest} more finding{'s' if rest > 1 else ''}" if rest else "")
 
     @property
     def consequence(self) -> str:

@@ -84,3 +84,12 @@ def test_a_lost_folder_is_restored_or_given_up(home: Path) -> None:
     item = items["received_numbers 2026-01-02"]
     assert (item.reason, item.recipe, item.since) == (Reason.SOURCE_REMOVED, "", None)
     assert item.command == f"spam-pipeline decide reject {published[:16]} --by WHO --reason TEXT"
+
+
+def test_why_has_no_reason_that_somebody_wrote_but_in_full_it_has(home: Path) -> None:
+    engine = converged(home)
+    published = engine.ledger.versions("numbers", "2026-01-02")[-1][0].recipe
+    decide(engine, published, DecisionKind.REJECT, "anna", "Bela's phone")
+    [item] = found(engine)
+    assert item.why == "somebody rejected it"
+    assert "anna rejected: Bela's phone" in item.why_in_full
