@@ -1,6 +1,7 @@
 """Notifications: whatever begins and whatever is over reaches its owner's target once, over HTTP, whoever looks and however often."""
 
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -247,6 +248,28 @@ def test_one_that_was_down_is_told_the_next_time_and_the_others_are_not_told_twi
         assert well.take() == []
     shown = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert shown == ["a target of SPAM_PIPELINE_NOTIFY (json) did not take a message: it is tried again"] * 3
+
+
+def test_what_a_slow_one_takes_later_is_not_sent_again_and_until_then_it_is_sent_nothing(
+    engine: Engine, home: Path, receiver: Receiver
+) -> None:
+    refuse(engine, home)
+    receiver.answers.clear()
+    daemon = Notifications(Settings(notify={"*": [receiver.url()]}), seconds=0.3, pause=0.0)
+    for _ in range(3):
+        daemon.send(engine)
+    receiver.answers.set()
+    deadline = time.monotonic() + 10
+    while not receiver.received and time.monotonic() < deadline:
+        time.sleep(0.01)
+    note_issued(engine, "2026-01", "bela")
+    while len(receiver.received) < 2 and time.monotonic() < deadline:
+        daemon.send(engine)
+    to(receiver.url()).send(engine)
+    assert [title.partition(":")[0] for title in receiver.titles()] == [
+        "received_numbers 2026-01-02 was refused",
+        "the statement of 2026-01 was issued by bela",
+    ]
 
 
 def test_of_processes_that_look_at_once_one_tells(engine: Engine, home: Path, receiver: Receiver) -> None:
