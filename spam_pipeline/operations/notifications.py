@@ -17,8 +17,17 @@ from pydantic import SecretStr
 
 from spam_pipeline.notification_targets import EVERYBODY, Message, Mood, Sending, Targets, deliver, name_of
 from spam_pipeline.operations.alerts import Alert, Kind, alerts_of
-from spam_pipeline.protocol.operating import PRODUCTION, Claimed, Engine, Notice, StalenessReport, Subject, place_of
-from spam_pipeline.settings import Settings
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Claimed,
+    Engine,
+    Notice,
+    StalenessReport,
+    Subject,
+    did_you_mean,
+    place_of,
+)
+from spam_pipeline.settings import PREFIX, Settings, WrongSetting
 
 _SHOWN = 10
 """Alerts of a message that are spelt out."""
@@ -51,6 +60,14 @@ class _Sent:
     news: Sequence[News]
     sending: Sending
     recorded: int = 0
+
+
+def require_known_owners(targets: Targets, owners: Collection[str]) -> None:
+    """Raise `WrongSetting` where somebody is to be notified of what an owner has that no stage is of: nobody ever would be."""
+    for owner in sorted(targets.keys() - {EVERYBODY, *owners}):
+        near = did_you_mean(owner, owners) or f"; there are {', '.join(sorted(owners))}"
+        shown = owner.partition("://")[0]  # who swapped owner and URL has a secret here
+        raise WrongSetting(f"{PREFIX}NOTIFY: no stage is of {shown}{near}")
 
 
 class Notifications:

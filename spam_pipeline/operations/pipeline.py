@@ -24,7 +24,7 @@ from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
-from spam_pipeline.operations.notifications import Notifications
+from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
     SuspicionDetails,
@@ -130,6 +130,7 @@ class Pipeline:
             self.settings.configuration(),
             self.settings.own_packages,
         )
+        require_known_owners(self.settings.notify, {stage.owner for stage in self.graph.stages.values()})
 
     @cached_property
     def landing_zone(self) -> LandingZone:

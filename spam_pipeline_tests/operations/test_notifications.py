@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
-from spam_pipeline.operations.notifications import Notifications
+from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.protocol.operating import DecisionKind, Engine, Retry, converge, decide
-from spam_pipeline.settings import Settings
+from spam_pipeline.settings import Settings, WrongSetting
 from spam_pipeline_tests.orchestration.toy_location import with_unlucky_numbers
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 from spam_pipeline_tests.receivers import Receiver, receiving
@@ -220,6 +220,16 @@ def test_an_owner_with_targets_of_its_own_is_told_there_alone(engine: Engine, ho
     assert [title.partition(":")[0] for title in receiver.titles("toys")] == ["received_numbers 2026-01-02 was refused"]
     assert receiver.titles("all") == ["the statement of 2026-01 was issued by bela"]
     assert receiver.titles("others") == []
+
+
+def test_an_owner_that_no_stage_has_is_an_error_without_a_secret() -> None:
+    owners = ["team:toys", "team:tools"]
+    require_known_owners({"*": (), "team:toys": ()}, owners)
+    with pytest.raises(WrongSetting, match=r"NOTIFY: no stage is of team:toy; did you mean team:toys\?"):
+        require_known_owners({"team:toy": ()}, owners)
+    with pytest.raises(WrongSetting, match="no stage is of json; there are team:tools, team:toys") as found:
+        require_known_owners({"json://user:s3cret@localhost": ()}, owners)
+    assert "s3cret" not in str(found.value)
 
 
 def test_another_environment_is_named_and_has_its_own(home: Path, receiver: Receiver) -> None:
