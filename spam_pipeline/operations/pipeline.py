@@ -5,8 +5,8 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property, partial
 from pathlib import Path
@@ -100,6 +100,8 @@ _AT_ONCE = 2
 
 _NEAR_KEY = 0.9
 """How alike keys of partitions have to be, of 1, for one to be meant by the other: all days of a year are alike by 0.7 and more."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Status(NamedTuple):
@@ -279,7 +281,8 @@ class Pipeline:
         """
         asked = (self.engine, version, DecisionKind(kind), by, reason)
         decided = decide_all_matching(*asked) if all_matching else [decide(*asked)]
-        self.notify()
+        with _after_the_deed():
+            self.notify()
         return decided
 
     def decisions(self) -> list[Decision]:
@@ -317,8 +320,9 @@ class Pipeline:
         narrowing = Narrowing(first_day, last_day, devices)
         asked = (SuspicionAction(action), suspicion, by, reason, narrowing)
         decided = decide_suspicion(self.engine, self.landing_zone, *asked)
-        note_decided_suspicion(self.engine, suspicion, decided.status, decided.by)
-        self.notify()
+        with _after_the_deed():
+            note_decided_suspicion(self.engine, suspicion, decided.status, decided.by)
+            self.notify()
         return decided
 
     def declare_gap(self, day: str, hour: str | None = None, *, by: str, reason: str) -> str:
@@ -337,8 +341,9 @@ class Pipeline:
         """
         self.require_key_of_ones_own()
         issued = issue(self.engine, self.landing_zone, month, by)
-        note_issued(self.engine, month, issued.issued_by)
-        self.notify()
+        with _after_the_deed():
+            note_issued(self.engine, month, issued.issued_by)
+            self.notify()
         return issued
 
     def explain(self, payee_id: str, month: str) -> Explained:
@@ -459,6 +464,15 @@ class Pipeline:
     def _observe(self) -> None:
         self.require_key_of_ones_own()
         self.engine.observe()
+
+
+@contextmanager
+def _after_the_deed() -> Iterator[None]:
+    """Log a problem of telling people: what they should hear of is recorded, and somebody who saw an error would do it again."""
+    try:
+        yield
+    except PipelineError as problem:
+        _logger.warning("it is done, but not everybody may have been notified of it: %s", problem)
 
 
 def _at_once(choice: ExecutorChoice) -> int:
