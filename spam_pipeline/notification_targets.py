@@ -63,30 +63,45 @@ def name_of(url: SecretStr) -> str:
     return digest(url.get_secret_value())[:16]
 
 
-def deliver(outbox: Mapping[SecretStr, Sequence[Message]], seconds: float) -> dict[SecretStr, int]:
-    """Send each target its messages, all targets at once, and return how many of each have arrived, from the first on.
+class Sending:
+    """Messages on their way to a target, one after the other, from `deliver`. `arrived` grows until it is over."""
 
-    A target that is away, refuses or hangs gets no further ones, and after `seconds` nobody waits for it any longer.
+    def __init__(self, url: SecretStr, messages: Sequence[Message], ends_at: float) -> None:
+        self.arrived: list[Message] = []
+        self._asked = (url, messages, ends_at)
+        # A daemon thread, which does not keep a process from ending: not all of apprise's targets have time-outs.
+        self._thread = Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if no message is on its way any more."""
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is over, but not for longer."""
+        self._thread.join(max(0.0, seconds))
+
+    def _send(self) -> None:
+        url, messages, ends_at = self._asked
+        target = _opened(url.get_secret_value())
+        for message in messages:
+            # After the end nobody waits: what comes late can be counted, but the less of it the better.
+            if target is None or time.monotonic() >= ends_at or not target.notify(**_as_apprise_has_it(message)):
+                return
+            self.arrived.append(message)
+
+
+def deliver(outbox: Mapping[SecretStr, Sequence[Message]], seconds: float) -> dict[SecretStr, Sending]:
+    """Send each target its messages, all targets at once, and return what has become of that after `seconds` at most.
+
+    A target that is away, refuses or hangs gets no further ones, and none begins after `seconds`; the one that is on its way then may still arrive.
     """
-    arrived: dict[SecretStr, list[Message]] = {url: [] for url in outbox}
-    # Daemon threads, which do not keep a process from ending: not all of apprise's targets have time-outs.
-    senders = [
-        Thread(target=_send, args=(url, messages, arrived[url]), daemon=True) for url, messages in outbox.items()
-    ]
-    for sender in senders:
-        sender.start()
     ends_at = time.monotonic() + seconds
-    for sender in senders:
-        sender.join(max(0.0, ends_at - time.monotonic()))
-    return {url: len(messages) for url, messages in arrived.items()}
-
-
-def _send(url: SecretStr, messages: Sequence[Message], arrived: list[Message]) -> None:
-    target = _opened(url.get_secret_value())
-    for message in messages:
-        if target is None or not target.notify(**_as_apprise_has_it(message)):
-            return
-        arrived.append(message)
+    sendings = {url: Sending(url, messages, ends_at) for url, messages in outbox.items()}
+    for sending in sendings.values():
+        sending.wait(ends_at - time.monotonic())
+    return sendings
 
 
 def _as_apprise_has_it(message: Message) -> dict[str, Any]:

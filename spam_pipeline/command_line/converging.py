@@ -72,7 +72,7 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
     rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.counts.items()]
     print_table(("stage", "fresh", "stale", "held", "missing"), rows)
     for item in found.waiting:
-        out.print(f"waiting: {item.place}: {item.why}", soft_wrap=True)
+        out.print(f"waiting: {item.place}: {item.why_in_full}", soft_wrap=True)
         if item.command:
             out.print(f"  {item.command}", soft_wrap=True)
     if found.waiting:

@@ -32,7 +32,7 @@ def print_waiting(*, as_json: bool) -> None:
 
 def _print(item: Waiting, settings: Settings) -> None:
     age = f" for {_age(datetime.now(UTC) - item.since)}" if item.since else ""
-    out.print(f"{item.place}, of {item.owner}, waits{age}: {item.why}", soft_wrap=True)
+    out.print(f"{item.place}, of {item.owner}, waits{age}: {item.why_in_full}", soft_wrap=True)
     out.print(f"  what follows: {item.consequence}", soft_wrap=True)
     diff = f"spam-pipeline diff {item.place}; " if item.recipe else ""
     out.print(f"  evidence: {diff}{settings.dagster_url}{evidence_path(item, settings.asset_prefix)}", soft_wrap=True)
@@ -47,7 +47,7 @@ def _to_json(item: Waiting, settings: Settings) -> dict[str, Any]:
     kept = {name: value for name, value in asdict(item).items() if name not in {"reason", "findings"}}
     return {
         **kept,
-        "why": item.why,
+        "why": item.why_in_full,
         "consequence": item.consequence,
         "command": item.command,
         "evidence": settings.dagster_url + evidence_path(item, settings.asset_prefix),

@@ -1,16 +1,15 @@
 """Alerts: what somebody should be notified of, as it is now, in words. Nothing is compared and nothing is sent here, see `notifications`.
 
 Texts go to chats and mails: they have names of stages, partitions and people who decided, numbers of findings, and the class of an error. They
-have no message of an error, no reason that somebody wrote, and nothing of a record, because any of those may name people.
+have no message of an error, no reason that somebody wrote, no name of a file or a track, and nothing of a record, because any of those may name people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from spam_pipeline.dagster_links import Place, decision_path, evidence_path
-from spam_pipeline.protocol import WHOLE, Finding
 from spam_pipeline.protocol.operating import (
     Attempts,
     DecisionKind,
@@ -21,6 +20,8 @@ from spam_pipeline.protocol.operating import (
     Subject,
     Waiting,
     late_partitions,
+    place_of,
+    what_readers_have,
 )
 from spam_pipeline.settings import Settings
 
@@ -69,12 +70,17 @@ class Alert:
         return Subject(self.kind.value, self.about)
 
 
-def alerts_of(engine: Engine, report: StalenessReport, settings: Settings, now: datetime) -> list[Alert]:
-    """The alerts of an environment, by a report on all stages that was just made."""
+def alerts_of(
+    engine: Engine, report: StalenessReport, settings: Settings, now: datetime, *, only_late: bool = False
+) -> list[Alert]:
+    """The alerts of an environment, by a report on all stages that was just made; with `only_late`, those alone, for less work."""
+    of_late = [_of_late(engine, report, item, settings) for item in late_partitions(engine, report, now)]
+    if only_late:
+        return of_late
     return [
         *(_of_waiting(item, settings) for item in engine.waiting(report)),
         *(_of_failure(engine, *item, settings) for item in _failed_for_good(engine, report)),
-        *(_of_late(engine, report, item, settings) for item in late_partitions(engine, report, now)),
+        *of_late,
         *_of_decisions(engine, settings, now),
         *_of_deeds(engine, now),
     ]
@@ -94,20 +100,14 @@ def _note(engine: Engine, kind: Kind, about: str, mark: str) -> None:
     engine.ledger.notices.record(engine.environment, [(Subject(kind.value, about), mark)], [])
 
 
-def place_of(stage: str, partition: str) -> str:
-    """A partition in words: its stage and its key, if it has one."""
-    return stage if partition == WHOLE else f"{stage} {partition}"
-
-
 def _of_waiting(item: Waiting, settings: Settings) -> Alert:
     kind = Kind.REFUSED if item.recipe else Kind.HELD
-    why = _in_words(item.findings) if item.findings else item.explanation
     return Alert(
         kind,
         item.place,
         mark="; ".join(sorted({f"{finding.rule} {finding.about}" for finding in item.findings})),
         owner=item.owner,
-        title=f"{item.place} {'was refused' if kind is Kind.REFUSED else 'is held'}: {why}",
+        title=f"{item.place} {'was refused' if kind is Kind.REFUSED else 'is held'}: {item.why}",
         consequence=item.consequence,
         command=item.command,
         links=(
@@ -115,22 +115,6 @@ def _of_waiting(item: Waiting, settings: Settings) -> Alert:
             *([("to decide", settings.dagster_url + decision_path(*item.decision))] if item.decision else []),
         ),
     )
-
-
-def _in_words(findings: Sequence[Finding]) -> str:
-    """The first finding without its evidence, which names who is behind it, and how many more there are.
-
-    >>> from spam_pipeline.protocol import Severity
-    >>> _in_words([Finding("limit", "rows", Severity.REFUSE, "480 to 520", "0")] * 2)
-    'rows: 0, expected 480 to 520; and 1 more'
-    """
-    first, *rest = findings
-    words = (
-        "somebody rejected it"
-        if first.rule == "decision"
-        else f"{first.about}: {first.seen}, expected {first.expected}"
-    )
-    return words + (f"; and {len(rest)} more" if rest else "")
 
 
 def _failed_for_good(engine: Engine, report: StalenessReport) -> Iterator[tuple[PartitionStatus, Attempts]]:
@@ -174,9 +158,8 @@ def _of_late(engine: Engine, report: StalenessReport, item: Late, settings: Sett
 
 def _consequence(engine: Engine, stage: str, status: PartitionStatus | None) -> str:
     """What the readers of a partition have meanwhile."""
-    readers = [name for name, other in engine.graph.stages.items() if stage in engine.graph.upstreams(other)]
-    what = "keep what is published" if status and status.published else "have nothing of it"
-    return f"{', '.join(readers) or 'readers'} {what}"
+    is_published = status is not None and status.published is not None
+    return what_readers_have(engine.graph.read_by[stage], "what is published" if is_published else "")
 
 
 def _evidence(about: Place, settings: Settings) -> tuple[tuple[str, str], ...]:

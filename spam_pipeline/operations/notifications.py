@@ -1,7 +1,8 @@
 """Notifications: what is so now is compared with what each target was notified of, and what is new or over is sent.
 
 Level-triggered: the ledger has what each target knows, so that a lost message, a process that dies or a target that was away is made up for the
-next time, and nothing is sent twice but what a process had sent when it died. What there is to know is in `alerts`.
+next time, and nothing is sent twice but what a process had sent when it died. A target that is slow keeps nobody waiting: what it takes later
+is noted the next time, and until then it is sent nothing. What there is to know is in `alerts`.
 """
 
 import logging
@@ -14,10 +15,19 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from spam_pipeline.notification_targets import EVERYBODY, Message, Mood, Targets, deliver, name_of
-from spam_pipeline.operations.alerts import Alert, Kind, alerts_of, place_of
-from spam_pipeline.protocol.operating import PRODUCTION, Claimed, Engine, Notice, StalenessReport, Subject
-from spam_pipeline.settings import Settings
+from spam_pipeline.notification_targets import EVERYBODY, Message, Mood, Sending, Targets, deliver, name_of
+from spam_pipeline.operations.alerts import Alert, Kind, alerts_of
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Claimed,
+    Engine,
+    Notice,
+    StalenessReport,
+    Subject,
+    did_you_mean,
+    place_of,
+)
+from spam_pipeline.settings import PREFIX, Settings, WrongSetting
 
 _SHOWN = 10
 """Alerts of a message that are spelt out."""
@@ -43,12 +53,35 @@ class News:
     over: tuple[Notice, ...]
 
 
-class Notifications:
-    """Notifies the targets that the settings name. Keeps in mind which of them were away, for this process alone."""
+@dataclass
+class _Sent:
+    """News on their way to a target; `recorded` is how many of them the ledger has as known to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    news: Sequence[News]
+    sending: Sending
+    recorded: int = 0
+
+
+def require_known_owners(targets: Targets, owners: Collection[str]) -> None:
+    """Raise `WrongSetting` where somebody is to be notified of what an owner has that no stage is of: nobody ever would be."""
+    for owner in sorted(targets.keys() - {EVERYBODY, *owners}):
+        near = did_you_mean(owner, owners) or f"; there are {', '.join(sorted(owners))}"
+        shown = owner.partition("://")[0]  # who swapped owner and URL has a secret here
+        raise WrongSetting(f"{PREFIX}NOTIFY: no stage is of {shown}{near}")
+
+
+class Notifications:
+    """Notifies the targets that the settings name. Keeps in mind which of them were away or are slow, for this process alone.
+
+    It waits for `seconds` at most, and leaves a target that did not take everything alone for `pause` seconds.
+    """
+
+    def __init__(self, settings: Settings, seconds: float = _SECONDS, pause: float = _PAUSE_SECONDS) -> None:
         self._settings = settings
+        self._seconds = seconds
+        self._pause = pause
         self._away: dict[str, float] = {}
+        self._sent: dict[SecretStr, _Sent] = {}
 
     def send(self, engine: Engine, *, only_late: bool = False) -> None:
         """Send what is new and what is over; with `only_late`, of lateness alone: everything else may be about to change.
@@ -58,29 +91,46 @@ class Notifications:
         if not self._settings.notify:
             return
         with suppress(Claimed), engine.claims.on_notifying(engine.environment):
-            self._send(engine, {Kind.LATE} if only_late else set(Kind))
+            self._record(engine)
+            self._send(engine, only_late=only_late)
 
-    def _send(self, engine: Engine, kinds: Collection[Kind]) -> None:
+    def _send(self, engine: Engine, *, only_late: bool) -> None:
+        kinds = {Kind.LATE} if only_late else set(Kind)
         report = engine.planner.report()
-        alerts = [item for item in alerts_of(engine, report, self._settings, datetime.now(UTC)) if item.kind in kinds]
+        alerts = alerts_of(engine, report, self._settings, datetime.now(UTC), only_late=only_late)
         owners = {name: stage.owner for name, stage in engine.graph.stages.items()}
         outbox: dict[SecretStr, list[News]] = {}
         for url, routed in _by_target(self._settings.notify, alerts).items():
             known = engine.ledger.notices.open(engine.environment, name_of(url))
             known = {subject: item for subject, item in known.items() if Kind(subject.kind) in kinds}
             news = list(news_of(routed, known, _lasting(alerts, report), owners))
-            if news and time.monotonic() >= self._away.get(name_of(url), 0.0):
+            if news and self._is_free(url):
                 outbox[url] = news
         messages = {url: [message_of(item, engine.environment) for item in news] for url, news in outbox.items()}
-        for url, arrived in deliver(messages, _SECONDS).items():
-            for item in outbox[url][:arrived]:
+        for url, sending in deliver(messages, self._seconds).items():
+            self._sent[url] = _Sent(outbox[url], sending)
+        self._record(engine)
+
+    def _is_free(self, url: SecretStr) -> bool:
+        """Return True if nothing is on its way to a target, and it was not away just now."""
+        return url not in self._sent and time.monotonic() >= self._away.get(name_of(url), 0.0)
+
+    def _record(self, engine: Engine) -> None:
+        """Note in the ledger what has arrived by now, and keep in mind what may arrive later: nobody should be sent that again."""
+        for url, item in list(self._sent.items()):
+            is_over = item.sending.is_over  # first: what arrives meanwhile is for the next time
+            arrived = len(item.sending.arrived)
+            for news in item.news[item.recorded : arrived]:
                 engine.ledger.notices.record(
                     engine.environment,
-                    begun=[(alert.subject, alert.mark) for alert in item.begun],
-                    over=[notice.subject for notice in item.over],
+                    begun=[(alert.subject, alert.mark) for alert in news.begun],
+                    over=[notice.subject for notice in news.over],
                     target=name_of(url),
                 )
-            self._note(url, is_away=arrived < len(outbox[url]))
+                item.recorded += 1
+            if is_over:
+                del self._sent[url]
+            self._note(url, is_away=arrived < len(item.news))
 
     def _note(self, url: SecretStr, *, is_away: bool) -> None:
         """Remember that a target was away, and log it once."""
@@ -90,7 +140,7 @@ class Notifications:
                 "a target of SPAM_PIPELINE_NOTIFY (%s) did not take a message: it is tried again", _scheme(url)
             )
         if is_away:
-            self._away[name] = time.monotonic() + _PAUSE_SECONDS
+            self._away[name] = time.monotonic() + self._pause
         else:
             self._away.pop(name, None)
 

@@ -5,8 +5,8 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime, time
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
-from spam_pipeline.operations.notifications import Notifications
+from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
     SuspicionDetails,
@@ -101,6 +101,8 @@ _AT_ONCE = 2
 _NEAR_KEY = 0.9
 """How alike keys of partitions have to be, of 1, for one to be meant by the other: all days of a year are alike by 0.7 and more."""
 
+_logger = logging.getLogger(__name__)
+
 
 class Status(NamedTuple):
     """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
@@ -130,6 +132,7 @@ class Pipeline:
             self.settings.configuration(),
             self.settings.own_packages,
         )
+        require_known_owners(self.settings.notify, {stage.owner for stage in self.graph.stages.values()})
 
     @cached_property
     def landing_zone(self) -> LandingZone:
@@ -282,7 +285,8 @@ class Pipeline:
         """
         asked = (self.engine, version, DecisionKind(kind), by, reason)
         decided = decide_all_matching(*asked) if all_matching else [decide(*asked)]
-        self.notify()
+        with _after_the_deed():
+            self.notify()
         return decided
 
     def decisions(self) -> list[Decision]:
@@ -320,8 +324,9 @@ class Pipeline:
         narrowing = Narrowing(first_day, last_day, devices)
         asked = (SuspicionAction(action), suspicion, by, reason, narrowing)
         decided = decide_suspicion(self.engine, self.landing_zone, *asked)
-        note_decided_suspicion(self.engine, suspicion, decided.status, decided.by)
-        self.notify()
+        with _after_the_deed():
+            note_decided_suspicion(self.engine, suspicion, decided.status, decided.by)
+            self.notify()
         return decided
 
     def declare_gap(self, day: str, hour: str | None = None, *, by: str, reason: str) -> str:
@@ -340,8 +345,9 @@ class Pipeline:
         """
         self.require_key_of_ones_own()
         issued = issue(self.engine, self.landing_zone, month, by)
-        note_issued(self.engine, month, issued.issued_by)
-        self.notify()
+        with _after_the_deed():
+            note_issued(self.engine, month, issued.issued_by)
+            self.notify()
         return issued
 
     def explain(self, payee_id: str, month: str) -> Explained:
@@ -462,6 +468,15 @@ class Pipeline:
     def _observe(self) -> None:
         self.require_key_of_ones_own()
         self.engine.observe()
+
+
+@contextmanager
+def _after_the_deed() -> Iterator[None]:
+    """Log a problem of telling people: what they should hear of is recorded, and somebody who saw an error would do it again."""
+    try:
+        yield
+    except PipelineError as problem:
+        _logger.warning("it is done, but not everybody may have been notified of it: %s", problem)
 
 
 def _at_once(choice: ExecutorChoice) -> int:

@@ -1,6 +1,6 @@
 """Comparisons as Markdown, for a pull request: a summary of all stages first, then each stage folded away.
 
-It has what `comparison_page` has, without pictures and examples of rows: those can hold what people wrote.
+It has what `comparison_page` has, without pictures, examples of rows, and whatever else can hold what people wrote or whom it is about.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from spam_pipeline.protocol.operating import (
     Comparison,
     Move,
     Shift,
-    finding_lines,
+    finding_without_names,
     format_difference,
     format_number,
     format_rows,
@@ -96,4 +96,4 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         known = item.old.findings if item.old else ()
         for finding in item.new.findings if item.new else ():
             if finding not in known:
-                yield f"{item.partition}: {next(finding_lines(finding))}"
+                yield f"{item.partition}: {finding.severity.value}: {finding_without_names(finding)}"

@@ -51,7 +51,7 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     pairs_of_environments,
     resolve,
 )
-from spam_pipeline.protocol.explanation.waiting import Waiting
+from spam_pipeline.protocol.explanation.waiting import Waiting, place_of, what_readers_have
 from spam_pipeline.protocol.foundation.errors import (
     AlreadyDecided,
     Claimed,
@@ -64,7 +64,12 @@ from spam_pipeline.protocol.foundation.errors import (
     WorkerDiffers,
     WrongDefinition,
 )
-from spam_pipeline.protocol.foundation.finding import CategoryShift, finding_lines, finding_to_json
+from spam_pipeline.protocol.foundation.finding import (
+    CategoryShift,
+    finding_lines,
+    finding_to_json,
+    finding_without_names,
+)
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
@@ -193,6 +198,7 @@ __all__ = [
     "drop",
     "finding_lines",
     "finding_to_json",
+    "finding_without_names",
     "format_difference",
     "format_error",
     "format_example",
@@ -207,6 +213,7 @@ __all__ = [
     "outlook",
     "pairs_of_code",
     "pairs_of_environments",
+    "place_of",
     "plan",
     "promote",
     "promotion",
@@ -219,5 +226,6 @@ __all__ = [
     "total_cost",
     "verify",
     "watermark",
+    "what_readers_have",
     "work",
 ]

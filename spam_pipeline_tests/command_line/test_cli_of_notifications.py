@@ -48,3 +48,11 @@ def test_a_target_that_apprise_does_not_know_is_one_message_without_it(
     assert ended.status == 1
     assert ended.err.startswith("error: SPAM_PIPELINE_NOTIFY: expected URLs that apprise knows")
     assert "s3cret" not in ended.err
+
+
+def test_an_owner_that_no_stage_has_is_one_message_with_the_one_that_was_meant(
+    spam_pipeline: CommandLine, converged_home: Path
+) -> None:
+    ended = spam_pipeline("status", home=converged_home, NOTIFY='{"team:royalty": "json://user:s3cret@localhost"}')
+    assert ended.status == 1
+    assert ended.err == "error: SPAM_PIPELINE_NOTIFY: no stage is of team:royalty; did you mean team:royalties?\n"

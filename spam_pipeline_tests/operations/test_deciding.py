@@ -10,6 +10,7 @@ from threading import Barrier, Thread
 
 import polars as pl
 import pytest
+from typing_extensions import override
 
 from spam_pipeline.ingestion.incidents_file import IncidentLine, WrongIncidentsFile, lines_of_incident
 from spam_pipeline.ingestion.pseudonyms import key_as_text
@@ -65,6 +66,27 @@ def test_a_decision_is_a_line_for_every_device_of_all_days_over_the_window_of_th
 def test_clearing_lands_in_the_same_way(pipeline: Pipeline) -> None:
     assert pipeline.decide_suspicion(SuspicionAction.CLEAR, CRUDE, **WHY).status == "cleared"
     assert [(line.status, line.entity_id) for line in lines(pipeline, CRUDE)] == [("cleared", held(pipeline, CRUDE)[0])]
+
+
+class PipelineThatNotifiesNobody(Pipeline):
+    """A pipeline whose ledger is away as soon as something is decided."""
+
+    @override
+    def notify(self, *, only_late: bool = False) -> None:
+        raise PipelineError("the ledger is away")
+
+
+def test_what_is_decided_is_no_error_where_nobody_can_be_notified_of_it(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    unheard = PipelineThatNotifiesNobody(pipeline.settings)
+    assert unheard.decide_suspicion("confirm", FARM, **WHY).status == "confirmed"
+    assert lines(pipeline)
+    recipe = unheard.versions("daily_plays", "2026-01-02")[-1][0].recipe
+    assert [item.version.recipe for item in unheard.decide("reject", recipe, **WHY)] == [recipe]
+    warned = "it is done, but not everybody may have been notified of it: the ledger is away"
+    assert [record.getMessage() for record in caplog.records].count(warned) == 2
+    unheard.engine.ledger.close()
 
 
 def test_a_decision_is_observed_at_once(pipeline: Pipeline) -> None:

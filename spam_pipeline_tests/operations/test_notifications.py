@@ -1,6 +1,7 @@
 """Notifications: whatever begins and whatever is over reaches its owner's target once, over HTTP, whoever looks and however often."""
 
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 
 from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
-from spam_pipeline.operations.notifications import Notifications
+from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.protocol.operating import DecisionKind, Engine, Retry, converge, decide
-from spam_pipeline.settings import Settings
+from spam_pipeline.settings import Settings, WrongSetting
 from spam_pipeline_tests.orchestration.toy_location import with_unlucky_numbers
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 from spam_pipeline_tests.receivers import Receiver, receiving
@@ -221,6 +222,16 @@ def test_an_owner_with_targets_of_its_own_is_told_there_alone(engine: Engine, ho
     assert receiver.titles("others") == []
 
 
+def test_an_owner_that_no_stage_has_is_an_error_without_a_secret() -> None:
+    owners = ["team:toys", "team:tools"]
+    require_known_owners({"*": (), "team:toys": ()}, owners)
+    with pytest.raises(WrongSetting, match=r"NOTIFY: no stage is of team:toy; did you mean team:toys\?"):
+        require_known_owners({"team:toy": ()}, owners)
+    with pytest.raises(WrongSetting, match="no stage is of json; there are team:tools, team:toys") as found:
+        require_known_owners({"json://user:s3cret@localhost": ()}, owners)
+    assert "s3cret" not in str(found.value)
+
+
 def test_another_environment_is_named_and_has_its_own(home: Path, receiver: Receiver) -> None:
     (engine,) = opened_once(home, environment="night")
     refuse(engine, home)
@@ -247,6 +258,28 @@ def test_one_that_was_down_is_told_the_next_time_and_the_others_are_not_told_twi
         assert well.take() == []
     shown = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert shown == ["a target of SPAM_PIPELINE_NOTIFY (json) did not take a message: it is tried again"] * 3
+
+
+def test_what_a_slow_one_takes_later_is_not_sent_again_and_until_then_it_is_sent_nothing(
+    engine: Engine, home: Path, receiver: Receiver
+) -> None:
+    refuse(engine, home)
+    receiver.answers.clear()
+    daemon = Notifications(Settings(notify={"*": [receiver.url()]}), seconds=0.3, pause=0.0)
+    for _ in range(3):
+        daemon.send(engine)
+    receiver.answers.set()
+    deadline = time.monotonic() + 10
+    while not receiver.received and time.monotonic() < deadline:
+        time.sleep(0.01)
+    note_issued(engine, "2026-01", "bela")
+    while len(receiver.received) < 2 and time.monotonic() < deadline:
+        daemon.send(engine)
+    to(receiver.url()).send(engine)
+    assert [title.partition(":")[0] for title in receiver.titles()] == [
+        "received_numbers 2026-01-02 was refused",
+        "the statement of 2026-01 was issued by bela",
+    ]
 
 
 def test_of_processes_that_look_at_once_one_tells(engine: Engine, home: Path, receiver: Receiver) -> None:

@@ -21,6 +21,10 @@ def test_a_stage_that_differs_has_a_row_and_its_details() -> None:
     assert r"| spam\_share | 3 % | 9 % | +6 points | significant" in text
     assert "- why: code: model.score, polars 2.0 -\\> 2.1" in lines
     assert r"US \<b\> 40.00% -\> 60.00%" in text, "what people wrote is text"
+    assert [line for line in lines if line.startswith("- 2026-01-05: ")] == [
+        "- 2026-01-05: warn: countries: 20 % elsewhere, expected the usual mix",
+        "- 2026-01-05: refuse: it breaks the rule spike",
+    ], "names stay in the ledger"
     assert lines[-1] == "Equal data: 1 stages."
     assert text.count("<details>") == text.count("</details>") == 1
 

@@ -6,7 +6,7 @@ error here. It holds no data and knows no partition.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -103,6 +103,15 @@ class StageGraph:
     def upstreams(self, stage: AnyStage) -> tuple[str, ...]:
         """The stages that `stage` reads; for one that reads the whole catalogue, every stage of frames without a delivery."""
         return _upstreams(stage, self.stages)
+
+    @cached_property
+    def read_by(self) -> Mapping[str, tuple[str, ...]]:
+        """The stages that read each stage by name, in order: `upstreams` the other way round."""
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(self.stages, ())
+        for stage in self.stages.values():
+            for upstream in self.upstreams(stage):
+                found[upstream] += (stage.name,)
+        return found
 
     def sources_of(self, stage: AnyStage) -> list[str]:
         """The sources that a stage reads, by the order of its parameters."""

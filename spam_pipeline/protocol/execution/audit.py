@@ -22,7 +22,7 @@ from spam_pipeline.protocol.definition.contract import (
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.drift import HistoricFingerprint, drift, losses
 from spam_pipeline.protocol.fingerprint import Frame, engine_for, numbers
-from spam_pipeline.protocol.foundation.finding import Finding, Severity
+from spam_pipeline.protocol.foundation.finding import ACCEPTED, Finding, Severity
 from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.slices import SLICE_ROWS, rows_in, slices_of
 from spam_pipeline.protocol.ledger.records import Decision, DecisionKind, Verdict, Version
@@ -200,7 +200,7 @@ def _accepted(found: Iterable[Finding], version: Version, decisions: Iterable[De
         if by is None or finding.severity is not Severity.REFUSE:
             yield finding
         else:
-            seen = f"{finding.seen}; accepted by {by.by}: {by.reason}"
+            seen = f"{finding.seen}{ACCEPTED}{by.by}: {by.reason}"
             yield replace(finding, severity=Severity.NOTE, seen=seen)
 
 

@@ -4,14 +4,18 @@ Those that wait for another partition of the list are its consequence, and are n
 takes decisions.
 """
 
+<<<<<<< HEAD
 import re
 from collections.abc import Iterable, Mapping
+=======
+from collections.abc import Callable, Iterable, Mapping
+>>>>>>> fb6706163fb32b562d779d2c617b5f7e31f6f546
 from dataclasses import dataclass
 from datetime import datetime
 
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.explanation.causes import listed
-from spam_pipeline.protocol.foundation.finding import Finding
+from spam_pipeline.protocol.foundation.finding import Finding, finding_without_names
 from spam_pipeline.protocol.foundation.partition import WHOLE
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind
@@ -60,25 +64,30 @@ class Waiting:
     @property
     def place(self) -> str:
         """The stage and the partition, such as `plays 2026-01-05`; the stage alone where it has no partitions."""
-        return self.stage if self.partition == WHOLE else f"{self.stage} {self.partition}"
+        return place_of(self.stage, self.partition)
 
     @property
     def why(self) -> str:
-        """The first finding that refuses its version, and how many more there are; or else what it waits for."""
+        """The first finding that refuses its version, without names, and how many more there are; or else what it waits for."""
+        return self._first(finding_without_names)
+
+    @property
+    def why_in_full(self) -> str:
+        """The same for a terminal, with what somebody wrote and whom the finding names."""
+        return self._first(str)
+
+    def _first(self, in_words: Callable[[Finding], str]) -> str:
         if not self.findings:
             return self.explanation
         rest = len(self.findings) - 1
-        return f"{self.findings[0]}" + (f"; and {rest} more finding{'s' if rest > 1 else ''}" if rest else "")
+        return in_words(self.findings[0]) + (f"; and {rest} more finding{'s' if rest > 1 else ''}" if rest else "")
 
     @property
     def consequence(self) -> str:
         """What follows until somebody acts: what readers have meanwhile, and which partitions wait."""
-        who = listed(self.readers) or "readers"
-        if self.published_at:
-            kept = f"{who} keep what was published on {self.published_at:%Y-%m-%d %H:%M} UTC"
-        else:
-            kept = f"{who} have nothing of it"
-        return f"{kept}; {listed(self.behind)} wait for it" if self.behind else kept
+        published = f"what was published on {self.published_at:%Y-%m-%d %H:%M} UTC" if self.published_at else ""
+        meanwhile = what_readers_have(self.readers, published)
+        return f"{meanwhile}; {listed(self.behind)} wait for it" if self.behind else meanwhile
 
     @property
     def decision(self) -> tuple[DecisionKind, str] | None:
@@ -98,6 +107,21 @@ class Waiting:
             which = f"{self.partition} --hour {self.hours[0]}" if self.hours else self.partition
             return f"spam-pipeline declare-gap {which} {_SIGNATURE}"
         return ""
+
+
+def place_of(stage: str, partition: str) -> str:
+    """A partition in words: its stage and its key, such as `plays 2026-01-05`; the stage alone where it has no partitions."""
+    return stage if partition == WHOLE else f"{stage} {partition}"
+
+
+def what_readers_have(readers: tuple[str, ...], published: str) -> str:
+    """What the readers of a partition have meanwhile: what is published of it, in words, or nothing.
+
+    >>> what_readers_have(("numbers", "board"), "what is published")
+    'numbers, board keep what is published'
+    """
+    who = listed(readers) or "readers"
+    return f"{who} keep {published}" if published else f"{who} have nothing of it"
 
 
 def waiting(
@@ -121,7 +145,7 @@ def waiting(
                 owner=graph.stages[item.stage].owner,
                 reason=Reason.REFUSED if refused else item.reason,
                 explanation=Reason.REFUSED.value if refused else item.explanation,
-                readers=tuple(name for name, other in graph.stages.items() if item.stage in graph.upstreams(other)),
+                readers=graph.read_by[item.stage],
                 recipe=refused.recipe if refused else "",
                 findings=refusal.findings if refusal else (),
                 since=refusal.since if refusal else None,

@@ -77,6 +77,30 @@ class Finding:
         )
 
 
+ACCEPTED = "; accepted by "
+"""What follows what was seen in a finding that a person accepted; then come who and why."""
+
+_OF_NUMBERS = frozenset({"columns", "drift", "limit", "loss", "rejected", "rows", "schema"})
+"""The rules whose findings have numbers and names of columns, figures and stages alone: the protocol's own."""
+
+
+def finding_without_names(finding: Finding) -> str:
+    """The finding in a sentence for places that everybody reads: without evidence, reasons that somebody wrote, and names in the data.
+
+    Of a contract's own rule there is only the name: its words may have files, tracks or campaigns.
+
+    >>> finding_without_names(Finding("limit", "rows", Severity.REFUSE, "480 to 520", "0"))
+    'rows: 0, expected 480 to 520'
+    >>> finding_without_names(Finding("spike", "track 17", Severity.WARN, "at most 40 plays", "812 plays"))
+    'it breaks the rule spike'
+    """
+    if finding.rule == "decision":
+        return "somebody rejected it"
+    if finding.rule not in _OF_NUMBERS:
+        return f"it breaks the rule {finding.rule}"
+    return f"{finding.about}: {finding.seen.partition(ACCEPTED)[0]}, expected {finding.expected}"
+
+
 def finding_lines(finding: Finding) -> Iterator[str]:
     """Format a finding as lines: severity and sentence, then the clues as a table."""
     yield f"{finding.severity.value}: {finding}"

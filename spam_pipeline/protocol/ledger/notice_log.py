@@ -1,7 +1,7 @@
 """Notices: what somebody was notified of, and since when partitions are unready. Part of the ledger.
 
-What is open is compared with what is so now, by whoever notifies. Rows are added like all others: one when something begins, one when it is
-over.
+What is open is compared with what is so now, by whoever notifies. What a target was notified of stays, with a row for its end. What is for
+nobody, which is clocks, leaves nothing: they start and end with every convergence, and 300,000 rows of them took each look 0.2 s.
 """
 
 from collections.abc import Collection
@@ -36,6 +36,9 @@ _LAST = (
     .group_by(notices.c.kind, notices.c.about)
 )
 _OPEN = sa.select(notices).where(notices.c.id.in_(_LAST), ~notices.c.is_over).order_by(notices.c.id)
+_ENDED_CLOCK = sa.delete(notices).where(
+    *(notices.c[name] == sa.bindparam(name) for name in ("environment", "target", "kind", "about"))
+)
 
 
 class NoticeLog:
@@ -61,12 +64,16 @@ class NoticeLog:
         noted_at = ticks(at or now())
         with writing(self._engine) as connection:
             known = _open(connection, environment, target)
-            new = [(*subject, mark, False) for subject, mark in begun if _mark(known, subject) != mark]
-            ended = [(*subject, known[subject].mark, True) for subject in over if subject in known]
-            rows = [dict(zip(("kind", "about", "mark", "is_over"), row, strict=True)) for row in (*new, *ended)]
+            place = {"environment": environment, "target": target}
+            ended = [subject for subject in over if subject in known]
+            rows = [(*subject, mark, False) for subject, mark in begun if _mark(known, subject) != mark]
+            if target:
+                rows += [(*subject, known[subject].mark, True) for subject in ended]
+            elif ended:
+                connection.execute(_ENDED_CLOCK, [place | subject._asdict() for subject in ended])
             if rows:
-                place = {"environment": environment, "target": target, "noted_at": noted_at}
-                connection.execute(sa.insert(notices), [row | place for row in rows])
+                named = [dict(zip(("kind", "about", "mark", "is_over"), row, strict=True)) for row in rows]
+                connection.execute(sa.insert(notices), [row | place | {"noted_at": noted_at} for row in named])
 
 
 def _open(connection: Connection, environment: str, target: str) -> dict[Subject, Notice]:

@@ -1,4 +1,4 @@
-"""The ledger's tables and its connections. Rows are only ever added; `ledger` gives them their meaning."""
+"""The ledger's tables and its connections. Rows are only ever added, but for ended clocks among the notices; `ledger` gives them their meaning."""
 
 import sqlite3
 import time

@@ -120,3 +120,10 @@ def test_only_the_settings_that_a_stage_takes_count_for_it(tmp_path: Path) -> No
         if small.configuration_digests(small.stages[name]) != large.configuration_digests(large.stages[name])
     ]
     assert changed == ["two_day_total"]
+
+
+def test_what_reads_a_stage_is_known_once_for_all_in_the_order_of_stages(tmp_path: Path) -> None:
+    graph = toy_graph(tmp_path)
+    assert graph.read_by["received_numbers"] == ("rejected_numbers", "numbers", "board")
+    assert graph.read_by["board"] == ()
+    assert graph.read_by is graph.read_by

@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
+from spam_pipeline.protocol.ledger.tables import notices
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = datetime(2026, 1, 5, 18, tzinfo=UTC)
@@ -36,3 +39,16 @@ def test_each_environment_and_target_has_its_own(ledger: Ledger) -> None:
     assert list(ledger.notices.open("production", "slack")) == [REFUSED]
     assert list(ledger.notices.open("branch", "slack")) == [HELD]
     assert ledger.notices.open("production", "mail") == {} == ledger.notices.open("production")
+
+
+def test_a_clock_that_ends_leaves_no_row_and_what_a_target_was_told_stays(ledger: Ledger, ledger_url: str) -> None:
+    for target in ("", "slack"):
+        for _ in range(3):
+            ledger.notices.record("production", [(REFUSED, ""), (HELD, "")], [], target)
+            ledger.notices.record("production", [], [REFUSED], target)
+        assert list(ledger.notices.open("production", target)) == [HELD]
+    engine = sa.create_engine(ledger_url)
+    with engine.connect() as connection:
+        kept = list(connection.scalars(sa.select(notices.c.target)))
+    engine.dispose()
+    assert (kept.count(""), kept.count("slack")) == (1, 7)
