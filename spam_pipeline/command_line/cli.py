@@ -118,8 +118,9 @@ def status_command(stages: Stages = None, environment: Environment = None, as_js
 
 
 @app.command("waiting")
-def waiting_command(as_json: Json = False) -> None:
+def waiting_command(environment: Environment = None, as_json: Json = False) -> None:
     """List what waits for somebody: why, since when, whose it is, what follows, and the command and pages to decide it."""
+    use_environment(environment)
     from spam_pipeline.command_line.waiting import print_waiting
 
     print_waiting(as_json=as_json)
@@ -301,9 +302,11 @@ def lineage_command(
     *,
     to: Annotated[str, typer.Option(metavar="FILE|URL", help="A file to append to, or a server of OpenLineage.")],
     after: Annotated[int, typer.Option(min=0, help="Publications after this one; the last run says which it was.")] = 0,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Send what was published, from which versions, as OpenLineage events."""
+    use_environment(environment)
     from spam_pipeline.command_line.lineage import send_lineage
 
     send_lineage(to, after, as_json=as_json)
@@ -354,9 +357,11 @@ def verify_command(
     repair: Annotated[
         bool, typer.Option("--repair", help="Compute damaged and missing files again and put them back.")
     ] = False,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Check the bytes of every stored file that some version has. Exits with 1 when one is damaged or missing."""
+    use_environment(environment)
     from spam_pipeline.command_line.verifying import print_verification
 
     print_verification(repair=repair, as_json=as_json)
