@@ -2,7 +2,7 @@
 
 Exit status: 0 on success, 1 on failure with one message, 2 on wrong usage, 3 when `converge` left something held. What a command
 does and prints is in the module that it imports when it runs, so that help and usage errors load nothing that computes: that is why
-imports stand inside functions here, and nowhere else.
+imports stand inside functions here and in `royalty_commands`, and nowhere else.
 """
 
 import sys
@@ -22,10 +22,8 @@ from spam_pipeline.command_line.arguments import (
     Json,
     LastDay,
     LogLevel,
-    Month,
     OldVersion,
     Partition,
-    PartyId,
     Queue,
     Scenarios,
     Skill,
@@ -33,10 +31,10 @@ from spam_pipeline.command_line.arguments import (
     StageOrEnvironment,
     Stages,
     StartDay,
-    StatementsFolder,
     VersionOrSuspicion,
     use_environment,
 )
+from spam_pipeline.command_line.royalty_commands import explain_command, issue_command, statements_command
 from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -118,8 +116,9 @@ def status_command(stages: Stages = None, environment: Environment = None, as_js
 
 
 @app.command("waiting")
-def waiting_command(as_json: Json = False) -> None:
+def waiting_command(environment: Environment = None, as_json: Json = False) -> None:
     """List what waits for somebody: why, since when, whose it is, what follows, and the command and pages to decide it."""
+    use_environment(environment)
     from spam_pipeline.command_line.waiting import print_waiting
 
     print_waiting(as_json=as_json)
@@ -303,9 +302,11 @@ def lineage_command(
     *,
     to: Annotated[str, typer.Option(metavar="FILE|URL", help="A file to append to, or a server of OpenLineage.")],
     after: Annotated[int, typer.Option(min=0, help="Publications after this one; the last run says which it was.")] = 0,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Send what was published, from which versions, as OpenLineage events."""
+    use_environment(environment)
     from spam_pipeline.command_line.lineage import send_lineage
 
     send_lineage(to, after, as_json=as_json)
@@ -356,9 +357,11 @@ def verify_command(
     repair: Annotated[
         bool, typer.Option("--repair", help="Compute damaged and missing files again and put them back.")
     ] = False,
+    environment: Environment = None,
     as_json: Json = False,
 ) -> None:
     """Check the bytes of every stored file that some version has. Exits with 1 when one is damaged or missing."""
+    use_environment(environment)
     from spam_pipeline.command_line.verifying import print_verification
 
     print_verification(repair=repair, as_json=as_json)
@@ -386,46 +389,9 @@ def declare_gap_command(
     print_gap(day, hour, by, reason, as_json=as_json)
 
 
-@app.command("issue")
-def issue_command(
-    month: Month,
-    by: Annotated[str, typer.Option(help="Who issues.")],
-    as_json: Json = False,
-) -> None:
-    """Issue a month's statement as it is published, once and for all; later changes to the month become adjustments."""
-    from spam_pipeline.command_line.royalties import print_issued
-
-    print_issued(month, by, as_json=as_json)
-
-
-@app.command("explain")
-def explain_command(
-    payee: Annotated[str, typer.Argument(help="The id of a payee.")],
-    month: Month,
-    environment: Environment = None,
-    as_json: Json = False,
-) -> None:
-    """Explain a payment: its pools, plays, exclusions with their reasons, and versions. All sums are recomputed."""
-    use_environment(environment)
-    from spam_pipeline.command_line.royalties import print_explanation
-
-    print_explanation(payee, month, as_json=as_json)
-
-
-@app.command("statements")
-def statements_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
-    month: Month,
-    folder: StatementsFolder = None,
-    sender: PartyId = None,
-    sender_name: Annotated[str | None, typer.Option(help="The licensee's name; default: spam-pipeline.")] = None,
-    environment: Environment = None,
-    as_json: Json = False,
-) -> None:
-    """Write a month's files: a statement for each payee as CSV, and the DDEX sales report, Basic Audio Profile."""
-    use_environment(environment)
-    from spam_pipeline.command_line.royalties import print_statement_files
-
-    print_statement_files(month, folder, sender, sender_name, as_json=as_json)
+app.command("issue")(issue_command)
+app.command("explain")(explain_command)
+app.command("statements")(statements_command)
 
 
 def main() -> None:

@@ -17,7 +17,10 @@ ENVIRONMENTS = "select distinct environment from publications order by environme
 def known_names(*queries: str) -> Iterator[str]:
     """The names that queries find in the ledger; none where there is none that can be read."""
     ledger = _home() / "ledger.db"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+    with (
+        suppress(sqlite3.Error, OSError),
+        closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as opened,
+    ):
         for query in queries:
             yield from (name for (name,) in opened.execute(query))
 
@@ -25,6 +28,6 @@ def known_names(*queries: str) -> Iterator[str]:
 def _home() -> Path:
     """The home that `settings` would find, which loads what the engine needs."""
     named = os.environ.get("SPAM_PIPELINE_HOME")
-    with suppress(OSError, tomllib.TOMLDecodeError):
+    with suppress(OSError, ValueError):  # no file, none of TOML, or none of UTF-8
         named = named or tomllib.loads(Path("spam_pipeline.toml").read_text("utf-8")).get("home")
-    return Path(named or ".spam_pipeline")
+    return Path(named if named and isinstance(named, str) else ".spam_pipeline")

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from spam_pipeline.command_line.terminal import out, print_json, print_narrow_table
 from spam_pipeline.settings import PREFIX, Settings, setting_files, settings_from_environment, source_of
+from spam_pipeline.shown_urls import MASK, masked_url
 
-_MASK = "********"
 _PLACES = {
     "landing_url": "landing_zone",
     "store_url": "store",
@@ -40,9 +39,9 @@ def print_settings(*, as_json: bool) -> None:
 def _shown(settings: Settings, name: str) -> str:
     value: Any = getattr(settings, _PLACES.get(name, name))
     if isinstance(value, SecretStr):
-        return "the public development key" if settings.has_development_key else _MASK
-    if name in _PLACES:
-        return without_secrets(str(value))
+        return "the public development key" if settings.has_development_key else MASK
+    if name.endswith("_url"):
+        return masked_url(str(value))
     return _WRITTEN.get(name, str)(value)
 
 
@@ -55,18 +54,3 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
     "plays_cadence": lambda value: value.value,
 }
 """How values are written that a variable does not take as they print."""
-
-
-def without_secrets(url: str) -> str:
-    """A URL with its password and its options masked: an option can be a password too.
-
-    >>> without_secrets("postgresql://ada:secret@host/ledger?password=secret")
-    'postgresql://ada:********@host/ledger?********'
-    """
-    parts = urlsplit(url)
-    if parts.password is None and not parts.query:
-        return url
-    place = parts.netloc
-    if parts.password is not None:
-        place = f"{parts.username or ''}:{_MASK}@{place.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=place, query=_MASK if parts.query else ""))

@@ -15,8 +15,11 @@ _logger = logging.getLogger(__name__)
 
 def update_home_page(engine: Engine, settings: Settings) -> None:
     """Write how the pipeline stands on the home page, where one is delivered; data is published whether or not that works."""
+    target, state = str(settings.reports), pipeline_state(engine, settings, datetime.now(UTC))
     try:
-        put_state(str(settings.reports), pipeline_state(engine, settings, datetime.now(UTC)))
+        # Beside a delivery this took back that the delivery is unfinished: killed, it passed for the one before.
+        with engine.deliveries.alone_at(target):
+            put_state(target, state)
     except TargetUnreachable as problem:
         _logger.warning("the home page of reports shows an earlier state: %s", problem)
 

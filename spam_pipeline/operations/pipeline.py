@@ -384,7 +384,8 @@ class Pipeline:
     def promote(self, by: str, asked: Promotion | None = None) -> Promoted:
         """Publish to production what this environment publishes, in one transaction, without computing anything.
 
-        With `asked`, that and nothing else, whatever was published since. Raises `NotPromoted`.
+        With `asked`, that and nothing else, whatever the environment has published since. Raises `NotPromoted`, also when
+        production has published something else there since.
         """
         return promote(self.engine, by, asked or self.promotion())
 

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
@@ -73,7 +73,7 @@ def converge_and_report(
     with _reporter(pipeline) as reporter, pipeline.executor() as executor:
         on_progress("observing the landing zone")
         pipeline.engine.observe()
-        course = _course(pipeline, names or None) if is_estimated else Course({}, {})
+        course = _course(pipeline, names or None) if is_estimated else Course((), {})
         done = converge(
             pipeline.engine,
             names or None,
@@ -91,9 +91,7 @@ def converge_and_report(
 
 
 def _course(pipeline: Pipeline, names: Collection[str] | None) -> Course:
-    planned = Counter(item.stage for item in plan(pipeline.engine, names))
-    costs = pipeline.engine.ledger.recent_costs()
-    return Course(planned, {stage: cost.seconds for stage, cost in costs.items()})
+    return Course(plan(pipeline.engine, names), pipeline.engine.ledger.recent_costs())
 
 
 def _meet(course: Course, stage: str, partitions: int, on_progress: OnProgress) -> None:
@@ -106,7 +104,7 @@ def _finish(
 ) -> None:
     result = f"failed: {outcome.error}" if isinstance(outcome, Failure) else outcome.action.value
     _logger.info("%s %s: %s (%s)", status.stage, status.partition, result, why)
-    course.finish(status.stage)
+    course.finish(status.stage, status.partition)
     on_progress("", course.done, course.total)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
-from spam_pipeline.orchestration.definition_metadata import shown_uri, stage_metadata
+from spam_pipeline.orchestration.definition_metadata import stage_metadata
 from spam_pipeline.orchestration.evaluations import (
     RETRACTED,
     beside_latest,
@@ -33,6 +33,7 @@ from spam_pipeline.protocol.operating import (
     StageGraph,
     run_partition,
 )
+from spam_pipeline.shown_urls import bare_uri
 
 ENGINE, READER = "engine", "published"
 """Resource keys: the engine, and the I/O manager that loads published versions."""
@@ -50,7 +51,7 @@ def source_asset(
         group_name="landing",
         owners=[source.owner] if source.owner else [],
         kinds={"file"},
-        metadata={"dagster/uri": shown_uri(landing_zone)} if landing_zone else {},
+        metadata={"dagster/uri": bare_uri(landing_zone)} if landing_zone else {},
         partitions_def=partitions_definition(source.partitions, start),
     )
 

@@ -4,9 +4,7 @@ What a version says of itself is in `metadata`.
 """
 
 import inspect
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dagster as dg
 
@@ -14,11 +12,12 @@ from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.preview_apis import preview_apis
 from spam_pipeline.protocol import NOT_NULL, ArtifactContract, DescribedColumn, described_columns
 from spam_pipeline.protocol.operating import AnyStage, StageGraph
+from spam_pipeline.shown_urls import bare_uri
 
 
 def stage_metadata(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dict[str, Any]:
     """Columns and where they come from, the relation of the warehouse, the target of deliveries, and the code of a stage."""
-    target = {"dagster/uri": shown_uri(graph.configuration[stage.delivery.target])} if stage.delivery else {}
+    target = {"dagster/uri": bare_uri(graph.configuration[stage.delivery.target])} if stage.delivery else {}
     described = {**target, "dagster/code_references": _code_references(stage)}
     if isinstance(stage.contract, ArtifactContract):
         return {"format": stage.contract.suffix, **described}
@@ -38,18 +37,6 @@ def column_lineage(stage: AnyStage, graph: StageGraph, keys: AssetKeys) -> dg.Ta
     return dg.TableColumnLineage(
         {name: [dg.TableColumnDep(keys.key(upstream), name)] for name, upstream in passed.items()}
     )
-
-
-def shown_uri(target: str) -> str:
-    """A path or URL as a URI without what may be secret in it: user, password and query.
-
-    >>> shown_uri("redis://:secret@widgets:6379/0?password=secret"), shown_uri("/srv/warehouse.duckdb")
-    ('redis://widgets:6379/0', 'file:///srv/warehouse.duckdb')
-    """
-    if "://" not in target:
-        return Path(target).absolute().as_uri()
-    parts = urlsplit(target)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _column(column: DescribedColumn) -> dg.TableColumn:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from spam_pipeline.pages.changes import page_with
 from spam_pipeline.pages.rendering import rendered
 
+_LISTED = 100
+"""The first that wait are listed: a rule that refuses every day of a year would make a page that nobody reads to its end."""
+
 
 class WaitingItem(NamedTuple):
     """A partition that waits for somebody, in words, with the addresses of its evidence and of what decides it."""
@@ -35,4 +38,4 @@ class PipelineState(NamedTuple):
 
 def page_with_state(page: str, state: PipelineState) -> str:
     """A delivered index with how the pipeline stands, in place of what stood there."""
-    return page_with(page, "state", str(rendered("templates/state.html.j2", **state._asdict())))
+    return page_with(page, "state", str(rendered("templates/state.html.j2", listed=_LISTED, **state._asdict())))

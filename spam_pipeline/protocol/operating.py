@@ -25,7 +25,7 @@ from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outco
 from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
-from spam_pipeline.protocol.execution.promotion import NotPromoted, Promoted, Promotion, drop, promote, promotion
+from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
@@ -57,6 +57,7 @@ from spam_pipeline.protocol.foundation.errors import (
     Claimed,
     Held,
     LedgerLost,
+    NotPromoted,
     PlaceUnusable,
     UnknownEnvironment,
     UnknownStage,

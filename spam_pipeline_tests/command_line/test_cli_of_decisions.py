@@ -192,6 +192,8 @@ def test_what_an_environment_decided_is_promoted_and_an_environment_is_dropped(
     asked = ("query", f"select 1 from reporting.daily_plays where partition_key = '{DAY}' limit 1", "--json")  # noqa: S608 - our own day
     assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == []
     assert json.loads(spam_pipeline(*asked, home=own_home).out) == [{"1": 1}]
+    waiting = json.loads(spam_pipeline("waiting", "--environment", "mine", "--json", home=own_home).out)
+    assert [item["partition"] for item in waiting] == [DAY]
     ended = spam_pipeline("drop", "--json", home=own_home, ENVIRONMENT="mine")
     assert json.loads(ended.out) == {"dropped": 1}
     assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == [{"1": 1}]
@@ -253,7 +255,10 @@ def test_an_environment_that_publishes_nothing_may_be_mistyped(
     assert (ended.status, ended.err) == (0, "mines publishes nothing itself; did you mean mine?\n")
 
 
-def test_an_environment_has_a_name_that_one_may_have(spam_pipeline: CommandLine, converged_home: Path) -> None:
+@pytest.mark.parametrize("command", ["status", "waiting", "lineage --to -", "verify"])
+def test_an_environment_has_a_name_that_one_may_have(
+    spam_pipeline: CommandLine, converged_home: Path, command: str
+) -> None:
     assert "'Mine' is no environment" in wrong_usage(
-        spam_pipeline("status", "--environment", "Mine", home=converged_home)
+        spam_pipeline(*command.split(), "--environment", "Mine", home=converged_home)
     )

@@ -35,3 +35,17 @@ def test_no_secret_is_printed(spam_pipeline: CommandLine, tmp_path: Path, as_jso
     assert ended.status == 0
     assert "redis://:********@host:6379/0" in ended.out
     assert not [secret for secret in ("hidden", KEY) if secret in ended.out + ended.err]
+
+
+@pytest.mark.parametrize("password", ["quux/quux#quux", "quux?quux@quux"])
+def test_a_password_that_is_not_encoded_is_not_printed(
+    spam_pipeline: CommandLine, tmp_path: Path, password: str
+) -> None:
+    urls = {
+        "LEDGER_URL": f"postgresql+psycopg://ada:{password}@host/ledger",
+        "DAGSTER_URL": f"https://ada:{password}@dagster.example",
+        "WIDGET_URL": f"redis://host:6379/0?password={password}",
+    }
+    ended = spam_pipeline("settings", "--json", home=tmp_path, **urls)
+    assert ended.status == 0
+    assert "quux" not in ended.out + ended.err

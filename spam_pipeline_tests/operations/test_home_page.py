@@ -1,6 +1,7 @@
 """The home page of reports after a convergence: what it says of the pipeline, and that it is in nobody's way."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,17 @@ def test_where_no_report_is_delivered_or_nothing_can_be_written_the_data_is_publ
     with caplog.at_level(logging.WARNING):
         update_home_page(pipeline.engine, pipeline.settings)
     assert (own_home / "reports").read_text() == "no folder"
+
+
+def test_a_delivery_that_another_process_is_at_stays_unfinished(own_home: Path) -> None:
+    pipeline, other = open_home(own_home), open_home(own_home)
+    reports = own_home / "reports"
+    with ThreadPoolExecutor() as threads:
+        with other.engine.deliveries.alone_at(str(reports)):
+            updating = threads.submit(update_home_page, pipeline.engine, pipeline.settings)
+            assert not wait([updating], timeout=2).done
+            (reports / "delivered.json").write_text('{"recipe": "", "sizes": {}}', encoding="utf-8")
+            before = home_page(own_home)
+        updating.result()
+    assert delivered(str(reports)) is None
+    assert home_page(own_home) == before

@@ -5,6 +5,7 @@ is written is up to the stage's delivery.
 """
 
 import logging
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
@@ -67,7 +68,7 @@ class Deliveries:
         target = self._graph.configuration[stage.delivery.target]
         with (
             recorded_failure(self._ledger, version, trigger),
-            self._claims.on(digest(("deliver", target)), wait=True),
+            self.alone_at(target),
         ):
             read = self._ledger.published_version(self._environment, stage.name, version.partition) or version
             if self._graph.delivered(stage) == read.recipe:
@@ -76,6 +77,10 @@ class Deliveries:
             self._repairs.mending(partial(stage.delivery.deliver, target, read, reader))
             self._targets.record(stage, read)
         return True
+
+    def alone_at(self, target: str) -> AbstractContextManager[None]:
+        """Wait until no other process delivers to a target, and keep it from doing so meanwhile."""
+        return self._claims.on(digest(("deliver", target)), wait=True)
 
     def deliver_if_reachable(self, stage: AnyStage, partition: str, trigger: Trigger) -> None:
         """Deliver the published version of a partition; a target that is away gets it once it answers."""

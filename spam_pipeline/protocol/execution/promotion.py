@@ -8,14 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.foundation.errors import PipelineError
+from spam_pipeline.protocol.foundation.errors import NotPromoted
 from spam_pipeline.protocol.ledger.records import NO_TRIGGER, PRODUCTION, Publication
 from spam_pipeline.protocol.planning.partition_status import PartitionStatuses, State
-
-
-class NotPromoted(PipelineError):
-    """Nothing was promoted or dropped: the environment is production itself, or has not converged."""
-
 
 Place = tuple[str, str]
 """A stage and a partition."""
@@ -64,10 +59,14 @@ def promotion(engine: Engine) -> Promotion:
 
 
 def promote(engine: Engine, by: str, asked: Promotion | None = None) -> Promoted:
-    """Point production at what is promoted, in one transaction: at what was asked for, or at all that can be. Raises like `promotion`."""
+    """Point production at what is promoted, in one transaction: at what was asked for, or at all that can be.
+
+    Raises like `promotion`, and `NotPromoted` when production has published something else there since that was found.
+    """
     found = asked or promotion(engine)
     trigger = NO_TRIGGER._replace(action="promoted", cause=f"promoted from {found.environment} by {by}")
-    return Promoted(tuple(engine.ledger.promote(found.environment, found.carried, trigger)), found.held)
+    seen = {place: found.changes.get(place, version) for place, version in found.carried.items()}
+    return Promoted(tuple(engine.ledger.promote(found.environment, found.carried, trigger, seen)), found.held)
 
 
 def drop(engine: Engine) -> int:

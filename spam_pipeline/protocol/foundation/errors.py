@@ -16,6 +16,7 @@
     ├── LedgerLost          a ledger without any record beside a store that has files
     ├── WrongLedger         the ledger was laid out by another release
     ├── AlreadyDecided      somebody else decided about the same partition meanwhile
+    ├── NotPromoted         an environment that cannot be promoted or dropped, or production has moved meanwhile
     ├── UnknownEnvironment  a name that is no environment's
     └── UnknownVersion      a name that matches no version, or several
 
@@ -94,6 +95,10 @@ class WrongLedger(PipelineError):
 
 class AlreadyDecided(PipelineError):
     """Somebody else decided about the same partition meanwhile; nothing was recorded."""
+
+
+class NotPromoted(PipelineError):
+    """Nothing was promoted or dropped: the environment is production itself, has not converged, or production has moved meanwhile."""
 
 
 class UnknownEnvironment(PipelineError):

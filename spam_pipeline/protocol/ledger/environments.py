@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spam_pipeline.protocol.foundation.errors import NotPromoted
 from spam_pipeline.protocol.ledger.pointers import pointers
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, EnvironmentSummary, Publication, Trigger
 from spam_pipeline.protocol.ledger.rows import moment, now, publication_of, ticks
@@ -38,9 +39,21 @@ def _summary(connection: Connection, name: str, production: Pointers) -> Environ
     return EnvironmentSummary(name, len(rows), differing, min(times, default=None), max(times, default=None))
 
 
-def promote(connection: Connection, environment: str, promoted: Pointers, trigger: Trigger) -> list[Publication]:
-    """Point production at what is promoted, where it does not point there yet; the environment gives up its own pointers to that."""
+def promote(
+    connection: Connection, environment: str, promoted: Pointers, trigger: Trigger, seen: Pointers
+) -> list[Publication]:
+    """Point production at what is promoted, where it does not point there yet; the environment gives up its own pointers to that.
+
+    Raises `NotPromoted` when production points neither there nor where it was `seen` to point.
+    """
     current, given_up = own(connection, PRODUCTION), own(connection, environment).items() & promoted.items()
+    elsewhere = [place for place, version_id in seen.items() if current.get(place) not in {version_id, promoted[place]}]
+    if elsewhere:
+        rest = f" and {len(elsewhere) - 1} more" if len(elsewhere) > 1 else ""
+        raise NotPromoted(
+            f"{PRODUCTION} has published something else of {' '.join(elsewhere[0])}{rest} meanwhile: promote again to see what "
+            "that would change now"
+        )
     moved = {place: version_id for place, version_id in promoted.items() if current.get(place) != version_id}
     added = _add(connection, PRODUCTION, moved, trigger)
     drop(connection, environment, (place for place, _ in given_up), trigger)

@@ -316,15 +316,20 @@ class Ledger:
             return own(connection, environment)
 
     def promote(
-        self, environment: str, promoted: Mapping[tuple[str, str], int | None], trigger: Trigger = NO_TRIGGER
+        self,
+        environment: str,
+        promoted: Mapping[tuple[str, str], int | None],
+        trigger: Trigger = NO_TRIGGER,
+        seen: Mapping[tuple[str, str], int | None] | None = None,
     ) -> list[Publication]:
         """Point production at versions of an environment, by stage and partition, in one transaction; None is a retraction.
 
-        Where production points there already nothing is published. The environment gives up its own pointers to these.
+        Where production points there already nothing is published. The environment gives up its own pointers to these. Raises
+        `NotPromoted`, and publishes nothing, when production has moved since it was `seen` to point at these versions.
         """
         _check_is_not_production(environment)
         with writing(self._engine) as connection:
-            return promote(connection, environment, promoted, trigger)
+            return promote(connection, environment, promoted, trigger, seen or {})
 
     def drop(self, environment: str, trigger: Trigger = NO_TRIGGER) -> int:
         """Let an environment read through to production everywhere; return how many pointers it gave up."""

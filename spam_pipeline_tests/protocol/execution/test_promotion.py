@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spam_pipeline.protocol.execution.promotion import NotPromoted, drop, promote, promotion
+from spam_pipeline.protocol.execution.promotion import drop, promote, promotion
+from spam_pipeline.protocol.foundation.errors import NotPromoted
 from spam_pipeline.protocol.ledger.records import PRODUCTION
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine, two_day_total
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
@@ -46,6 +47,25 @@ def test_what_a_promotion_changes_is_known_before_and_is_all_that_it_changes(cha
     run(branch)
     assert {(item.stage, item.partition) for item in promote(branch, "Ada", asked).publications} == asked.changes.keys()
     assert branch.ledger.own(PRODUCTION) == before | asked.carried
+
+
+def test_what_production_has_published_since_a_promotion_was_shown_is_not_overwritten(changed: Path) -> None:
+    branch, production = toy_engine(changed, environment=BRANCH, stages=AFTER), toy_engine(changed, stages=BEFORE)
+    asked = promotion(branch)
+    land(changed, DAY, "b", f"{DAY} 5")
+    run(production)
+    pointers = [branch.ledger.own(environment) for environment in (PRODUCTION, BRANCH)]
+    with pytest.raises(NotPromoted, match=f"something else of two_day_total {DAY} meanwhile"):
+        promote(branch, "Ada", asked)
+    assert [branch.ledger.own(environment) for environment in (PRODUCTION, BRANCH)] == pointers
+
+
+def test_what_production_publishes_alike_meanwhile_is_in_no_promotions_way(changed: Path) -> None:
+    branch, production = toy_engine(changed, environment=BRANCH, stages=AFTER), toy_engine(changed, stages=AFTER)
+    asked = promotion(branch)
+    run(production)
+    assert promote(branch, "Ada", asked).publications == ()
+    assert branch.ledger.own(BRANCH) == {}
 
 
 def test_who_promoted_is_the_cause_of_what_production_publishes(changed: Path) -> None:
