@@ -4,12 +4,8 @@ Those that wait for another partition of the list are its consequence, and are n
 takes decisions.
 """
 
-<<<<<<< HEAD
 import re
-from collections.abc import Iterable, Mapping
-=======
 from collections.abc import Callable, Iterable, Mapping
->>>>>>> fb6706163fb32b562d779d2c617b5f7e31f6f546
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -86,7 +86,6 @@ def test_a_lost_folder_is_restored_or_given_up(home: Path) -> None:
     assert item.command == f"spam-pipeline decide reject {published[:16]} --by WHO --reason TEXT"
 
 
-<<<<<<< HEAD
 def test_what_an_environment_refuses_is_decided_there(home: Path) -> None:
     converged(home)
     land(home, "2026-01-02", "b", "2026-01-02 -5")
@@ -100,7 +99,8 @@ def test_what_an_environment_refuses_is_decided_there(home: Path) -> None:
 def test_of_a_day_that_lacks_some_hours_the_first_is_declared() -> None:
     item = Waiting("plays", "2026-01-02", "team:x", Reason.NOT_COMPLETE, "lacks hours 03, 05", (), hours=("03", "05"))
     assert item.command == "spam-pipeline declare-gap 2026-01-02 --hour 03 --by WHO --reason TEXT"
-=======
+
+
 def test_why_has_no_reason_that_somebody_wrote_but_in_full_it_has(home: Path) -> None:
     engine = converged(home)
     published = engine.ledger.versions("numbers", "2026-01-02")[-1][0].recipe
@@ -108,4 +108,3 @@ def test_why_has_no_reason_that_somebody_wrote_but_in_full_it_has(home: Path) ->
     [item] = found(engine)
     assert item.why == "somebody rejected it"
     assert "anna rejected: Bela's phone" in item.why_in_full
->>>>>>> fb6706163fb32b562d779d2c617b5f7e31f6f546
