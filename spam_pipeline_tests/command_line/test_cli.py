@@ -319,7 +319,7 @@ def test_versions_of_a_stage_that_is_not_partitioned_need_no_partition(
 ) -> None:
     ended = spam_pipeline("versions", "spam_model", home=converged_home)
     assert ended.status == 0
-    assert ended.out.split()[:5] == ["spam_model", "all", "recipe", "content", "code_version", "rows"]
+    assert ended.out.split()[:6] == ["spam_model", "all", "recipe", "content", "code_version", "rows"]
     assert "fingerprint: {'examples': " in ended.out
 
 
