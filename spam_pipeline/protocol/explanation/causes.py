@@ -73,6 +73,10 @@ class Provenance:
     inputs: Iterable[InputRef]
 
 
+_Read = tuple[str, str, str, bool]
+"""What is read: the upstream, its partition, the part or file, and whether it is a file."""
+
+
 def causes_of(
     ledger: Ledger, code: CodeVersion, report: StalenessReport, statuses: Collection[PartitionStatus]
 ) -> dict[str, Cause]:
@@ -154,18 +158,22 @@ def _cause_in_data(before: Iterable[InputRef], now: Iterable[InputRef]) -> Cause
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     if not keys:
         return None
-    names = dict.fromkeys(_name(upstream, partition, part, is_file) for upstream, partition, part, is_file in keys)
+    names = dict.fromkeys(_name(key, is_removed=key not in new) for key in keys)
     sources = dict.fromkeys(upstream for upstream, *_ in keys)
     is_certain = any(not new.get(key, "").startswith(UNKNOWN) for key in keys)
     return Cause(Kind.DATA, tuple(names), tuple(sources), is_certain)
 
 
-def _contents(inputs: Iterable[InputRef]) -> dict[tuple[str, str, str, bool], str]:
+def _contents(inputs: Iterable[InputRef]) -> dict[_Read, str]:
     return {(item.upstream, item.partition, item.part, item.is_file): item.content for item in inputs}
 
 
-def _name(upstream: str, partition: str, part: str, is_file: bool) -> str:  # noqa: FBT001 - a field of a key
-    return part if is_file else f"{upstream} {partition}"
+def _name(read: _Read, *, is_removed: bool) -> str:
+    """A file, and whether it was removed: a day that a sync has cut reads like one that has grown otherwise. Or else a partition."""
+    upstream, partition, part, is_file = read
+    if not is_file:
+        return f"{upstream} {partition}"
+    return f"{part} (removed)" if is_removed else part
 
 
 def listed(names: tuple[str, ...]) -> str:

@@ -93,12 +93,18 @@ def test_a_changed_upstream_partition_is_named(before: tuple[InputRef, ...], now
 
 
 @pytest.mark.parametrize(
-    ("before", "now"),
-    [((a_file("b"),), (a_file("b", "d2"),)), ((), (a_file("b"),)), ((a_file("b"),), ())],
+    ("before", "now", "named"),
+    [
+        ((a_file("b"),), (a_file("b", "d2"),), "2026-01-05/b.txt"),
+        ((), (a_file("b"),), "2026-01-05/b.txt"),
+        ((a_file("b"),), (), "2026-01-05/b.txt (removed)"),
+    ],
     ids=["replaced", "new", "gone"],
 )
-def test_a_changed_file_is_named_by_its_path(before: tuple[InputRef, ...], now: tuple[InputRef, ...]) -> None:
-    assert told(wanted(a_file("a"), *now), provenance(a_file("a"), *before)) == "data: 2026-01-05/b.txt"
+def test_a_changed_file_is_named_by_its_path_and_one_that_is_gone_as_such(
+    before: tuple[InputRef, ...], now: tuple[InputRef, ...], named: str
+) -> None:
+    assert told(wanted(a_file("a"), *now), provenance(a_file("a"), *before)) == f"data: {named}"
 
 
 def test_after_four_names_the_rest_is_counted() -> None:
