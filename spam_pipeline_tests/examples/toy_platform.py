@@ -76,9 +76,8 @@ class Platform:
     def report_as_before(self) -> None:
         """Report as releases before 0.7.0 did, which let the instance hear of every environment."""
         engine = self.engine
-        reporter = EventReporter(self.instance, engine.ledger, self.environment, engine.graph.expected())
-        reporter.report()
-        reporter.close()
+        with EventReporter(self.instance, engine.ledger, self.environment, engine.graph.expected()) as reporter:
+            reporter.report()
         engine.ledger.close()
 
     def report(self, engine: Engine) -> None:
