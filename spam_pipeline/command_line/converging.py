@@ -29,6 +29,7 @@ from spam_pipeline.protocol.operating import (
     PlannedTogether,
     cost_of,
     grouped,
+    shell_command,
     total_cost,
 )
 
@@ -39,6 +40,7 @@ _SHOWN = 5
 def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_json: bool) -> None:
     """Converge, print what that did, and exit with the status that says whether everything is up to date."""
     pipeline = Pipeline(from_landing=from_landing)
+    environment = pipeline.settings.environment
     pipeline.graph.find(stages or ())  # a wrong name fails before anything starts
     if from_landing and pipeline.engine.ledger.is_empty():
         err.print(f"the ledger is filled from the landing zone, which does not have {LOST}")
@@ -46,9 +48,9 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
         with progress() as on_progress:
             done = converge_and_report(pipeline, stages, on_progress, is_estimated=err.is_terminal)
     except InstanceNotUpdated as problem:
-        _print_converged(problem.done, as_json=as_json)
+        _print_converged(problem.done, environment, as_json=as_json)
         raise
-    _print_converged(done, as_json=as_json)
+    _print_converged(done, environment, as_json=as_json)
     if not done.converged:
         raise typer.Exit(FAILED)
     if done.held:
@@ -57,7 +59,8 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
 
 def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
     """Print the partitions of each stage, counted by state."""
-    found = Pipeline().status(stages)
+    pipeline = Pipeline()
+    found, environment = pipeline.status(stages), pipeline.settings.environment
     if as_json:
         print_json(
             {
@@ -76,12 +79,14 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
         if item.command:
             out.print(f"  {item.command}", soft_wrap=True)
     if found.waiting:
-        out.print("to see what follows from that, and the evidence: spam-pipeline waiting")
+        out.print(f"to see what follows from that, and the evidence: {shell_command('waiting', environment)}")
     for late in found.late:
         out.print(f"late: {late}", soft_wrap=True)
     _print_passed_over(found.passed_over)
     except_for = ", except for what waits for somebody" if found.waiting else ""
-    out.print(f"converged{except_for}" if found.converged else "not converged: run spam-pipeline converge")
+    out.print(
+        f"converged{except_for}" if found.converged else f"not converged: run {shell_command('converge', environment)}"
+    )
 
 
 def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:
@@ -114,24 +119,25 @@ def _print_groups(groups: Sequence[PlannedTogether]) -> None:
     print_narrow_table(columns, rows, [group.cause for group in groups])
 
 
-def _print_converged(done: Converged, *, as_json: bool) -> None:
+def _print_converged(done: Converged, environment: str, *, as_json: bool) -> None:
     if as_json:
         print_json(_converged_to_json(done))
         return
     audited = f", audited {done.audited}" if done.audited else ""
     out.print(f"computed {done.computed}, reused {done.reused}{audited} in {done.seconds:.1f} s")
-    _print_held(done.held)
+    _print_held(done.held, environment)
     _print_passed_over(done.passed_over)
     for item in done.failed:
         err.print(f"failed: {item.stage} {item.partition}: {item.error}", style="red")
 
 
-def _print_held(lines: Sequence[str]) -> None:
+def _print_held(lines: Sequence[str], environment: str) -> None:
     """Print what waits for somebody, and how to answer."""
     for line in lines:
         out.print(f"held: {line}")
     if lines:
-        out.print("to see why, what follows from it and the command that decides: spam-pipeline waiting")
+        waiting = shell_command("waiting", environment)
+        out.print(f"to see why, what follows from it and the command that decides: {waiting}")
 
 
 def _print_passed_over(paths: Mapping[str, str]) -> None:

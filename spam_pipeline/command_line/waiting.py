@@ -9,7 +9,7 @@ from spam_pipeline.command_line.terminal import out, print_json
 from spam_pipeline.dagster_links import decision_path, evidence_path
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import NotPublished
-from spam_pipeline.protocol.operating import Waiting
+from spam_pipeline.protocol.operating import Waiting, shell_command
 from spam_pipeline.settings import Settings
 
 
@@ -34,7 +34,7 @@ def _print(item: Waiting, settings: Settings) -> None:
     age = f" for {_age(datetime.now(UTC) - item.since)}" if item.since else ""
     out.print(f"{item.place}, of {item.owner}, waits{age}: {item.why_in_full}", soft_wrap=True)
     out.print(f"  what follows: {item.consequence}", soft_wrap=True)
-    diff = f"spam-pipeline diff {item.place}; " if item.recipe else ""
+    diff = f"{shell_command(f'diff {item.place}', item.environment)}; " if item.recipe else ""
     out.print(f"  evidence: {diff}{settings.dagster_url}{evidence_path(item, settings.asset_prefix)}", soft_wrap=True)
     if item.command:
         launchpad = f"; {settings.dagster_url}{decision_path(*item.decision)}" if item.decision else ""

@@ -21,6 +21,7 @@ from spam_pipeline.protocol.operating import (
     Waiting,
     late_partitions,
     place_of,
+    shell_command,
     what_readers_have,
 )
 from spam_pipeline.settings import Settings
@@ -137,7 +138,7 @@ def _of_failure(engine: Engine, status: PartitionStatus, tried: Attempts, settin
         owner=engine.graph.stages[status.stage].owner,
         title=f"{place} failed {tried.count} times and is not tried again by itself: {error}",
         consequence=_consequence(engine, status.stage, status),
-        command=f"spam-pipeline converge {status.stage}",
+        command=shell_command(f"converge {status.stage}", engine.environment),
         links=_evidence(status, settings),
     )
 
@@ -151,7 +152,7 @@ def _of_late(engine: Engine, report: StalenessReport, item: Late, settings: Sett
         owner=engine.graph.stages[item.stage].owner,
         title=f"{place} is late, it was due {item.due:%Y-%m-%d %H:%M} UTC: {item.why}",
         consequence=_consequence(engine, item.stage, report.statuses[item.stage].get(item.partition)),
-        command=f"spam-pipeline status {item.stage}",
+        command=shell_command(f"status {item.stage}", engine.environment),
         links=_evidence(item, settings),
     )
 
@@ -177,7 +178,7 @@ def _of_decisions(engine: Engine, settings: Settings, now: datetime) -> Iterator
                 mark="",
                 owner=stage.owner if stage else "",
                 title=f"{place} was {_PAST[decision.kind]} by {decision.by}",
-                command="spam-pipeline decisions",
+                command=shell_command("decisions", engine.environment),
                 links=_evidence(decision, settings),
             )
 

@@ -26,6 +26,7 @@ from spam_pipeline.protocol.operating import (
     Subject,
     did_you_mean,
     place_of,
+    shell_command,
 )
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting
 
@@ -170,7 +171,7 @@ def message_of(news: News, environment: str = PRODUCTION) -> Message:
             return Message(f"{where}{alert.title}"[:_LONGEST_LINE], "\n".join(_spelt_out(alert)), mood)
         case (), (notice,):
             return Message(f"{where}{_ended(notice)}", f"owner: {news.owner}" if news.owner else "", mood)
-    return Message(f"{where}{_counted(news)}", "\n".join(_digest(news)), mood)
+    return Message(f"{where}{_counted(news)}", "\n".join(_digest(news, environment)), mood)
 
 
 def _by_target(targets: Targets, alerts: Sequence[Alert]) -> dict[SecretStr, list[Alert]]:
@@ -200,7 +201,7 @@ def _counted(news: News) -> str:
     )
 
 
-def _digest(news: News) -> Iterator[str]:
+def _digest(news: News, environment: str) -> Iterator[str]:
     for alert in news.begun[:_SHOWN]:
         yield f"- {alert.title}"[:_LONGEST_LINE]
         yield from (f"  {what}: {page}" for what, page in alert.links)
@@ -210,7 +211,8 @@ def _digest(news: News) -> Iterator[str]:
     if len(news.over) > _SHOWN:
         yield f"- and {len(news.over) - _SHOWN} more are over"
     if any(item.kind.ends for item in news.begun):
-        yield "what follows, and the commands that decide: spam-pipeline waiting; what is late: spam-pipeline status"
+        waiting, status = (shell_command(words, environment) for words in ("waiting", "status"))
+        yield f"what follows, and the commands that decide: {waiting}; what is late: {status}"
 
 
 def _spelt_out(alert: Alert) -> Iterator[str]:

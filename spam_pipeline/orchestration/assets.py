@@ -95,7 +95,7 @@ def stage_asset(  # noqa: PLR0913, PLR0917 - what an asset is made of
             context.log.warning("nothing done: %s", held)
             _show(context, [nothing_to_audit(stage.name, partition, str(held), dg.AssetCheckSeverity.WARN, keys)])
             return
-        yield from _results(context, expected, outcome, keys)
+        yield from _results(context, expected, outcome, keys, engine.environment)
 
     # Not as a parameter of the decorator, which warns of it as a beta feature.
     return compute.with_attributes(backfill_policy=dg.BackfillPolicy.single_run() if grid else None)
@@ -107,11 +107,11 @@ def _run(engine: Engine, name: str, partition: str, run_id: str) -> Outcome:
 
 
 def _results(
-    context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome, keys: AssetKeys
+    context: dg.AssetExecutionContext, expected: Expected, outcome: Outcome, keys: AssetKeys, environment: str
 ) -> Iterator[dg.MaterializeResult[Any]]:
     version = outcome.version
     if outcome.refused:  # evaluations that are logged before a step fails are kept, and nothing is materialized
-        _show(context, evaluations(expected, version, outcome.audit, keys))
+        _show(context, evaluations(expected, version, outcome.audit, keys, environment))
         raise dg.Failure(
             f"{version.stage} {version.partition} was refused and is quarantined: "
             + "; ".join(map(str, outcome.audit.refusing)),

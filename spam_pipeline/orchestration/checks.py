@@ -132,7 +132,7 @@ def _published(
 ) -> list[dg.AssetCheckEvaluation]:
     """The evaluations by the last audit of the published version; none where nothing is published."""
     found = engine.ledger.publication(engine.environment, stage, partition)
-    return evaluations(expected, *found[1], keys) if found and found[1] else []
+    return evaluations(expected, *found[1], keys, engine.environment) if found and found[1] else []
 
 
 def _audited_now(
@@ -143,4 +143,4 @@ def _audited_now(
     if found is None:
         why = "there is no version of it yet"
         return [nothing_to_audit(stage, partition, why, dg.AssetCheckSeverity.WARN, keys)]
-    return evaluations(expected, *found, keys)
+    return evaluations(expected, *found, keys, engine.environment)

@@ -84,10 +84,9 @@ def convergence_asset(
         engine: Engine = context.resources.engine
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
-                try:
-                    yield _Wave(context, engine, keys, executor, on_converged).converge()
-                finally:  # after what it rests on, or it is shown as out of date
-                    context.log_event(waiting_materialization(engine.waiting(), keys))
+                wave = _Wave(context, engine, keys, executor, on_converged)
+                yield wave.converge()
+                wave.show_waiting()  # after what it rests on, or it is shown as out of date
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -129,10 +128,15 @@ class _Wave:
         self._on_converged()
         metadata = convergence_metadata(done)
         if done.failed:
+            self.show_waiting()
             raise dg.Failure(
                 f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
             )
         return dg.MaterializeResult(metadata=metadata)
+
+    def show_waiting(self) -> None:
+        """Materialize the list of what waits for somebody."""
+        self._context.log_event(waiting_materialization(self._engine.waiting(), self._keys))
 
     def _converge(self) -> Converged:
         ledger = self._engine.ledger

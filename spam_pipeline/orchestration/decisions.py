@@ -128,7 +128,8 @@ def _report(instance: dg.DagsterInstance, engine: Engine, decided: Decided, keys
     with EventReporter(instance, engine.ledger, engine.environment, expected, keys) as reporter:
         reporter.report()
         if decided.outcome and decided.outcome.refused:
-            reporter.report_checks(evaluations(expected, decided.outcome.version, decided.outcome.audit, keys))
+            version, audit = decided.outcome.version, decided.outcome.audit
+            reporter.report_checks(evaluations(expected, version, audit, keys, engine.environment))
 
 
 def _what_followed(decided: Decided) -> str:

@@ -28,7 +28,15 @@ from spam_pipeline.pages.markdown import as_image, as_text
 from spam_pipeline.pages.pictures import picture_of
 from spam_pipeline.protocol import Finding, Severity, Version
 from spam_pipeline.protocol.fingerprint import numbers
-from spam_pipeline.protocol.operating import Audit, DecisionKind, Expected, Verdict, breaches
+from spam_pipeline.protocol.operating import (
+    PRODUCTION,
+    Audit,
+    DecisionKind,
+    Expected,
+    Verdict,
+    breaches,
+    decide_command,
+)
 
 HISTORY_CHECK = "history"
 """Name of the check of a version against the stage's own history and the domain's rules."""
@@ -52,18 +60,22 @@ _EVIDENCE = {"about": "string", "clue": "string", "seen": "float", "usual": "flo
 
 
 def evaluations(
-    expected: Expected, version: Version, audit: Audit, keys: AssetKeys = UNPREFIXED
+    expected: Expected,
+    version: Version,
+    audit: Audit,
+    keys: AssetKeys = UNPREFIXED,
+    environment: str = PRODUCTION,
 ) -> list[dg.AssetCheckEvaluation]:
-    """One evaluation for each check that applies to a version: refusals fail, warnings warn, notes pass.
+    """One evaluation for each check that applies to a version in an environment: refusals fail, warnings warn, notes pass.
 
     The tables of the fingerprint stand beside the contract alone, because a version that is refused has no other place.
     """
     by_contract = [finding for finding in audit.findings if finding.rule in _CONTRACT_RULES]
     by_history = [finding for finding in audit.findings if finding.rule not in _CONTRACT_RULES]
     is_refused = audit.verdict is Verdict.REFUSED
-    found = [_evaluation(keys, CONTRACT_CHECK, version, by_contract, is_refused=is_refused)]
+    found = [_evaluation(keys, CONTRACT_CHECK, version, by_contract, environment, is_refused=is_refused)]
     if audit.history or by_history:
-        found.append(_evaluation(keys, HISTORY_CHECK, version, by_history, is_refused=is_refused))
+        found.append(_evaluation(keys, HISTORY_CHECK, version, by_history, environment, is_refused=is_refused))
     seen = numbers(version.fingerprint)
     for consumer, limits in expected.get(version.stage, {}).items():
         unmet = [replace(finding, severity=Severity.WARN) for finding in breaches(limits, seen)]
@@ -71,9 +83,9 @@ def evaluations(
     return found
 
 
-def refusal_metadata(version: Version, audit: Audit) -> dict[str, Any]:
+def refusal_metadata(version: Version, audit: Audit, environment: str) -> dict[str, Any]:
     """Metadata of a refused version, for where it would have been materialized: the evidence and how to decide, then the version."""
-    return {**_metadata(audit.refusing), **_decide(version, is_refused=True), **version_metadata(version)}
+    return {**_metadata(audit.refusing), **_decide(version, environment, is_refused=True), **version_metadata(version)}
 
 
 def nothing_to_audit(
@@ -111,8 +123,8 @@ def beside_latest(
     return [copy(evaluation, target_materialization_data=target) for evaluation in found]
 
 
-def _evaluation(
-    keys: AssetKeys, check: str, version: Version, findings: Sequence[Finding], *, is_refused: bool
+def _evaluation(  # noqa: PLR0913 - what is shown of which check, and where
+    keys: AssetKeys, check: str, version: Version, findings: Sequence[Finding], environment: str, *, is_refused: bool
 ) -> dg.AssetCheckEvaluation:
     refusing = sum(finding.severity is Severity.REFUSE for finding in findings)
     warning = sum(finding.severity is Severity.WARN for finding in findings)
@@ -126,19 +138,19 @@ def _evaluation(
         metadata={
             **_metadata(findings),
             "recipe": version.recipe,
-            **(_decide(version, is_refused=is_refused) if findings else {}),
+            **(_decide(version, environment, is_refused=is_refused) if findings else {}),
             **fingerprint_metadata(version),
             **(recorded_metadata(version) if check == CONTRACT_CHECK else {}),
         },
     )
 
 
-def _decide(version: Version, *, is_refused: bool) -> dict[str, Any]:
+def _decide(version: Version, environment: str, *, is_refused: bool) -> dict[str, Any]:
     """How a person overrules an audit: the command, and the launchpad that asks for the rest."""
-    kind, digits = DecisionKind.ACCEPT if is_refused else DecisionKind.REJECT, version.recipe[:16]
+    kind = DecisionKind.ACCEPT if is_refused else DecisionKind.REJECT
     return {
-        "decide": f"spam-pipeline decide {kind.value} {digits} --by WHO --reason TEXT",
-        "decide here": dg.MetadataValue.url(decision_path(kind, digits)),
+        "decide": decide_command(kind, version.recipe, environment),
+        "decide here": dg.MetadataValue.url(decision_path(kind, version.recipe[:16])),
     }
 
 

@@ -97,7 +97,7 @@ class EventReporter:
         self._instance.wipe_asset_cached_status([key])
         found = self._ledger.publication(self._environment, stage, partition)
         if found and found[1]:
-            self._checks(None, evaluations(self._expected, *found[1], self._keys))
+            self._checks(None, evaluations(self._expected, *found[1], self._keys, self._environment))
 
     def report_checks(self, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         """Report the outcome of checks of one partition."""
@@ -146,7 +146,7 @@ class EventReporter:
             tags=version_tags(version),
         )
         self.own_run.materialized(materialization, run)
-        self._checks(run, evaluations(self._expected, version, audit, self._keys))
+        self._checks(run, evaluations(self._expected, version, audit, self._keys, self._environment))
 
     def _checks(self, run: dg.DagsterRun | None, found: Sequence[dg.AssetCheckEvaluation]) -> None:
         for item in beside_latest(self._instance, found):

@@ -66,7 +66,7 @@ def _events(
         if outcome.action is ActionTaken.RETRACTED:
             found = [nothing_to_audit(stage, partition, RETRACTED, dg.AssetCheckSeverity.WARN, keys)]
         else:
-            found = evaluations(engine.graph.expected(), outcome.version, outcome.audit, keys)
+            found = evaluations(engine.graph.expected(), outcome.version, outcome.audit, keys, engine.environment)
             if not outcome.refused:
                 yield _materialization(outcome, keys)
     yield from beside_latest(context.instance, found)

@@ -90,8 +90,11 @@ class Refusals:
         if found is None:
             return
         run.planned(key, partition)
-        run.observed(dg.AssetObservation(key, partition=partition, metadata=refusal_metadata(*found)))
-        for evaluation in beside_latest(self._instance, evaluations(self._expected, *found, self._keys)):
+        run.observed(
+            dg.AssetObservation(key, partition=partition, metadata=refusal_metadata(*found, self._environment))
+        )
+        shown = evaluations(self._expected, *found, self._keys, self._environment)
+        for evaluation in beside_latest(self._instance, shown):
             run.checked(evaluation)
 
     def _publication(self, place: Partition) -> int:

@@ -168,8 +168,8 @@ def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.A
 
 def _end_abandoned_reports(instance: dg.DagsterInstance) -> None:
     """End runs that report what happened elsewhere whose process died: each would keep a slot of the instance."""
-    for job in (ELSEWHERE, REFUSED):
-        for run in instance.get_runs(dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.STARTED])):
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if run.job_name in {ELSEWHERE, REFUSED}:
             last = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
             if last and time.time() - last[0].timestamp > _ABANDONED_SECONDS:
                 instance.report_run_failed(run, "its process died")

@@ -51,7 +51,13 @@ from spam_pipeline.protocol.explanation.comparison.versions import (
     pairs_of_environments,
     resolve,
 )
-from spam_pipeline.protocol.explanation.waiting import Waiting, place_of, what_readers_have
+from spam_pipeline.protocol.explanation.waiting import (
+    Waiting,
+    decide_command,
+    place_of,
+    shell_command,
+    what_readers_have,
+)
 from spam_pipeline.protocol.foundation.errors import (
     AlreadyDecided,
     Claimed,
@@ -194,6 +200,7 @@ __all__ = [
     "cost_of",
     "decide",
     "decide_all_matching",
+    "decide_command",
     "did_you_mean",
     "divided",
     "drop",
@@ -224,6 +231,7 @@ __all__ = [
     "resolve",
     "run",
     "run_partition",
+    "shell_command",
     "total_cost",
     "verify",
     "watermark",

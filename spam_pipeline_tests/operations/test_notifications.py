@@ -236,7 +236,9 @@ def test_another_environment_is_named_and_has_its_own(home: Path, receiver: Rece
     (engine,) = opened_once(home, environment="night")
     refuse(engine, home)
     to(receiver.url()).send(engine)
-    assert receiver.titles()[0].startswith("[night] received_numbers 2026-01-02 was refused")
+    (message,) = receiver.take()
+    assert message["title"].startswith("[night] received_numbers 2026-01-02 was refused")
+    assert "--reason TEXT --environment night" in message["message"], "pasted, it would decide in production"
 
 
 def test_one_that_was_down_is_told_the_next_time_and_the_others_are_not_told_twice(

@@ -125,7 +125,7 @@ def test_a_materialization_says_why_and_how_it_came_about(
     shown = metadata(
         materialize(engine, home, instance, "received_numbers", partition="2026-01-01"), "received_numbers"
     )
-    assert (shown["why"], shown["action"]) == ("data: 2026-01-01/b.txt", "reused")
+    assert (shown["why"], shown["action"]) == ("data: 2026-01-01/b.txt (removed)", "reused")
 
 
 def test_the_ledger_knows_which_run_published(engine: Engine, home: Path, instance: dg.DagsterInstance) -> None:

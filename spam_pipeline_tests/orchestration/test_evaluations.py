@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spam_pipeline.orchestration.evaluations import evaluations, nothing_to_audit
+from spam_pipeline.orchestration.evaluations import evaluations, nothing_to_audit, refusal_metadata
 from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol import WHOLE, Finding, Limit, Severity
 from spam_pipeline.protocol.operating import Audit, Expected, Verdict
@@ -95,6 +95,10 @@ def test_it_says_of_which_partition_and_version_it_is_and_how_to_decide_about_it
     assert (refused.asset_key.path[-1], refused.partition) == ("numbers", VERSION.partition)
     assert refused.metadata["recipe"].value == VERSION.recipe
     assert refused.metadata["decide"].value == ("spam-pipeline decide accept 0123456789abcdef --by WHO --reason TEXT")
+    audit = Audit(Verdict.REFUSED, (a_finding("limit", Severity.REFUSE),))
+    elsewhere, *_ = evaluations({}, VERSION, audit, environment="dev")
+    assert str(elsewhere.metadata["decide"].value).endswith(" --environment dev"), "or it would decide in production"
+    assert str(refusal_metadata(VERSION, audit, "dev")["decide"]).endswith(" --environment dev")
     warned = said(a_finding("limit", Severity.WARN))["contract"]
     assert "decide reject" in str(warned.metadata["decide"].value)
     whole = replace(VERSION, partition=WHOLE)

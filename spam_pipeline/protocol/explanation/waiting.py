@@ -96,13 +96,25 @@ class Waiting:
     def command(self) -> str:
         """The command that ends it; empty where nothing but better data does."""
         if self.decision:
-            kind, version = self.decision
-            where = "" if self.environment == PRODUCTION else f" --environment {self.environment}"
-            return f"spam-pipeline decide {kind.value} {version}{where} {_SIGNATURE}"
+            return decide_command(*self.decision, self.environment)
         if self.reason in _FOR_FILES:
             which = f"{self.partition} --hour {self.hours[0]}" if self.hours else self.partition
             return f"spam-pipeline declare-gap {which} {_SIGNATURE}"
         return ""
+
+
+def shell_command(words: str, environment: str) -> str:
+    """A command about an environment, to be pasted: without its name it would be about production."""
+    return f"spam-pipeline {words}" + ("" if environment == PRODUCTION else f" --environment {environment}")
+
+
+def decide_command(kind: DecisionKind, recipe: str, environment: str) -> str:
+    """The command that decides about a version, but for who does and why.
+
+    >>> decide_command(DecisionKind.ACCEPT, "0123456789abcdef0123", "dev")
+    'spam-pipeline decide accept 0123456789abcdef --by WHO --reason TEXT --environment dev'
+    """
+    return shell_command(f"decide {kind.value} {recipe[:_DIGITS]} {_SIGNATURE}", environment)
 
 
 def place_of(stage: str, partition: str) -> str:

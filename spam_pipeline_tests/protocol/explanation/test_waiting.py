@@ -93,7 +93,7 @@ def test_what_an_environment_refuses_is_decided_there(home: Path) -> None:
     engine.observe()
     converge(engine)
     [item] = found(engine)
-    assert item.command == f"spam-pipeline decide accept {item.recipe[:16]} --environment dev --by WHO --reason TEXT"
+    assert item.command == f"spam-pipeline decide accept {item.recipe[:16]} --by WHO --reason TEXT --environment dev"
 
 
 def test_of_a_day_that_lacks_some_hours_the_first_is_declared() -> None:
