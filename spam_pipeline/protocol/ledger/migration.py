@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.input_lists import Entry, chunks_of
 from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values
-from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, notices, shared_values
+from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, shared_values
 
-UPGRADED = (3, 4)
-"""The layouts that are brought to the present one: those of releases 0.5 to 0.8, and of 0.9 and 0.10."""
+UPGRADED = (3, 4, 5)
+"""The layouts that are brought to the present one: those of releases 0.5 to 0.8, of 0.9 and 0.10, and of 0.11."""
 
 REBUILT = 3
 """The one whose tables are rebuilt for that, which leaves room in the file."""
@@ -28,12 +28,12 @@ _ROWS = 1000
 def upgrade(connection: Connection, found: int) -> None:
     """Bring a ledger from the layout that was found to the present one. The caller has begun the transaction, which no other writer overlaps.
 
-    Layout 4 had no notices.
+    Later layouts than the one that is rebuilt have only gained tables.
     """
     if found == REBUILT:
         _rebuild(connection)
     else:
-        notices.create(connection)
+        metadata.create_all(connection)
     connection.execute(sa.update(layout).values(number=LAYOUT))
 
 

@@ -12,7 +12,7 @@ def test_a_ledger_of_a_layout_before_the_last_one_is_refused_and_left_as_it_is(l
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
         connection.execute(sa.text("create table observations (id integer primary key, source text)"))
-    with pytest.raises(WrongLedger, match="the ledger has layout 1, and this release reads layout 5"):
+    with pytest.raises(WrongLedger, match=f"the ledger has layout 1, and this release reads layout {tables.LAYOUT}"):
         Ledger(ledger_url)
     with engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == ["observations"]
