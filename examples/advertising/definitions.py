@@ -1,4 +1,4 @@
-"""The team's Dagster code location: its own home, ledger and landing zone, and a sensor on one of the pipeline's assets.
+"""The team's Dagster code location: its own home, ledger and landing zone, and sensors on one of the pipeline's assets and on a table.
 
 It knows the pipeline by Dagster's events alone: what was published of `daily_plays`, and the numbers that came with it.
 """
@@ -6,15 +6,19 @@ It knows the pipeline by Dagster's events alone: what was published of `daily_pl
 import json
 import os
 import re
+from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 
 from examples.advertising.billing import billed_plays, event_days, published_counts
+from examples.advertising.markets import SOURCES, STAGES, classify_for_markets, prices
+from examples.advertising.tables import land_changed_cards
 from spam_pipeline.orchestration.asset_keys import AssetKeys
-from spam_pipeline.orchestration.assets import ENGINE, READER, stage_asset
+from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import stale
 from spam_pipeline.orchestration.checks import stage_checks
 from spam_pipeline.orchestration.grids import partitions_definition
@@ -27,7 +31,7 @@ from spam_pipeline.protocol import operating
 PIPELINE = AssetKeys(tuple(filter(None, os.environ.get("SPAM_PIPELINE_ASSET_PREFIX", "").split("/"))))
 DAILY_PLAYS = PIPELINE.key("daily_plays")
 START = date(2026, 1, 1)
-GRAPH = operating.StageGraph([billed_plays], [published_counts], {"price_per_thousand_minor": 450})
+GRAPH = operating.StageGraph([billed_plays, *STAGES], [published_counts, *SOURCES], {"price_per_thousand_minor": 450})
 
 _EVENTS_PER_TICK = 100
 
@@ -49,22 +53,34 @@ def open_engine(home: Path) -> operating.Engine:
     )
 
 
-def build_definitions(home: Path) -> dg.Definitions:
-    """The stage, the landed counts that it reads, and what starts by itself."""
+def build_definitions(home: Path, database: str | None = None) -> dg.Definitions:
+    """The stages, what lands for them, and what starts by itself; `database` is where the sales team keeps its rate cards."""
     engine = partial(open_engine, home)
     counts = _counts_asset(home / "landing")
     condition = ~dg.AutomationCondition.in_progress() & stale(engine)
     with preview_apis():
         converge = dg.AutomationConditionSensorDefinition(
             "converge",
-            target=dg.AssetSelection.assets(billed_plays.name),
+            target=dg.AssetSelection.assets(*GRAPH.stages),
             default_status=dg.DefaultSensorStatus.RUNNING,
             use_user_code_server=True,
         )
     return dg.Definitions(
-        assets=[counts, stage_asset(billed_plays, GRAPH, START, condition)],
-        asset_checks=[stage_checks(billed_plays, GRAPH, START), staleness_check(billed_plays.name)],
-        sensors=[_publications_sensor(counts), landing_sensor(engine), converge],
+        assets=[
+            counts,
+            *(source_asset(source, START) for source in SOURCES),
+            *(stage_asset(stage, GRAPH, START, condition) for stage in GRAPH.stages.values()),
+        ],
+        asset_checks=[
+            *(stage_checks(stage, GRAPH, START) for stage in GRAPH.stages.values()),
+            *(staleness_check(name) for name in GRAPH.stages),
+        ],
+        sensors=[
+            _publications_sensor(counts),
+            landing_sensor(engine),
+            converge,
+            *([_rate_cards_sensor(engine, sa.create_engine(database))] if database else []),
+        ],
         resources={ENGINE: dg.ResourceDefinition(lambda _context: engine()), READER: published_versions},
         executor=dg.in_process_executor,
     )
@@ -92,6 +108,20 @@ def _publications_sensor(counts: dg.AssetsDefinition) -> dg.SensorDefinition:
         return dg.SensorResult(requests, cursor=str(seen[-1].storage_id) if seen else context.cursor)
 
     return daily_plays_published
+
+
+def _rate_cards_sensor(open_engine: Callable[[], operating.Engine], database: sa.Engine) -> dg.SensorDefinition:
+    """Lands the rate cards that changed. Its cursor is the watermark, so one that is reset asks for all of them, which costs nothing else."""
+
+    @dg.sensor(
+        description="Lands the rate card of a market when the sales team changes it.",
+        target=dg.AssetSelection.assets(prices.name),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def rate_cards_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return dg.SensorResult(cursor=land_changed_cards(database, open_engine().landing, context.cursor or ""))
+
+    return rate_cards_changed
 
 
 def _counts_asset(landing: Path) -> dg.AssetsDefinition:
@@ -132,7 +162,9 @@ def _published_plays(instance: dg.DagsterInstance, record: dg.EventLogRecord) ->
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:
     matched = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.json", path)
-    return (published_counts.name, event_days.check(matched[1])) if matched else None
+    return (published_counts.name, event_days.check(matched[1])) if matched else classify_for_markets(path)
 
 
-defs = build_definitions(Path(os.environ.get("ADVERTISING_HOME", ".advertising")).absolute())
+defs = build_definitions(
+    Path(os.environ.get("ADVERTISING_HOME", ".advertising")).absolute(), os.environ.get("ADVERTISING_DATABASE_URL")
+)

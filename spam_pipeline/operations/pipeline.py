@@ -32,7 +32,7 @@ from spam_pipeline.operations.suspicions import (
     suspicion_details,
     suspicions_of_day,
 )
-from spam_pipeline.protocol import WHOLE, Grain, NotPublished, PipelineError, Version, WrongPartition
+from spam_pipeline.protocol import WHOLE, NotPublished, PipelineError, Version, WrongPartition
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
     NEWEST,
@@ -211,7 +211,7 @@ class Pipeline:
 
     def newest(self, stage: str) -> str:
         """The newest published partition of a stage; the only one of a stage without partitions, published or not. Raises `NotPublished`."""
-        if self.graph.find([stage])[0].partitions.grain is Grain.NONE:
+        if self.graph.find([stage])[0].partitions.is_whole:
             return WHOLE
         published = self.partitions(stage)
         if not published:
@@ -456,10 +456,10 @@ class Pipeline:
     def _partition(self, stage: AnyStage, key: str) -> str:
         """A partition key that somebody typed. Raises `WrongPartition`, with the nearest one there is."""
         grid = stage.partitions
-        if grid.grain is Grain.NONE and key != WHOLE:
+        if grid.is_whole and key != WHOLE:
             raise WrongPartition(f"{stage.name} is not partitioned: leave {key!r} out")
-        if key == WHOLE and grid.grain is not Grain.NONE:
-            raise WrongPartition(f"{stage.name} has a partition for each {grid.name}: name one, {grid.grain.value}")
+        if key == WHOLE and not grid.is_whole:
+            raise WrongPartition(f"{stage.name} has a partition for each {grid.name}: name one, {grid.format}")
         try:
             return grid.check(key)
         except WrongPartition as wrong:

@@ -103,6 +103,7 @@ from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, 
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
 from spam_pipeline.protocol.storage.cache_room import CACHE_BYTES, CacheRoom
 from spam_pipeline.protocol.storage.landed_copies import LandedCopies
+from spam_pipeline.protocol.storage.landed_rows import land_rows
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.observation import PASSED_OVER
 from spam_pipeline.protocol.storage.store import Store
@@ -215,6 +216,7 @@ __all__ = [
     "format_shifts",
     "format_significance",
     "grouped",
+    "land_rows",
     "late_partitions",
     "no_progress",
     "open_engine",

@@ -11,7 +11,7 @@ from datetime import date
 
 from typing_extensions import override
 
-from spam_pipeline.protocol.foundation.partition import WHOLE, month_of
+from spam_pipeline.protocol.foundation.partition import WHOLE, day_of, key_of, month_of, name_of, span_of
 
 Key = tuple[str, str]
 """A partition of the upstream and one of its parts."""
@@ -116,6 +116,108 @@ class DaysOfMonth(Selection):
     @override
     def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
         return [day for day in _days_of(partition) if day in partitions]
+
+
+@dataclass(frozen=True)
+class HoursOfDay(Selection):
+    """Every hour of the day that the consumer's partition names."""
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return _all_parts(upstream, _hours_of(partition))
+
+    @override
+    def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
+        del upstream
+        return {day_of(hour) for hour in partitions}
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        return [hour for hour in _hours_of(partition) if hour in partitions]
+
+
+@dataclass(frozen=True)
+class EachName(Selection):
+    """For a consumer with a partition for each of some names: what `of` selects for its span, the same for every name.
+
+    >>> plays = UpstreamKeys.of({"2026-01-05": ("all",)})
+    >>> sorted(EachName(("DE", "FR")).wanted(["2026-01-05"], plays))
+    ['2026-01-05|DE', '2026-01-05|FR']
+    >>> EachName(("DE", "FR")).keys("2026-01-05|FR", plays)
+    [('2026-01-05', 'all')]
+    """
+
+    names: tuple[str, ...]
+    of: Selection = field(default_factory=SamePartition)
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return self.of.keys(self._span(partition), upstream)
+
+    @override
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        return self.of.scope(self._span(partition), upstream)
+
+    @override
+    def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
+        return {key_of(span, name) for span in self.of.wanted(partitions, upstream) for name in self.names}
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        return self.of.waits_for(self._span(partition), partitions)
+
+    def _span(self, partition: str) -> str:
+        return WHOLE if partition in self.names else span_of(partition)
+
+
+@dataclass(frozen=True)
+class SameName(Selection):
+    """For a consumer with spans and names: the partition of its name, in an upstream that has names alone.
+
+    >>> SameName().keys("2026-01-05|FR", UpstreamKeys.of({"DE": ("all",), "FR": ("all",)}))
+    [('FR', 'all')]
+    """
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return _all_parts(upstream, [name_of(partition)])
+
+    @override
+    def scope(self, partition: str, upstream: UpstreamKeys) -> str:
+        del upstream
+        return name_of(partition)
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        return [name for name in [name_of(partition)] if name in partitions]
+
+
+@dataclass(frozen=True)
+class EveryName(Selection):
+    """For a consumer without names: the partitions of its span of all the names that the upstream has.
+
+    >>> sold = UpstreamKeys.of({"2026-01-05|DE": ("all",), "2026-01-05|FR": ("all",), "2026-01-06|FR": ("all",)})
+    >>> EveryName(("DE", "FR")).keys("2026-01-05", sold)
+    [('2026-01-05|DE', 'all'), ('2026-01-05|FR', 'all')]
+    """
+
+    names: tuple[str, ...]
+
+    @override
+    def keys(self, partition: str, upstream: UpstreamKeys) -> list[Key]:
+        return _all_parts(upstream, self._keys(partition))
+
+    @override
+    def wanted(self, partitions: Iterable[str], upstream: UpstreamKeys) -> set[str]:
+        del upstream
+        return {span_of(key) for key in partitions}
+
+    @override
+    def waits_for(self, partition: str, partitions: Collection[str]) -> list[str]:
+        return [key for key in self._keys(partition) if key in partitions]
+
+    def _keys(self, partition: str) -> list[str]:
+        return [key_of(partition, name) for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -259,6 +361,10 @@ class EveryStage(EveryPartition):
 def _days(last: str, count: int) -> list[str]:
     end = date.fromisoformat(last).toordinal()
     return [date.fromordinal(end - back).isoformat() for back in reversed(range(count))]
+
+
+def _hours_of(day: str) -> list[str]:
+    return [f"{day}T{hour:02d}" for hour in range(24)]
 
 
 def _days_of(month: str) -> list[str]:

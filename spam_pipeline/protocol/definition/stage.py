@@ -19,7 +19,7 @@ from spam_pipeline.protocol.definition.delivery import Delivery
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.retry import DELIVERIES, Retry
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
-from spam_pipeline.protocol.foundation.partition import Partitions
+from spam_pipeline.protocol.foundation.partition import Grain, Partitions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +58,11 @@ class Source:
     cadence: Cadence | None = None
     owner: str | None = None
     hours_of: Callable[[str], Collection[str]] = lambda _path: HOURS
+
+    def __post_init__(self) -> None:
+        """Raise `WrongDefinition` for a cadence of anything but days: what a source lacks is told by day."""
+        if self.cadence is not None and (self.partitions.grain is not Grain.DAY or self.partitions.names):
+            raise WrongDefinition(f"source {self.name} has a cadence, but its partitions are no days: leave it out")
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def drift(
 
     The history may come in any order; the partition itself is left out of it. A finding's size is the share of rows that moved: the total
     variation distance of distributions and their quantiles, the difference of shares, and 1 - min(r, 1/r) of numbers that changed by a factor r.
-    Keys that are neither days nor months raise `WrongPartition`.
+    Keys without a day or a month raise `WrongPartition`.
     """
     others = sorted((past for past in history if past.partition != partition), key=lambda past: past.partition)
     declared = {name: measure.drift for name, measure in measures.items() if measure.drift and name in seen}

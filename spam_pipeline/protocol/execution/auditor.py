@@ -14,7 +14,7 @@ from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.history import history_digest, nearest
+from spam_pipeline.protocol.ledger.history import history_digest, nearest, series
 from spam_pipeline.protocol.ledger.records import Audit, Version, VersionSummary
 from spam_pipeline.protocol.planning.partition_status import Snapshot
 from spam_pipeline.protocol.planning.staleness import watermark
@@ -72,7 +72,8 @@ class Auditor:
 
     def _audit(self, stage: AnyStage, version: Version, on_data: list[Finding], replacing: str = "") -> Audit:
         seen = self._snapshot()
-        found = nearest(seen.published.get(stage.name, {}), version.partition)
+        published, grid = seen.published.get(stage.name, {}), stage.partitions
+        found = nearest(published, version.partition, keys=series(published, grid)[grid.series_of(version.partition)])
         history = [(key, item) for key, item in found if item.recipe not in {version.recipe, replacing}]
         last = seen.decisions.get((stage.name, version.partition), 0)
         is_audited_against_history = stage.name in self._graph.audited_against_history

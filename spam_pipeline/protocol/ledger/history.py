@@ -4,8 +4,10 @@ Published versions come from the ledger or from a snapshot of it; `drift` makes 
 """
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from spam_pipeline.protocol.foundation.partition import Partitions
 from spam_pipeline.protocol.ledger.recipe import digest_of_read, read_line
 from spam_pipeline.protocol.ledger.records import VersionSummary
 
@@ -30,6 +32,14 @@ def nearest(
     earlier = min(start, count - later)
     later = min(len(ordered) - end, count - earlier)
     return [(key, published[key]) for key in ordered[start - earlier : end + later]]
+
+
+def series(published: Iterable[str], grid: Partitions) -> defaultdict[str, list[str]]:
+    """The published partitions of a grid in order, by the series that they are comparable in: see `Partitions.series_of`."""
+    found = defaultdict[str, list[str]](list)
+    for key in sorted(published):
+        found[grid.series_of(key)].append(key)
+    return found
 
 
 def history_digest(found: Iterable[tuple[str, VersionSummary]]) -> str:

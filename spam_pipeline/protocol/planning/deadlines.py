@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.foundation.partition import Grain, Partitions, month_of
+from spam_pipeline.protocol.foundation.partition import WHOLE, Grain, Partitions, key_of, span_of
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, State
 
 Place = tuple[str, str]
@@ -86,12 +86,17 @@ def _chain(graph: StageGraph, stage: AnyStage) -> list[str]:
 
 
 def _affected(partitions: Partitions, key: str) -> Iterator[str]:
-    """The partition of a grid that a key of the grid of another stage is about; none for a month among days.
+    """The partitions of a grid that a key of the grid of another stage is about; none for a month among days.
 
     >>> list(_affected(Partitions("statement month", Grain.MONTH), "2026-01-05"))
     ['2026-01']
+    >>> list(_affected(Partitions("market day", Grain.DAY, ("DE", "FR")), "2026-01-05T07"))
+    ['2026-01-05|DE', '2026-01-05|FR']
     """
-    if partitions.grain is Grain.MONTH:
-        yield month_of(key)
-    elif len(key) == len(partitions.grain.value):
-        yield key
+    if partitions.grain is Grain.NONE:
+        yield from [key] if key in (partitions.names or (WHOLE,)) else []
+        return
+    span = span_of(key)[: len(partitions.grain.value)]  # each format begins with those of the longer spans
+    if len(span) == len(partitions.grain.value):
+        own = [key_of(span, name) for name in partitions.names] or [span]
+        yield from [key] if key in own else own

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
-from spam_pipeline.protocol.foundation.partition import Grain, days_before
-from spam_pipeline.protocol.ledger.history import history_digest, nearest
+from spam_pipeline.protocol.foundation.partition import Grain, day_of, days_before
+from spam_pipeline.protocol.ledger.history import history_digest, nearest, series
 from spam_pipeline.protocol.ledger.recipe import (
     InputRef,
     Recipe,
@@ -131,7 +131,8 @@ class _StageState:
         if self.stage.settled_after_days is None:
             return sorted({*found, *self.missing_hours})
         newest = max((item.newest for item in self._arrivals), default="")
-        return sorted(day for day in found if newest and day <= days_before(newest, self.stage.settled_after_days))
+        last = days_before(newest, self.stage.settled_after_days) if newest else ""
+        return sorted(key for key in found if day_of(key) <= last)
 
     def status(self, partition: str) -> PartitionStatus:
         """The status of a wanted partition.
@@ -222,8 +223,8 @@ class _StageState:
         return watermark(self.graph, self.snapshot)
 
     @cached_property
-    def _history_keys(self) -> list[str]:
-        return sorted(self.published)
+    def _series(self) -> Mapping[str, list[str]]:
+        return series(self.published, self.stage.partitions)
 
     def _without_files(self, partition: str) -> PartitionStatus:
         """The status of a partition that is made from files, when there is none.
@@ -334,7 +335,8 @@ class _StageState:
     def _history(self, partition: str, recipe: str) -> str:
         if self.stage.name not in self.graph.audited_against_history:
             return ""
-        found = nearest(self.published, partition, keys=self._history_keys)
+        comparable = self._series.get(self.stage.partitions.series_of(partition), ())
+        found = nearest(self.published, partition, keys=comparable)
         return history_digest((key, version) for key, version in found if version.recipe != recipe)
 
     def _waiting(self, partition: str) -> Sequence[tuple[str, bool]]:
@@ -390,8 +392,8 @@ def _basis(
 def watermark(graph: StageGraph, snapshot: Snapshot) -> str:
     """The latest arrival day: how far the landing zone has moved."""
     arrivals = [
-        max(snapshot.landed[name])
+        day_of(max(snapshot.landed[name]))
         for name, source in graph.sources.items()
-        if source.partitions.grain is Grain.DAY and snapshot.landed.get(name)
+        if source.partitions.grain in {Grain.HOUR, Grain.DAY} and snapshot.landed.get(name)
     ]
     return max(arrivals, default="1970-01-01")

@@ -1,15 +1,21 @@
 """Which keys of its upstream a partition reads."""
 
+from collections.abc import Collection
+
 import pytest
 
 from spam_pipeline.protocol.definition.selection import (
     DaysOfMonth,
+    EachName,
+    EveryName,
     EveryPartition,
+    HoursOfDay,
     PartForPartition,
     PartitionsUpTo,
     PartsOfMonth,
     PartsOfTrailingDays,
     PartsUpToMonth,
+    SameName,
     SamePartition,
     Selection,
     TrailingDays,
@@ -21,6 +27,10 @@ ARRIVALS = UpstreamKeys.of({"2026-01-05": ["2026-01-04", "2026-01-05"], "2026-01
 MONTHLY_PARTS = UpstreamKeys.of({"all": ["2025-11", "2026-01", "2026-02"]})
 MONTHS = UpstreamKeys.of({"2026-01": ["all"], "2026-02": ["2026-01", "2026-02"], "2026-03": ["all"]})
 DAILY_PARTS = UpstreamKeys.of({"all": ["2025-12-31", "2026-01-31", "2026-02-01"]})
+HOURS = UpstreamKeys.of({"2026-01-05T07": ["all"], "2026-01-05T23": ["all"], "2026-01-06T00": ["all"]})
+NAMES = UpstreamKeys.of({"AT": ["all"], "DE": ["all"]})
+MARKET_DAYS = UpstreamKeys.of({"2026-01-05|AT": ["all"], "2026-01-05|DE": ["all"], "2026-01-06|DE": ["all"]})
+BOTH = ("AT", "DE")
 ONE = UpstreamKeys.of({"all": ["all"]})
 
 
@@ -32,6 +42,12 @@ ONE = UpstreamKeys.of({"all": ["all"]})
         (SamePartition(), "2026-03-01", DAYS, []),
         (TrailingDays(3), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
         (TrailingDays(2), "2026-02-02", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
+        (HoursOfDay(), "2026-01-05", HOURS, [("2026-01-05T07", "all"), ("2026-01-05T23", "all")]),
+        (EachName(BOTH), "2026-01-05|DE", DAYS, [("2026-01-05", "all")]),
+        (EachName(BOTH, TrailingDays(2)), "2026-02-02|DE", DAYS, [("2026-02-01", "all"), ("2026-02-02", "all")]),
+        (EachName(BOTH, EveryPartition()), "DE", NAMES, [("AT", "all"), ("DE", "all")]),
+        (SameName(), "2026-01-05|DE", NAMES, [("DE", "all")]),
+        (EveryName(BOTH), "2026-01-05", MARKET_DAYS, [("2026-01-05|AT", "all"), ("2026-01-05|DE", "all")]),
         (PartForPartition(), "2026-01-05", ARRIVALS, [("2026-01-05", "2026-01-05"), ("2026-01-06", "2026-01-05")]),
         (PartForPartition(), "2026-01-09", ARRIVALS, []),
         (
@@ -102,3 +118,33 @@ def test_a_partition_waits_for_upstream_partitions_that_are_wanted() -> None:
     assert PartsOfTrailingDays(7).waits_for("2026-01-05", {"all"}) == ["all"]
     assert PartsOfTrailingDays(7).waits_for("2026-01-05", days) == []
     assert EveryPartition().waits_for("all", days) == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "upstream", "expected"),
+    [
+        (HoursOfDay(), HOURS, {"2026-01-05", "2026-01-06"}),
+        (EachName(BOTH), ONE, {"AT", "DE"}),
+        (EachName(BOTH, HoursOfDay()), HOURS, {f"2026-01-0{day}|{name}" for day in (5, 6) for name in BOTH}),
+        (EveryName(BOTH), MARKET_DAYS, {"2026-01-05", "2026-01-06"}),
+    ],
+)
+def test_wanted_are_the_partitions_of_other_grids_that_have_input(
+    selection: Selection, upstream: UpstreamKeys, expected: set[str]
+) -> None:
+    assert selection.wanted(upstream.parts, upstream) == expected
+
+
+@pytest.mark.parametrize(
+    ("selection", "partition", "there", "expected"),
+    [
+        (HoursOfDay(), "2026-01-05", HOURS.parts, ["2026-01-05T07", "2026-01-05T23"]),
+        (EachName(BOTH), "2026-01-05|DE", ["2026-01-05", "2026-01-06"], ["2026-01-05"]),
+        (SameName(), "2026-01-05|DE", ["AT", "DE"], ["DE"]),
+        (EveryName(BOTH), "2026-01-06", MARKET_DAYS.parts, ["2026-01-06|DE"]),
+    ],
+)
+def test_a_partition_waits_for_what_it_reads_of_another_grid(
+    selection: Selection, partition: str, there: Collection[str], expected: list[str]
+) -> None:
+    assert selection.waits_for(partition, there) == expected

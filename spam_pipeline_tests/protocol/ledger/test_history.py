@@ -3,7 +3,8 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from spam_pipeline.protocol.ledger.history import LENGTH, history_digest, nearest
+from spam_pipeline.protocol.foundation.partition import Grain, Partitions
+from spam_pipeline.protocol.ledger.history import LENGTH, history_digest, nearest, series
 from spam_pipeline.protocol.ledger.records import VersionSummary
 
 DAYS = st.integers(1, 60).map(lambda day: f"2026-{1 + (day - 1) // 28:02d}-{1 + (day - 1) % 28:02d}")
@@ -73,3 +74,9 @@ def test_the_digest_of_a_history_tells_which_partitions_it_has_and_what_is_in_th
     assert history_digest(one.items()) != history_digest(two.items())
     assert history_digest(one.items()) != history_digest([("2026-01-01", one["2026-01-01"])])
     assert history_digest([]) == history_digest({}.items())
+
+
+def test_the_history_of_an_hour_is_that_hour_of_other_days() -> None:
+    all_of_it = published(*(f"2026-01-{day:02d}T{hour:02d}" for day in (3, 4, 5) for hour in range(24)))
+    comparable = series(all_of_it, Partitions("hour", Grain.HOUR))["T07"]
+    assert keys(nearest(all_of_it, "2026-01-04T07", keys=comparable)) == [f"2026-01-0{day}T07" for day in (3, 4, 5)]
