@@ -15,7 +15,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from examples.advertising.billing import billed_plays, event_days, published_counts
-from examples.advertising.markets import SOURCES, STAGES, classify_for_markets, prices
+from examples.advertising.markets import SOURCES, STAGES, classify_for_markets, spot_prices
 from examples.advertising.tables import land_changed_cards
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
@@ -115,7 +115,7 @@ def _rate_cards_sensor(open_engine: Callable[[], operating.Engine], database: sa
 
     @dg.sensor(
         description="Lands the rate card of a market when the sales team changes it.",
-        target=dg.AssetSelection.assets(prices.name),
+        target=dg.AssetSelection.assets(spot_prices.name),
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def rate_cards_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult:

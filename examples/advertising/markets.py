@@ -73,7 +73,7 @@ def spots_of_hour(spot_files: LandedFile) -> pl.LazyFrame:
 
 
 @stage(partitions=markets, contract=RateCard, owner=TEAM, libraries=["polars"])
-def prices(rate_cards: LandedFile) -> pl.LazyFrame:
+def spot_prices(rate_cards: LandedFile) -> pl.LazyFrame:
     """The price of a spot in a market."""
     with rate_cards.open() as file:
         return pl.read_parquet(file).lazy()
@@ -82,17 +82,17 @@ def prices(rate_cards: LandedFile) -> pl.LazyFrame:
 @stage(partitions=market_days, contract=MarketRevenue, owner=TEAM, libraries=["polars"])
 def market_revenue(
     spots_of_hour: Annotated[pl.LazyFrame, Reads(EachName(MARKETS, HoursOfDay()))],
-    prices: Annotated[pl.LazyFrame, Reads(SameName())],
+    spot_prices: Annotated[pl.LazyFrame, Reads(SameName())],
 ) -> pl.LazyFrame:
     """The revenue of a day in one market. Another price makes the days of its market stale, and of no other."""
     spots = spots_of_hour.group_by("market").agg(pl.col("spots").sum())
-    return spots.join(prices, on="market").select(
+    return spots.join(spot_prices, on="market").select(
         "market", "spots", revenue_minor=pl.col("spots") * pl.col("price_minor")
     )
 
 
 @stage(partitions=days, contract=Revenue, owner=TEAM, libraries=["polars"])
-def revenue(market_revenue: Annotated[pl.LazyFrame, Reads(EveryName(MARKETS))]) -> pl.LazyFrame:
+def spot_revenue(market_revenue: Annotated[pl.LazyFrame, Reads(EveryName(MARKETS))]) -> pl.LazyFrame:
     """The revenue of a day in all markets."""
     return market_revenue.select(pl.col("revenue_minor").sum())
 
@@ -107,5 +107,5 @@ def classify_for_markets(path: str) -> tuple[str, str] | None:
 
 _PATHS = {r"spots/([0-9-]{10}T[0-9]{2})\.csv": spot_files, rf"rate_cards/({'|'.join(MARKETS)})\.parquet": rate_cards}
 
-STAGES = (spots_of_hour, prices, market_revenue, revenue)
+STAGES = (spots_of_hour, spot_prices, market_revenue, spot_revenue)
 SOURCES = (spot_files, rate_cards)

@@ -62,19 +62,21 @@ def converged(engine: Engine) -> set[tuple[str, str]]:
 
 
 def revenue(engine: Engine, day: str = DAY) -> int:
-    found = engine.reader.read("revenue", [day]).collect()
+    found = engine.reader.read("spot_revenue", [day]).collect()
     assert isinstance(found, pl.DataFrame)
     return int(found.item())
 
 
 def test_hours_and_markets_add_up(engine: Engine) -> None:
     assert revenue(engine) == 1 * 3 + 2 * 5 + 15 * 2
-    published = engine.ledger.published("production", ["spots_of_hour", "prices", "market_revenue", "revenue"])
+    published = engine.ledger.published(
+        "production", ["spots_of_hour", "spot_prices", "market_revenue", "spot_revenue"]
+    )
     assert {stage: set(partitions) for stage, partitions in published.items()} == {
         "spots_of_hour": {f"{DAY}T07", f"{DAY}T08"},
-        "prices": set(MARKETS),
+        "spot_prices": set(MARKETS),
         "market_revenue": {f"{DAY}|{market}" for market in MARKETS},
-        "revenue": {DAY},
+        "spot_revenue": {DAY},
     }
 
 
@@ -82,7 +84,7 @@ def test_another_price_makes_the_days_of_its_market_stale_and_no_others(engine: 
     set_price(database, "CH", 7, "2026-01-06T00:00:00Z")
     watermark = land_changed_cards(database, engine.landing, "2026-01-01T00:00:00Z")
     assert watermark == "2026-01-06T00:00:00Z"
-    assert converged(engine) == {("prices", "CH"), ("market_revenue", f"{DAY}|CH"), ("revenue", DAY)}
+    assert converged(engine) == {("spot_prices", "CH"), ("market_revenue", f"{DAY}|CH"), ("spot_revenue", DAY)}
     assert revenue(engine) == 1 * 3 + 2 * 7 + 15 * 2
 
 
@@ -91,7 +93,7 @@ def test_a_late_hour_makes_its_day_stale(engine: Engine, tmp_path: Path) -> None
     land_spots(tmp_path / "advertising", "2026-01-06T00", DE=1)
     touched = converged(engine)
     assert ("spots_of_hour", f"{DAY}T07") not in touched
-    assert {("spots_of_hour", f"{DAY}T23"), ("revenue", DAY), ("revenue", "2026-01-06")} <= touched
+    assert {("spots_of_hour", f"{DAY}T23"), ("spot_revenue", DAY), ("spot_revenue", "2026-01-06")} <= touched
     assert (revenue(engine), revenue(engine, "2026-01-06")) == (48, 2)
 
 
@@ -118,14 +120,14 @@ def test_the_orchestrator_runs_and_shows_every_kind_of_partition(tmp_path: Path,
             materialize_what_is_due(location, instance)
         shown = {
             stage: set(instance.get_materialized_partitions(dg.AssetKey(stage)))
-            for stage in ("spots_of_hour", "prices", "market_revenue", "revenue")
+            for stage in ("spots_of_hour", "spot_prices", "market_revenue", "spot_revenue")
         }
         status = instance.get_latest_materialization_event(dg.AssetKey("market_revenue"))
     assert shown == {
         "spots_of_hour": {f"{DAY}T07"},
-        "prices": set(MARKETS),
+        "spot_prices": set(MARKETS),
         "market_revenue": {f"{DAY}|{market}" for market in MARKETS},
-        "revenue": {DAY},
+        "spot_revenue": {DAY},
     }
     assert status is not None
 
