@@ -10,6 +10,7 @@ import polars as pl
 
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.pages.page_builder import Figures
+from spam_pipeline.reporting.withheld import withheld_by_incident
 from spam_pipeline.royalties.contracts import (
     AGREED,
     ESCROW,
@@ -192,12 +193,7 @@ class Month(NamedTuple):
 
     def incidents_in_it(self) -> Iterator[IncidentInMonth]:
         """Yield every incident with a window or plays in the month."""
-        withheld = (
-            self.pools.filter(pl.col("rule") == AGREED, pl.col("line") == WITHHELD)
-            .group_by("incident_id", "currency")
-            .agg(pl.col("amount_minor").sum())
-            .collect(engine="streaming")
-        )
+        withheld = withheld_by_incident(self.statements)
         latest = self.suspicions.sort("suspicion_id", "last_day").unique(
             "suspicion_id", keep="last", maintain_order=True
         )
