@@ -1,18 +1,18 @@
 """Printing the versions of a partition, and how two of them compare."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
 
-from spam_pipeline.command_line.terminal import FAILED, out, print_json, print_table, working
+from spam_pipeline.command_line.terminal import FAILED, out, print_json, print_narrow_table, working
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.pages.comparison_markdown import markdown_of
 from spam_pipeline.pages.comparison_page import page_of
 from spam_pipeline.protocol import Version
-from spam_pipeline.protocol.fingerprint import numbers
+from spam_pipeline.protocol.fingerprint import Measured, Scale, numbers
 from spam_pipeline.protocol.operating import (
     NEWEST,
     PUBLISHED,
@@ -22,9 +22,17 @@ from spam_pipeline.protocol.operating import (
     comparison_to_json,
     finding_lines,
     finding_to_json,
+    format_number,
 )
 
-_SHORTENED = 19
+_SHORTENED = 16
+"""The first digits of a digest, by which commands take it."""
+
+_MOST_NUMBERS = 8
+"""The numbers of a fingerprint that are printed: a contract names first what matters most."""
+
+_FINER = ("effective_", "top_share_of_")
+"""How the names of numbers begin that stand beside the count of the same values."""
 
 
 def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
@@ -41,12 +49,45 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
         out.print(f"{stage} {partition} has no versions: none was ever computed{_known(pipeline.partitions(stage))}")
         return
     out.print(f"{stage} {partition}")
-    columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
-    print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
+    print_narrow_table(
+        ("recipe", "rows", "computed", "audit", "published"),
+        [
+            (
+                version.recipe[:_SHORTENED],
+                f"{version.rows:,}",
+                f"{version.computed_at:%Y-%m-%d %H:%M}",
+                audit.verdict.value,
+                f"{published[version.id]:%Y-%m-%d %H:%M}" if version.id in published else "never",
+            )
+            for version, audit in found
+        ],
+    )
     for version, audit in found:
-        out.print(f"{version.recipe[:_SHORTENED]} fingerprint: {numbers(version.fingerprint)}")
-        for line in (line for finding in audit.findings for line in finding_lines(finding)):
-            out.print(f"  {line}")
+        _print_version(version, audit)
+
+
+def _print_version(version: Version, audit: Audit) -> None:
+    """Print what a version holds, a number a line, and what its audit found."""
+    content, code = version.content[:_SHORTENED], version.code_version[:_SHORTENED]
+    out.print(f"{version.recipe[:_SHORTENED]}: content {content}, code {code}", soft_wrap=True)
+    shares = {label for name, kind in version.fingerprint.items() for label in _shares(name, kind)}
+    shown = {
+        label: format_number(number, is_share=label in shares)
+        for label, number in numbers(version.fingerprint).items()
+        if not label.startswith(_FINER)
+    }
+    first = dict(list(shown.items())[:_MOST_NUMBERS])
+    for label, number in first.items():
+        out.print(f"  {label:<{max(map(len, first))}}  {number:>{max(map(len, first.values()))}}", soft_wrap=True)
+    rest = len(numbers(version.fingerprint)) - len(first)
+    if rest:
+        out.print(f"  and {rest} more numbers: --json")
+    for line in (line for finding in audit.findings for line in finding_lines(finding)):
+        out.print(f"  {line}", soft_wrap=True)
+
+
+def _shares(name: str, measured: Measured) -> Iterator[str]:
+    return (label for label, item in measured.estimates(name).items() if item.scale is Scale.LOGIT)
 
 
 def _known(partitions: Sequence[str]) -> str:

@@ -342,12 +342,14 @@ class Revenue(Contract):
 
 
 class Incidents(Contract):
-    """Incidents declared by experts: one row per incident and entity; one part per event day that the window touches.
+    """Incidents declared by experts, by event day: one row per day, incident, entity and window that touches the day; one part per day.
 
+    So a line of the landed file is a row on every day of its window: count `incident_id` distinctly, or the rows of one `day`.
     `entity_key` is the keyed hash of the user, device, address, track or user agent; `decided_by` and `decided_at` are empty
     while an incident is suspected. The expert's note stays in the landing zone, because free text may name people.
     """
 
+    day = dy.Date(primary_key=True)
     incident_id = dy.String(primary_key=True)
     entity_type = dy.String(primary_key=True)
     entity_key = dy.UInt64(primary_key=True)

@@ -68,7 +68,7 @@ class SuspicionDetails(NamedTuple):
 
 def suspicions_of_day(engine: Engine, day: str | None, queue: str | None) -> SuspicionsOfDay:
     """The suspicions of a day, by default of the latest one that is published. Raises `NotPublished`, and `WrongPartition`."""
-    days = [event_days.check(day)] if day else _published(engine, SUSPICIONS)[-1:]
+    days = [event_days.check(day)] if day else published_partitions(engine, SUSPICIONS)[-1:]
     if not days:
         raise NotPublished(f"{SUSPICIONS} is not published in {engine.environment}: spam-pipeline converge")
     found = map(_suspicion, engine.reader.read(SUSPICIONS, days).collect().rows(named=True))
@@ -109,18 +109,19 @@ def read_incidents(landing: LandingZone) -> bytes:
 def _rows(engine: Engine, suspicion_id: str, moments: Iterable[datetime | None]) -> pl.DataFrame:
     """The rows of a suspicion on all days that are published, or were at some moments; what is published now comes last."""
     frames: list[pl.LazyFrame] = [
-        engine.reader.read(SUSPICIONS, _published(engine, SUSPICIONS, as_of), as_of) for as_of in moments
+        engine.reader.read(SUSPICIONS, published_partitions(engine, SUSPICIONS, as_of), as_of) for as_of in moments
     ]
     return pl.concat(frames).filter(pl.col("suspicion_id") == suspicion_id).collect()
 
 
-def _published(engine: Engine, stage: str, as_of: datetime | None = None) -> list[str]:
+def published_partitions(engine: Engine, stage: str, as_of: datetime | None = None) -> list[str]:
+    """The partitions of a stage that are published, or were at some moment, in order."""
     name = engine.graph.find([stage])[0].name
     return sorted(engine.ledger.published(engine.environment, [name], as_of)[name])
 
 
 def _titles(engine: Engine, track_ids: Sequence[str]) -> dict[str, str]:
-    if not _published(engine, TRACKS):
+    if not published_partitions(engine, TRACKS):
         return {}
     tracks: pl.LazyFrame = engine.reader.read(TRACKS, [WHOLE])
     return dict(tracks.filter(pl.col("track_id").is_in(list(track_ids))).select("track_id", "title").collect().rows())

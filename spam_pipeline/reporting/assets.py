@@ -37,7 +37,7 @@ from spam_pipeline.reporting.contracts import (
 from spam_pipeline.reporting.daily_plays import plays_by_country
 from spam_pipeline.reporting.incident_listeners import plays_by_hour_and_listener
 from spam_pipeline.reporting.incident_plays import plays_by_incident
-from spam_pipeline.reporting.month import Month
+from spam_pipeline.reporting.month import DECLARED, Month
 from spam_pipeline.reporting.report_folder import report_delivery
 from spam_pipeline.reporting.reports import pages_of, places_of
 from spam_pipeline.reporting.spam_by_type import spam_by_country_and_type
@@ -164,7 +164,7 @@ def reports(  # noqa: PLR0913, PLR0917 - one parameter for everything that it re
     spam_by_type: Annotated[pl.LazyFrame, Reads(DaysOfMonth(), columns=("country", "attack_type", "plays"))],
     incident_plays: Annotated[pl.LazyFrame, Reads(DaysOfMonth())],
     incident_listeners: Annotated[pl.LazyFrame, Reads(DaysOfMonth())],
-    incidents: Annotated[pl.LazyFrame, Reads(PartsOfMonth())],
+    incidents: Annotated[pl.LazyFrame, Reads(PartsOfMonth(), columns=DECLARED)],
     royalty_usage: Annotated[pl.LazyFrame, Reads(DaysOfMonth(), columns=("event_day", "status", "plays"))],
     statement_basis: Annotated[pl.LazyFrame, Reads(columns=("ground", "status", "incident_id", "value"))],
     royalty_statements: Annotated[

@@ -10,6 +10,7 @@ import polars as pl
 
 from spam_pipeline.currencies import as_amount
 from spam_pipeline.pages.page_builder import Figures
+from spam_pipeline.reporting.withheld import withheld_by_incident
 from spam_pipeline.royalties.contracts import (
     AGREED,
     ESCROW,
@@ -19,6 +20,12 @@ from spam_pipeline.royalties.contracts import (
     UNCLAIMED,
     WITHHELD,
 )
+
+DECLARED = (
+    *("incident_id", "entity_type", "entity_key", "starts_at", "ends_at"),
+    *("status", "attack_type", "decided_by", "decided_at"),
+)
+"""The columns of `Incidents` that make a declaration, which has a row on each day that it touches."""
 
 COUNTS = ("plays", "plays without spam", "spam", "plays withheld", "waiting for a decision")
 """The headline numbers that are not money."""
@@ -35,7 +42,7 @@ _NOT_DECLARED = "no longer declared"
 class IncidentInMonth(NamedTuple):
     """An incident's data within a month, in any order of rows.
 
-    `declared` has the columns of `Incidents`, one row for each entity and window that touches the month. `plays` has
+    `declared` has the columns `DECLARED` of `Incidents`, one row for each entity and window that touches the month. `plays` has
     `event_day`, `country`, `track_id`, `plays` and `plays_without_spam`, `listeners` the columns of `IncidentListeners`; `usage`
     has `status` and `plays`, of the days that royalties have counted; `withheld` has `currency` and `amount_minor`, as agreed.
     `suspicions` has the row of `SuspectedIncidents` of the last day of the month on which it stood, if it is a suspicion.
@@ -186,12 +193,7 @@ class Month(NamedTuple):
 
     def incidents_in_it(self) -> Iterator[IncidentInMonth]:
         """Yield every incident with a window or plays in the month."""
-        withheld = (
-            self.pools.filter(pl.col("rule") == AGREED, pl.col("line") == WITHHELD)
-            .group_by("incident_id", "currency")
-            .agg(pl.col("amount_minor").sum())
-            .collect(engine="streaming")
-        )
+        withheld = withheld_by_incident(self.statements)
         latest = self.suspicions.sort("suspicion_id", "last_day").unique(
             "suspicion_id", keep="last", maintain_order=True
         )

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from spam_pipeline.command_line import terminal
 from spam_pipeline.operations.identifier_key import WARNED
 from spam_pipeline.protocol import Finding, Severity
 from spam_pipeline.protocol.operating import Audit, Verdict, run_partition
@@ -319,8 +320,26 @@ def test_versions_of_a_stage_that_is_not_partitioned_need_no_partition(
 ) -> None:
     ended = spam_pipeline("versions", "spam_model", home=converged_home)
     assert ended.status == 0
-    assert ended.out.split()[:6] == ["spam_model", "all", "recipe", "content", "code_version", "rows"]
-    assert "fingerprint: {'examples': " in ended.out
+    assert ended.out.split()[:5] == ["spam_model", "all", "recipe", "rows", "computed"]
+
+
+def test_versions_print_the_first_numbers_of_each_a_line_and_say_where_the_rest_is(
+    spam_pipeline: CommandLine, converged_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal.out, "width", 80)
+    ended = spam_pipeline("versions", "plays", "2026-01-05", home=converged_home)
+    [version] = json.loads(spam_pipeline("versions", "plays", "2026-01-05", "--json", home=converged_home).out)
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split()[:2] == [version["recipe"][:16], f"{version['rows']:,}"]
+    assert (
+        lines[3] == f"{version['recipe'][:16]}: content {version['content'][:16]}, code {version['code_version'][:16]}"
+    )
+    numbers = lines[4:-1]
+    assert numbers[0].split() == ["plays", f"{version['rows']:,}"]
+    assert any(line.split()[0] == "logged_out_share" and line.endswith(" %") for line in numbers)
+    assert len({len(line) for line in numbers}) == 1, "they are aligned"
+    assert lines[-1] == f"  and {len(version['fingerprint']) - len(numbers)} more numbers: --json"
 
 
 def test_versions_of_what_was_never_computed_are_none(spam_pipeline: CommandLine, converged_home: Path) -> None:

@@ -33,15 +33,19 @@ def as_json(run: CommandLine, *arguments: str) -> Any:
 
 def test_suspicions_of_the_latest_day_are_a_table_by_queue_and_rank(run: CommandLine) -> None:
     ended = run("suspicions")
-    head, columns, first, of_first, second, of_second, hint = ended.out.splitlines()
-    assert head == f"{FARM_DAYS[-1]}: 2 of 2 suspicions"
-    assert columns.split() == ["queue", "rank", "suspicion", "evidence", "plays", "devices"]
-    assert first.split()[:5] == ["behaviour", "1", FARM, "15.5", "3,000"]
-    assert of_first.startswith("  bot_farm since 2026-01-01, worth 1,234.56 EUR")
+    head, meaning, columns, first, of_first, second, of_second, hint = ended.out.splitlines()
+    assert head == f"{FARM_DAYS[-1]}: 2 of 2 suspicions, of which 0 hold plays"
+    assert (
+        meaning
+        == "held are the plays that wait for the decision, as on its report page; plays are those of the group that earn"
+    )
+    assert columns.split() == ["queue", "rank", "suspicion", "evidence", "held", "plays", "devices"]
+    assert first.split()[:6] == ["behaviour", "1", FARM, "15.5", "0", "3,000"]
+    assert of_first.startswith("  bot_farm since 2026-01-01, nothing waits, because its plays are decided otherwise")
     assert of_first.endswith(": loyalty 0.91 (usual 0.12), growth 14 (usual 1.1)")
     assert second.split()[0] == "automation"
     assert CRUDE in second
-    assert "worth unknown" in of_second, "nothing is known of money there"
+    assert "only listed, because evidence is below 20" in of_second
     assert "spam-pipeline suspicions SUSPICION" in hint
 
 
@@ -51,7 +55,8 @@ def test_the_list_is_asked_for_by_day_queue_and_number(run: CommandLine) -> None
     crude = as_json(run, "suspicions", "--queue", "automation", "--limit", "1")
     assert [item["suspicion_id"] for item in crude["suspicions"]] == [CRUDE]
     assert (
-        run("suspicions", "--day", FARM_DAYS[0], "--queue", "automation").out == f"{FARM_DAYS[0]}: 0 of 0 suspicions\n"
+        run("suspicions", "--day", FARM_DAYS[0], "--queue", "automation").out
+        == f"{FARM_DAYS[0]}: 0 of 0 suspicions, of which 0 hold plays\n"
     )
 
 
@@ -60,6 +65,8 @@ def test_everything_about_a_suspicion_ends_with_the_commands_that_decide_it(run:
     for text in (
         f"{FARM}: rank 1 of the queue behaviour on {FARM_DAYS[-1]}",
         "2026-01-01 to 2026-01-06",
+        "plays held",
+        "nothing waits",
         "3,000, of which 400 on the last day",
         "1,234.56 EUR",
         "00000000000000ff",

@@ -29,6 +29,7 @@ NEW = {
 }
 
 CHANGED_ON_PURPOSE = {
+    "incidents": "a row names the day that it is of",
     "received_plays": "it has a part with the account of each landed file, and small files are stored together",
     "labelled_examples": "the plays of a pool are a part of their own",
     "spam_model": "its file is JSON",

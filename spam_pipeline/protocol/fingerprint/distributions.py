@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from itertools import accumulate
 from typing import Any, Self
 
-from spam_pipeline.protocol.fingerprint.entropy import Entropy, entropy_of
+from spam_pipeline.protocol.fingerprint.entropy import Entropy, effective_number, entropy_of
 from spam_pipeline.protocol.fingerprint.estimate import Estimate
 from spam_pipeline.protocol.fingerprint.measured import Measured, added
 
@@ -70,7 +70,7 @@ class Spreading(Distribution):
         """The number of values, and the effective number of values."""
         if not self.total:
             return {}
-        return {name: len(self.counts), f"effective_{name}": math.exp(self._entropy.nats)}
+        return {name: len(self.counts), f"effective_{name}": effective_number(self._entropy.nats, len(self.counts))}
 
     def estimates(self, name: str) -> dict[str, Estimate]:
         """The effective number of values."""

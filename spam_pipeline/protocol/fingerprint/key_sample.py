@@ -5,13 +5,12 @@ in the samples of other versions: samples merge, and estimates from them are com
 because a fingerprint has to be a deterministic function of the data.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Self
 
-from spam_pipeline.protocol.fingerprint.entropy import Entropy, correction, entropy_of, significant
+from spam_pipeline.protocol.fingerprint.entropy import Entropy, correction, effective_number, entropy_of, significant
 from spam_pipeline.protocol.fingerprint.estimate import Estimate, of_count, of_share
 from spam_pipeline.protocol.fingerprint.measured import Measured, added
 from spam_pipeline.protocol.fingerprint.mixture import Counts, Mixture, mixed, of_one, plug_in_nats
@@ -99,7 +98,7 @@ class KeySample(Measured):
             return {}
         return {
             name: self.distinct,
-            f"effective_{name}": math.exp(self.entropy_nats),
+            f"effective_{name}": effective_number(self.entropy_nats, self.distinct),
             f"top_share_of_{name}": self.top[0].count / self.total,
         }
 

@@ -58,7 +58,7 @@ def test_the_numbers_are_named_after_their_measure() -> None:
         "spam_share": 0.25,
         "mean_ms": 2.5,
         "countries": 2,
-        "effective_countries": pytest.approx(2 * math.exp(1 / 8)),
+        "effective_countries": 2,
         "tracks": 3,
         "effective_tracks": pytest.approx(3),
         "top_share_of_tracks": 0.5,
@@ -150,6 +150,15 @@ def test_the_effective_number_of_values_does_not_grow_with_the_sample() -> None:
         mean, seen, claimed = draws(lambda rng, n=rows: _spreading(rng.multinomial(n, shares)), "effective_it")
         assert abs(mean - entropy) < 5 / rows
         assert 0.75 < claimed / seen < 1.3
+
+
+@pytest.mark.parametrize("counts", [[1], [2, 2], [1, 1, 1], [5, 1]])
+def test_never_are_more_values_in_effect_than_there_are(counts: list[int]) -> None:
+    spread = Spreading({str(value): count for value, count in enumerate(counts)})
+    keys = pl.Series([key for key, count in enumerate(counts) for _ in range(count)], dtype=pl.UInt64)
+    sample = measure({"it": Keys(pl.col("key"))}, pl.LazyFrame({"key": keys}))["it"]
+    for shown in (spread.numbers("it"), sample.numbers("it")):
+        assert 1 <= shown["effective_it"] <= shown["it"] == len(counts)
 
 
 def _spreading(counts: np.ndarray) -> Spreading:

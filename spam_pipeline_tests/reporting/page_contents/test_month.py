@@ -11,7 +11,7 @@ import polars as pl
 from spam_pipeline.ingestion.contracts import Incidents
 from spam_pipeline.pages.page_builder import month_page
 from spam_pipeline.reporting.contracts import DailyPlays, IncidentListeners, IncidentPlays, SpamByType
-from spam_pipeline.reporting.month import Month
+from spam_pipeline.reporting.month import DECLARED, Month
 from spam_pipeline.reporting.page_contents.month import contents_of_month
 from spam_pipeline.reporting.page_contents.places import place_of
 from spam_pipeline.reporting.page_contents.preview import preview
@@ -61,7 +61,9 @@ def declared(incident_id: str, kinds: Iterable[str], status: str = "suspected", 
         for key, kind in enumerate(kinds)
     ]
     decided = {"decided_by": "Ada", "decided_at": datetime(2026, 1, 4, 5, tzinfo=UTC)}
-    return pl.DataFrame([row | window | decided for row in rows], schema=Incidents.empty().collect_schema())
+    return pl.DataFrame(
+        [row | window | decided for row in rows], schema=Incidents.empty().select(DECLARED).collect_schema()
+    )
 
 
 def usage(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
