@@ -109,12 +109,18 @@ def converge_command(
 
 
 @app.command("status")
-def status_command(stages: Stages = None, environment: Environment = None, as_json: Json = False) -> None:
-    """Count the partitions of each stage that are fresh, stale, held, or missing."""
+def status_command(
+    *,
+    stages: Stages = None,
+    all_stages: Annotated[bool, typer.Option("--all", help="Also list the stages that are fresh.")] = False,
+    environment: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Say what waits or is late, and count the partitions of each stage that are fresh, stale, held, or missing."""
     use_environment(environment)
     from spam_pipeline.command_line.converging import print_status
 
-    print_status(stages, as_json=as_json)
+    print_status(stages, all_stages=all_stages, as_json=as_json)
 
 
 @app.command("waiting")

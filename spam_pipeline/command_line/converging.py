@@ -14,7 +14,6 @@ from spam_pipeline.command_line.terminal import (
     out,
     print_json,
     print_narrow_table,
-    print_table,
     progress,
     working,
 )
@@ -27,6 +26,7 @@ from spam_pipeline.protocol.operating import (
     Late,
     Planned,
     PlannedTogether,
+    State,
     cost_of,
     grouped,
     shell_command,
@@ -57,8 +57,8 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
         raise typer.Exit(HELD)
 
 
-def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
-    """Print the partitions of each stage, counted by state."""
+def print_status(stages: Sequence[str] | None, *, all_stages: bool = False, as_json: bool = False) -> None:
+    """Print what waits, is late or is not fresh, then how many partitions are; with the named stages, or all, those by state as well."""
     pipeline = Pipeline()
     found, environment = pipeline.status(stages), pipeline.settings.environment
     if as_json:
@@ -72,8 +72,6 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
             }
         )
         return
-    rows = [(stage, *(str(count) for count in counts.values())) for stage, counts in found.counts.items()]
-    print_table(("stage", "fresh", "stale", "held", "missing"), rows)
     for item in found.waiting:
         out.print(f"waiting: {item.place}: {item.why_in_full}", soft_wrap=True)
         if item.command:
@@ -83,10 +81,23 @@ def print_status(stages: Sequence[str] | None, *, as_json: bool) -> None:
     for late in found.late:
         out.print(f"late: {late}", soft_wrap=True)
     _print_passed_over(found.passed_over)
+    _print_counts(found.counts, in_full=all_stages or bool(stages))
     except_for = ", except for what waits for somebody" if found.waiting else ""
     out.print(
         f"converged{except_for}" if found.converged else f"not converged: run {shell_command('converge', environment)}"
     )
+
+
+def _print_counts(counts: Mapping[str, Mapping[str, int]], *, in_full: bool) -> None:
+    """Print the partitions of stages by state, of those alone that are not entirely fresh unless asked, and how many stages are."""
+    fresh = {stage: of_it for stage, of_it in counts.items() if of_it[State.FRESH.value] == sum(of_it.values())}
+    listed = counts if in_full else {stage: of_it for stage, of_it in counts.items() if stage not in fresh}
+    if listed:
+        rows = [(stage, *map(str, of_it.values())) for stage, of_it in listed.items()]
+        print_narrow_table(("stage", *(state.value for state in State)), rows)
+    if not in_full and fresh:
+        partitions = sum(of_it[State.FRESH.value] for of_it in fresh.values())
+        out.print(f"{len(fresh):,} stages fresh, {partitions:,} partitions (--all lists them)")
 
 
 def print_plan(stages: Sequence[str] | None, *, as_json: bool) -> None:

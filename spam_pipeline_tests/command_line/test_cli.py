@@ -128,12 +128,27 @@ def test_status_as_a_table_ends_with_the_verdict(spam_pipeline: CommandLine, con
     assert lines[2] == "converged"
 
 
-def test_status_says_what_to_do_when_something_is_stale(spam_pipeline: CommandLine, own_home: Path) -> None:
+def test_status_counts_stages_that_are_fresh_on_one_line_unless_asked_for_all(
+    spam_pipeline: CommandLine, converged_home: Path
+) -> None:
+    counts = json.loads(spam_pipeline("status", "--json", home=converged_home).out)["stages"]
+    partitions = sum(of_it["fresh"] for of_it in counts.values())
+    fresh = f"{len(STAGES)} stages fresh, {partitions} partitions (--all lists them)"
+    assert spam_pipeline("status", home=converged_home).out.splitlines() == [fresh, "converged"]
+    head, *rows, verdict = spam_pipeline("status", "--all", home=converged_home).out.splitlines()
+    assert (head.split()[0], verdict) == ("stage", "converged")
+    assert {row.split()[0] for row in rows} == STAGES
+
+
+def test_status_lists_what_is_stale_and_says_what_to_do(spam_pipeline: CommandLine, own_home: Path) -> None:
     land_line(own_home, "{}")
     open_home(own_home).engine.observe()
     ended = spam_pipeline("status", home=own_home)
     assert ended.status == 0
-    assert ended.out.splitlines()[-1] == "not converged: run spam-pipeline converge"
+    lines = ended.out.splitlines()
+    assert ["received_plays", "5", "1", "0", "0"] in [line.split() for line in lines]
+    assert lines[-2].endswith("(--all lists them)")
+    assert lines[-1] == "not converged: run spam-pipeline converge"
     assert json.loads(spam_pipeline("status", "--json", home=own_home).out)["converged"] is False
 
 
