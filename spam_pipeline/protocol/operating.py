@@ -12,12 +12,10 @@ from spam_pipeline.protocol.execution.course import Course
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
-    WrongDecision,
     decide,
     decide_all_matching,
-    require_name,
-    require_reason,
 )
+from spam_pipeline.protocol.execution.decision_document import WrongDecision, require_name, require_reason
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
 from spam_pipeline.protocol.execution.lateness import late_partitions

@@ -91,10 +91,12 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         engine.graph.code_versions[stage.name]
     wave = _Wave(engine, run, only_due, executor, on_outcome)
     levels = [[stage.name for stage in level] for level in engine.graph.levels(stages)]
-    ran = True
+    engine.decisions.land_earlier()
+    decided, ran = engine.decisions.waiting(), True
     while ran:
         ran = False
         for level in levels:
+            decided = engine.decisions.take_in(decided)
             report, to_run = wave.runnable(level)
             for name, statuses in to_run.items():
                 on_stage(name, len(statuses))

@@ -131,6 +131,13 @@ decisions = sa.Table(
     sa.Index("decisions_by_partition", "stage", "partition", "id"),
 )
 
+landed_decisions = sa.Table(
+    "landed_decisions",
+    metadata,
+    sa.Column("decision_id", sa.ForeignKey("decisions.id"), primary_key=True),
+    sa.Column("document", sa.String, nullable=False, unique=True),
+)
+
 publications = sa.Table(
     "publications",
     metadata,
