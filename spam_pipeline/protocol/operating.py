@@ -100,13 +100,15 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Pa
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
 from spam_pipeline.protocol.storage.cache_room import CACHE_BYTES, CacheRoom
+from spam_pipeline.protocol.storage.journal import JOURNAL
 from spam_pipeline.protocol.storage.landed_copies import LandedCopies
-from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.landing_zone import FileState, LandingZone
 from spam_pipeline.protocol.storage.observation import PASSED_OVER
 from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "JOURNAL",
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
@@ -136,6 +138,7 @@ __all__ = [
     "Executor",
     "Expected",
     "Failure",
+    "FileState",
     "Held",
     "InputRef",
     "LandedCopies",

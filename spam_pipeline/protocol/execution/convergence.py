@@ -101,6 +101,7 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
             for name, statuses in to_run.items():
                 on_stage(name, len(statuses))
             ran = wave.run_all(report, to_run) or ran
+    engine.journal.try_to_export()
     left = engine.planner.statuses([stage.name for stage in stages])
     statuses = [status for by_partition in left.values() for status in by_partition.values()]
     return Converged(

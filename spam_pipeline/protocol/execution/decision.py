@@ -39,7 +39,9 @@ def decide(engine: Engine, version: str, kind: DecisionKind, by: str, reason: st
     with engine.claims.on_deciding():
         decision, found = _land(engine, version, kind, who, why)
     trigger = Trigger(cause=f"decision: {kind.value} by {who}: {why}")
-    return Decided(decision, found, follow_decision(engine, found, trigger))
+    outcome = follow_decision(engine, found, trigger)
+    engine.journal.try_to_export()
+    return Decided(decision, found, outcome)
 
 
 def _land(engine: Engine, version: str, kind: DecisionKind, by: str, reason: str) -> tuple[Decision, Version]:

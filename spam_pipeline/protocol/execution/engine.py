@@ -27,6 +27,7 @@ from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.quarantine import quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.planning.targets import Targets
+from spam_pipeline.protocol.storage.journal import Journal
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.looks import FILES_AT_ONCE, Choose, Rounds, everything, of_dates
 from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, Known, observe
@@ -55,6 +56,7 @@ class Engine:
     publisher: Publisher
     deliveries: Deliveries
     decisions: DecisionDocuments
+    journal: Journal
     at_once: int = 1
     rounds: Rounds = field(default_factory=Rounds)
 
@@ -176,5 +178,6 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         publisher=Publisher(graph, ledger, auditor, environment),
         deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
         decisions=DecisionDocuments(graph, ledger, landing, claims),
+        journal=Journal(ledger, store, claims),
         at_once=at_once,
     )

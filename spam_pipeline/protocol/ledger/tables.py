@@ -214,6 +214,16 @@ notices = sa.Table(
     sa.Index("notices_by_subject", "environment", "target", "kind", "about", "id"),
 )
 
+exports = sa.Table(
+    "exports",
+    metadata,
+    _id(),
+    sa.Column("branch", sa.String, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("until", sa.JSON, nullable=False),
+    sa.Column("exported_at", sa.BigInteger, nullable=False),
+)
+
 layout = sa.Table(
     "layout",
     metadata,
