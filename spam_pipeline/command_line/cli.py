@@ -37,7 +37,7 @@ from spam_pipeline.command_line.publication_commands import (
 )
 from spam_pipeline.command_line.royalty_commands import explain_command, issue_command, statements_command
 from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
-from spam_pipeline.command_line.upkeep_commands import verify_command
+from spam_pipeline.command_line.upkeep_commands import backup_command, restore_command, verify_command
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -95,7 +95,8 @@ def converge_command(
     from_landing: Annotated[
         bool,
         typer.Option(
-            "--from-landing", help="Fill a ledger that was lost from the landing zone; it says what that does not have."
+            "--from-landing",
+            help="Fill a ledger that was lost from its journal and the landing zone; it says what is lost.",
         ),
     ] = False,
     environment: Environment = None,
@@ -170,6 +171,8 @@ app.command("contracts")(contracts_command)
 app.command("lineage")(lineage_command)
 app.command("query")(query_command)
 app.command("verify")(verify_command)
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
 app.command("declare-gap")(declare_gap_command)
 app.command("issue")(issue_command)
 app.command("explain")(explain_command)

@@ -17,7 +17,6 @@ from spam_pipeline.command_line.terminal import (
     progress,
     working,
 )
-from spam_pipeline.operations.lost_ledger import LOST
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.reported_convergence import InstanceNotUpdated, converge_and_report
 from spam_pipeline.protocol.operating import (
@@ -42,8 +41,6 @@ def print_convergence(stages: Sequence[str] | None, *, from_landing: bool, as_js
     pipeline = Pipeline(from_landing=from_landing)
     environment = pipeline.settings.environment
     pipeline.graph.find(stages or ())  # a wrong name fails before anything starts
-    if from_landing and pipeline.engine.ledger.is_empty():
-        err.print(f"the ledger is filled from the landing zone, which does not have {LOST}")
     try:
         with progress() as on_progress:
             done = converge_and_report(pipeline, stages, on_progress, is_estimated=err.is_terminal)

@@ -20,3 +20,25 @@ def verify_command(
     from spam_pipeline.command_line.verifying import print_verification
 
     print_verification(repair=repair, as_json=as_json)
+
+
+def backup_command(
+    to: Annotated[str, typer.Argument(metavar="TO", help="A path, or any fsspec URL such as s3://bucket/backup.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Copy ledger, store, rejected records and landing zone to a place, as far as they are not there; the pipeline may run meanwhile."""
+    from spam_pipeline.command_line.backing_up import print_backup
+
+    print_backup(to, as_json=as_json)
+
+
+def restore_command(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The place of a backup: a path, or any fsspec URL.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Bring a backup back to the places that the settings name, where nothing may be. Exits with 1 when files of the backup are damaged."""
+    from spam_pipeline.command_line.backing_up import print_restoration
+
+    print_restoration(source, as_json=as_json)

@@ -23,7 +23,7 @@ from spam_pipeline.operations.declaring import declare_gap
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
-from spam_pipeline.operations.lost_ledger import require_ledger_of_store
+from spam_pipeline.operations.lost_ledger import fill_from_journal, require_ledger_of_store
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
@@ -120,7 +120,7 @@ class Status(NamedTuple):
 class Pipeline:
     """The pipeline at the locations that `settings` name; by default, settings come from environment variables.
 
-    With `from_landing`, a ledger without any record is filled from the landing zone even beside a store that has files.
+    With `from_landing`, a ledger without any record is filled from its journal and the landing zone even beside a store that has files.
     """
 
     def __init__(self, settings: Settings | None = None, *, from_landing: bool = False) -> None:
@@ -157,7 +157,7 @@ class Pipeline:
         ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)
-        return open_engine(
+        engine = open_engine(
             graph=self.graph,
             ledger=ledger,
             store=store,
@@ -169,6 +169,9 @@ class Pipeline:
             unnamed_targets=settings.unnamed_targets,
             at_once=_at_once(settings.executor),
         )
+        if self._from_landing:
+            fill_from_journal(engine)
+        return engine
 
     def executor(self) -> AbstractContextManager[Executor | None]:
         """The executor on this machine that the settings name, to converge with; None for this process alone.

@@ -12,12 +12,10 @@ from spam_pipeline.protocol.execution.course import Course
 from spam_pipeline.protocol.execution.decision import (
     ONLY_ACCEPTED_TOGETHER,
     Decided,
-    WrongDecision,
     decide,
     decide_all_matching,
-    require_name,
-    require_reason,
 )
+from spam_pipeline.protocol.execution.decision_document import WrongDecision, require_name, require_reason
 from spam_pipeline.protocol.execution.engine import Engine, open_engine
 from spam_pipeline.protocol.execution.executor import Batch, Executor, PartitionResult, divided
 from spam_pipeline.protocol.execution.lateness import late_partitions
@@ -102,14 +100,16 @@ from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Pa
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport, watermark
 from spam_pipeline.protocol.storage.cache_room import CACHE_BYTES, CacheRoom
+from spam_pipeline.protocol.storage.journal import JOURNAL
 from spam_pipeline.protocol.storage.landed_copies import LandedCopies
 from spam_pipeline.protocol.storage.landed_rows import land_rows
-from spam_pipeline.protocol.storage.landing_zone import LandingZone
+from spam_pipeline.protocol.storage.landing_zone import FileState, LandingZone
 from spam_pipeline.protocol.storage.observation import PASSED_OVER
 from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "JOURNAL",
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
@@ -139,6 +139,7 @@ __all__ = [
     "Executor",
     "Expected",
     "Failure",
+    "FileState",
     "Held",
     "InputRef",
     "LandedCopies",

@@ -37,7 +37,9 @@ def test_every_command_is_refused_with_the_ways_out(
     )
     for way_out in ("SPAM_PIPELINE_LEDGER_URL", "restore it from a backup", "spam-pipeline converge --from-landing"):
         assert way_out in told
-    assert "loses decisions, what was published when (as_of), and environments" in told
+    assert (
+        "loses which tries failed, and who was notified of what; without a journal it computes everything again" in told
+    )
     assert files(without_ledger) == before
 
 
@@ -57,15 +59,31 @@ def test_a_new_home_is_nobodys_loss(tmp_path: Path) -> None:
     assert open_home(tmp_path / "home").engine.ledger.is_empty()
 
 
-def test_what_landed_leads_to_the_same_store_when_somebody_asks_for_it(
-    without_ledger: Path, spam_pipeline: CommandLine
+def test_a_journal_fills_it_again_and_nothing_is_computed(
+    without_ledger: Path, spam_pipeline: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = files(without_ledger)
     done = spam_pipeline("converge", "--from-landing", "--json", home=without_ledger)
-    assert (done.status, json.loads(done.out)["converged"]) == (0, True)
-    told = " ".join(done.err.split())
-    assert "the ledger is filled from the landing zone, which does not have decisions, what was published when" in told
-    assert {file for file in files(without_ledger) - before if "/warehouse/" not in str(file)} == set()
+    result = json.loads(done.out)
+    assert (done.status, result["converged"], result["computed"]) == (0, True, 0)
+    assert "the ledger is filled from its journal beside the store" in caplog.text
+    assert "it does not have which tries failed, and who was notified of what" in caplog.text
+    new = {str(file) for file in files(without_ledger) - before}
+    assert not [file for file in new if "/warehouse/" not in file and "/_ledger/" not in file]
     assert spam_pipeline("status", home=without_ledger).status == 0
-    again = spam_pipeline("converge", "--from-landing", home=without_ledger)
-    assert "the ledger is filled" not in again.err
+    caplog.clear()
+    spam_pipeline("converge", "--from-landing", home=without_ledger)
+    assert "the ledger is filled" not in caplog.text
+
+
+def test_without_a_journal_what_landed_leads_to_the_same_store(
+    without_ledger: Path, spam_pipeline: CommandLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(without_ledger / "store" / "_ledger")
+    before = files(without_ledger)
+    done = spam_pipeline("converge", "--from-landing", "--json", home=without_ledger)
+    assert (done.status, json.loads(done.out)["converged"]) == (0, True)
+    expected = "the ledger is filled from the landing zone, which does not have what was published when (as_of)"
+    assert expected in caplog.text
+    new = {str(file) for file in files(without_ledger) - before}
+    assert not [file for file in new if "/warehouse/" not in file and "/_ledger/" not in file]

@@ -91,14 +91,17 @@ def converge(  # noqa: PLR0913 - two say what to converge, the others how it is 
         engine.graph.code_versions[stage.name]
     wave = _Wave(engine, run, only_due, executor, on_outcome)
     levels = [[stage.name for stage in level] for level in engine.graph.levels(stages)]
-    ran = True
+    engine.decisions.land_earlier()
+    decided, ran = engine.decisions.waiting(), True
     while ran:
         ran = False
         for level in levels:
+            decided = engine.decisions.take_in(decided)
             report, to_run = wave.runnable(level)
             for name, statuses in to_run.items():
                 on_stage(name, len(statuses))
             ran = wave.run_all(report, to_run) or ran
+    engine.journal.try_to_export()
     left = engine.planner.statuses([stage.name for stage in stages])
     statuses = [status for by_partition in left.values() for status in by_partition.values()]
     return Converged(

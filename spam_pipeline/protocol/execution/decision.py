@@ -1,6 +1,6 @@
 """Decisions: a person accepts a quarantined version or rejects a published one, once and with a reason.
 
-The decision is recorded and takes effect at once where nothing has to be computed for it; what follows downstream is stale then,
+The decision lands, is recorded and takes effect at once where nothing has to be computed for it; what follows downstream is stale then,
 and converges like any other change. `audit` knows what a decision covers.
 """
 
@@ -8,21 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from spam_pipeline.protocol.execution.decision_document import WrongDecision, require_name, require_reason
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.outcome import Outcome
 from spam_pipeline.protocol.execution.running import follow_decision
-from spam_pipeline.protocol.foundation.errors import AlreadyDecided, PipelineError, UnknownVersion
+from spam_pipeline.protocol.foundation.errors import AlreadyDecided, UnknownVersion
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger.records import Audit, Decision, DecisionKind, Trigger, Verdict, Version
 
 ONLY_ACCEPTED_TOGETHER = "all matching versions can only be accepted: reject one version at a time"
 """The answer to rejecting all matching versions."""
-
-_LONGEST_NAME, _LONGEST_REASON = 100, 2000
-
-
-class WrongDecision(PipelineError):
-    """A decision without a name or a reason, or about a version that leaves nothing to decide."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +36,33 @@ def decide(engine: Engine, version: str, kind: DecisionKind, by: str, reason: st
     does not say by whom and why, and `AlreadyDecided` when somebody else has decided about the partition in the meantime.
     """
     who, why = require_name(by), require_reason(reason)
+    with engine.claims.on_deciding():
+        decision, found = _land(engine, version, kind, who, why)
+    trigger = Trigger(cause=f"decision: {kind.value} by {who}: {why}")
+    outcome = follow_decision(engine, found, trigger)
+    engine.journal.try_to_export()
+    return Decided(decision, found, outcome)
+
+
+def _land(engine: Engine, version: str, kind: DecisionKind, by: str, reason: str) -> tuple[Decision, Version]:
+    """Land and record a decision, if there is something to decide."""
     found, last = _only(engine, version)
     before = engine.ledger.decisions(engine.environment, found.stage, found.partition)
     about_it = next((item for item in reversed(before) if item.content == found.content), None)
     _check_is_open(found, last, kind, about_it)
-    decision = engine.ledger.decide(
-        Decision(
-            environment=engine.environment,
-            version_id=found.id,
-            stage=found.stage,
-            partition=found.partition,
-            content=found.content,
-            kind=kind,
-            by=who,
-            reason=why,
-            findings=last.refusing,
-            decided_at=datetime.now(UTC),
-        ),
-        before[-1].id if before else 0,
+    decision = Decision(
+        environment=engine.environment,
+        version_id=found.id,
+        stage=found.stage,
+        partition=found.partition,
+        content=found.content,
+        kind=kind,
+        by=by,
+        reason=reason,
+        findings=last.refusing,
+        decided_at=datetime.now(UTC),
     )
-    trigger = Trigger(cause=f"decision: {kind.value} by {who}: {why}")
-    return Decided(decision, found, follow_decision(engine, found, trigger))
+    return engine.decisions.land(decision, found.recipe, before[-1].id if before else 0), found
 
 
 def decide_all_matching(engine: Engine, version: str, kind: DecisionKind, by: str, reason: str) -> list[Decided]:
@@ -133,26 +134,3 @@ def _check_is_open(version: Version, last: Audit, kind: DecisionKind, before: De
     earlier = f"; {before.by} decided to {before.kind.value} it: {before.reason}" if before else ""
     state = "is quarantined already" if is_refused else "passed its audit, so that there is nothing to accept"
     raise WrongDecision(f"{what} {state}{earlier}")
-
-
-_PLACEHOLDERS = frozenset({"WHO", "TEXT"})
-"""Words of printed commands, which stay in the ledger for ever if somebody pastes one as it is."""
-
-
-def require_name(by: str) -> str:
-    """Return who decides, with blanks normalised. Raises `WrongDecision` when it is empty, too long or not printable."""
-    return _required(by, "by whom", _LONGEST_NAME)
-
-
-def require_reason(reason: str) -> str:
-    """Return why somebody decides, with blanks normalised. Raises like `require_name`."""
-    return _required(reason, "why", _LONGEST_REASON)
-
-
-def _required(text: str, what: str, longest: int) -> str:
-    stripped = " ".join(text.split())
-    if stripped in _PLACEHOLDERS:
-        raise WrongDecision(f"a decision says {what}: {stripped} stands for that in the command that was printed")
-    if not stripped or len(stripped) > longest or not stripped.isprintable():
-        raise WrongDecision(f"a decision says {what} in 1 to {longest} printable characters")
-    return stripped

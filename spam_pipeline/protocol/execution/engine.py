@@ -12,7 +12,9 @@ from functools import partial
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.execution.auditor import Auditor
 from spam_pipeline.protocol.execution.computation import Computation
+from spam_pipeline.protocol.execution.decision_document import DECISIONS, place_of_document
 from spam_pipeline.protocol.execution.delivering import Deliveries
+from spam_pipeline.protocol.execution.landed_decisions import DecisionDocuments
 from spam_pipeline.protocol.execution.publishing import Publisher
 from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.explanation.causes import Cause, causes_of
@@ -25,6 +27,7 @@ from spam_pipeline.protocol.planning.planner import Planner
 from spam_pipeline.protocol.planning.quarantine import quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.planning.targets import Targets
+from spam_pipeline.protocol.storage.journal import Journal
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.looks import FILES_AT_ONCE, Choose, Rounds, everything, of_dates
 from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, Known, observe
@@ -52,6 +55,8 @@ class Engine:
     repairs: Repairs
     publisher: Publisher
     deliveries: Deliveries
+    decisions: DecisionDocuments
+    journal: Journal
     at_once: int = 1
     rounds: Rounds = field(default_factory=Rounds)
 
@@ -98,10 +103,13 @@ class Engine:
 
     def passed_over(self) -> dict[str, str]:
         """The paths that no source has though somebody may have meant one, in order, each with the reason."""
-        return {item.path: item.partition for item in self.ledger.observations.of_source(PASSED_OVER)}
+        paths = {item.path: item.partition for item in self.ledger.observations.of_source(PASSED_OVER)}
+        return dict(sorted((paths | self.decisions.refused()).items()))
 
     def _placed(self, path: str, today: str) -> tuple[str, str] | None:
         """Source and partition of a path. A day that is ahead of the clock would settle those before it, so it is passed over."""
+        if path.startswith(f"{DECISIONS}/"):
+            return _placed_decision(path)
         found = self.classify(path)
         source = self.graph.sources.get(found[0]) if found else None
         if found and source and source.cadence and found[1] > today:
@@ -123,6 +131,14 @@ class Engine:
         for store in self.stores:
             store.sweep()
         self.landing.sweep()
+
+
+def _placed_decision(path: str) -> tuple[str, str] | None:
+    """Source and partition of a path in the folder of decisions. Hidden files are in the making."""
+    if path.rpartition("/")[2].startswith((".", "_")):
+        return None
+    document = place_of_document(path)
+    return (DECISIONS, document[0]) if document else (PASSED_OVER, f"expected {DECISIONS}/YYYY-MM-DD/SHA-256.json")
 
 
 def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each named
@@ -161,5 +177,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         repairs=repairs,
         publisher=Publisher(graph, ledger, auditor, environment),
         deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
+        decisions=DecisionDocuments(graph, ledger, landing, claims),
+        journal=Journal(ledger, store, claims),
         at_once=at_once,
     )

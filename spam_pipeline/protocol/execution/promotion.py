@@ -66,7 +66,9 @@ def promote(engine: Engine, by: str, asked: Promotion | None = None) -> Promoted
     found = asked or promotion(engine)
     trigger = NO_TRIGGER._replace(action="promoted", cause=f"promoted from {found.environment} by {by}")
     seen = {place: found.changes.get(place, version) for place, version in found.carried.items()}
-    return Promoted(tuple(engine.ledger.promote(found.environment, found.carried, trigger, seen)), found.held)
+    published = engine.ledger.promote(found.environment, found.carried, trigger, seen)
+    engine.journal.try_to_export()
+    return Promoted(tuple(published), found.held)
 
 
 def drop(engine: Engine) -> int:
@@ -78,7 +80,9 @@ def drop(engine: Engine) -> int:
         raise NotPromoted(
             "production cannot be dropped: name the environment to drop with --environment or SPAM_PIPELINE_ENVIRONMENT"
         )
-    return engine.ledger.drop(engine.environment, NO_TRIGGER._replace(cause="dropped"))
+    dropped = engine.ledger.drop(engine.environment, NO_TRIGGER._replace(cause="dropped"))
+    engine.journal.try_to_export()
+    return dropped
 
 
 def _in_state(own: Mapping[tuple[str, str], int | None], statuses: PartitionStatuses, state: State) -> list[str]:

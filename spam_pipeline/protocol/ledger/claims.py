@@ -49,6 +49,18 @@ class Claims:
             return _lock_file(self._folder / f"notifying-{environment}", wait=False)
         return self._advisory_lock(digest(("notifying", environment)), wait=False)
 
+    def on_deciding(self) -> AbstractContextManager[None]:
+        """Hold the claim on landing and recording decisions, one after the other. Raises like `on` when it waits."""
+        if self._folder:
+            return _lock_file(self._folder / "deciding", wait=True)
+        return self._advisory_lock(digest(("deciding",)), wait=True)
+
+    def on_exporting(self) -> AbstractContextManager[None]:
+        """Hold the claim on exporting the ledger's rows. Raises like `on` when it waits."""
+        if self._folder:
+            return _lock_file(self._folder / "exporting", wait=True)
+        return self._advisory_lock(digest(("exporting",)), wait=True)
+
     @contextmanager
     def on_batch(self, batch: str) -> Iterator[None]:
         """Hold the claim on a batch of partitions while a worker is at it: whoever asks `is_working` knows that it lives."""

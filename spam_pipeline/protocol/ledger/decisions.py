@@ -13,7 +13,7 @@ from spam_pipeline.protocol.foundation.errors import AlreadyDecided
 from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind, DecisionSummary
 from spam_pipeline.protocol.ledger.rows import moment, ticks
-from spam_pipeline.protocol.ledger.tables import decisions
+from spam_pipeline.protocol.ledger.tables import decisions, landed_decisions, versions
 
 # Statements that every partition may need are put together once, see `rows`.
 _FOLLOWED = (
@@ -24,6 +24,12 @@ _FOLLOWED = (
 _FOLLOWED_AFTER = _FOLLOWED.where(decisions.c.id > sa.bindparam("after"))
 _FOLLOWED_ABOUT = _FOLLOWED.where(
     decisions.c.stage == sa.bindparam("stage"), decisions.c.partition == sa.bindparam("partition")
+)
+_UNLANDED = (
+    sa.select(decisions, versions.c.recipe)
+    .join(versions, versions.c.id == decisions.c.version_id)
+    .where(decisions.c.id.not_in(sa.select(landed_decisions.c.decision_id)))
+    .order_by(decisions.c.id)
 )
 
 
@@ -37,16 +43,21 @@ def decisions_about(connection: Connection, environment: str, stage: str, partit
     return _read(connection, _FOLLOWED_ABOUT, environment, stage=stage, partition=partition)
 
 
-def add_decision(connection: Connection, decision: Decision, last: int) -> Decision:
+def add_decision(connection: Connection, decision: Decision, last: int | None) -> Decision:
     """Add a decision made in knowledge of the one with the id `last`, 0 for none, and return it with its own id.
 
-    Raises `AlreadyDecided` when there is a later one.
+    Raises `AlreadyDecided` when there is a later one, unless `last` is None: then it follows whichever there is.
     """
     before = decisions_about(connection, decision.environment, decision.stage, decision.partition)
-    if before and before[-1].id != last:
+    if last is not None and before and before[-1].id != last:
         raise AlreadyDecided(_as_text(before[-1]))
     added = connection.execute(sa.insert(decisions).returning(decisions), _row_of(decision)).one()
     return _decision_of(added)
+
+
+def unlanded(connection: Connection) -> list[tuple[Decision, str]]:
+    """The decisions without a document in the landing zone, oldest first, each with the recipe of its version."""
+    return [(_decision_of(row), row.recipe) for row in connection.execute(_UNLANDED)]
 
 
 def decisions_after(connection: Connection, environments: Collection[str], after: int) -> list[DecisionSummary]:

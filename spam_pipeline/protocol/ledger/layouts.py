@@ -66,9 +66,15 @@ def _layout(connection: Connection) -> int:
     if not tables & metadata.tables.keys():
         return _NONE
     found = (connection.scalar(sa.select(layout.c.number)) if layout.name in tables else None) or 1
+    if found > LAYOUT:
+        raise WrongLedger(
+            f"the ledger has layout {found}, of a later release, and this release reads layouts up to {LAYOUT}: install the later release "
+            "again (nothing was changed here), or restore a copy of the ledger from before it"
+        )
     if found not in {*UPGRADED, LAYOUT}:
         raise WrongLedger(
-            f"the ledger has layout {found}, and this release reads layout {LAYOUT}: use the release that made it, or another "
-            "ledger, which one convergence fills again from the landing zone"
+            f"the ledger has layout {found}, of a release before 0.3, and this release reads layouts {UPGRADED[0]} to {LAYOUT}: an earlier one has no "
+            "fingerprints, which versions are compared by, so that nothing in it could be audited. Use another ledger, which one "
+            "convergence fills from the landing zone"
         )
     return found

@@ -22,8 +22,10 @@ from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote, summaries
+from spam_pipeline.protocol.ledger.export_log import ExportLog
 from spam_pipeline.protocol.ledger.fingerprints import add_fingerprint, fingerprints_of, numbers_of
 from spam_pipeline.protocol.ledger.history import LENGTH
+from spam_pipeline.protocol.ledger.landed_decisions import LandedDecisions
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.notice_log import NoticeLog
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
@@ -86,8 +88,8 @@ _FILES_OF = sa.select(parts.c.version_id, parts.c.name, parts.c.files).where(
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` and `notices` what
-    comes after it.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries`, `notices`,
+    `landed_decisions` and `exports` what comes after it.
     """
 
     def __init__(self, url: str) -> None:
@@ -96,6 +98,8 @@ class Ledger:
         self.attempts = AttemptLog(self._engine)
         self.deliveries = DeliveryLog(self._engine)
         self.notices = NoticeLog(self._engine)
+        self.landed_decisions = LandedDecisions(self._engine)
+        self.exports = ExportLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 

@@ -1,7 +1,6 @@
 """Bringing the ledger of an earlier release to the present layout: what changed between the two, and moving every row over.
 
-Whether a ledger is one of an earlier release, and the transaction, are up to `layouts`. Alembic was weighed: of a migration that
-rebuilds tables on two databases and converts their rows, it would run the same code, beside a folder, a table and an environment.
+Whether a ledger is one of an earlier release, and the transaction, are up to `layouts`. Record 21 in `docs/decisions` says why this is not Alembic.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_va
 from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, shared_values
 
 UPGRADED = (3, 4, 5)
-"""The layouts that are brought to the present one: those of releases 0.5 to 0.8, of 0.9 and 0.10, and of 0.11."""
+"""The layouts that are brought to the present one: those of releases 0.3 to 0.8, of 0.9 and 0.10, and of 0.11."""
 
 REBUILT = 3
 """The one whose tables are rebuilt for that, which leaves room in the file."""

@@ -131,6 +131,13 @@ decisions = sa.Table(
     sa.Index("decisions_by_partition", "stage", "partition", "id"),
 )
 
+landed_decisions = sa.Table(
+    "landed_decisions",
+    metadata,
+    sa.Column("decision_id", sa.ForeignKey("decisions.id"), primary_key=True),
+    sa.Column("document", sa.String, nullable=False, unique=True),
+)
+
 publications = sa.Table(
     "publications",
     metadata,
@@ -205,6 +212,16 @@ notices = sa.Table(
     sa.Column("is_over", sa.Boolean, nullable=False),
     sa.Column("noted_at", sa.BigInteger, nullable=False),
     sa.Index("notices_by_subject", "environment", "target", "kind", "about", "id"),
+)
+
+exports = sa.Table(
+    "exports",
+    metadata,
+    _id(),
+    sa.Column("branch", sa.String, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("until", sa.JSON, nullable=False),
+    sa.Column("exported_at", sa.BigInteger, nullable=False),
 )
 
 layout = sa.Table(

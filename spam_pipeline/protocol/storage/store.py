@@ -95,6 +95,17 @@ class Store:
         """Return True if no file was ever put in place here."""
         return not any(_DIGEST_NAME.match(name) for *_, files in self._root.fs.walk(self._root.path) for name in files)
 
+    def listed(self, folder: str = "") -> dict[str, int]:
+        """The path and the size of every file below a folder, or of all; scratch files are none."""
+        root = self._root.path.rstrip("/")
+        self._root.fs.invalidate_cache()
+        try:
+            found = self._root.fs.find(f"{root}/{folder}".rstrip("/"), detail=True)
+        except FileNotFoundError:
+            return {}
+        below = {name.removeprefix(f"{root}/"): info["size"] for name, info in found.items()}
+        return {path: size for path, size in below.items() if _DIGEST_NAME.match(path.rpartition("/")[2])}
+
     def put(self, made: Path, folder: str) -> str:
         """Move a finished file into `folder` under its digest; return its path below the root. The same bytes are kept once.
 

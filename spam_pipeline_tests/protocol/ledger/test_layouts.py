@@ -1,4 +1,4 @@
-"""A ledger's tables belong to one layout; a ledger of another one than the last is left alone."""
+"""A ledger's tables belong to one layout; a ledger of one that this release can do nothing with is left alone."""
 
 import pytest
 import sqlalchemy as sa
@@ -8,11 +8,12 @@ from spam_pipeline.protocol.ledger import Ledger, tables
 from spam_pipeline_tests.protocol.made_up_records import landed
 
 
-def test_a_ledger_of_a_layout_before_the_last_one_is_refused_and_left_as_it_is(ledger_url: str) -> None:
+def test_a_ledger_of_a_layout_before_fingerprints_is_refused_and_left_as_it_is(ledger_url: str) -> None:
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
         connection.execute(sa.text("create table observations (id integer primary key, source text)"))
-    with pytest.raises(WrongLedger, match=f"the ledger has layout 1, and this release reads layout {tables.LAYOUT}"):
+    expected = f"the ledger has layout 1, of a release before 0.3, and this release reads layouts 3 to {tables.LAYOUT}"
+    with pytest.raises(WrongLedger, match=f"{expected}: an earlier one has no fingerprints"):
         Ledger(ledger_url)
     with engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == ["observations"]
@@ -25,7 +26,11 @@ def test_a_ledger_of_a_later_layout_is_refused(ledger_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.update(tables.layout).values(number=tables.LAYOUT + 1))
     engine.dispose()
-    with pytest.raises(WrongLedger, match="use the release that made it"):
+    later = tables.LAYOUT + 1
+    expected = (
+        f"the ledger has layout {later}, of a later release, and this release reads layouts up to {tables.LAYOUT}"
+    )
+    with pytest.raises(WrongLedger, match=f"{expected}: install the later release again"):
         Ledger(ledger_url)
 
 

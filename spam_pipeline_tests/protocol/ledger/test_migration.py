@@ -1,6 +1,6 @@
-"""A ledger of layout 3 becomes one of the present layout in place, with everything that was in it.
+"""A ledger of an earlier layout becomes one of the present layout in place, with everything that was in it.
 
-The ledger is that of release 0.5.0 in `releases/`, on each database.
+That of layout 3 is the one of release 0.5.0 in `releases/`, on each database; releases 0.3 to 0.8 had the same tables.
 """
 
 import tarfile
@@ -8,18 +8,30 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from spam_pipeline.protocol.fingerprint import fingerprint_to_json
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.records import PRODUCTION
-from spam_pipeline.protocol.ledger.tables import LAYOUT, layout, metadata, notices, versions
+from spam_pipeline.protocol.ledger.rows import moment as moment_of
+from spam_pipeline.protocol.ledger.rows import now
+from spam_pipeline.protocol.ledger.tables import (
+    LAYOUT,
+    exports,
+    landed_decisions,
+    layout,
+    metadata,
+    notices,
+    versions,
+)
 from spam_pipeline.protocol.ledger.versions import versions_of_ids
-from spam_pipeline_tests.protocol.made_up_records import PASSED, a_version, recorded
+from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_decision, a_version, recorded
 
 RELEASE = Path(__file__).parents[2] / "releases" / "0.5.0.tar.xz"
 
@@ -168,16 +180,64 @@ def test_one_that_fails_leaves_the_ledger_as_it_was(
     assert read(earlier, tables) == before
 
 
-def test_one_of_layout_4_gets_what_it_lacks_and_keeps_its_rows(ledger_url: str) -> None:
+@pytest.mark.parametrize("number", [4, 5])
+def test_one_of_a_later_layout_gets_the_tables_that_it_lacks_and_keeps_its_rows(ledger_url: str, number: int) -> None:
     new = described(ledger_url)
-    ledger = Ledger(ledger_url)
-    ledger.record(a_version(), PASSED, PRODUCTION)
-    ledger.close()
+    with closing(Ledger(ledger_url)) as ledger:
+        ledger.record(a_version(), PASSED, PRODUCTION)
+        ledger.record(a_version("r2", content="c2"), REFUSED, "branch")
+        decided = ledger.decide(a_decision(recorded(ledger, "r2")), 0)
+        ledger.publish(recorded(ledger, "r2"), "branch")
+        moment = now()
+        ledger.retract("numbers", "2026-01-05", PRODUCTION)
+        before = said(ledger, moment)
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
-        notices.drop(connection)
-        connection.execute(sa.update(layout).values(number=4))
-    assert described(ledger_url) == new
-    with engine.connect() as connection:
-        assert connection.scalars(sa.select(versions.c.recipe)).all() == ["r1"]
+        for table in (exports, landed_decisions, notices)[: 3 if number == 4 else 2]:
+            table.drop(connection)
+        connection.execute(sa.update(layout).values(number=number))
     engine.dispose()
+    assert described(ledger_url) == new
+    with closing(Ledger(ledger_url)) as ledger:
+        assert said(ledger, moment) == before
+        assert ledger.landed_decisions.without_document() == [(decided, "r2")]
+
+
+def test_decisions_environments_and_the_past_of_layout_3_are_what_they_were(
+    earlier: sa.Engine, ledger_url: str, released: tuple[sa.MetaData, Rows]
+) -> None:
+    """The release's home had neither a decision nor another environment, so that each is added as that release did."""
+    tables, rows = released
+    version = rows["versions"][0]
+    place = {"environment": "branch", "stage": version["stage"], "partition": version["partition"]}
+    about = {"version_id": version["id"], **place}
+    words = {"kind": "reject", "by": "anna", "reason": "wrong", "findings": []}
+    at = rows["publications"][-1]["published_at"]
+    with earlier.begin() as connection:
+        for table, row in {
+            "decisions": {**about, "content": version["content"], **words, "decided_at": at},
+            "publications": {**about, "run": None, "action": "computed", "cause": "", "published_at": at + 1},
+        }.items():
+            connection.execute(sa.insert(tables.tables[table]), {"id": 1_000_000, **row})
+    with closing(Ledger(ledger_url)) as ledger:
+        assert [(item.by, item.content) for item in ledger.all_decisions("branch")] == [("anna", version["content"])]
+        assert next((item.name, item.partitions) for item in ledger.environments()) == ("branch", 1)
+        stages, environment = {row["stage"] for row in rows["publications"]}, PRODUCTION
+        halfway = rows["publications"][len(rows["publications"]) // 2]["published_at"]
+        then = {
+            (row["stage"], row["partition"]): row["version_id"]
+            for row in rows["publications"]
+            if row["published_at"] <= halfway
+        }
+        found = ledger.published(environment, stages, moment_of(halfway))
+        assert {
+            (stage, key): item.version_id for stage, by_key in found.items() for key, item in by_key.items()
+        } == then
+        measured = {row["version_id"]: row["measures"] for row in rows["fingerprints"]}
+        assert {key: fingerprint_to_json(found) for key, found in ledger.fingerprints(measured).items()} == measured
+
+
+def said(ledger: Ledger, moment: datetime) -> list[Any]:
+    """What a ledger says of decisions, of environments, and of what was published now and then."""
+    published = [ledger.published(name, ["numbers"], at) for name in (PRODUCTION, "branch") for at in (None, moment)]
+    return [ledger.all_decisions("branch"), ledger.environments(), ledger.versions("numbers", "2026-01-05"), published]

@@ -1,0 +1,131 @@
+"""The journal: the ledger's rows as immutable documents beside the files of the store, written as the ledger grows.
+
+A ledger that was lost is filled from them again: its versions are known and not computed again, and what was published when is what it was. A
+document has the rows that were added since the one before it, as lines of JSON, compressed; it lies at
+`_ledger/<branch>/<number>/<SHA-256 of its bytes>.zst`. A branch is the history of one ledger from its first row. A ledger that finds its next number
+taken (somebody restored an earlier copy of it, or a process died before it could note what it had written) begins a branch of its own.
+"""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import zstandard
+
+from spam_pipeline.protocol.foundation.errors import PipelineError
+from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.claims import Claims
+from spam_pipeline.protocol.ledger.export_log import Document, Exported
+from spam_pipeline.protocol.ledger.exported_rows import WrongExport
+from spam_pipeline.protocol.storage.store import Store
+
+JOURNAL = "_ledger"
+"""The folder of the documents below the store's root. No context is called like this, and Spark and Hive read no folder with an underscore."""
+
+_FORMAT = 1
+_DOCUMENT = re.compile(rf"{JOURNAL}/[^/]+/[0-9]{{8}}/[0-9a-f]{{64}}\.zst")
+_logger = logging.getLogger(__name__)
+
+
+class TakenIn(NamedTuple):
+    """What a ledger was filled with: documents, versions and publications; and the documents that were left out, each with the reason."""
+
+    documents: int
+    versions: int
+    publications: int
+    left_out: Mapping[str, str]
+
+
+class Journal:
+    """The documents of one ledger beside one store."""
+
+    def __init__(self, ledger: Ledger, store: Store, claims: Claims) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._claims = claims
+
+    def export(self) -> None:
+        """Write what the ledger has recorded since the last document, if anything. Raises `PlaceUnusable`, and `OSError`."""
+        if self._new_rows():
+            with self._claims.on_exporting():
+                self._export()
+
+    def try_to_export(self) -> None:
+        """Export, and only log it where the store cannot be written: nothing depends on it unless the ledger is lost, and the next time makes up for it."""
+        try:
+            self.export()
+        except (OSError, PipelineError) as problem:
+            _logger.warning(
+                "what the ledger has recorded could not be written beside the store %s: %s", self._store, problem
+            )
+
+    def take_in(self) -> TakenIn:
+        """Fill a ledger that has no record from the documents of the newest branch, in one transaction."""
+        files = self._store.listed()
+        paths = sorted(path for path in files if _DOCUMENT.fullmatch(path))
+        branch = max((_place(path)[0] for path in paths), default="")
+        documents = [
+            Document(path, _place(path)[1], partial(_read, self._store, path))
+            for path in paths
+            if _place(path)[0] == branch
+        ]
+        left_out = self._ledger.exports.take_in(documents, branch, lambda file: files.get(file.path) == file.bytes)
+        for path, problem in left_out.items():
+            _logger.warning("%s is left out, and what it is about is computed again: %s", path, problem)
+        return TakenIn(len(documents), *self._ledger.exports.counts(), left_out)
+
+    def _new_rows(self) -> tuple[Exported | None, Mapping[str, int]] | None:
+        last, until = self._ledger.exports.last(), self._ledger.exports.positions()
+        return None if (dict(last.until) if last else {}) == until or not any(until.values()) else (last, until)
+
+    def _export(self) -> None:
+        found = self._new_rows()
+        if found is None:  # another process has written it meanwhile
+            return
+        last, until = found
+        if last is None or self._store.listed(_folder(last.branch, last.number + 1)):
+            branch = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+            last = Exported(branch, 0, {})
+        with self._store.scratch() as scratch:
+            made = scratch / "rows.zst"
+            _write(made, self._ledger.exports.lines(last.until, until))
+            self._store.put(made, _folder(last.branch, last.number + 1))
+        self._ledger.exports.record(Exported(last.branch, last.number + 1, until))
+
+
+def _folder(branch: str, number: int) -> str:
+    return f"{JOURNAL}/{branch}/{number:08d}"
+
+
+def _place(path: str) -> tuple[str, int]:
+    """The branch and the number in a document's path."""
+    _, branch, number, _ = path.split("/")
+    return branch, int(number)
+
+
+def _write(made: Path, lines: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    with made.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as compressed:
+        compressed.write(json.dumps({"format": _FORMAT}).encode() + b"\n")
+        for line in lines:
+            compressed.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def _read(store: Store, path: str) -> Iterator[tuple[str, Any]]:
+    """The lines of a document. Raises `StoreDamaged`, and `WrongExport` for what is none."""
+    try:
+        with store.locate(path).open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as content:
+            lines = io.TextIOWrapper(content, encoding="utf-8")
+            if json.loads(lines.readline()) != {"format": _FORMAT}:
+                raise WrongExport("its format is one that this release does not read")
+            for line in lines:
+                name, row = json.loads(line)
+                yield name, row
+    except (ValueError, TypeError, zstandard.ZstdError) as wrong:
+        raise WrongExport("it is not what a ledger writes") from wrong
