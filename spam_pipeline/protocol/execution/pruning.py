@@ -6,7 +6,8 @@ became part of a version, once they are a day old. A process that dies in betwee
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -146,7 +147,7 @@ def forget(engine: Engine, version_ids: Collection[int], cause: str) -> Forgotte
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _holds_any(paths: Set[str], shard: Shard, owned: Set[str]) -> bool:
+def _holds_any(paths: AbstractSet[str], shard: Shard, owned: AbstractSet[str]) -> bool:
     return not shard.paths.isdisjoint(paths - owned)
 
 
