@@ -24,6 +24,13 @@ from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outl
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
+from spam_pipeline.protocol.execution.pruning import GRACE, Forgotten, Pruning, StagePruning, forget, prune
+from spam_pipeline.protocol.execution.retention import (
+    EVERY_STAGE,
+    KeptFor,
+    Retention,
+    RetentionByStage,
+)
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
@@ -109,6 +116,8 @@ from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "EVERY_STAGE",
+    "GRACE",
     "JOURNAL",
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
@@ -140,8 +149,10 @@ __all__ = [
     "Expected",
     "Failure",
     "FileState",
+    "Forgotten",
     "Held",
     "InputRef",
+    "KeptFor",
     "LandedCopies",
     "LandingZone",
     "Late",
@@ -166,16 +177,20 @@ __all__ = [
     "Processes",
     "Promoted",
     "Promotion",
+    "Pruning",
     "Publication",
     "Quarantine",
     "Quarantined",
     "Reason",
+    "Retention",
+    "RetentionByStage",
     "Retry",
     "Rows",
     "Selection",
     "Shift",
     "Side",
     "StageGraph",
+    "StagePruning",
     "StalenessReport",
     "State",
     "Store",
@@ -209,6 +224,7 @@ __all__ = [
     "finding_lines",
     "finding_to_json",
     "finding_without_names",
+    "forget",
     "format_difference",
     "format_error",
     "format_example",
@@ -228,6 +244,7 @@ __all__ = [
     "plan",
     "promote",
     "promotion",
+    "prune",
     "quarantine",
     "require_name",
     "require_reason",
