@@ -18,6 +18,7 @@ from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
+from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
@@ -27,6 +28,7 @@ from spam_pipeline.protocol.ledger.history import LENGTH
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.notice_log import NoticeLog
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
+from spam_pipeline.protocol.ledger.part_columns import part_columns_of
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
     fall_back,
@@ -238,6 +240,11 @@ class Ledger:
             }
             shared = values_of(connection, set(written.values()))
         return {version_id: shared[columns] for version_id, columns in written.items()}
+
+    def part_columns(self, version_id: int) -> dict[str, ColumnContents]:
+        """The contents by column of a version's parts, by part; of those that have them."""
+        with self._engine.connect() as connection:
+            return {part: found for (_, part), found in part_columns_of(connection, [version_id]).items()}
 
     def refusals(self, recipes: Collection[str], environment: str = PRODUCTION) -> dict[str, Refusal]:
         """The findings that versions are quarantined for in an environment, and since when, by recipe."""

@@ -78,6 +78,16 @@ parts = sa.Table(
     sa.Column("files", PackedJson, nullable=False),
 )
 
+part_columns = sa.Table(
+    "part_columns",
+    metadata,
+    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("part", sa.String, primary_key=True),
+    _shared("names"),
+    sa.Column("digests", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 fingerprints = sa.Table(
     "fingerprints",
     metadata,
