@@ -67,7 +67,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"observations", "attempts"}:
+        if name in {"observations", "attempts", "adoptions"}:
             return Mortal(found, self._fuse)
         return self._dying(found) if name in self.EFFECTS else found
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
+from spam_pipeline.protocol.ledger.adoption_log import AdoptionLog
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
 from spam_pipeline.protocol.ledger.column_contents import ColumnContents
@@ -89,7 +90,7 @@ class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
     `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` and `notices` what
-    comes after it.
+    comes after it, `adoptions` the versions that take the place of a computation.
     """
 
     def __init__(self, url: str) -> None:
@@ -98,6 +99,7 @@ class Ledger:
         self.attempts = AttemptLog(self._engine)
         self.deliveries = DeliveryLog(self._engine)
         self.notices = NoticeLog(self._engine)
+        self.adoptions = AdoptionLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 

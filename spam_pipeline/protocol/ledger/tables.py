@@ -217,6 +217,16 @@ notices = sa.Table(
     sa.Index("notices_by_subject", "environment", "target", "kind", "about", "id"),
 )
 
+adoptions = sa.Table(
+    "adoptions",
+    metadata,
+    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("adopted_from", sa.ForeignKey("versions.id"), nullable=False),
+    _shared("evidence"),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("adopted_at", sa.BigInteger, nullable=False),
+)
+
 layout = sa.Table(
     "layout",
     metadata,

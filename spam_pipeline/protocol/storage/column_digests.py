@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from spam_pipeline.protocol.ledger.column_contents import DIGEST_BYTES, ColumnContents
 from spam_pipeline.protocol.storage.parquet_footer import row_groups
@@ -39,7 +40,7 @@ def _chunks(file: Path) -> Iterator[tuple[int, int, bytes]]:
                 yield leaf, chunk.rows, opened.read(chunk.size)
 
 
-def _leaves(dtype: pl.DataType) -> int:
+def _leaves(dtype: pl.DataType | DataTypeClass) -> int:
     """The number of flat columns that a column is stored as.
 
     >>> _leaves(pl.List(pl.Struct({"name": pl.String, "at": pl.Array(pl.Int64, 2)})))
