@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from spam_pipeline.command_line.arguments import Environment, Json, use_environment
+from spam_pipeline.command_line.arguments import Environment, Json, Stages, use_environment
 
 
 def verify_command(
@@ -42,3 +42,23 @@ def restore_command(
     from spam_pipeline.command_line.backing_up import print_restoration
 
     print_restoration(source, as_json=as_json)
+
+
+def adopt_command(
+    stages: Stages = None,
+    *,
+    by: Annotated[str, typer.Option(help="Who says that the code was only refactored.")],
+    sample: Annotated[
+        int, typer.Option(min=1, help="Partitions of each stage to compute: the newest, the oldest, then the largest.")
+    ] = 3,
+    environment: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """After a refactoring: publish what is stale by code alone without computing it, if a sample comes out the same.
+
+    Exits with 1 at the first stage whose sample differs, with the difference; that stage and those after it are left as they are.
+    """
+    use_environment(environment)
+    from spam_pipeline.command_line.adopting import print_adopted
+
+    print_adopted(stages, by=by, sample=sample, as_json=as_json)

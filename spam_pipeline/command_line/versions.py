@@ -16,6 +16,7 @@ from spam_pipeline.protocol.fingerprint import Measured, Scale, numbers
 from spam_pipeline.protocol.operating import (
     NEWEST,
     PUBLISHED,
+    Adoption,
     Audit,
     Comparison,
     comparison_lines,
@@ -41,7 +42,11 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     partition = partition or pipeline.newest(stage)
     found = pipeline.versions(stage, partition)
     published = pipeline.published_at(found)
-    described = [_version_to_json(version, audit, published.get(version.id)) for version, audit in found]
+    adopted = pipeline.engine.ledger.adoptions.of([version.id for version, _ in found])
+    described = [
+        {**_version_to_json(version, audit, published.get(version.id)), **_adoption_to_json(adopted.get(version.id))}
+        for version, audit in found
+    ]
     if as_json:
         print_json(described)
         return
@@ -63,6 +68,8 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
         ],
     )
     for version, audit in found:
+        if version.id in adopted:
+            out.print(f"{version.recipe[:_SHORTENED]} {_in_words(adopted[version.id])}", soft_wrap=True)
         _print_version(version, audit)
 
 
@@ -141,6 +148,26 @@ def print_comparison(stage: str, partition: str | None, old: str | None, new: st
             out.print(line, soft_wrap=True)
     if form.fails and any(item.differs for item in compared):
         raise typer.Exit(FAILED)
+
+
+def _in_words(adoption: Adoption) -> str:
+    computed = ", ".join(item.partition for item in adoption.evidence)
+    at = adoption.adopted_at.isoformat(timespec="seconds")
+    return (
+        f"adopted from {adoption.adopted_from[:_SHORTENED]} by {adoption.by} at {at}, not computed: "
+        f"the same code led to the same of {computed}"
+    )
+
+
+def _adoption_to_json(adoption: Adoption | None) -> dict[str, Any]:
+    if adoption is None:
+        return {"adopted_from": None}
+    return {
+        "adopted_from": adoption.adopted_from,
+        "adopted_by": adoption.by,
+        "adopted_at": adoption.adopted_at.isoformat(),
+        "evidence_of_adoption": [item._asdict() for item in adoption.evidence],
+    }
 
 
 def _version_to_json(version: Version, audit: Audit, published_at: datetime | None) -> dict[str, Any]:

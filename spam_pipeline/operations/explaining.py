@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from spam_pipeline.operations.versions_read import STATEMENTS, frame_read, statement_read
+from spam_pipeline.operations.versions_read import STATEMENTS, frame_read, reads_the_same, statement_read
 from spam_pipeline.partitions import statement_months
 from spam_pipeline.protocol import NotPublished, Version
 from spam_pipeline.protocol.operating import Engine
@@ -55,7 +55,7 @@ def explain(engine: Engine, payee_id: str, month: str) -> Explained:
     settled = account.adjustments.filter(pl.col("month").is_in(settled_by(month, account)))
     if not issued.head(1).collect().is_empty():
         settled = account.issued_months.filter(pl.col("issued_in") == month, pl.col("month") != month)
-    elif statement.id not in {item.record for item in payments.inputs if item.partition == month}:
+    elif not reads_the_same(engine, payments, adjustments, STATEMENTS, month):
         raise NotPublished(
             f"the payments of {month} were computed from another statement than the adjustments: run spam-pipeline converge"
         )

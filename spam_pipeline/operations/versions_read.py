@@ -3,7 +3,7 @@
 import polars as pl
 
 from spam_pipeline.protocol import NotPublished, Version
-from spam_pipeline.protocol.operating import Engine
+from spam_pipeline.protocol.operating import Engine, InputRef
 
 STATEMENTS = "royalty_statements"
 
@@ -24,3 +24,20 @@ def statement_read(engine: Engine, month: str, version: Version) -> Version:
     if found is None:
         raise NotPublished(f"the statement of {month} has no lines")
     return found
+
+
+def reads_the_same(engine: Engine, one: Version, other: Version, stage: str, partition: str) -> bool:
+    """Return True if two versions read the same of a partition, whether or not of the same version of it.
+
+    What the first one declares to read of it decides: what else there is may have changed since it was computed.
+    """
+    mine, theirs = (_read(version, stage, partition) for version in (one, other))
+    if mine is None or theirs is None or mine.content == theirs.content:
+        return mine is not None and theirs is not None
+    columns = engine.graph.columns_read(engine.graph.stages[one.stage], stage, stage)
+    before, now = (engine.ledger.part_columns(item.record).get(item.part) for item in (mine, theirs))
+    return bool(columns and before and now and not now.changed(before, columns))
+
+
+def _read(version: Version, stage: str, partition: str) -> InputRef | None:
+    return next((item for item in version.inputs if (item.upstream, item.partition) == (stage, partition)), None)

@@ -7,6 +7,7 @@ from spam_pipeline.protocol.definition.contract import audits_against_history
 from spam_pipeline.protocol.definition.graph import AnyStage, Expected, StageGraph
 from spam_pipeline.protocol.definition.retry import Retry
 from spam_pipeline.protocol.definition.selection import Selection
+from spam_pipeline.protocol.execution.adoption import SAMPLE, Adopted, adopt
 from spam_pipeline.protocol.execution.convergence import Converged, Touched, converge
 from spam_pipeline.protocol.execution.course import Course
 from spam_pipeline.protocol.execution.decision import (
@@ -86,6 +87,7 @@ from spam_pipeline.protocol.foundation.limit import breaches
 from spam_pipeline.protocol.foundation.near_names import did_you_mean
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.adoption_log import Adoption
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
@@ -124,7 +126,10 @@ __all__ = [
     "PASSED_OVER",
     "PRODUCTION",
     "PUBLISHED",
+    "SAMPLE",
     "ActionTaken",
+    "Adopted",
+    "Adoption",
     "AlreadyDecided",
     "AnyStage",
     "Attempts",
@@ -206,6 +211,7 @@ __all__ = [
     "WorkerDiffers",
     "WrongDecision",
     "WrongDefinition",
+    "adopt",
     "audit_now",
     "audits_against_history",
     "breaches",

@@ -21,8 +21,19 @@ import sqlalchemy as sa
 
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import WHOLE
+from spam_pipeline.protocol.definition.contract import columns_of
+from spam_pipeline.protocol.ledger.column_contents import DIGEST_BYTES
 from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values
-from spam_pipeline.protocol.ledger.tables import audits, connect, fingerprints, parts, publications, versions, writing
+from spam_pipeline.protocol.ledger.tables import (
+    audits,
+    connect,
+    fingerprints,
+    part_columns,
+    parts,
+    publications,
+    versions,
+    writing,
+)
 from spam_pipeline.protocol.operating import PRODUCTION, AnyStage, Engine, Observation, PartitionStatus, plan
 from spam_pipeline.settings import Settings
 
@@ -63,6 +74,7 @@ def rows_of(
         "inputs": NOTHING,
         "schema_version": 1,
     }
+    columns = list(columns_of(stage.contract))
     place = {"stage": stage.name, "partition": status.partition}
     counts = {"rows_read": 1, "seconds": 0.1, "computed_at": 0}
     return {
@@ -77,6 +89,16 @@ def rows_of(
                 "files": [],
             }
             for name in names
+        ],
+        "part_columns": [
+            {
+                "version_id": version_id,
+                "part": name,
+                "names": digest_of_value(columns),
+                "digests": version_id.to_bytes(DIGEST_BYTES, "big") * len(columns),
+            }
+            for name in names
+            if columns
         ],
         "audits": [
             {
@@ -108,10 +130,11 @@ def publish_everything(home: Path, months: list[str]) -> int:
     """Publish every partition that is wanted, stage after stage; return how many that are."""
     engine = open_pipeline(home).engine
     database = connect(f"sqlite:///{home / 'ledger.db'}")
-    tables = {table.name: table for table in (versions, parts, fingerprints, audits, publications)}
+    tables = {table.name: table for table in (versions, parts, part_columns, fingerprints, audits, publications)}
     count = 0
     with writing(database) as connection:
-        keep_values(connection, {NOTHING: {}})
+        shared: list[Any] = [{}, *(list(columns_of(stage.contract)) for stage in engine.graph.stages.values())]
+        keep_values(connection, {digest_of_value(value): value for value in shared})
     for stage in engine.graph.stages.values():
         with writing(database) as connection:
             for status in engine.planner.statuses([stage.name])[stage.name].values():
@@ -119,7 +142,8 @@ def publish_everything(home: Path, months: list[str]) -> int:
                 rows = rows_of(stage, status, count, months)
                 rows["audits"][0]["contract"] = engine.graph.contract_digests[stage.name]
                 for name, some in rows.items():
-                    connection.execute(sa.insert(tables[name]), some)
+                    if some:
+                        connection.execute(sa.insert(tables[name]), some)
     database.dispose()
     return count
 

@@ -18,6 +18,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from spam_pipeline.protocol.execution.adoption import adopt
 from spam_pipeline.protocol.execution.convergence import Failure, converge
 from spam_pipeline.protocol.execution.decision import WrongDecision, decide
 from spam_pipeline.protocol.execution.engine import Engine
@@ -34,6 +35,9 @@ from spam_pipeline_tests.protocol.toy_home import Fuse, Home, Key, Killed, Lande
 from spam_pipeline_tests.protocol.toy_variants import CONTRACTS, EDITS, Code
 
 BRANCH = "branch"
+REFACTORINGS = {0: 1, 1: 0}
+"""Variants of `numbers` that make the same of everything, each with the other one."""
+
 DAYS = ("2026-01-30", "2026-01-31", "2026-02-01", "2026-02-02", "2026-02-06")
 PATHS = tuple((day, name) for day in DAYS for name in "ab")
 
@@ -170,6 +174,26 @@ class Histories(RuleBasedStateMachine):
     @rule(edit=st.sampled_from(CONTRACTS), environment=st.sampled_from((PRODUCTION, BRANCH)))
     def change_rules(self, edit: tuple[str, int], environment: str) -> None:
         self.code[environment] = replace(self.code[environment], **dict([edit]))
+
+    @rule(environment=st.sampled_from((PRODUCTION, PRODUCTION, BRANCH)), effects=st.sampled_from((4, 6, 8, 1000)))
+    def adopt(self, environment: str, effects: int) -> None:
+        """Refactor how numbers are made, and adopt what is published by this code or the one before; or die meanwhile.
+
+        Whoever adopts answers for the code doing the same, which is so of these two.
+        """
+        code = self.code[environment]
+        if code.numbers not in REFACTORINGS:
+            return
+        self.code[environment] = replace(code, numbers=REFACTORINGS[code.numbers])
+        engine = self.home.engine(self.code[environment], environment, Fuse(effects))
+        known = {
+            self.home.engine(replace(code, numbers=item)).graph.code_versions["numbers"].digest for item in REFACTORINGS
+        }
+        with suppress(Killed):
+            engine.observe()
+            made_by = {item.code_version for item in engine.planner.snapshot().published.get("numbers", {}).values()}
+            if made_by <= known:
+                assert not any(item.difference for item in adopt(engine, "somebody", ["numbers"], sample=1))
 
     @rule(
         data=st.data(),

@@ -1,5 +1,8 @@
 """Schemas evolve: additions flow, a breaking change is a new schema that old consumers survive, an undeclared one is refused."""
 
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,12 +12,24 @@ import polars as pl
 import pytest
 
 from spam_pipeline.protocol.definition.contract import Contract, ShowAsEarlier
+from spam_pipeline.protocol.definition.delivery import Delivery
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import DaysOfMonth
+from spam_pipeline.protocol.execution.plan import plan
 from spam_pipeline.protocol.execution.running import run_partition
 from spam_pipeline.protocol.foundation.errors import WrongDefinition
-from spam_pipeline_tests.protocol.toy_pipeline import STAGES, Numbers, monthly_total, numbers, toy_engine, toy_graph
+from spam_pipeline_tests.protocol.toy_pipeline import (
+    STAGES,
+    Numbers,
+    deliver_lines,
+    delivered_recipe,
+    land,
+    monthly_total,
+    numbers,
+    toy_engine,
+    toy_graph,
+)
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
 
 DAY = "2026-01-04"
@@ -61,6 +76,20 @@ def numbers_and_signs(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
     return received_numbers.unique().sort("number").with_columns(is_even=pl.col("number") % 2 == 0)
 
 
+def numbers_and_odd_signs(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+    return received_numbers.unique().sort("number").with_columns(is_even=pl.col("number") % 2 == 1)
+
+
+def even_numbers(numbers: pl.LazyFrame, partition: str) -> pl.LazyFrame:
+    return numbers.select(key=pl.lit(partition), total=pl.col("is_even").sum().cast(pl.Int64))
+
+
+def number_of_contents(
+    numbers: pl.LazyFrame, partition: str, contents_read: Mapping[tuple[str, str], str]
+) -> pl.LazyFrame:
+    return numbers.select(key=pl.lit(partition), total=pl.lit(len(contents_read), pl.Int64)).head(1)
+
+
 def renamed_numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
     return received_numbers.unique().sort("number").select("day", value="number")
 
@@ -95,10 +124,66 @@ def test_an_added_column_flows_and_changes_nothing_for_those_who_do_not_read_it(
     run(toy_engine(home, stages=stages()))
     before = digests(toy_engine(home))
     added = toy_engine(home, stages=stages(replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)))
-    done, _ = run(added)
+    assert {item.stage for item in plan(added) if item.cause.is_certain} == {"numbers"}
+    done, did = run(added)
     assert (done.converged, done.held) == (True, ())
+    assert {stage for stage, *_ in did} == {"numbers"}
     assert {key: content for key, content in digests(added).items() if key[0] in CONSUMERS} == {
         key: content for key, content in before.items() if key[0] in CONSUMERS
+    }
+
+
+def test_a_column_that_is_given_other_values_recomputes_those_who_read_it(home: Path) -> None:
+    signed = replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)
+    of_signs = replace(
+        monthly_total, function=even_numbers, inputs={"numbers": Reads(DaysOfMonth(), columns=("day", "is_even"))}
+    )
+    run(toy_engine(home, stages=stages(signed, of_signs)))
+    other = toy_engine(home, stages=stages(replace(signed, function=numbers_and_odd_signs), of_signs))
+    done, did = run(other, "numbers")
+    assert {stage for stage, *_ in did} == {"numbers"}
+    assert [(item.stage, item.cause.summary) for item in plan(other)] == [("monthly_total", "data: numbers")]
+    days = ("2026-01-01", "2026-01-02", "2026-01-04")
+    assert plan(other)[0].cause.names == tuple(f"numbers {day} (is_even)" for day in days)
+    done, did = run(other)
+    assert (done.converged, did) == (True, [("monthly_total", "2026-01", "computed")])
+    assert total(other, "monthly_total", "2026-01") == 1, "of 1, 2, 10 and 100 only one is odd"
+
+
+def test_an_added_column_recomputes_those_who_read_all_are_told_contents_or_deliver(home: Path) -> None:
+    reading = {
+        "all of it": replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth())}),
+        "contents": replace(
+            monthly_total, function=number_of_contents, inputs={"numbers": Reads(DaysOfMonth(), columns=READS)}
+        ),
+        "delivered": replace(
+            monthly_total,
+            delivery=Delivery("board", delivered_recipe, deliver_lines),
+            inputs={"numbers": Reads(DaysOfMonth(), columns=READS)},
+        ),
+    }
+    for why, reader in reading.items():
+        folder = home.with_name(f"home {why}")
+        land(folder, DAY, "a", f"{DAY} 1")
+        run(toy_engine(folder, stages=stages(reader)))
+        signed = replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)
+        _, did = run(toy_engine(folder, stages=stages(signed, reader)))
+        assert {stage for stage, *_ in did} == {"numbers", "monthly_total"}, why
+
+
+def test_of_a_version_that_was_made_by_an_earlier_release_the_content_counts(home: Path) -> None:
+    run(toy_engine(home, stages=stages()))
+    with closing(sqlite3.connect(home / "ledger.db")) as ledger:
+        ledger.execute("delete from part_columns")
+        ledger.commit()
+    run(toy_engine(home, stages=stages()))  # recipes with contents, as that release had them
+    assert plan(toy_engine(home, stages=stages())) == []
+    added = toy_engine(home, stages=stages(replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)))
+    before = digests(added)
+    _, did = run(added)
+    assert {stage for stage, *_ in did} == {"numbers", *CONSUMERS}
+    assert {key: content for key, content in digests(added).items() if key[0] != "numbers"} == {
+        key: content for key, content in before.items() if key[0] != "numbers"
     }
 
 

@@ -70,7 +70,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"observations", "attempts", "prunings"}:
+        if name in {"observations", "attempts", "prunings", "adoptions"}:
             return Mortal(found, self._fuse)
         return self._dying(found) if name in self.EFFECTS else found
 
@@ -140,8 +140,8 @@ class Home:
 
     def recipes(self) -> set[str]:
         """The recipes of all versions that are not pruned."""
-        pruned = "select version_id from prunings where revived_at is null"
-        return {recipe for (recipe,) in self._rows(f"select recipe from versions where id not in ({pruned})")}
+        living = "where id not in (select version_id from prunings where revived_at is null)"
+        return {recipe for (recipe,) in self._rows("select recipe from versions " + living)}
 
     def attempts(self) -> Counter[str]:
         """How often each recipe was tried."""

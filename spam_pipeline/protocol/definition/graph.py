@@ -16,7 +16,7 @@ from spam_pipeline.protocol.definition.columns import described_columns
 from spam_pipeline.protocol.definition.contract import ArtifactContract, Contract, audits_against_history, column_types
 from spam_pipeline.protocol.definition.reads import Reads
 from spam_pipeline.protocol.definition.selection import EveryStage
-from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, Source, Stage
+from spam_pipeline.protocol.definition.stage import ABOUT_ITSELF, CONTENTS_READ, Source, Stage
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.errors import UnknownStage, WrongDefinition
 from spam_pipeline.protocol.foundation.limit import Limit
@@ -112,6 +112,18 @@ class StageGraph:
             for upstream in self.upstreams(stage):
                 found[upstream] += (stage.name,)
         return found
+
+    def columns_read(self, stage: AnyStage, parameter: str, upstream: str) -> tuple[str, ...]:
+        """The columns of an upstream that decide what a stage makes of it; empty where all of its content does.
+
+        All of it does where an earlier schema is derived from it, where the stage is told the contents that it reads, and where it is delivered:
+        a delivery may look up more in the inputs than the stage read.
+        """
+        reads, contract = stage.inputs[parameter], self.stages[upstream].contract
+        needs_all = stage.delivery is not None or CONTENTS_READ in stage.parameters or reads.partitions.side_part
+        if needs_all or isinstance(contract, ArtifactContract) or reads.schema_read != contract.schema_version:
+            return ()
+        return reads.columns
 
     def sources_of(self, stage: AnyStage) -> list[str]:
         """The sources that a stage reads, by the order of its parameters."""

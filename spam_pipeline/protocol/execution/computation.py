@@ -25,7 +25,8 @@ from spam_pipeline.protocol.foundation.errors import LandingChanged
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
-from spam_pipeline.protocol.ledger.records import Part, Version
+from spam_pipeline.protocol.ledger.records import Part, StoredFile, Version
+from spam_pipeline.protocol.storage.column_digests import column_contents
 from spam_pipeline.protocol.storage.landing_zone import LandingZone
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
@@ -171,6 +172,13 @@ class Computation:
                 gathered.update({part: gathered.get(part, ()) + made for part, made in files.items()})
         return gathered
 
+    def _part(self, stage: AnyStage, name: str, files: tuple[StoredFile, ...]) -> Part:
+        """A part, and its contents by column where consumers may read some of them."""
+        part = Part.of(name, files)
+        if isinstance(stage.contract, ArtifactContract) or name in stage.side_parts:
+            return part
+        return replace(part, columns=column_contents([self._store.locate(file.path) for file in files]))
+
     def _arguments(self, stage: AnyStage, recipe: Recipe, landed: Mapping[int, LandedFile]) -> dict[str, Any]:
         values: dict[str, Any] = self._graph.configuration_of(stage)
         for name in stage.parameters:
@@ -197,7 +205,7 @@ class Computation:
     def _described(
         self, stage: AnyStage, recipe: Recipe, files: Files, started: float
     ) -> tuple[Version, list[Finding]]:
-        listed = [Part.of(name, made) for name, made in sorted(files.items())]
+        listed = [self._part(stage, name, made) for name, made in sorted(files.items())]
         own = tuple(part for part in listed if part.name not in stage.side_parts)
         side = tuple(part for part in listed if part.name in stage.side_parts)
         fingerprint, findings = self.examined(stage, own, side)

@@ -3,13 +3,14 @@
 The provenance of the published version is compared with the wanted recipe, or that of two versions with each other.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from spam_pipeline.protocol.code_version.code_version import CodeVersion, changed
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
 from spam_pipeline.protocol.ledger.records import VersionSummary
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
@@ -73,6 +74,9 @@ class Provenance:
     inputs: Iterable[InputRef]
 
 
+ColumnsChanged = Callable[[InputRef, InputRef], Sequence[str] | None]
+"""The columns that are read of a part and differ between what was and what is read; None where that is not known."""
+
 _Read = tuple[str, str, str, bool]
 """What is read: the upstream, its partition, the part or file, and whether it is a file."""
 
@@ -83,19 +87,25 @@ def causes_of(
     """The causes why partitions of one stage are not fresh, by partition; `code` is its present code version."""
     published = [status.published for status in statuses if status.published]
     provenance = _provenance(ledger, published, code.digest)
+    columns = _ColumnsOf(ledger)
     return {
         status.partition: cause(
             status,
             code,
             provenance[status.published.version_id] if status.published else None,
             partial(report.recipe, status),
+            columns.changed,
         )
         for status in statuses
     }
 
 
 def cause(
-    status: PartitionStatus, code: CodeVersion, published: Provenance | None, wanted: Callable[[], Recipe]
+    status: PartitionStatus,
+    code: CodeVersion,
+    published: Provenance | None,
+    wanted: Callable[[], Recipe],
+    columns_changed: ColumnsChanged = lambda _before, _now: None,
 ) -> Cause:
     """The cause why `status` is not fresh: the first difference between its published version and the wanted recipe.
 
@@ -116,8 +126,10 @@ def cause(
     recipe = wanted()
     return (
         _cause_in_settings(published.configuration, recipe.configuration)
-        or _cause_in_data(published.inputs, recipe.inputs)
-        or Cause(Kind.CODE, ("hash scheme",))
+        or _cause_in_data(published.inputs, recipe.inputs, columns_changed)
+        or Cause(
+            Kind.CODE, ("the columns that it reads" if any(item.columns for item in recipe.inputs) else "hash scheme",)
+        )
     )
 
 
@@ -126,7 +138,7 @@ def differences(old: Provenance, new: Provenance, *, is_same_code: bool) -> list
     found = (
         None if is_same_code else _cause_in_code(old.code, new.code),
         _cause_in_settings(old.configuration, new.configuration),
-        _cause_in_data(old.inputs, new.inputs),
+        _cause_in_data(old.inputs, new.inputs, lambda _before, _now: None),
     )
     return [item for item in found if item]
 
@@ -153,19 +165,54 @@ def _cause_in_settings(old: Mapping[str, str], new: Mapping[str, str]) -> Cause 
     return Cause(Kind.CODE, tuple(names)) if names else None
 
 
-def _cause_in_data(before: Iterable[InputRef], now: Iterable[InputRef]) -> Cause | None:
-    old, new = _contents(before), _contents(now)
-    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if not keys:
-        return None
-    names = dict.fromkeys(_name(key, is_removed=key not in new) for key in keys)
-    sources = dict.fromkeys(upstream for upstream, *_ in keys)
-    is_certain = any(not new.get(key, "").startswith(UNKNOWN) for key in keys)
-    return Cause(Kind.DATA, tuple(names), tuple(sources), is_certain)
+def _cause_in_data(
+    before: Iterable[InputRef], now: Iterable[InputRef], columns_changed: ColumnsChanged
+) -> Cause | None:
+    old, new = _by_place(before), _by_place(now)
+    names: dict[str, str] = {}
+    is_certain = False
+    for key in sorted(old.keys() | new.keys()):
+        then, found = old.get(key), new.get(key)
+        if then is None or found is None:
+            names[_name(key, is_removed=found is None)] = key[0]
+        elif then.content != found.content:
+            columns = columns_changed(then, found)
+            if columns is not None and not columns:
+                continue
+            some = f" ({listed(tuple(columns))})" if columns and len(columns) < _number_read(found) else ""
+            names[_name(key, is_removed=False) + some] = key[0]
+        else:
+            continue
+        is_certain |= found is None or not found.content.startswith(UNKNOWN)
+    return Cause(Kind.DATA, tuple(names), tuple(dict.fromkeys(names.values())), is_certain) if names else None
 
 
-def _contents(inputs: Iterable[InputRef]) -> dict[_Read, str]:
-    return {(item.upstream, item.partition, item.part, item.is_file): item.content for item in inputs}
+def _number_read(read: InputRef) -> int:
+    return len(read.columns.names) if read.columns else 0
+
+
+def _by_place(inputs: Iterable[InputRef]) -> dict[_Read, InputRef]:
+    return {(item.upstream, item.partition, item.part, item.is_file): item for item in inputs}
+
+
+class _ColumnsOf:
+    """The contents by column of what was read, looked up once for each version."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[int, Mapping[str, ColumnContents]] = {}
+
+    def changed(self, before: InputRef, now: InputRef) -> list[str] | None:
+        """The columns that are read of a part and have changed; None where that is not known."""
+        if now.columns is None:
+            return None
+        old, new = (self._of(item) for item in (before, now))
+        return new.changed(old, now.columns.names) if old and new else None
+
+    def _of(self, read: InputRef) -> ColumnContents | None:
+        if read.record not in self._known:
+            self._known[read.record] = self._ledger.part_columns(read.record)
+        return self._known[read.record].get(read.part)
 
 
 def _name(read: _Read, *, is_removed: bool) -> str:

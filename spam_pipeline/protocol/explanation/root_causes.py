@@ -292,7 +292,7 @@ class _Walk:
         """The content of a part that readers saw; None where it has no rows, because then nobody reads it."""
         version = self.remembered.versions[span.version_id] if span else None
         parts = (*version.parts, *version.side_parts) if version else ()
-        return next((content for name, content, rows in parts if name == key.part and rows), None)
+        return next((part.content for part in parts if part.name == key.part and part.rows), None)
 
     def _code_versions(self, pair: _Pair) -> tuple[str, str]:
         old, new = (self.remembered.versions[item].code_version for item in pair[1:] if item is not None)

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.errors import UnknownVersion
+from spam_pipeline.protocol.ledger.adoption_log import AdoptionLog
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
+from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
 from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
@@ -29,6 +31,7 @@ from spam_pipeline.protocol.ledger.landed_decisions import LandedDecisions
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.notice_log import NoticeLog
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
+from spam_pipeline.protocol.ledger.part_columns import part_columns_of
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
     fall_back,
@@ -91,7 +94,7 @@ class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
     `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries`, `notices`,
-    `prunings`, `landed_decisions` and `exports` what comes after it.
+    `prunings`, `landed_decisions` and `exports` what comes after it, `adoptions` the versions that take the place of a computation.
     """
 
     def __init__(self, url: str) -> None:
@@ -103,6 +106,7 @@ class Ledger:
         self.landed_decisions = LandedDecisions(self._engine)
         self.exports = ExportLog(self._engine)
         self.prunings = PruningLog(self._engine)
+        self.adoptions = AdoptionLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
@@ -250,6 +254,11 @@ class Ledger:
             }
             shared = values_of(connection, set(written.values()))
         return {version_id: shared[columns] for version_id, columns in written.items()}
+
+    def part_columns(self, version_id: int) -> dict[str, ColumnContents]:
+        """The contents by column of a version's parts, by part; of those that have them."""
+        with self._engine.connect() as connection:
+            return {part: found for (_, part), found in part_columns_of(connection, [version_id]).items()}
 
     def refusals(self, recipes: Collection[str], environment: str = PRODUCTION) -> dict[str, Refusal]:
         """The findings that versions are quarantined for in an environment, and since when, by recipe."""

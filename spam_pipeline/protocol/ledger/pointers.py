@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spam_pipeline.protocol.ledger.column_contents import ColumnContents
+from spam_pipeline.protocol.ledger.part_columns import names_of
 from spam_pipeline.protocol.ledger.prunings import PRUNED, require_unpruned
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, PartSummary, Publication, Trigger, VersionSummary
 from spam_pipeline.protocol.ledger.rows import in_batches, now, publication_of, ticks
-from spam_pipeline.protocol.ledger.tables import parts, publications, versions
+from spam_pipeline.protocol.ledger.tables import part_columns, parts, publications, versions
 
 
 def pointers(environment: str, as_of: datetime | None = None) -> Any:
@@ -38,9 +40,16 @@ _SUMMARIES = (
         parts.c.content,
         parts.c.rows,
         parts.c.is_side_part,
+        part_columns.c.names,
+        part_columns.c.digests,
     )
     .select_from(versions)
     .join(parts, parts.c.version_id == versions.c.id, isouter=True)
+    .join(
+        part_columns,
+        (part_columns.c.version_id == parts.c.version_id) & (part_columns.c.part == parts.c.name),
+        isouter=True,
+    )
     .order_by(versions.c.id, parts.c.name)
 )
 _SUMMARIES_OF_RECIPES = _SUMMARIES.where(
@@ -128,10 +137,11 @@ def versions_of(connection: Connection, ids: Collection[int]) -> dict[int, Versi
 def _by_id(connection: Connection, summaries: Any, values: Mapping[str, Any]) -> dict[int, VersionSummary]:
     """The versions of a query for summaries with some values, by id, their parts in the order of their names."""
     found: dict[int, VersionSummary] = {}
-    for version_id, recipe, code_version, content, name, part_content, rows, is_side_part in connection.execute(
-        summaries, values
-    ).all():
-        part: tuple[PartSummary, ...] = () if name is None else (PartSummary(name, part_content, rows),)
+    selected = connection.execute(summaries, values).all()
+    columns = names_of(connection, {row.names for row in selected if row.names is not None})
+    for version_id, recipe, code_version, content, name, part_content, rows, is_side_part, names, digests in selected:
+        known = None if names is None else ColumnContents(columns[names], digests)
+        part: tuple[PartSummary, ...] = () if name is None else (PartSummary(name, part_content, rows, known),)
         before = found.get(version_id)
         own, side = (before.parts, before.side_parts) if before else ((), ())
         own, side = (own, side + part) if is_side_part else (own + part, side)

@@ -18,7 +18,8 @@ from spam_pipeline.protocol.foundation.digest import SCHEME, digest
 class InputRef(NamedTuple):
     """One thing that a version was computed from: a part of an upstream version, or a landed file.
 
-    `record` is the ledger's id of that version, or of the observation of that file; it is not part of the recipe.
+    `record` is the ledger's id of that version, or of the observation of that file; it is not part of the recipe. Where only some
+    columns are read and their contents are known, `columns` has them, and counts instead of `content`.
     """
 
     parameter: str
@@ -28,6 +29,19 @@ class InputRef(NamedTuple):
     content: str
     record: int
     is_file: bool = False
+    columns: "ColumnsRead | None" = None
+
+    @property
+    def line(self) -> str:
+        """The line of the recipe that the input is read by."""
+        return read_line(self.partition, self.part, self.columns.content if self.columns else self.content)
+
+
+class ColumnsRead(NamedTuple):
+    """The columns that are read of a part, in the order in which the stage gets them, and the digest of their contents."""
+
+    names: tuple[str, ...]
+    content: str
 
 
 @dataclass(frozen=True)
@@ -44,10 +58,7 @@ class Recipe:
     def digest(self) -> str:
         """The name of the version that this recipe leads to."""
         groups = groupby(self.inputs, key=lambda item: (item.parameter, item.upstream))
-        reads = [
-            read_label(*group) + digest_of_read(read_line(item.partition, item.part, item.content) for item in items)
-            for group, items in groups
-        ]
+        reads = [read_label(*group) + digest_of_read(item.line for item in items) for group, items in groups]
         return recipe_digest(recipe_head(self.stage, self.code_version, self.configuration), self.partition, reads)
 
     def contents(self) -> dict[tuple[str, str], str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from spam_pipeline.protocol.fingerprint import Fingerprint
 from spam_pipeline.protocol.foundation.digest import digest
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
+from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.ledger.recipe import InputRef
 
 PRODUCTION = "production"
@@ -29,11 +30,15 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Part:
-    """A named part of a version: the unit of staleness. `content` is the digest over its files, in any order."""
+    """A named part of a version: the unit of staleness. `content` is the digest over its files, in any order.
+
+    `columns` are its contents by column, where those are known.
+    """
 
     name: str
     content: str
     files: tuple[StoredFile, ...]
+    columns: ColumnContents | None = None
 
     @classmethod
     def of(cls, name: str, files: tuple[StoredFile, ...]) -> "Part":
@@ -216,6 +221,7 @@ class PartSummary(NamedTuple):
     name: str
     content: str
     rows: int
+    columns: ColumnContents | None = None
 
 
 class VersionSummary(NamedTuple):

@@ -81,6 +81,16 @@ parts = sa.Table(
     sa.Column("files", PackedJson, nullable=False),
 )
 
+part_columns = sa.Table(
+    "part_columns",
+    metadata,
+    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("part", sa.String, primary_key=True),
+    _shared("names"),
+    sa.Column("digests", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 fingerprints = sa.Table(
     "fingerprints",
     metadata,
@@ -235,6 +245,16 @@ prunings = sa.Table(
     sa.Column("cause", sa.String, nullable=False),
     sa.Column("pruned_at", sa.BigInteger, nullable=False),
     sa.Column("revived_at", sa.BigInteger),
+)
+
+adoptions = sa.Table(
+    "adoptions",
+    metadata,
+    sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
+    sa.Column("adopted_from", sa.ForeignKey("versions.id"), nullable=False),
+    _shared("evidence"),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("adopted_at", sa.BigInteger, nullable=False),
 )
 
 layout = sa.Table(

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.ledger.fingerprints import fingerprints_of
 from spam_pipeline.protocol.ledger.input_lists import Entry, chunks_below, chunks_of, held, lists_of, own_entries
+from spam_pipeline.protocol.ledger.part_columns import add_part_columns, part_columns_of
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import Part, Version
 from spam_pipeline.protocol.ledger.rows import files_of, in_batches, listed, moment, ticks
@@ -75,6 +76,7 @@ def add_version(connection: Connection, version: Version) -> int:
     ]
     if part_rows:
         connection.execute(_ADD_PARTS, part_rows)
+    add_part_columns(connection, version_id, {part.name: part.columns for part, _ in all_parts if part.columns})
     return version_id
 
 
@@ -133,9 +135,11 @@ def _whole(connection: Connection, rows: Sequence[Any], contracts: Collection[st
 def _parts_of(connection: Connection, ids: Collection[int]) -> tuple[dict[int, list[Part]], dict[int, list[Part]]]:
     own: dict[int, list[Part]] = defaultdict(list)
     side: dict[int, list[Part]] = defaultdict(list)
+    columns = part_columns_of(connection, ids)
     for row in connection.execute(_PARTS_OF, {"ids": list(ids)}):
         group = side if row.is_side_part else own
-        group[row.version_id].append(Part(row.name, row.content, files_of(row.files)))
+        known = columns.get((row.version_id, row.name))
+        group[row.version_id].append(Part(row.name, row.content, files_of(row.files), known))
     return own, side
 
 

@@ -6,21 +6,31 @@ share a digest. `staleness` decides which partitions are wanted, and which are s
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spam_pipeline.protocol.definition.selection import Key, Selection, UpstreamKeys
 from spam_pipeline.protocol.foundation.limit import Limit, Numbers, breaches
-from spam_pipeline.protocol.ledger.recipe import InputRef, digest_of_read, read_line
+from spam_pipeline.protocol.ledger.recipe import ColumnsRead, InputRef, digest_of_read, read_line
 from spam_pipeline.protocol.ledger.records import PartSummary, VersionSummary
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 
 
+class Offered(NamedTuple):
+    """One part as a consumer finds it: its content and version, and the columns that count instead, see `InputRef`."""
+
+    content: str
+    version_id: int
+    columns: ColumnsRead | None
+
+
 @dataclass(frozen=True)
 class Offer:
-    """The keys that one selection finds in a stage, with content, version and line of each."""
+    """The keys that one selection finds in a stage, with what is offered under each and its line; `columns` are those that are read, if not all."""
 
     selection: Selection
+    columns: tuple[str, ...]
     keys: UpstreamKeys
-    contents: Mapping[Key, tuple[str, int]]
+    parts: Mapping[Key, Offered]
     lines: Mapping[Key, str]
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -46,7 +56,7 @@ class StageOffers:
     versions: Mapping[str, VersionSummary | None]
     unpublished: frozenset[str]
     numbers: Mapping[int, Numbers]
-    _by_selection: dict[Selection, Offer] = field(default_factory=dict)
+    _by_selection: dict[tuple[Selection, tuple[str, ...]], Offer] = field(default_factory=dict)
 
     def unmet(self, limits: tuple[Limit, ...]) -> dict[int, str]:
         """The published versions that break a consumer's limits, by id, with the breaches in words."""
@@ -59,29 +69,34 @@ class StageOffers:
         }
         return {version: "; ".join(map(str, found)) for version, found in broken.items() if found}
 
-    def to(self, selection: Selection) -> Offer:
-        """The offer to a selection; selections of the same part share its index."""
-        found = self._by_selection.get(selection)
+    def to(self, selection: Selection, columns: tuple[str, ...] = ()) -> Offer:
+        """The offer to a selection of partitions and columns, all if empty; selections of the same part and columns share its index."""
+        found = self._by_selection.get((selection, columns))
         if found is None:
             known = list(self._by_selection.values())
-            other = next((offer for offer in known if offer.selection.side_part == selection.side_part), None)
-            parts = (other.keys, other.contents, other.lines) if other else self._parts(selection.side_part)
-            found = self._by_selection[selection] = Offer(selection, *parts)
+            same = (selection.side_part, columns)
+            other = next((offer for offer in known if (offer.selection.side_part, offer.columns) == same), None)
+            index = (other.keys, other.parts, other.lines) if other else self._index(*same)
+            found = self._by_selection[selection, columns] = Offer(selection, columns, *index)
         return found
 
-    def _parts(self, side_part: str | None) -> tuple[UpstreamKeys, dict[Key, tuple[str, int]], dict[Key, str]]:
+    def _index(
+        self, side_part: str | None, columns: tuple[str, ...]
+    ) -> tuple[UpstreamKeys, dict[Key, Offered], dict[Key, str]]:
         """Index the parts that consumers can read. Parts without rows are left out."""
         names: dict[str, tuple[str, ...]] = {}
-        contents: dict[Key, tuple[str, int]] = {}
+        parts: dict[Key, Offered] = {}
         lines: dict[Key, str] = {}
         for partition, published in self.versions.items():
             if published is not None:
                 own = _parts(published, side_part)
                 names[partition] = tuple([part.name for part in own])
-                for name, content, _ in own:
-                    contents[partition, name] = (content, published.version_id)
-                    lines[partition, name] = read_line(partition, name, content)
-        return UpstreamKeys.of(names), contents, lines
+                for part in own:
+                    digest = part.columns.of(columns) if columns and part.columns else ""
+                    read = ColumnsRead(columns, digest) if digest else None
+                    parts[partition, part.name] = Offered(part.content, published.version_id, read)
+                    lines[partition, part.name] = read_line(partition, part.name, digest or part.content)
+        return UpstreamKeys.of(names), parts, lines
 
 
 @dataclass(frozen=True)
@@ -103,14 +118,17 @@ class Input:
         """The expectations that versions read by a partition do not meet."""
         if self.unmet:
             for key in self.offer.selection.keys(partition, self.offer.keys):
-                version = self.offer.contents[key][1]
+                version = self.offer.parts[key].version_id
                 if version in self.unmet:
                     yield f"{self.upstream.name} {key[0]} {self.unmet[version]}"
 
     def read(self, partition: str) -> Iterator[InputRef]:
         """The parts that a partition reads."""
         for key in self.offer.selection.keys(partition, self.offer.keys):
-            yield InputRef(self.parameter, self.upstream.name, *key, *self.offer.contents[key])
+            found = self.offer.parts[key]
+            yield InputRef(
+                self.parameter, self.upstream.name, *key, found.content, found.version_id, columns=found.columns
+            )
 
 
 def _parts(published: VersionSummary, side_part: str | None) -> list[PartSummary]:

@@ -102,7 +102,7 @@ class _StageState:
             Input(
                 parameter,
                 offers,
-                offers.to(reads.partitions),
+                offers.to(reads.partitions, self.graph.columns_read(self.stage, parameter, upstream)),
                 read_label(parameter, upstream),
                 offers.unmet(reads.expectations),
             )
