@@ -22,7 +22,6 @@ from spam_pipeline.orchestration.refusals import REFUSED, Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
 from spam_pipeline.protocol.operating import (
-    PASSED_OVER,
     Claimed,
     Engine,
     Observation,
@@ -67,7 +66,8 @@ def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.
         seen = engine.ledger.observations.after(after, _OBSERVATIONS_PER_TICK)
         if not seen:
             return dg.SensorResult(skip_reason="nothing new in the landing zone")
-        return dg.SensorResult(asset_events=list(_observations(seen, keys)), cursor=f"{whose} {seen[-1].id}")
+        read = [item for item in seen if item.source in engine.graph.sources]
+        return dg.SensorResult(asset_events=list(_observations(read, keys)), cursor=f"{whose} {seen[-1].id}")
 
     return landing
 
@@ -147,8 +147,7 @@ def _observations(seen: Sequence[Observation], keys: AssetKeys) -> Iterator[dg.A
     """One observation for each source and partition that something was seen of."""
     grouped: dict[tuple[str, str], list[Observation]] = defaultdict(list)
     for item in seen:
-        if item.source != PASSED_OVER:
-            grouped[item.source, item.partition].append(item)
+        grouped[item.source, item.partition].append(item)
     for (source, partition), items in grouped.items():
         size = sum(item.size for item in items if item.digest is not None)
         yield dg.AssetObservation(

@@ -74,6 +74,13 @@ def test_what_landed_is_told_as_observations_of_its_source_and_partition(
     assert (second["size_bytes"], second["size"]) == (sum(sizes), f"{sum(sizes)} bytes")
 
 
+def test_a_decision_that_landed_is_no_file_of_a_source(home: Path, instance: dg.DagsterInstance) -> None:
+    document = home / "landing" / "decisions" / "2026-01-02" / f"{'0' * 64}.json"
+    document.parent.mkdir(parents=True)
+    document.write_text("{}")
+    assert {source for source, _ in seen(look(toy_engine(home), instance))} == {"landed_numbers"}
+
+
 def test_nothing_is_told_twice(home: Path, instance: dg.DagsterInstance) -> None:
     engine = toy_engine(home)
     first = look(engine, instance)

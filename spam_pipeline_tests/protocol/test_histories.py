@@ -271,6 +271,16 @@ class Histories(RuleBasedStateMachine):
                 if now.can_run:
                     run(engine, report, now)
 
+    @rule()
+    def lose_the_ledger(self) -> None:
+        """It is filled from its journal, and says of both environments what it said."""
+        stages = self.home.engine(Code()).graph.stages
+        self.home.engine(Code()).journal.export()
+        before = [self.home.published(name, stages) for name in self.code]
+        self.home.lose_the_ledger()
+        self.home.engine(Code()).journal.take_in()
+        assert [self.home.published(name, stages) for name in self.code] == before
+
     # Convergences
 
     @rule(environment=st.sampled_from((PRODUCTION, PRODUCTION, BRANCH)), writers=st.sampled_from((1, 1, 1, 2)))

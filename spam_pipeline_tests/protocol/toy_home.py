@@ -151,6 +151,15 @@ class Home:
         with closing(sqlite3.connect(self.folder / "ledger.db")) as ledger:
             return ledger.execute(query).fetchall()
 
+    def lose_the_ledger(self) -> None:
+        """Remove the ledger's file; every engine is a new one from now on."""
+        self.close()
+        self.opened.clear()
+        self.engines.clear()
+        for file in self.folder.glob("ledger.db*"):
+            if file.is_file():
+                file.unlink()
+
     def close(self) -> None:
         """Give up all connections."""
         for ledger in self.opened:

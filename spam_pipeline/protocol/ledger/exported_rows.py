@@ -127,8 +127,8 @@ _KEYS = ("context", "environment", "stage", "partition")
 
 
 def _from_json(table: sa.Table, row: Mapping[str, Any]) -> Row:
-    """A row as the table takes it. Raises `ValueError` for values of other types, and for columns that there are not."""
-    if row.keys() != set(table.c.keys()):
+    """A row as the table takes it; an earlier layout may lack columns that are nullable. Raises `ValueError` for any other row."""
+    if row.keys() - table.c.keys() or any(not column.nullable for column in table.c if column.name not in row):
         raise ValueError("other columns")
     return {name: _value(table.c[name], value) for name, value in row.items()}
 
