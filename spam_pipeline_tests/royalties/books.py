@@ -1,6 +1,7 @@
 """The books of some months in memory: statements that change, are issued, adjusted and paid, by the functions of the stages."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -31,21 +32,27 @@ class Books:
     issued: dict[str, LandedFile] = field(default_factory=dict)
     zone: LandingZone = field(default_factory=lambda: LandingZone(f"memory://{uuid4().hex}/landing"))
     changes: Counter[str] = field(default_factory=Counter)
+    _made: dict[tuple[str, str], pl.LazyFrame] = field(default_factory=dict)
 
     def change(self, month: str, case: Month) -> None:
         self.cases[month] = case
         self.changes[month] += 1
+        self._made.clear()
 
     def content(self, month: str) -> str:
         return f"{month} after {self.changes[month]} changes"
 
     def statement(self, month: str) -> pl.LazyFrame:
         case = self.cases[month]
-        return statement(MONTH, case.usage(), case.terms()).with_columns(month=pl.lit(month))
+        return self._once(
+            "statement",
+            month,
+            lambda: statement(MONTH, case.usage(), case.terms()).with_columns(month=pl.lit(month)),
+        )
 
     def basis(self, month: str) -> pl.LazyFrame:
         case = self.cases[month]
-        return basis_of(MONTH, case.usage(), case.terms())
+        return self._once("basis", month, lambda: basis_of(MONTH, case.usage(), case.terms()))
 
     def issued_lines(self, about: str | None = None) -> pl.LazyFrame:
         return _joined(IssuedStatements, [lines_in(file) for file in self.issued.values()], about)
@@ -54,11 +61,15 @@ class Books:
         return _joined(IssuedBasis, [basis_in(file) for file in self.issued.values()], about)
 
     def adjustments(self, month: str) -> pl.LazyFrame:
-        return adjustments(
-            Side(self.statement(month), self.basis(month)),
-            Side(self.issued_lines(month), self.issued_basis(month)),
-            self.cases[month].usage(),
-            self.content(month),
+        return self._once(
+            "adjustments",
+            month,
+            lambda: adjustments(
+                Side(self.statement(month), self.basis(month)),
+                Side(self.issued_lines(month), self.issued_basis(month)),
+                self.cases[month].usage(),
+                self.content(month),
+            ),
         )
 
     def account(self, month: str) -> Account:
@@ -73,7 +84,7 @@ class Books:
         )
 
     def payments(self, month: str) -> pl.LazyFrame:
-        return payments(month, self.account(month))
+        return self._once("payments", month, lambda: payments(month, self.account(month)))
 
     def issue(self, month: str) -> None:
         settled = {key: self.adjustments(key).collect() for key in self.issued}
@@ -89,6 +100,13 @@ class Books:
             basis=pl.concat(basis).lazy(),
         )
         self.issued[month] = landed_document(self.zone, month, land(document, self.zone))
+        self._made.clear()
+
+    def _once(self, stage: str, month: str, make: Callable[[], pl.LazyFrame]) -> pl.LazyFrame:
+        """What a stage gives, computed until something changes: read as a plan, each reader would compute all that it rests on."""
+        if (stage, month) not in self._made:
+            self._made[stage, month] = make().collect().lazy()
+        return self._made[stage, month]
 
 
 def by_line(lines: pl.LazyFrame) -> Counter[Line]:

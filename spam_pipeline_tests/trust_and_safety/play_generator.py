@@ -111,7 +111,7 @@ def facts_of(rows: list[dict[str, object]]) -> pl.LazyFrame:
 
 def together(*frames: pl.LazyFrame) -> pl.LazyFrame:
     """Several groups of plays as one, in canonical order."""
-    return pl.concat(frames).sort("occurred_at", "event_id")
+    return _made(pl.concat(frames).sort("occurred_at", "event_id"))
 
 
 def organic(number: int, listeners: int = 300, first_listener: int = 0) -> pl.LazyFrame:
@@ -205,12 +205,12 @@ def farm_examples(days: int) -> pl.LazyFrame:
         examples.append(
             examples_of_day(plays, signals_on(plays, number), FACTS, farm_incident(), SuspectedPlays.empty())
         )
-    return pl.concat(examples)
+    return _made(pl.concat(examples))
 
 
 def signals_on(plays: pl.LazyFrame, number: int) -> pl.LazyFrame:
     """The signals of the platform's day `number`, where all of `FACTS` is known."""
-    return signals_of_day(plays, FACTS, day(number))
+    return _made(signals_of_day(plays, FACTS, day(number)))
 
 
 def written_model(path: Path) -> bytes:
@@ -287,8 +287,13 @@ def _frame(  # noqa: PLR0913 - the columns of a play that differ between the gro
         }
     ).with_columns(arrival_hour=pl.col("occurred_at"), client=pl.lit("web"), source=pl.lit("search"))
     columns = pl.Schema(column_types(Plays))
-    return frame.lazy().select(*columns).cast(columns).sort("occurred_at", "event_id")
+    return frame.select(*columns).cast(columns).sort("occurred_at", "event_id").lazy()
 
 
-FACTS = _platform_facts()
+def _made(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """What a stage would read, computed: whoever reads a plan computes all of it again, each time."""
+    return frame.collect().lazy()
+
+
+FACTS = _made(_platform_facts())
 """What is known of all accounts, tracks and user agents of the platform."""

@@ -88,9 +88,9 @@ def suspected(device: int, track: int) -> pl.LazyFrame:
 
 def grouped(model: SpamModel, groups: Groups, incidents: pl.LazyFrame | None = None) -> pl.DataFrame:
     declared = Incidents.empty() if incidents is None else incidents
-    found = classify(PLAYS, SIGNALS, model, declared, groups)
-    assert findings_about(ClassifiedPlays, found) == []
-    return found.collect()
+    found = classify(PLAYS, SIGNALS, model, declared, groups).collect()
+    assert findings_about(ClassifiedPlays, found.lazy()) == []
+    return found
 
 
 def names_of_reasons() -> pl.Expr:
@@ -340,7 +340,7 @@ def test_the_fingerprint_expects_as_much_spam_as_the_probabilities_say(trained: 
 
 def test_a_track_that_is_suddenly_everywhere_is_a_finding_with_evidence() -> None:
     days = [
-        classify(plays, signals_on(plays, number), policy_model(), Incidents.empty(), Groups())
+        classify(plays, signals_on(plays, number), policy_model(), Incidents.empty(), Groups()).collect().lazy()
         for number in range(LAST)
         for plays in [organic(number)]
     ]
