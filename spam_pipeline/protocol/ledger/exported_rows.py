@@ -14,12 +14,14 @@ from sqlalchemy.engine import Connection
 from spam_pipeline.protocol.fingerprint import fingerprint_from_json
 from spam_pipeline.protocol.foundation.errors import PipelineError
 from spam_pipeline.protocol.foundation.finding import finding_from_json
+from spam_pipeline.protocol.ledger.column_contents import DIGEST_BYTES
 from spam_pipeline.protocol.ledger.column_types import PackedJson
 from spam_pipeline.protocol.ledger.input_lists import chunks_below, held, own_entries
 from spam_pipeline.protocol.ledger.records import DecisionKind, StoredFile, Verdict
 from spam_pipeline.protocol.ledger.rows import files_of, in_batches
 from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values, values_of
 from spam_pipeline.protocol.ledger.tables import (
+    adoptions,
     audits,
     code_versions,
     decisions,
@@ -27,6 +29,7 @@ from spam_pipeline.protocol.ledger.tables import (
     fingerprints,
     landed_decisions,
     observations,
+    part_columns,
     parts,
     publications,
     shards,
@@ -40,6 +43,8 @@ ORDERED_BY: Mapping[sa.Table, sa.Column[int]] = {
     shards: shards.c.decoded_at,
     versions: versions.c.id,
     parts: parts.c.version_id,
+    part_columns: part_columns.c.version_id,
+    adoptions: adoptions.c.version_id,
     fingerprints: fingerprints.c.id,
     decisions: decisions.c.id,
     landed_decisions: landed_decisions.c.decision_id,
@@ -88,17 +93,30 @@ def _to_json(value: Any) -> Any:
 
 def _values(connection: Connection, after: int, until: int) -> dict[bytes, Any]:
     """The shared values of versions, without those that the last version of a stage before them has: that was exported."""
-    columns = sa.select(versions.c.configuration, versions.c.columns, versions.c.inputs)
-    new = connection.execute(columns.where(versions.c.id > after, versions.c.id <= until)).all()
+    new = sa.select(versions.c.id).where(versions.c.id > after, versions.c.id <= until)
     last = sa.select(sa.func.max(versions.c.id)).where(versions.c.id <= after).group_by(versions.c.stage)
-    before = connection.execute(columns.where(versions.c.id.in_(last))).all() if new else []
-    known = {*chunks_below(connection, {row.inputs for row in before}), *_whole_values(before)}
-    found = values_of(connection, _whole_values(new) - known)
-    return found | chunks_below(connection, {row.inputs for row in new}, known)
+    lists_before, whole_before = _lists(connection, last), _whole_values(connection, last)
+    known = {*chunks_below(connection, lists_before), *whole_before}
+    found = values_of(connection, _whole_values(connection, new) - known)
+    return found | chunks_below(connection, _lists(connection, new), known)
 
 
-def _whole_values(rows: Iterable[Any]) -> set[bytes]:
-    return {digest for row in rows for digest in (row.configuration, row.columns)}
+def _lists(connection: Connection, version_ids: sa.Select[tuple[int]]) -> set[bytes]:
+    return set(connection.scalars(sa.select(versions.c.inputs).where(versions.c.id.in_(version_ids))))
+
+
+def _whole_values(connection: Connection, version_ids: sa.Select[tuple[int]]) -> set[bytes]:
+    """The digests of the shared values of versions that are no lists of inputs."""
+    return {
+        digest
+        for column, of in (
+            (versions.c.configuration, versions.c.id),
+            (versions.c.columns, versions.c.id),
+            (part_columns.c.names, part_columns.c.version_id),
+            (adoptions.c.evidence, adoptions.c.version_id),
+        )
+        for digest in connection.scalars(sa.select(column).where(of.in_(version_ids)).distinct())
+    }
 
 
 # Taking in
@@ -168,6 +186,8 @@ class _Intake:
         self._insert(observations, self._rows["observations"])
         self._insert(shards, [row for row in self._rows["shards"] if self._has_files(_files_of_shard(row))])
         known = self._add_versions()
+        self._insert(part_columns, self._part_columns(known))
+        self._insert(adoptions, self._adoptions(known))
         for table in (fingerprints, decisions):
             self._insert(
                 table,
@@ -221,6 +241,17 @@ class _Intake:
                 and all(self._is_whole(key, chunks, known, seen) for key in held(chunks[name]))
             )
         return self._whole[name]
+
+    def _part_columns(self, known: Collection[int]) -> list[Row]:
+        """The contents by column of versions that are there: without them a version counts by its content, as one of an earlier release."""
+        rows = [row for row in self._rows["part_columns"] if row["version_id"] in known]
+        names = values_of(self._connection, {row["names"] for row in rows})
+        return [row for row in rows if len(row["digests"]) == DIGEST_BYTES * len(names.get(row["names"], ()))]
+
+    def _adoptions(self, known: Collection[int]) -> list[Row]:
+        rows = [row for row in self._rows["adoptions"] if {row["version_id"], row["adopted_from"]} <= set(known)]
+        evidence = values_of(self._connection, {row["evidence"] for row in rows})
+        return [row for row in rows if row["evidence"] in evidence]
 
     def _audits(self, known: Collection[int] | None) -> list[Row]:
         rows = [row for row in self._rows["audits"] if _is_well_formed(audits, row)]
