@@ -134,3 +134,17 @@ def test_a_sample_is_the_newest_the_oldest_and_then_the_largest() -> None:
     assert sampled(days, 3) == ["2026-01-05", "2026-01-01", "2026-01-02"]
     assert sampled(days, 1) == ["2026-01-05"]
     assert sampled(days, 9) == ["2026-01-05", "2026-01-01", "2026-01-02", "2026-01-04", "2026-01-03"]
+
+
+def test_a_ledger_that_was_lost_knows_again_what_was_adopted(converged: Path) -> None:
+    engine = toy_engine(converged, stages=AFTER)
+    adopt(engine, "ann", sample=1)
+    engine.journal.export()
+    ids = [version.id for key in (OLDEST, BETWEEN) for version, _ in engine.ledger.versions("numbers", key)]
+    before = engine.ledger.adoptions.of(ids)
+    engine.ledger.close()
+    (converged / "ledger.db").unlink()
+    again = toy_engine(converged, stages=AFTER)
+    again.journal.take_in()
+    assert again.ledger.adoptions.of(ids) == before
+    assert len(before) == 2
