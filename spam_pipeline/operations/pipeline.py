@@ -20,10 +20,12 @@ from spam_pipeline.ingestion.sources import sources, why_passed_over
 from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
 from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
+from spam_pipeline.operations.environments import require_environment, require_environment_to_decide
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
+from spam_pipeline.operations.moments import require_published_by
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
@@ -281,8 +283,9 @@ class Pipeline:
         """Accept a quarantined version or reject a published one, named by its recipe or the first digits of it.
 
         With `all_matching`, also accept the stage's other versions that the same code made and the same findings refuse. Raises
-        `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
+        `WrongDecision`, `UnknownVersion`, `AlreadyDecided`, and `UnknownEnvironment`.
         """
+        require_environment_to_decide(self.engine, version)
         asked = (self.engine, version, DecisionKind(kind), by, reason)
         decided = decide_all_matching(*asked) if all_matching else [decide(*asked)]
         with _after_the_deed():
@@ -377,7 +380,8 @@ class Pipeline:
         return self.engine.ledger.environments()
 
     def promotion(self) -> Promotion:
-        """What promoting this environment would change for readers of production. Raises `NotPromoted`."""
+        """What promoting this environment would change for readers of production. Raises `NotPromoted`, and `UnknownEnvironment`."""
+        require_environment(self.engine)
         self._observe()
         return promotion(self.engine)
 
@@ -392,8 +396,9 @@ class Pipeline:
     def drop(self) -> int:
         """Discard everything that this environment publishes itself, and its deliveries; return the number of partitions.
 
-        Its versions stay in the ledger. Raises `NotPromoted` in production.
+        Its versions stay in the ledger. Raises `NotPromoted` in production, and `UnknownEnvironment`.
         """
+        require_environment(self.engine)
         dropped = drop(self.engine)
         if self.settings.environment_dir.exists():
             shutil.rmtree(self.settings.environment_dir)
@@ -402,10 +407,12 @@ class Pipeline:
     def query(self, as_of: str | datetime | None = None, writable: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`.
 
-        It may write no files but the `writable` ones.
+        It may write no files but the `writable` ones. Raises `NotPublished` when nothing was published by then.
         """
-        reader = self.engine.reader
-        read = reader.published(moment(as_of))
+        reader, then = self.engine.reader, moment(as_of)
+        if then is not None:
+            require_published_by(self.engine, then)
+        read = reader.published(then)
         catalogue = reader.located(reader.catalogue(read)).collect()
         return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read), writable)
 
