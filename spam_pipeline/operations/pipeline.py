@@ -57,6 +57,7 @@ from spam_pipeline.protocol.operating import (
     Late,
     Ledger,
     OnProgress,
+    Overview,
     Pair,
     Planned,
     Processes,
@@ -74,7 +75,6 @@ from spam_pipeline.protocol.operating import (
     decide_all_matching,
     did_you_mean,
     drop,
-    late_partitions,
     no_progress,
     open_engine,
     pairs_of_code,
@@ -186,12 +186,13 @@ class Pipeline:
     def _notifications(self) -> Notifications:
         return Notifications(self.settings)
 
-    def notify(self, *, only_late: bool = False) -> None:
+    def notify(self, found: Overview | None = None, *, only_late: bool = False) -> None:
         """Notify the targets that the settings name of what is new or over; with `only_late`, of what became late or is not late any more.
 
+        That is by how the stages stand, as it was just `found`, or by what they are now.
         A target that is away raises nothing and is waited for some seconds; the next time makes up for it.
         """
-        self._notifications.send(self.engine, only_late=only_late)
+        self._notifications.send(self.engine, found, only_late=only_late)
 
     def require_key_of_ones_own(self) -> None:
         """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
@@ -439,6 +440,7 @@ class Pipeline:
         """The present state of partitions, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
         self._observe()
         report = self.engine.planner.report(stages)
+        found = Overview(self.engine, report)
         statuses = {stage: report.statuses[stage] for stage in stages or report.statuses}
         all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
         return Status(
@@ -447,9 +449,9 @@ class Pipeline:
                 for stage, by_partition in statuses.items()
             },
             converged=not any(status.can_run for status in all_of_them),
-            waiting=tuple(item for item in self.engine.waiting(report) if item.stage in statuses),
+            waiting=tuple(item for item in found.waiting if item.stage in statuses),
             passed_over=self.engine.passed_over(),
-            late=tuple(item for item in late_partitions(self.engine, report) if item.stage in statuses),
+            late=tuple(item for item in found.late if item.stage in statuses),
         )
 
     def waiting(self) -> tuple[Waiting, ...]:
@@ -458,7 +460,7 @@ class Pipeline:
         Raises `DevelopmentKeyRefused`.
         """
         self._observe()
-        return self.engine.waiting()
+        return Overview.of(self.engine).waiting
 
     def _partition(self, stage: AnyStage, key: str) -> str:
         """A partition key that somebody typed. Raises `WrongPartition`, with the nearest one there is."""

@@ -23,10 +23,12 @@ from spam_pipeline.protocol.execution.executor import Batch, Executor, Partition
 from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
+from spam_pipeline.protocol.execution.overview import Overview
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
+from spam_pipeline.protocol.execution.stops import CONVERGING, OBSERVING, Stop, noting_stop, stops
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
@@ -109,7 +111,9 @@ from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "CONVERGING",
     "NEWEST",
+    "OBSERVING",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
     "PRODUCTION",
@@ -154,6 +158,7 @@ __all__ = [
     "OnProgress",
     "Outcome",
     "Outlook",
+    "Overview",
     "Pair",
     "PartitionResult",
     "PartitionStatus",
@@ -176,6 +181,7 @@ __all__ = [
     "StageGraph",
     "StalenessReport",
     "State",
+    "Stop",
     "Store",
     "Subject",
     "Touched",
@@ -217,6 +223,7 @@ __all__ = [
     "grouped",
     "late_partitions",
     "no_progress",
+    "noting_stop",
     "open_engine",
     "outlook",
     "pairs_of_code",
@@ -232,6 +239,7 @@ __all__ = [
     "run",
     "run_partition",
     "shell_command",
+    "stops",
     "total_cost",
     "verify",
     "watermark",
