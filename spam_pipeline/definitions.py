@@ -26,7 +26,7 @@ from spam_pipeline.orchestration.sensors import converge_sensor, landing_sensor,
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
 from spam_pipeline.protocol import Grain
-from spam_pipeline.protocol.operating import Engine, Executor
+from spam_pipeline.protocol.operating import Engine, Executor, Overview
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 
@@ -52,9 +52,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             return pipeline.executor()
         return nullcontext(batch_runs(context, engine, WORK_SECONDS if number is None else number, settings.run_tags))
 
-    def on_converged() -> None:
-        update_home_page(pipeline.engine, settings)
-        pipeline.notify()
+    def on_converged(found: Overview) -> None:
+        update_home_page(found, settings)
+        pipeline.notify(found)
 
     days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
     about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]

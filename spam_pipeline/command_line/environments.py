@@ -9,7 +9,7 @@ import typer
 
 from spam_pipeline.command_line.terminal import WRONG_USAGE, err, out, print_json, print_table
 from spam_pipeline.operations.pipeline import Pipeline
-from spam_pipeline.protocol.operating import PRODUCTION, EnvironmentSummary, Promotion, did_you_mean
+from spam_pipeline.protocol.operating import PRODUCTION, EnvironmentSummary, Promotion
 
 _SHOWN = 10
 """Held partitions that are listed before a promotion."""
@@ -58,11 +58,7 @@ def print_drop(*, as_json: bool) -> None:
 
 
 def _print_nothing(pipeline: Pipeline) -> None:
-    """Say that an environment publishes nothing itself: it may be mistyped."""
-    others = {item.name for item in pipeline.environments()} - {pipeline.settings.environment}
-    err.print(
-        f"{pipeline.settings.environment} publishes nothing itself{did_you_mean(pipeline.settings.environment, others)}"
-    )
+    err.print(f"{pipeline.settings.environment} publishes nothing itself any more")
 
 
 def _ask(asked: Promotion, *, is_confirmed: bool, as_json: bool) -> None:

@@ -15,13 +15,15 @@ from spam_pipeline.protocol.operating import (
     DecisionKind,
     Engine,
     Late,
+    Overview,
     PartitionStatus,
     StalenessReport,
+    Stop,
     Subject,
     Waiting,
-    late_partitions,
     place_of,
     shell_command,
+    stops,
     what_readers_have,
 )
 from spam_pipeline.settings import Settings
@@ -36,6 +38,7 @@ _NEWS = timedelta(days=7)
 class Kind(Enum):
     """The kinds of alerts, in the order in which messages have them; the values are how the ledger keeps them."""
 
+    STOPPED = "stopped"
     REFUSED = "refused"
     FAILED = "failed for good"
     LATE = "late"
@@ -71,15 +74,15 @@ class Alert:
         return Subject(self.kind.value, self.about)
 
 
-def alerts_of(
-    engine: Engine, report: StalenessReport, settings: Settings, now: datetime, *, only_late: bool = False
-) -> list[Alert]:
-    """The alerts of an environment, by a report on all stages that was just made; with `only_late`, those alone, for less work."""
-    of_late = [_of_late(engine, report, item, settings) for item in late_partitions(engine, report, now)]
+def alerts_of(found: Overview, settings: Settings, *, only_late: bool = False) -> list[Alert]:
+    """The alerts of an environment, by how its stages stand; with `only_late`, those alone, for less work."""
+    engine, report, now = found.engine, found.report, found.at
+    of_late = [_of_late(engine, report, item, settings) for item in found.late]
     if only_late:
         return of_late
     return [
-        *(_of_waiting(item, settings) for item in engine.waiting(report)),
+        *(_of_stop(item, engine.environment, settings) for item in stops(engine)),
+        *(_of_waiting(item, settings) for item in found.waiting),
         *(_of_failure(engine, *item, settings) for item in _failed_for_good(engine, report)),
         *of_late,
         *_of_decisions(engine, settings, now),
@@ -99,6 +102,19 @@ def note_issued(engine: Engine, month: str, by: str) -> None:
 
 def _note(engine: Engine, kind: Kind, about: str, mark: str) -> None:
     engine.ledger.notices.record(engine.environment, [(Subject(kind.value, about), mark)], [])
+
+
+def _of_stop(item: Stop, environment: str, settings: Settings) -> Alert:
+    return Alert(
+        Kind.STOPPED,
+        item.what,
+        mark=item.error,
+        owner="",
+        title=f"{item.what} stopped: {item.error}",
+        consequence="nothing new is published; readers keep what they have",
+        command=shell_command("converge", environment),
+        links=(("evidence", f"{settings.dagster_url}/runs"),),
+    )
 
 
 def _of_waiting(item: Waiting, settings: Settings) -> Alert:

@@ -1,11 +1,10 @@
 """The home page of reports after a convergence: how the pipeline stands, and what waits for somebody."""
 
 import logging
-from datetime import UTC, datetime
 
 from spam_pipeline.dagster_links import decision_path, evidence_path
 from spam_pipeline.pages.state import PipelineState, WaitingItem
-from spam_pipeline.protocol.operating import Engine, State, Waiting
+from spam_pipeline.protocol.operating import Overview, State, Waiting
 from spam_pipeline.reporting.errors import TargetUnreachable
 from spam_pipeline.reporting.report_folder import put_state
 from spam_pipeline.settings import Settings
@@ -13,26 +12,25 @@ from spam_pipeline.settings import Settings
 _logger = logging.getLogger(__name__)
 
 
-def update_home_page(engine: Engine, settings: Settings) -> None:
+def update_home_page(found: Overview, settings: Settings) -> None:
     """Write how the pipeline stands on the home page, where one is delivered; data is published whether or not that works."""
-    target, state = str(settings.reports), pipeline_state(engine, settings, datetime.now(UTC))
+    target, state = str(settings.reports), pipeline_state(found, settings)
     try:
         # Beside a delivery this took back that the delivery is unfinished: killed, it passed for the one before.
-        with engine.deliveries.alone_at(target):
+        with found.engine.deliveries.alone_at(target):
             put_state(target, state)
     except TargetUnreachable as problem:
         _logger.warning("the home page of reports shows an earlier state: %s", problem)
 
 
-def pipeline_state(engine: Engine, settings: Settings, at: datetime) -> PipelineState:
-    """Gather how the pipeline stands, without observing the landing zone."""
-    report = engine.planner.report()
-    statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
+def pipeline_state(found: Overview, settings: Settings) -> PipelineState:
+    """Gather how the pipeline stands."""
+    statuses = [status for by_partition in found.report.statuses.values() for status in by_partition.values()]
     return PipelineState(
-        at,
+        found.at,
         sum(status.state is State.FRESH for status in statuses),
         sum(status.can_run for status in statuses),
-        [_in_words(item, settings) for item in engine.waiting(report)],
+        [_in_words(item, settings) for item in found.waiting],
     )
 
 

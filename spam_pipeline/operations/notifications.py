@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
@@ -22,6 +21,7 @@ from spam_pipeline.protocol.operating import (
     Claimed,
     Engine,
     Notice,
+    Overview,
     StalenessReport,
     Subject,
     did_you_mean,
@@ -84,27 +84,26 @@ class Notifications:
         self._away: dict[str, float] = {}
         self._sent: dict[SecretStr, _Sent] = {}
 
-    def send(self, engine: Engine, *, only_late: bool = False) -> None:
+    def send(self, engine: Engine, found: Overview | None = None, *, only_late: bool = False) -> None:
         """Send what is new and what is over; with `only_late`, of lateness alone: everything else may be about to change.
 
-        Does nothing while another process of this environment does the same, and raises nothing because of a target.
+        That is by how the stages stand, as it was just `found`, or by what they are now. Does nothing while another process of this environment does the same, and raises nothing because of a target.
         """
         if not self._settings.notify:
             return
         with suppress(Claimed), engine.claims.on_notifying(engine.environment):
             self._record(engine)
-            self._send(engine, only_late=only_late)
+            self._send(engine, found or Overview.of(engine), only_late=only_late)
 
-    def _send(self, engine: Engine, *, only_late: bool) -> None:
+    def _send(self, engine: Engine, found: Overview, *, only_late: bool) -> None:
         kinds = {Kind.LATE} if only_late else set(Kind)
-        report = engine.planner.report()
-        alerts = alerts_of(engine, report, self._settings, datetime.now(UTC), only_late=only_late)
+        alerts = alerts_of(found, self._settings, only_late=only_late)
         owners = {name: stage.owner for name, stage in engine.graph.stages.items()}
         outbox: dict[SecretStr, list[News]] = {}
         for url, routed in _by_target(self._settings.notify, alerts).items():
             known = engine.ledger.notices.open(engine.environment, name_of(url))
             known = {subject: item for subject, item in known.items() if Kind(subject.kind) in kinds}
-            news = list(news_of(routed, known, _lasting(alerts, report), owners))
+            news = list(news_of(routed, known, _lasting(alerts, found.report), owners))
             if news and self._is_free(url):
                 outbox[url] = news
         messages = {url: [message_of(item, engine.environment) for item in news] for url, news in outbox.items()}
@@ -175,10 +174,11 @@ def message_of(news: News, environment: str = PRODUCTION) -> Message:
 
 
 def _by_target(targets: Targets, alerts: Sequence[Alert]) -> dict[SecretStr, list[Alert]]:
-    """The alerts that each target should know: those of the owners that name it, or of all that name none."""
+    """The alerts that each target should know: those of the owners that name it, or of all that name none; what stops everything, all of them."""
     routed: dict[SecretStr, list[Alert]] = {url: [] for urls in targets.values() for url in urls}
     for alert in alerts:
-        for url in dict.fromkeys(targets.get(alert.owner, targets.get(EVERYBODY, ()))):
+        concerned = routed if alert.kind is Kind.STOPPED else targets.get(alert.owner, targets.get(EVERYBODY, ()))
+        for url in dict.fromkeys(concerned):
             routed[url].append(alert)
     return routed
 

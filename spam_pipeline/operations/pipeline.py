@@ -5,12 +5,12 @@ Nothing here knows the orchestrator, and nothing decides: this module connects w
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import UTC, date, datetime, time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -18,28 +18,31 @@ from spam_pipeline.ingestion.assets import STAGES as INGESTION_STAGES
 from spam_pipeline.ingestion.sources import classify as classify_for_ingestion
 from spam_pipeline.ingestion.sources import sources, why_passed_over
 from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
+from spam_pipeline.operations.comparing import compare_environments, compare_versions, partition_typed
 from spam_pipeline.operations.deciding import DecidedSuspicion, Narrowing, SuspicionAction, decide_suspicion
 from spam_pipeline.operations.declaring import declare_gap
+from spam_pipeline.operations.environments import require_environment, require_environment_to_decide
 from spam_pipeline.operations.explaining import Explained, explain
 from spam_pipeline.operations.identifier_key import require_key_of_ones_own, warn_of_development_key
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import fill_from_journal, require_ledger_of_store
+from spam_pipeline.operations.moments import WrongMoment, moment, require_published_by
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
+from spam_pipeline.operations.status import Status, status_of
 from spam_pipeline.operations.suspicions import (
     SuspicionDetails,
     SuspicionsOfDay,
     suspicion_details,
     suspicions_of_day,
 )
-from spam_pipeline.protocol import WHOLE, NotPublished, PipelineError, Version, WrongPartition
+from spam_pipeline.protocol import WHOLE, NotPublished, PipelineError, Version
 from spam_pipeline.protocol.fingerprint import Fingerprint, merged
 from spam_pipeline.protocol.operating import (
     NEWEST,
     PASSED_OVER,
     PRODUCTION,
     PUBLISHED,
-    AnyStage,
     Audit,
     CacheRoom,
     Claims,
@@ -52,35 +55,26 @@ from spam_pipeline.protocol.operating import (
     Executor,
     LandedCopies,
     LandingZone,
-    Late,
     Ledger,
     OnProgress,
-    Pair,
+    Overview,
     Planned,
     Processes,
     Promoted,
     Promotion,
     StageGraph,
-    State,
     Store,
-    UnknownEnvironment,
     Verified,
     Waiting,
-    compare,
     cores,
     decide,
     decide_all_matching,
-    did_you_mean,
     drop,
-    late_partitions,
     no_progress,
     open_engine,
-    pairs_of_code,
-    pairs_of_environments,
     plan,
     promote,
     promotion,
-    resolve,
     verify,
 )
 from spam_pipeline.reporting.assets import STAGES as REPORTING_STAGES
@@ -93,28 +87,14 @@ from spam_pipeline.royalties.issuing import Issued
 from spam_pipeline.settings import ExecutorChoice, Settings, settings_from_environment
 from spam_pipeline.trust_and_safety.assets import STAGES as TRUST_AND_SAFETY_STAGES
 
+__all__ = ["STAGES", "Pipeline", "Status", "WrongMoment", "moment"]
+
 STAGES = (*INGESTION_STAGES, *TRUST_AND_SAFETY_STAGES, *ROYALTIES_STAGES, *REPORTING_STAGES)
 
 _AT_ONCE = 2
 """Partitions side by side unless the settings say otherwise: 22.5 seconds become 18.2 on two cores, and memory grows by what a second one holds."""
 
-_NEAR_KEY = 0.9
-"""How alike keys of partitions have to be, of 1, for one to be meant by the other: all days of a year are alike by 0.7 and more."""
-
 _logger = logging.getLogger(__name__)
-
-
-class Status(NamedTuple):
-    """The state of partitions: counts by stage and state, those that wait for somebody, and why; and paths that were passed over.
-
-    `converged` says that nothing could run; `late` are partitions that were not ready by the deadline of their stage.
-    """
-
-    counts: Mapping[str, Mapping[str, int]]
-    converged: bool
-    waiting: tuple[Waiting, ...]
-    passed_over: Mapping[str, str]
-    late: tuple[Late, ...] = ()
 
 
 class Pipeline:
@@ -187,12 +167,13 @@ class Pipeline:
     def _notifications(self) -> Notifications:
         return Notifications(self.settings)
 
-    def notify(self, *, only_late: bool = False) -> None:
+    def notify(self, found: Overview | None = None, *, only_late: bool = False) -> None:
         """Notify the targets that the settings name of what is new or over; with `only_late`, of what became late or is not late any more.
 
+        That is by how the stages stand, as it was just `found`, or by what they are now.
         A target that is away raises nothing and is waited for some seconds; the next time makes up for it.
         """
-        self._notifications.send(self.engine, only_late=only_late)
+        self._notifications.send(self.engine, found, only_late=only_late)
 
     def require_key_of_ones_own(self) -> None:
         """Raise `DevelopmentKeyRefused` in production when the development key would hash identifiers that nobody simulated."""
@@ -231,7 +212,7 @@ class Pipeline:
 
     def versions(self, stage: str, partition: str = WHOLE) -> list[tuple[Version, Audit]]:
         """Every version of a partition ever computed, oldest first, each with its last audit."""
-        key = self._partition(self.graph.find([stage])[0], partition)
+        key = partition_typed(self.engine, self.graph.find([stage])[0], partition)
         return self.engine.ledger.versions(stage, key, self.settings.environment)
 
     def published_at(self, versions: Sequence[tuple[Version, Audit]]) -> dict[int, datetime]:
@@ -249,34 +230,14 @@ class Pipeline:
         comparison has one side only, with the findings of its audit. In a range of partitions, `2026-01-01..2026-01-31`, digits are those of code
         versions. Raises `UnknownVersion`, `WrongPartition`, or `WrongDefinition` for a stage that does not exist.
         """
-        found = self.graph.find([stage])[0]
-        ledger, environment = self.engine.ledger, self.settings.environment
-        first, is_range, last = partition.partition("..")
-        for key in (first, last) if is_range else (first,):
-            self._partition(found, key)
-        if is_range:
-            within = sorted(key for key in self.engine.planner.statuses([stage])[stage] if first <= key <= last)
-            pairs = pairs_of_code(ledger, environment, stage, old, new, within)
-        else:
-            is_first = old == PUBLISHED and ledger.published_version(environment, stage, partition) is None
-            before = None if is_first else resolve(ledger, environment, stage, partition, old)
-            pairs = [Pair(partition, before, resolve(ledger, environment, stage, partition, new))]
-        return compare(ledger, self.engine.reader, found, pairs)
+        return compare_versions(self.engine, stage, partition, old, new)
 
     def diff_environment(self, base: str = PRODUCTION) -> list[Comparison]:
         """Compare what this environment publishes with what another one does, stage by stage, where they differ.
 
         Raises `UnknownEnvironment`.
         """
-        ledger = self.engine.ledger
-        known = {PRODUCTION, *(item.name for item in ledger.environments())}
-        if base not in known:
-            near = did_you_mean(base, [*known, *self.graph.stages]) or f"; there are {', '.join(sorted(known))}"
-            raise UnknownEnvironment(f"no environment is called {base}, and no stage{near}")
-        by_stage = pairs_of_environments(ledger, list(self.graph.stages), self.settings.environment, base)
-        return [
-            compare(ledger, self.engine.reader, self.graph.stages[stage], pairs) for stage, pairs in by_stage.items()
-        ]
+        return compare_environments(self.engine, base)
 
     def decide(
         self, kind: DecisionKind | str, version: str, *, by: str, reason: str, all_matching: bool = False
@@ -284,8 +245,9 @@ class Pipeline:
         """Accept a quarantined version or reject a published one, named by its recipe or the first digits of it.
 
         With `all_matching`, also accept the stage's other versions that the same code made and the same findings refuse. Raises
-        `WrongDecision`, `UnknownVersion` and `AlreadyDecided`.
+        `WrongDecision`, `UnknownVersion`, `AlreadyDecided`, and `UnknownEnvironment`.
         """
+        require_environment_to_decide(self.engine, version)
         asked = (self.engine, version, DecisionKind(kind), by, reason)
         decided = decide_all_matching(*asked) if all_matching else [decide(*asked)]
         with _after_the_deed():
@@ -380,7 +342,8 @@ class Pipeline:
         return self.engine.ledger.environments()
 
     def promotion(self) -> Promotion:
-        """What promoting this environment would change for readers of production. Raises `NotPromoted`."""
+        """What promoting this environment would change for readers of production. Raises `NotPromoted`, and `UnknownEnvironment`."""
+        require_environment(self.engine)
         self._observe()
         return promotion(self.engine)
 
@@ -395,8 +358,9 @@ class Pipeline:
     def drop(self) -> int:
         """Discard everything that this environment publishes itself, and its deliveries; return the number of partitions.
 
-        Its versions stay in the ledger. Raises `NotPromoted` in production.
+        Its versions stay in the ledger. Raises `NotPromoted` in production, and `UnknownEnvironment`.
         """
+        require_environment(self.engine)
         dropped = drop(self.engine)
         if self.settings.environment_dir.exists():
             shutil.rmtree(self.settings.environment_dir)
@@ -405,10 +369,12 @@ class Pipeline:
     def query(self, as_of: str | datetime | None = None, writable: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with one view per stage, `<context>.<stage>`, over what is published, or was at `as_of`.
 
-        It may write no files but the `writable` ones.
+        It may write no files but the `writable` ones. Raises `NotPublished` when nothing was published by then.
         """
-        reader = self.engine.reader
-        read = reader.published(moment(as_of))
+        reader, then = self.engine.reader, moment(as_of)
+        if then is not None:
+            require_published_by(self.engine, then)
+        read = reader.published(then)
         catalogue = reader.located(reader.catalogue(read)).collect()
         return connect(catalogue, reader.empty_frames(), reader.check, reader.file_system(read), writable)
 
@@ -434,19 +400,7 @@ class Pipeline:
     def status(self, stages: Sequence[str] | None = None) -> Status:
         """The present state of partitions, after observing the landing zone. Raises `DevelopmentKeyRefused`."""
         self._observe()
-        report = self.engine.planner.report(stages)
-        statuses = {stage: report.statuses[stage] for stage in stages or report.statuses}
-        all_of_them = [status for by_partition in statuses.values() for status in by_partition.values()]
-        return Status(
-            counts={
-                stage: {state.value: sum(status.state is state for status in by_partition.values()) for state in State}
-                for stage, by_partition in statuses.items()
-            },
-            converged=not any(status.can_run for status in all_of_them),
-            waiting=tuple(item for item in self.engine.waiting(report) if item.stage in statuses),
-            passed_over=self.engine.passed_over(),
-            late=tuple(item for item in late_partitions(self.engine, report) if item.stage in statuses),
-        )
+        return status_of(self.engine, stages)
 
     def waiting(self) -> tuple[Waiting, ...]:
         """The partitions that wait for somebody, after observing the landing zone: why, since when, and what ends it.
@@ -454,20 +408,7 @@ class Pipeline:
         Raises `DevelopmentKeyRefused`.
         """
         self._observe()
-        return self.engine.waiting()
-
-    def _partition(self, stage: AnyStage, key: str) -> str:
-        """A partition key that somebody typed. Raises `WrongPartition`, with the nearest one there is."""
-        grid = stage.partitions
-        if grid.is_whole and key != WHOLE:
-            raise WrongPartition(f"{stage.name} is not partitioned: leave {key!r} out")
-        if key == WHOLE and not grid.is_whole:
-            raise WrongPartition(f"{stage.name} has a partition for each {grid.name}: name one, {grid.format}")
-        try:
-            return grid.check(key)
-        except WrongPartition as wrong:
-            near = did_you_mean(key, self.partitions(stage.name), near=_NEAR_KEY)
-            raise WrongPartition(f"{wrong}{near}") from None
+        return Overview.of(self.engine).waiting
 
     def _observe(self) -> None:
         self.require_key_of_ones_own()
@@ -493,26 +434,6 @@ def _at_once(choice: ExecutorChoice) -> int:
 def _open_in_worker(settings: Settings) -> Engine:
     logging.disable(logging.WARNING)  # the coordinator has warned, and workers would do so again, each of them
     return Pipeline(settings).engine
-
-
-def moment(when: str | datetime | None) -> datetime | None:
-    """The point in time that a user gave: a date means its end, a time without offset is UTC. Raises `WrongMoment`."""
-    if when is None:
-        return None
-    named = _read_moment(when) if isinstance(when, str) else when
-    return named if named.tzinfo else named.replace(tzinfo=UTC)
-
-
-def _read_moment(text: str) -> datetime:
-    with suppress(ValueError):
-        return datetime.combine(date.fromisoformat(text), time.max)
-    with suppress(ValueError):
-        return datetime.fromisoformat(text)
-    raise WrongMoment(f"{text!r} is not a point in time: expected YYYY-MM-DD or an ISO 8601 date and time")
-
-
-class WrongMoment(PipelineError):
-    """A text is neither a date nor a date and time."""
 
 
 def _source_and_partition(path: str) -> tuple[str, str] | None:

@@ -16,6 +16,8 @@ from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
 from spam_pipeline.protocol.operating import (
+    CONVERGING,
+    OBSERVING,
     PRODUCTION,
     Cause,
     Converged,
@@ -23,13 +25,13 @@ from spam_pipeline.protocol.operating import (
     Failure,
     OnProgress,
     Outcome,
+    Overview,
     PartitionStatus,
     Quarantined,
     converge,
     no_progress,
-    outlook,
+    noting_stop,
     plan,
-    quarantine,
 )
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 
@@ -63,7 +65,7 @@ def converge_and_report(
     the work is planned first, which takes as long as finding that there is none. Raises `NothingLanded` when there is no landing zone,
     `DevelopmentKeyRefused`, and `InstanceNotUpdated` when everything was published but reporting it failed.
     """
-    if not pipeline.landing_zone.exists():
+    if not pipeline.landing_zone.exists() and not _knows_files(pipeline):
         raise NothingLanded(
             f"no landing zone at {pipeline.landing_zone}: set SPAM_PIPELINE_HOME or SPAM_PIPELINE_LANDING_URL, "
             "or run spam-pipeline simulate"
@@ -71,23 +73,45 @@ def converge_and_report(
     pipeline.require_key_of_ones_own()
     pipeline.engine.sweep()
     with _reporter(pipeline) as reporter, pipeline.executor() as executor:
-        on_progress("observing the landing zone")
-        pipeline.engine.observe()
-        course = _course(pipeline, names or None) if is_estimated else Course((), {})
-        done = converge(
-            pipeline.engine,
-            names or None,
-            executor=executor,
-            on_stage=lambda stage, count: _meet(course, stage, count, on_progress),
-            on_outcome=lambda status, cause, outcome: _finish(course, status, cause, outcome, on_progress),
-        )
+        with _notifying_of_a_stop(pipeline):
+            on_progress("observing the landing zone")
+            with noting_stop(pipeline.engine, OBSERVING):
+                pipeline.engine.observe()
+            course = _course(pipeline, names or None) if is_estimated else Course((), {})
+            with noting_stop(pipeline.engine, CONVERGING):
+                done = converge(
+                    pipeline.engine,
+                    names or None,
+                    executor=executor,
+                    on_stage=lambda stage, count: _meet(course, stage, count, on_progress),
+                    on_outcome=lambda status, cause, outcome: _finish(course, status, cause, outcome, on_progress),
+                )
         on_progress("reporting to the Dagster instance")
-        _send(reporter, _ending(pipeline, done))
-        update_home_page(pipeline.engine, pipeline.settings)
-        pipeline.notify()
+        found = Overview.of(pipeline.engine)
+        _send(reporter, _ending(done, found))
+        update_home_page(found, pipeline.settings)
+        pipeline.notify(found)
     if reporter.returncode != 0:
         raise InstanceNotUpdated(done)
     return done
+
+
+def _knows_files(pipeline: Pipeline) -> bool:
+    """Return True if files have landed in this home before; a home that is not there is not made for asking."""
+    return pipeline.settings.home.is_dir() and bool(pipeline.engine.planner.known().files)
+
+
+@contextmanager
+def _notifying_of_a_stop(pipeline: Pipeline) -> Iterator[None]:
+    """Notify people when the block raises, as far as what is broken lets it; the error is the caller's."""
+    try:
+        yield
+    except Exception:
+        try:
+            pipeline.notify()
+        except PipelineError as problem:
+            _logger.warning("nobody could be notified of that: %s", problem)
+        raise
 
 
 def _course(pipeline: Pipeline, names: Collection[str] | None) -> Course:
@@ -141,10 +165,8 @@ def _send(reporter: "subprocess.Popen[str]", message: Assignment | Ending) -> No
             os.write(reporter.stdin.fileno(), to_line(message))
 
 
-def _ending(pipeline: Pipeline, done: Converged) -> Ending:
-    engine = pipeline.engine
-    report, found = engine.planner.report(), defaultdict[str, dict[str, Quarantined]](dict)
-    for (stage, partition), item in quarantine(report, engine.planner.snapshot([])).items():
-        found[stage][partition] = item
-    outlooks = {stage: outlook(engine, report, stage) for stage in report.statuses}
-    return Ending(done, found, outlooks, engine.waiting(report))
+def _ending(done: Converged, found: Overview) -> Ending:
+    quarantined = defaultdict[str, dict[str, Quarantined]](dict)
+    for (stage, partition), item in found.quarantined.items():
+        quarantined[stage][partition] = item
+    return Ending(done, quarantined, found.outlooks, found.waiting)

@@ -8,7 +8,7 @@ evaluated in the code location, where the ledger is; a sensor that evaluates it 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import dagster as dg
 from typing_extensions import override
@@ -16,7 +16,7 @@ from typing_extensions import override
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.instance import require_instance_of
 from spam_pipeline.protocol import WHOLE, digest
-from spam_pipeline.protocol.operating import Engine, PartitionStatuses, Retry
+from spam_pipeline.protocol.operating import Engine, Overview, PartitionStatuses, Retry
 
 CONVERGENCE = "convergence"
 """The asset whose materialization is one convergence of all stages."""
@@ -29,42 +29,30 @@ OpenEngine = Callable[[], Engine]
 
 
 class Notify(Protocol):
-    """Notifies people of what is new or over; with `only_late`, of lateness alone."""
+    """Notifies people of what is new or over by how the stages stand; with `only_late`, of lateness alone."""
 
-    def __call__(self, *, only_late: bool = False) -> None:
+    def __call__(self, found: Overview, *, only_late: bool = False) -> None:
         """Notify."""
 
 
-def notify_nobody(*, only_late: bool = False) -> None:
+def notify_nobody(found: Overview, *, only_late: bool = False) -> None:
     """Notify nobody: for a code location without targets."""
-    del only_late
+    del found, only_late
 
 
 _CONVERGENCE_RETRY = Retry(tries=1_000_000)
 """For ever, in the end once an hour: what stops a whole convergence, such as a disk that is away, ends some day."""
 
 
-class Stale(dg.AutomationCondition[dg.AssetKey]):
-    """True for the partitions that are due: stale or missing, able to run, and not waiting for another try.
+class _Named(dg.AutomationCondition[dg.AssetKey]):
+    """A condition that remembers nothing, with a label for people; its name is that in one word."""
 
-    Level-triggered: true at every evaluation until they are no longer due. Partitions that need not run are not requested,
-    because Dagster's backfills report those that a run skips as failed (since 1.13.22). An instance of another environment is
-    asked for no run: its conditions fail.
-    """
-
-    def __init__(self, open_engine: OpenEngine, due: Callable[[Engine, str], AbstractSet[str]]) -> None:
-        self._open_engine = open_engine
-        self._due = due
+    label: ClassVar[str]
 
     @property
     @override
     def name(self) -> str:
-        return "stale"
-
-    @property
-    @override
-    def description(self) -> str:
-        return "The version that code, settings and inputs call for now is not the published one"
+        return self.label.replace(" ", "_")
 
     @property
     @override
@@ -73,7 +61,27 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
 
     @override
     def get_label(self) -> str | None:
-        return "stale"
+        return self.label
+
+
+class Stale(_Named):
+    """True for the partitions that are due: stale or missing, able to run, and not waiting for another try.
+
+    Level-triggered: true at every evaluation until they are no longer due. Partitions that need not run are not requested,
+    because Dagster's backfills report those that a run skips as failed (since 1.13.22). An instance of another environment is
+    asked for no run: its conditions fail.
+    """
+
+    label = "stale"
+
+    def __init__(self, open_engine: OpenEngine, due: Callable[[Engine, str], AbstractSet[str]]) -> None:
+        self._open_engine = open_engine
+        self._due = due
+
+    @property
+    @override
+    def description(self) -> str:
+        return "The version that code, settings and inputs call for now is not the published one"
 
     @override
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
@@ -91,30 +99,18 @@ class Stale(dg.AutomationCondition[dg.AssetKey]):
         return dg.AutomationResult(context, context.candidate_subset.compute_intersection(subset))
 
 
-class RunByConvergence(dg.AutomationCondition[dg.AssetKey]):
+class RunByConvergence(_Named):
     """The condition of a stage that `convergence` runs: it requests nothing itself.
 
     The page of an asset names an automation sensor only if the asset has a condition.
     """
 
-    @property
-    @override
-    def name(self) -> str:
-        return "run_by_convergence"
+    label = "run by convergence"
 
     @property
     @override
     def description(self) -> str:
         return "The asset convergence, which the same sensor starts, runs whatever is stale of this stage"
-
-    @property
-    @override
-    def requires_cursor(self) -> bool:
-        return False
-
-    @override
-    def get_label(self) -> str | None:
-        return "run by convergence"
 
     @override
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:

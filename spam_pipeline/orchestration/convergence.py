@@ -33,14 +33,16 @@ from spam_pipeline.orchestration.waiting_for_decision import waiting_materializa
 from spam_pipeline.pages.markdown import as_text
 from spam_pipeline.protocol import WHOLE
 from spam_pipeline.protocol.operating import (
+    CONVERGING,
+    OBSERVING,
     Claimed,
     Converged,
     Engine,
     Executor,
     Failure,
+    Overview,
     converge,
-    outlook,
-    quarantine,
+    noting_stop,
 )
 
 _BY_AUTOMATION = "dagster/from_automation_condition"
@@ -58,12 +60,12 @@ def convergence_asset(
     keys: AssetKeys = UNPREFIXED,
     sources: Collection[str] = (),
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
-    on_converged: Callable[[], None] = lambda: None,
+    on_converged: Callable[[Overview], None] = lambda _found: None,
 ) -> dg.AssetsDefinition:
     """The asset over the engine of the run's resources; `open_engine` is for the condition, which is evaluated without a run.
 
     `sources` are those that the stages read, to be drawn before it. `on_converged` is called at the end of each convergence, also of
-    one in which something failed.
+    one in which something failed, with how the stages stand then.
     """
 
     @dg.asset(
@@ -85,8 +87,7 @@ def convergence_asset(
         try:
             with engine.claims.on_converging(engine.environment), open_executor(context, engine) as executor:
                 wave = _Wave(context, engine, keys, executor, on_converged)
-                yield wave.converge()
-                wave.show_waiting()  # after what it rests on, or it is shown as out of date
+                yield from wave.converge()
         except Claimed:
             context.log.warning(
                 "nothing done: another process is converging; what it leaves stale is converged after it"
@@ -104,7 +105,7 @@ class _Wave:
         engine: Engine,
         keys: AssetKeys,
         executor: Executor | None,
-        on_converged: Callable[[], None],
+        on_converged: Callable[[Overview], None],
     ) -> None:
         self._context = context
         self._engine = engine
@@ -115,28 +116,25 @@ class _Wave:
         self._reporter, self._refusals = EventReporter(*whom), Refusals(*whom)
         self._failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
 
-    def converge(self) -> dg.MaterializeResult[Any]:
+    def converge(self) -> Iterator[dg.MaterializeResult[Any]]:
         """Observe, converge, report. Raises `dagster.Failure` when stages failed; all the others are done then."""
         self._context.instance.add_run_tags(self._context.run.run_id, convergence_tags(self._engine))
         with self._reporter:
             done = self._converge()
-            report = self._engine.planner.report()
-            quarantined = quarantine(report, self._engine.planner.snapshot([]))
-            self._refusals.report(quarantined, self._reporter, _SHOWN)
-        for stage in report.statuses:
-            self._context.log_event(evaluation(outlook(self._engine, report, stage), stage, self._keys))
-        self._on_converged()
+            found = Overview.of(self._engine)
+            self._refusals.report(found.quarantined, self._reporter, _SHOWN)
+        for stage, of_it in found.outlooks.items():
+            self._context.log_event(evaluation(of_it, stage, self._keys))
+        self._on_converged(found)
         metadata = convergence_metadata(done)
+        waiting = waiting_materialization(found.waiting, self._keys)
         if done.failed:
-            self.show_waiting()
+            self._context.log_event(waiting)
             raise dg.Failure(
                 f"{len(done.failed)} partitions failed, the rest converged", metadata=metadata, allow_retries=False
             )
-        return dg.MaterializeResult(metadata=metadata)
-
-    def show_waiting(self) -> None:
-        """Materialize the list of what waits for somebody."""
-        self._context.log_event(waiting_materialization(self._engine.waiting(), self._keys))
+        yield dg.MaterializeResult(metadata=metadata)
+        self._context.log_event(waiting)  # after what it rests on, or it is shown as out of date
 
     def _converge(self) -> Converged:
         ledger = self._engine.ledger
@@ -144,14 +142,16 @@ class _Wave:
             convergence_key(self._engine, self._engine.planner.statuses()), CONVERGENCE, WHOLE, self._context.run.run_id
         )
         is_asked_for = _BY_AUTOMATION not in self._context.run.tags
-        _ = self._engine.observe() if is_asked_for else self._engine.observe_recent()
-        done = converge(
-            self._engine,
-            run=self._context.run.run_id,
-            executor=self._executor,
-            only_due=not is_asked_for,
-            on_stage=self._on_stage,
-        )
+        with noting_stop(self._engine, OBSERVING):
+            _ = self._engine.observe() if is_asked_for else self._engine.observe_recent()
+        with noting_stop(self._engine, CONVERGING):
+            done = converge(
+                self._engine,
+                run=self._context.run.run_id,
+                executor=self._executor,
+                only_due=not is_asked_for,
+                on_stage=self._on_stage,
+            )
         ledger.attempts.complete(attempt)
         self._reporter.report()
         self._failures.add((failure.stage, failure.partition) for failure in done.failed)

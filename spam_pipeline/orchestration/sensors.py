@@ -22,13 +22,12 @@ from spam_pipeline.orchestration.refusals import REFUSED, Refusals
 from spam_pipeline.orchestration.staleness_check import evaluation
 from spam_pipeline.protocol import digest
 from spam_pipeline.protocol.operating import (
+    OBSERVING,
     Claimed,
     Engine,
     Observation,
-    StalenessReport,
-    late_partitions,
-    outlook,
-    quarantine,
+    Overview,
+    noting_stop,
 )
 
 _SECONDS = 10
@@ -59,7 +58,8 @@ def landing_sensor(open_engine: OpenEngine, keys: AssetKeys = UNPREFIXED) -> dg.
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         engine = open_engine()
         require_instance_of(context.instance, engine.environment)
-        engine.observe_recent(_OBSERVING_SECONDS)
+        with noting_stop(engine, OBSERVING):
+            engine.observe_recent(_OBSERVING_SECONDS)
         whose = "/".join((engine.ledger.identity, *keys.prefix))
         reported, _, last = (context.cursor or "").partition(" ")
         after = int(last) if reported == whose else 0
@@ -93,21 +93,18 @@ def publications_sensor(
         whom = (context.instance, engine.ledger, engine.environment, engine.graph.expected(), keys)
         with EventReporter(*whom) as reporter:
             reported = reporter.report(_PUBLICATIONS_PER_TICK)
-            report = engine.planner.report()
-            quarantined = quarantine(report, engine.planner.snapshot([]))
-            refused = Refusals(*whom).report(quarantined, reporter, _REFUSALS_PER_TICK)
+            found = Overview.of(engine)
+            refused = Refusals(*whom).report(found.quarantined, reporter, _REFUSALS_PER_TICK)
             failures = ReportedFailures(context.instance, engine.ledger, engine.environment)
             if not failures.is_empty():
-                for stage, partition in failures.take_recovered(report.statuses):
+                for stage, partition in failures.take_recovered(found.report.statuses):
                     reporter.take_failure_back(stage, partition)
-                    reporter.report_checks([evaluation(outlook(engine, report, stage), stage, keys)])
-            waiting = _waiting(engine, report)
+                    reporter.report_checks([evaluation(found.outlooks[stage], stage, keys)])
+            waiting = _waiting(found)
             if context.cursor != waiting:  # no convergence starts for what only somebody can bring on, and shows it
-                reporter.report_state(
-                    {stage: outlook(engine, report, stage) for stage in report.statuses}, engine.waiting(report)
-                )
+                reporter.report_state(found.outlooks, found.waiting)
                 context.update_cursor(waiting)
-        notify(only_late=is_converging)
+        notify(found, only_late=is_converging)
         return dg.SkipReason(_summary(reported, refused))
 
     return publications
@@ -130,11 +127,11 @@ def converge_sensor(stages: Sequence[str], keys: AssetKeys = UNPREFIXED) -> dg.A
         )
 
 
-def _waiting(engine: Engine, report: StalenessReport) -> str:
+def _waiting(found: Overview) -> str:
     """What waits for somebody, or is late, as a digest that differs when anything else does."""
-    statuses = [status for by_partition in report.statuses.values() for status in by_partition.values()]
+    statuses = [status for by_partition in found.report.statuses.values() for status in by_partition.values()]
     waiting = [(str(status), status.recipe) for status in statuses if status.needs_somebody]
-    return digest((waiting, [str(item) for item in late_partitions(engine, report)]))
+    return digest((waiting, [str(item) for item in found.late]))
 
 
 def _summary(reported: int, refused: int) -> str:

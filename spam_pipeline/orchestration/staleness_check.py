@@ -11,7 +11,7 @@ import dagster as dg
 from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.metadata import table
-from spam_pipeline.protocol.operating import Engine, LateInShort, NotFresh, Outlook, outlook
+from spam_pipeline.protocol.operating import Engine, LateInShort, NotFresh, Outlook, late_partitions, outlook
 
 CONVERGED_CHECK = "converged"
 
@@ -28,7 +28,8 @@ def staleness_check(stage: str, keys: AssetKeys = UNPREFIXED) -> dg.AssetChecksD
     )
     def converged(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         engine: Engine = context.resources.engine
-        found = evaluation(outlook(engine, engine.planner.report([stage]), stage), stage, keys)
+        report = engine.planner.report([stage])
+        found = evaluation(outlook(engine, report, stage, late_partitions(engine, report)), stage, keys)
         return dg.AssetCheckResult(passed=found.passed, severity=found.severity, metadata=found.metadata)
 
     return converged

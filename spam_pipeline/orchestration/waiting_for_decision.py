@@ -13,7 +13,7 @@ from spam_pipeline.orchestration.asset_keys import UNPREFIXED, AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import CONVERGENCE, OWNER
 from spam_pipeline.pages.markdown import as_text
-from spam_pipeline.protocol.operating import Engine, Waiting
+from spam_pipeline.protocol.operating import Engine, Overview, Waiting
 
 WAITING = "waiting_for_decision"
 """The name of the asset."""
@@ -38,7 +38,7 @@ def waiting_asset(keys: AssetKeys = UNPREFIXED) -> dg.AssetsDefinition:
     )
     def waiting_for_decision(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         engine: Engine = context.resources.engine
-        return dg.MaterializeResult(metadata=_metadata(engine.waiting(), keys))
+        return dg.MaterializeResult(metadata=_metadata(Overview.of(engine).waiting, keys))
 
     return waiting_for_decision
 

@@ -22,6 +22,7 @@ from spam_pipeline.protocol.execution.executor import Batch, Executor, Partition
 from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Failure, Outcome, format_error
 from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outlook, outlook
+from spam_pipeline.protocol.execution.overview import Overview
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
@@ -33,6 +34,7 @@ from spam_pipeline.protocol.execution.retention import (
     RetentionByStage,
 )
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
+from spam_pipeline.protocol.execution.stops import CONVERGING, OBSERVING, Stop, noting_stop, stops
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
 from spam_pipeline.protocol.explanation.causes import Cause
@@ -118,10 +120,12 @@ from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "CONVERGING",
     "EVERY_STAGE",
     "GRACE",
     "JOURNAL",
     "NEWEST",
+    "OBSERVING",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
     "PRODUCTION",
@@ -172,6 +176,7 @@ __all__ = [
     "OnProgress",
     "Outcome",
     "Outlook",
+    "Overview",
     "Pair",
     "PartitionResult",
     "PartitionStatus",
@@ -198,6 +203,7 @@ __all__ = [
     "StagePruning",
     "StalenessReport",
     "State",
+    "Stop",
     "Store",
     "Subject",
     "Touched",
@@ -242,6 +248,7 @@ __all__ = [
     "land_rows",
     "late_partitions",
     "no_progress",
+    "noting_stop",
     "open_engine",
     "outlook",
     "pairs_of_code",
@@ -258,6 +265,7 @@ __all__ = [
     "run",
     "run_partition",
     "shell_command",
+    "stops",
     "total_cost",
     "verify",
     "watermark",

@@ -440,12 +440,17 @@ def test_a_query_that_is_refused_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
-def test_query_as_of_a_day_before_anything_was_published_finds_the_tables_empty(
+def test_query_as_of_a_day_before_anything_was_published_says_since_when_something_is(
     spam_pipeline: CommandLine, converged_home: Path
 ) -> None:
     counted = "select count(*) as plays from ingestion.plays"
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
-    assert query(spam_pipeline, converged_home, counted, "--as-of", "2026-01-05") == [{"plays": 0}]
+    said = failure(spam_pipeline("query", counted, "--as-of", "2026-01-05", home=converged_home))
+    first, *_ = open_home(converged_home).engine.ledger.publications("production", list(STAGES))
+    assert said == (
+        "nothing was published in production by 2026-01-05T23:59:59.999999+00:00: "
+        f"the first publication is of {first.published_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
     now = query(spam_pipeline, converged_home, counted)
     assert now[0]["plays"] > 0
     assert query(spam_pipeline, converged_home, counted, "--as-of", tomorrow) == now

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -185,21 +186,26 @@ def test_versions_that_are_none_are_one_message(spam_pipeline: CommandLine, conv
 
 
 def test_what_an_environment_decided_is_promoted_and_an_environment_is_dropped(
-    spam_pipeline: CommandLine, own_home: Path
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path
 ) -> None:
+    own_home = copied(branched_home, tmp_path / "home")
     version = recipe(own_home)
     assert spam_pipeline("decide", "reject", version, *WHO, home=own_home, ENVIRONMENT="mine").status == 0
     asked = ("query", f"select 1 from reporting.daily_plays where partition_key = '{DAY}' limit 1", "--json")  # noqa: S608 - our own day
     assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == []
     assert json.loads(spam_pipeline(*asked, home=own_home).out) == [{"1": 1}]
     waiting = json.loads(spam_pipeline("waiting", "--environment", "mine", "--json", home=own_home).out)
-    assert [item["partition"] for item in waiting] == [DAY]
+    assert [item["partition"] for item in waiting if item["stage"] == "daily_plays"] == [DAY]
     ended = spam_pipeline("drop", "--json", home=own_home, ENVIRONMENT="mine")
-    assert json.loads(ended.out) == {"dropped": 1}
+    assert json.loads(ended.out) == {"dropped": 3}
     assert json.loads(spam_pipeline(*asked, home=own_home, ENVIRONMENT="mine").out) == [{"1": 1}]
 
 
-def test_an_environment_without_changes_promotes_nothing(spam_pipeline: CommandLine, own_home: Path) -> None:
+def test_an_environment_that_was_dropped_promotes_nothing(
+    spam_pipeline: CommandLine, branched_home: Path, tmp_path: Path
+) -> None:
+    own_home = copied(branched_home, tmp_path / "home")
+    assert spam_pipeline("drop", "--environment", "mine", home=own_home).status == 0
     ended = spam_pipeline("promote", "--by", "Ada", "--json", "--environment", "mine", home=own_home)
     assert (ended.status, json.loads(ended.out)) == (0, {"promoted": [], "held": []})
     assert "production is what others are promoted to" in failure(
@@ -247,12 +253,29 @@ def test_a_promotion_that_is_confirmed_beforehand_asks_nobody(
     assert promoted == [{"stage": "received_plays", "partition": DAYS[-1]}, {"stage": "plays", "partition": DAY}]
 
 
-@pytest.mark.parametrize("command", [("promote", "--by", "Ada"), ("drop",)])
-def test_an_environment_that_publishes_nothing_may_be_mistyped(
+@pytest.mark.parametrize("command", [("promote", "--by", "Ada"), ("drop",), ("decide", "reject", "a version", *WHO)])
+def test_an_environment_in_which_nothing_was_ever_published_is_mistyped(
     spam_pipeline: CommandLine, branched_home: Path, command: tuple[str, ...]
 ) -> None:
-    ended = spam_pipeline(*command, "--environment", "mines", home=branched_home)
-    assert (ended.status, ended.err) == (0, "mines publishes nothing itself; did you mean mine?\n")
+    named = [recipe(branched_home) if word == "a version" else word for word in command]
+    ended = spam_pipeline(*named, "--environment", "mines", home=branched_home)
+    expected = "nothing was ever published in an environment called mines; did you mean mine?"
+    assert failure(ended, status=2) == expected
+    ended = spam_pipeline(*named, home=branched_home, ENVIRONMENT="quite-another")
+    assert failure(ended, status=2).endswith("called quite-another; there are mine, production")
+    assert len(open_home(branched_home).environments()) == 2, "nothing was decided there"
+
+
+def test_a_version_of_code_that_production_does_not_publish_is_decided_where_nothing_was_published(
+    spam_pipeline: CommandLine, own_home: Path
+) -> None:
+    version = recipe(own_home)
+    spam_pipeline("decide", "reject", version, *WHO, home=own_home)
+    accepted = ("decide", "accept", version, *WHO, "--environment", "mine")
+    assert spam_pipeline(*accepted, home=own_home).status == 2
+    with sqlite3.connect(own_home / "ledger.db") as ledger:
+        ledger.execute("UPDATE versions SET code_version = 'of a branch' WHERE recipe = ?", (version,))
+    assert spam_pipeline(*accepted, home=own_home).status == 0
 
 
 @pytest.mark.parametrize("command", ["status", "waiting", "lineage --to -", "verify"])

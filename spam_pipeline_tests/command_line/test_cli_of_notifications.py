@@ -41,6 +41,17 @@ def test_what_is_decided_and_what_follows_is_told_once(
         assert reporting.take() + down.take() + everybody.take() == []
 
 
+def test_a_landing_zone_that_has_gone_is_told_by_whoever_finds_it_gone(
+    spam_pipeline: CommandLine, own_home: Path
+) -> None:
+    (own_home / "landing").rename(own_home / "elsewhere")
+    with receiving() as everybody:
+        ended = spam_pipeline("converge", home=own_home, NOTIFY=everybody.url())
+        assert ended.status == 1
+        assert "no landed file at" in ended.err
+        assert everybody.titles() == ["observing the landing zone stopped: LandingVanished"]
+
+
 def test_a_target_that_apprise_does_not_know_is_one_message_without_it(
     spam_pipeline: CommandLine, converged_home: Path
 ) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from spam_pipeline.operations.alerts import Alert, Kind, alerts_of
-from spam_pipeline.protocol.operating import Engine, converge
+from spam_pipeline.protocol.operating import Engine, Overview, converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 
@@ -28,7 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def found(engine: Engine, *, only_late: bool = False) -> list[Alert]:
-    return alerts_of(engine, engine.planner.report(), Settings(), datetime.now(UTC), only_late=only_late)
+    return alerts_of(Overview.of(engine), Settings(), only_late=only_late)
 
 
 def test_lateness_alone_is_what_everything_has_of_it(engine: Engine) -> None:

@@ -18,7 +18,7 @@ from spam_pipeline.operations.deciding import Narrowing, NotDecided, SuspicionAc
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.suspicions import UnknownSuspicion
 from spam_pipeline.protocol import PipelineError, WrongPartition
-from spam_pipeline.protocol.operating import AlreadyDecided, WrongDecision, converge
+from spam_pipeline.protocol.operating import AlreadyDecided, Overview, WrongDecision, converge
 from spam_pipeline_tests.conftest import KEY, open_home
 from spam_pipeline_tests.suspicion_stages import CRUDE, FARM, FARM_DAYS
 
@@ -72,7 +72,7 @@ class PipelineThatNotifiesNobody(Pipeline):
     """A pipeline whose ledger is away as soon as something is decided."""
 
     @override
-    def notify(self, *, only_late: bool = False) -> None:
+    def notify(self, found: Overview | None = None, *, only_late: bool = False) -> None:
         raise PipelineError("the ledger is away")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline.operations.home_page import update_home_page
+from spam_pipeline.protocol.operating import Overview
 from spam_pipeline.reporting.report_folder import delivered
 from spam_pipeline_tests.conftest import open_home
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
@@ -20,13 +21,13 @@ def test_what_waits_stands_there_with_its_consequence_and_the_ways_to_its_eviden
     own_home: Path,
 ) -> None:
     pipeline = open_home(own_home, dagster_url="https://dagster.example")
-    update_home_page(pipeline.engine, pipeline.settings)
+    update_home_page(Overview.of(pipeline.engine), pipeline.settings)
     before = delivered(str(pipeline.settings.reports))
     assert "No partition waits for anybody." in home_page(own_home)
 
     recipe = pipeline.versions("daily_plays", "2026-01-02")[-1][0].recipe
     pipeline.decide("reject", recipe, by="Ada", reason="not <true>")
-    update_home_page(pipeline.engine, pipeline.settings)
+    update_home_page(Overview.of(pipeline.engine), pipeline.settings)
     page = home_page(own_home)
     assert "Not up to date, until the next convergence: 1 partition," in page
     assert "1 waiting for somebody" in page
@@ -48,12 +49,12 @@ def test_where_no_report_is_delivered_or_nothing_can_be_written_the_data_is_publ
     pipeline = open_home(own_home)
     index = own_home / "reports" / "index.html"
     index.unlink()
-    update_home_page(pipeline.engine, pipeline.settings)
+    update_home_page(Overview.of(pipeline.engine), pipeline.settings)
     assert not index.exists()
     (own_home / "reports").rename(own_home / "elsewhere")
     (own_home / "reports").write_text("no folder")
     with caplog.at_level(logging.WARNING):
-        update_home_page(pipeline.engine, pipeline.settings)
+        update_home_page(Overview.of(pipeline.engine), pipeline.settings)
     assert (own_home / "reports").read_text() == "no folder"
 
 
@@ -62,7 +63,7 @@ def test_a_delivery_that_another_process_is_at_stays_unfinished(own_home: Path) 
     reports = own_home / "reports"
     with ThreadPoolExecutor() as threads:
         with other.engine.deliveries.alone_at(str(reports)):
-            updating = threads.submit(update_home_page, pipeline.engine, pipeline.settings)
+            updating = threads.submit(update_home_page, Overview.of(pipeline.engine), pipeline.settings)
             assert not wait([updating], timeout=2).done
             (reports / "delivered.json").write_text('{"recipe": "", "sizes": {}}', encoding="utf-8")
             before = home_page(own_home)

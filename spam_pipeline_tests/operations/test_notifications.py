@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,16 @@ import pytest
 
 from spam_pipeline.operations.alerts import note_decided_suspicion, note_issued
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
-from spam_pipeline.protocol.operating import DecisionKind, Engine, Retry, converge, decide
+from spam_pipeline.protocol.operating import (
+    CONVERGING,
+    DecisionKind,
+    Engine,
+    Overview,
+    Retry,
+    converge,
+    decide,
+    noting_stop,
+)
 from spam_pipeline.settings import Settings, WrongSetting
 from spam_pipeline_tests.orchestration.toy_location import with_unlucky_numbers
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
@@ -115,6 +125,27 @@ def test_a_day_that_is_refused_again_for_the_same_is_not_told_again(
     (message,) = receiver.take()
     assert message["type"] == "success"
     assert message["title"].startswith("over: received_numbers 2026-01-02 was refused, notified 20")
+
+
+def test_what_stops_everything_is_told_at_every_target_once_and_again_when_it_is_over(engine: Engine) -> None:
+    with receiving() as everybody, receiving() as owner:
+        notifications = to(everybody.url(), **{"team:toys": [owner.url()]})
+        for error in (OSError("/mnt/ana@example.com"), OSError()):
+            with suppress(OSError), noting_stop(engine, CONVERGING):
+                raise error
+            notifications.send(engine, Overview.of(engine))
+        for receiver in (everybody, owner):
+            (message,) = receiver.take()
+            assert (message["type"], message["title"]) == ("warning", "the convergence stopped: OSError")
+            assert "meanwhile: nothing new is published; readers keep what they have" in message["message"]
+            assert "command: spam-pipeline converge" in message["message"]
+            assert "ana" not in message["message"]
+        with noting_stop(engine, CONVERGING):
+            run(engine)
+        notifications.send(engine)
+        assert [title.partition(", notified")[0] for title in everybody.titles() + owner.titles()] == [
+            "over: the convergence was stopped"
+        ] * 2
 
 
 def test_what_waits_for_files_is_held(engine: Engine, home: Path, receiver: Receiver) -> None:

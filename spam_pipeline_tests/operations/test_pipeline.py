@@ -155,9 +155,14 @@ def test_a_query_sees_every_stage_of_frames_under_its_context(pipeline: Pipeline
     assert counted == [(rows(pipeline.read("plays", DAY)).height,)]
 
 
-def test_a_query_as_of_a_moment_before_everything_sees_empty_tables(pipeline: Pipeline) -> None:
-    with pipeline.query(as_of=START.isoformat()) as connection:
-        assert connection.execute("select count(*) from ingestion.plays").fetchall() == [(0,)]
+def test_a_query_as_of_a_moment_before_everything_says_so(pipeline: Pipeline) -> None:
+    with pytest.raises(NotPublished, match=r"nothing was published in production by 2026-01-01T23:59:59.*: the first"):
+        pipeline.query(as_of=START.isoformat())
+
+
+def test_a_query_of_the_past_where_nothing_ever_was_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(NotPublished, match="spam-pipeline converge"):
+        open_home(tmp_path / "nothing").query(as_of=START.isoformat())
 
 
 # Nobody is named

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,17 @@ from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK
 from spam_pipeline.orchestration.waiting_for_decision import WAITING
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol import WHOLE
-from spam_pipeline.protocol.operating import PRODUCTION, Converged, Engine, Retry, State
+from spam_pipeline.protocol.operating import (
+    CONVERGING,
+    PRODUCTION,
+    Batch,
+    Converged,
+    Engine,
+    PartitionResult,
+    Retry,
+    State,
+    stops,
+)
 from spam_pipeline_tests.orchestration.toy_location import (
     DAYS,
     START,
@@ -88,9 +98,25 @@ def test_it_ends_by_telling_whoever_wants_to_know_also_when_something_failed(
 ) -> None:
     published: list[int] = []
     engine = toy_engine(home, stages=with_unlucky_numbers(Retry(tries=1)))
-    result = materialize(engine, instance, on_converged=lambda: published.append(count(engine)))
+    result = materialize(engine, instance, on_converged=lambda _found: published.append(count(engine)))
     assert not result.success
     assert published == [count(engine)]
+
+
+class Unreachable:
+    """An executor whose workers cannot be reached."""
+
+    def run(self, _batch: Batch, _seconds_each: float) -> Iterator[PartitionResult]:
+        raise ConnectionError
+
+
+def test_what_fails_as_a_whole_is_a_stop_until_a_convergence_ends(home: Path, instance: dg.DagsterInstance) -> None:
+    engine = observed(home)
+    result = materialize(engine, instance, open_executor=lambda _context, _engine: nullcontext(Unreachable()))
+    assert not result.success
+    assert [(item.what, item.error) for item in stops(engine)] == [(CONVERGING, "ConnectionError")]
+    assert materialize(engine, instance).success
+    assert stops(engine) == []
 
 
 def count(engine: Engine) -> int:

@@ -20,7 +20,7 @@ from spam_pipeline.orchestration.refusals import REFUSED
 from spam_pipeline.orchestration.sensors import publications_sensor
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol import Limit
-from spam_pipeline.protocol.operating import PRODUCTION, DecisionKind, Engine, converge, decide, outlook, quarantine
+from spam_pipeline.protocol.operating import PRODUCTION, DecisionKind, Engine, Overview, converge, decide
 from spam_pipeline.reporter_messages import Assignment, Ending, to_line
 from spam_pipeline_tests.orchestration.toy_location import START, last_check, materialize, observed, told
 from spam_pipeline_tests.orchestration.watched_numbers import watched
@@ -180,11 +180,9 @@ def test_the_process_beside_a_convergence_reports_what_is_quarantined_and_what_c
     dagster_home = tmp_path / "dagster"
     expected = {"received_numbers": {"numbers": (Limit("total", at_least=12),)}}
     assignment = Assignment(f"sqlite:///{home / 'ledger.db'}", PRODUCTION, dagster_home, expected)
-    quarantined = quarantine(engine.planner.report(), engine.planner.snapshot([]))
-    report = engine.planner.report()
-    outlooks = {stage: outlook(engine, report, stage) for stage in report.statuses}
-    by_stage = {"numbers": {day: item for (_, day), item in quarantined.items()}}
-    ending = Ending(done, by_stage, outlooks, engine.waiting())
+    found = Overview.of(engine)
+    by_stage = {"numbers": {day: item for (_, day), item in found.quarantined.items()}}
+    ending = Ending(done, by_stage, found.outlooks, found.waiting)
     reported_by_process(to_line(assignment) + to_line(ending))
     with dg.DagsterInstance.from_config(str(dagster_home)) as told_instance:
         assert red(told_instance) == set(DAYS)

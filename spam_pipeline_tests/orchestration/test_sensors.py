@@ -16,7 +16,8 @@ from dagster._core.storage.compute_log_manager import ComputeIOType
 from spam_pipeline.definitions import build_definitions
 from spam_pipeline.orchestration import sensors
 from spam_pipeline.orchestration.sensors import converge_sensor, landing_sensor, publications_sensor
-from spam_pipeline.protocol.operating import PRODUCTION, Engine, converge
+from spam_pipeline.protocol.foundation.errors import LandingVanished
+from spam_pipeline.protocol.operating import OBSERVING, PRODUCTION, Engine, Overview, converge, stops
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.orchestration.toy_location import (
     last_check,
@@ -95,6 +96,17 @@ def test_nothing_is_told_twice(home: Path, instance: dg.DagsterInstance) -> None
 def test_what_somebody_else_observed_is_told_too(home: Path, instance: dg.DagsterInstance) -> None:
     observed(home)
     assert len(seen(look(toy_engine(home), instance))) == 2
+
+
+def test_a_landing_zone_that_has_gone_is_a_stop_until_it_is_back(home: Path, instance: dg.DagsterInstance) -> None:
+    engine = observed(home)
+    (home / "landing").rename(home / "elsewhere")
+    with pytest.raises(LandingVanished):
+        look(engine, instance)
+    assert [item.what for item in stops(engine)] == [OBSERVING]
+    (home / "elsewhere").rename(home / "landing")
+    look(engine, instance)
+    assert stops(engine) == []
 
 
 def test_a_file_that_has_gone_is_told(home: Path, instance: dg.DagsterInstance) -> None:
@@ -199,7 +211,7 @@ def test_people_are_notified_at_each_tick_of_lateness_alone_while_a_convergence_
 ) -> None:
     engine, notified = observed(home), list[bool]()
 
-    def notify(*, only_late: bool = False) -> None:
+    def notify(_found: Overview, *, only_late: bool = False) -> None:
         notified.append(only_late)
 
     sensor = publications_sensor(lambda: engine, notify=notify)

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, evaluation
-from spam_pipeline.protocol.operating import PRODUCTION, Engine, Retry, converge, outlook
+from spam_pipeline.protocol.operating import PRODUCTION, Engine, Overview, Retry, converge
 from spam_pipeline_tests.orchestration.toy_location import observed, toy_location, with_unlucky_numbers
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, toy_engine
 
@@ -31,7 +31,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def check(engine: Engine, stage: str) -> dg.AssetCheckEvaluation:
-    return evaluation(outlook(engine, engine.planner.report([stage]), stage), stage)
+    return evaluation(Overview.of(engine).outlooks[stage], stage)
 
 
 def rows(found: dg.AssetCheckEvaluation) -> list[Row]:

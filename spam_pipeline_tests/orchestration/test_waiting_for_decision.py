@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from spam_pipeline.orchestration.waiting_for_decision import WAITING
+from spam_pipeline.protocol.operating import Overview
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed
 from spam_pipeline_tests.protocol.toy_pipeline import land
 
@@ -30,7 +31,7 @@ def test_a_convergence_leaves_the_list_of_what_it_could_not_bring_on(home: Path,
     land(home, "2026-01-02", "a", "2026-01-02 -5")
     engine = observed(home)
     materialize(engine, instance)
-    [item] = engine.waiting()
+    [item] = Overview.of(engine).waiting
     text = shown(instance)
     assert text.startswith(
         f"- **received\\_numbers 2026-01-02**, of team:toys, waits since {item.since:%Y-%m-%d %H:%M} UTC: "

@@ -24,7 +24,7 @@ from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.sensors import converge_sensor
 from spam_pipeline.orchestration.staleness_check import staleness_check
 from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
-from spam_pipeline.protocol.operating import AnyStage, Engine, Retry
+from spam_pipeline.protocol.operating import AnyStage, Engine, Overview, Retry
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, landed_numbers, numbers, toy_engine
 
 START = date(2026, 1, 1)
@@ -60,7 +60,7 @@ def toy_location(
     start: date = START,
     keys: AssetKeys = UNPREFIXED,
     open_executor: OpenExecutor = lambda _context, _engine: nullcontext(),
-    on_converged: Callable[[], None] = lambda: None,
+    on_converged: Callable[[Overview], None] = lambda _found: None,
 ) -> dg.Definitions:
     """The stages, the convergence and the checks over one engine."""
 

@@ -140,7 +140,9 @@ class Home:
 
     def recipes(self) -> set[str]:
         """The recipes of all versions that are not pruned."""
-        living = "select recipe from versions where id not in (select version_id from prunings where revived_at is null)"
+        living = (
+            "select recipe from versions where id not in (select version_id from prunings where revived_at is null)"
+        )
         return {recipe for (recipe,) in self._rows(living)}
 
     def attempts(self) -> Counter[str]:

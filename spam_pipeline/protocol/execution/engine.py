@@ -18,13 +18,11 @@ from spam_pipeline.protocol.execution.landed_decisions import DecisionDocuments
 from spam_pipeline.protocol.execution.publishing import Publisher
 from spam_pipeline.protocol.execution.repairing import Repairs
 from spam_pipeline.protocol.explanation.causes import Cause, causes_of
-from spam_pipeline.protocol.explanation.waiting import Waiting, waiting
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.records import Observation
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus
 from spam_pipeline.protocol.planning.planner import Planner
-from spam_pipeline.protocol.planning.quarantine import quarantine
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 from spam_pipeline.protocol.planning.targets import Targets
 from spam_pipeline.protocol.storage.journal import Journal
@@ -119,12 +117,6 @@ class Engine:
     def causes(self, report: StalenessReport, stage: str, statuses: Collection[PartitionStatus]) -> dict[str, Cause]:
         """The causes why partitions of a stage are not fresh, by partition."""
         return causes_of(self.ledger, self.graph.code_versions[stage], report, statuses)
-
-    def waiting(self, report: StalenessReport | None = None) -> tuple[Waiting, ...]:
-        """The partitions that wait for somebody, in the order of the stages, by a report on all stages that was just made."""
-        report = report or self.planner.report()
-        quarantined = quarantine(report, self.planner.snapshot([]))
-        return waiting(self.graph, self.ledger, self.environment, report, quarantined)
 
     def sweep(self) -> None:
         """Remove what killed processes left behind a day ago or earlier."""

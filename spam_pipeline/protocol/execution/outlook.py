@@ -3,13 +3,13 @@
 For people who look at one stage; `explanation.waiting` has what waits for somebody over all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.execution.lateness import late_partitions
 from spam_pipeline.protocol.ledger.records import Attempts
+from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, State
 from spam_pipeline.protocol.planning.staleness import StalenessReport
 
@@ -46,8 +46,8 @@ class Outlook:
     late: tuple[LateInShort, ...] | None = None
 
 
-def outlook(engine: Engine, report: StalenessReport, stage: str) -> Outlook:
-    """The outlook of one stage of a report."""
+def outlook(engine: Engine, report: StalenessReport, stage: str, late: Collection[Late]) -> Outlook:
+    """The outlook of one stage of a report, given what is late by that report."""
     statuses = report.statuses[stage].values()
     not_fresh = [status for status in statuses if status.state is not State.FRESH]
     first = not_fresh[:_NAMED]
@@ -70,12 +70,12 @@ def outlook(engine: Engine, report: StalenessReport, stage: str) -> Outlook:
             )
             for status in first
         ),
-        None if engine.graph.stages[stage].deadline is None else _late(engine, report, stage),
+        None if engine.graph.stages[stage].deadline is None else _late(late, stage),
     )
 
 
-def _late(engine: Engine, report: StalenessReport, stage: str) -> tuple[LateInShort, ...]:
-    of_stage = [item for item in late_partitions(engine, report) if item.stage == stage]
+def _late(late: Collection[Late], stage: str) -> tuple[LateInShort, ...]:
+    of_stage = [item for item in late if item.stage == stage]
     return tuple(LateInShort(item.partition, f"{item.due:%Y-%m-%d %H:%M} UTC", item.why) for item in of_stage[:_NAMED])
 
 
