@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline import Pipeline
-from spam_pipeline.operations.backup import LISTING, NoBackup, NotEmpty, backup, restore
+from spam_pipeline.operations.backup import LISTING, NoBackup, NotEmpty, WithinItself, backup, restore
 from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, open_home
@@ -152,6 +152,12 @@ def test_what_is_no_backup_is_refused(backed_up: Path, tmp_path: Path) -> None:
     with pytest.raises(NoBackup, match="no file below a landing zone"):
         restore(settings_of(tmp_path / "home"), str(hostile))
     assert (backed_up / LISTING).exists()
+
+
+def test_a_backup_into_what_it_is_of_is_refused(converged_home: Path) -> None:
+    with pytest.raises(WithinItself, match="which is to be backed up: name another place"):
+        backup(open_home(converged_home), str(converged_home / "landing" / "backup"))
+    assert not (converged_home / "landing" / "backup").exists()
 
 
 def test_the_commands_say_what_they_did(own_home: Path, tmp_path: Path, spam_pipeline: CommandLine) -> None:
