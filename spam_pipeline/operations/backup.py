@@ -39,6 +39,10 @@ class NotEmpty(PipelineError):
     """A place that a backup cannot be restored to, because something else is there."""
 
 
+class WithinItself(PipelineError):
+    """A backup that was to be written into what it is a backup of."""
+
+
 class Landed(NamedTuple):
     """A landed file in a backup. `marker` is that of the original, by which the next backup knows it."""
 
@@ -66,8 +70,16 @@ class Restored(NamedTuple):
 
 
 def backup(pipeline: Pipeline, to: str, on_progress: OnProgress = no_progress) -> BackedUp:
-    """Copy to a path or URL whatever is not there yet. Killed at any point, the backup before this one is still whole, and the next one goes on."""
+    """Copy to a path or URL whatever is not there yet. Killed at any point, the backup before this one is still whole, and the next one goes on.
+
+    Raises `WithinItself`, and `PlaceUnusable`.
+    """
     settings = pipeline.settings
+    for place in (settings.store, settings.rejected, settings.landing_zone):
+        if f"{_absolute(to)}/".startswith(f"{_absolute(place)}/"):
+            raise WithinItself(
+                f"{LandingZone(to)} lies in {LandingZone(place)}, which is to be backed up: name another place"
+            )
     pipeline.engine.journal.export()
     _close_to_others(f"{to}/{REJECTED}")
     counts = _Counts(on_progress, "copied")
@@ -252,6 +264,14 @@ def _require_only(target: LandingZone, files: Collection[str]) -> None:
 
 def _close_to_others(url: str) -> None:
     """Make a local folder that its owner alone can enter."""
+    if (folder := _local(url)) is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _absolute(url: str) -> str:
+    return str(_local(url) or url).rstrip("/")
+
+
+def _local(url: str) -> Path | None:
     place = UPath(url)
-    if place.protocol in {"", "file", "local"}:
-        Path(place.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(place.path).resolve() if place.protocol in {"", "file", "local"} else None

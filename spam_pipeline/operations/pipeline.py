@@ -151,6 +151,7 @@ class Pipeline:
         )
         if self._from_landing:
             fill_from_journal(engine)
+        engine.journal.catch_up()
         return engine
 
     def executor(self) -> AbstractContextManager[Executor | None]:

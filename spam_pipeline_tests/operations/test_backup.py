@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline import Pipeline
-from spam_pipeline.operations.backup import LISTING, NoBackup, NotEmpty, backup, restore
+from spam_pipeline.operations.backup import LISTING, NoBackup, NotEmpty, WithinItself, backup, restore
 from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import Settings
 from spam_pipeline_tests.conftest import DAYS, KEY, START, CommandLine, open_home
@@ -46,6 +46,7 @@ def test_the_drill(own_home: Path, tmp_path: Path) -> None:
     """A backup while a convergence runs, the home destroyed, restored and converged: everything is as it was, and so is the past."""
     to, pipeline = tmp_path / "backup", open_home(own_home)
     before, moment = published(pipeline), datetime.now(UTC)
+    shutil.copy(own_home / "ledger.db", tmp_path / "earlier.db")
     folder = own_home / "landing" / "plays" / DAYS[-1]
     late = next(path for path in sorted(folder.rglob("*.jsonl*")))
     shutil.copy(late, late.with_name(f"again-{late.name}"))
@@ -72,6 +73,15 @@ def test_the_drill(own_home: Path, tmp_path: Path) -> None:
     assert published(again, moment) == before
     assert files(own_home / "landing") == landed
     assert (own_home / "rejected").stat().st_mode & 0o077 == 0
+
+    # An earlier copy of the ledger over the newer store
+    again.engine.ledger.close()
+    shutil.copy(tmp_path / "earlier.db", own_home / "ledger.db")
+    older = open_home(own_home)
+    older.engine.observe()
+    result = converge(older.engine)
+    assert (result.converged, result.computed) == (True, 0)
+    assert (published(older), published(older, moment)) == (after, before)
 
 
 def test_a_backup_that_began_before_the_end_of_a_convergence_leads_to_the_same(
@@ -142,6 +152,12 @@ def test_what_is_no_backup_is_refused(backed_up: Path, tmp_path: Path) -> None:
     with pytest.raises(NoBackup, match="no file below a landing zone"):
         restore(settings_of(tmp_path / "home"), str(hostile))
     assert (backed_up / LISTING).exists()
+
+
+def test_a_backup_into_what_it_is_of_is_refused(converged_home: Path) -> None:
+    with pytest.raises(WithinItself, match="which is to be backed up: name another place"):
+        backup(open_home(converged_home), str(converged_home / "landing" / "backup"))
+    assert not (converged_home / "landing" / "backup").exists()
 
 
 def test_the_commands_say_what_they_did(own_home: Path, tmp_path: Path, spam_pipeline: CommandLine) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+import zstandard
 
 from spam_pipeline.ingestion.contracts import Plays
 from spam_pipeline.operations.pipeline import Pipeline, WrongMoment, moment
@@ -174,8 +175,10 @@ def mentions(texts: pl.Series, names: list[str]) -> bool:
 
 
 def as_text(file: Path) -> pl.Series:
-    """The bytes of a file, each as the character of its number."""
-    return pl.Series([file.read_bytes().decode("latin-1")])
+    """The bytes of a file, of the journal's decompressed, each as the character of its number."""
+    with file.open("rb") as raw:
+        content = zstandard.ZstdDecompressor().stream_reader(raw).read() if file.suffix == ".zst" else raw.read()
+    return pl.Series([content.decode("latin-1")])
 
 
 def texts_of(frame: pl.DataFrame) -> Iterator[pl.Series]:

@@ -2,8 +2,9 @@
 
 A ledger that was lost is filled from them again: its versions are known and not computed again, and what was published when is what it was. A
 document has the rows that were added since the one before it, as lines of JSON, compressed; it lies at
-`_ledger/<branch>/<number>/<SHA-256 of its bytes>.zst`. A branch is the history of one ledger from its first row. A ledger that finds its next number
-taken (somebody restored an earlier copy of it, or a process died before it could note what it had written) begins a branch of its own.
+`_ledger/<branch>/<number>/<SHA-256 of its bytes>.zst`. A branch is the history of one ledger from its first row. An earlier copy of a ledger that
+somebody restored catches up with its branch. One that has gone its own way, and finds its next number taken, begins a branch of its own; so does one
+whose process died before it could note what it had written.
 """
 
 import io
@@ -66,20 +67,35 @@ class Journal:
                 "what the ledger has recorded could not be written beside the store %s: %s", self._store, problem
             )
 
+    def catch_up(self) -> None:
+        """Take in what this ledger had recorded before an earlier copy of it was restored, if that has recorded nothing of its own since."""
+        if self._is_behind():
+            with self._claims.on_exporting():
+                if self._is_behind():
+                    self.take_in()
+
     def take_in(self) -> TakenIn:
-        """Fill a ledger that has no record from the documents of the newest branch, in one transaction."""
-        files = self._store.listed()
+        """Fill a ledger that has no record from the documents of the newest branch, or one that is behind from those of its own; in one transaction."""
+        files, last = self._store.listed(), self._ledger.exports.last()
         paths = sorted(path for path in files if _DOCUMENT.fullmatch(path))
-        branch = max((_place(path)[0] for path in paths), default="")
+        branch = last.branch if last else max((_place(path)[0] for path in paths), default="")
         documents = [
-            Document(path, _place(path)[1], partial(_read, self._store, path))
-            for path in paths
-            if _place(path)[0] == branch
+            Document(path, number, partial(_read, self._store, path))
+            for path, (found, number) in zip(paths, map(_place, paths), strict=True)
+            if found == branch and number > (last.number if last else 0)
         ]
         left_out = self._ledger.exports.take_in(documents, branch, lambda file: files.get(file.path) == file.bytes)
         for path, problem in left_out.items():
             _logger.warning("%s is left out, and what it is about is computed again: %s", path, problem)
         return TakenIn(len(documents), *self._ledger.exports.counts(), left_out)
+
+    def _is_behind(self) -> bool:
+        last = self._ledger.exports.last()
+        return (
+            last is not None
+            and self._new_rows() is None
+            and bool(self._store.listed(_folder(last.branch, last.number + 1)))
+        )
 
     def _new_rows(self) -> tuple[Exported | None, Mapping[str, int]] | None:
         last, until = self._ledger.exports.last(), self._ledger.exports.positions()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spam_pipeline.protocol.execution.convergence import Converged
 from spam_pipeline.protocol.execution.decision import decide
 from spam_pipeline.protocol.execution.decision_document import (
     WrongDecisionDocument,
@@ -40,6 +41,11 @@ MADE = Decision(
 )
 
 
+def go(engine: Engine) -> tuple[Converged, list[tuple[str, str, str]]]:
+    """Observe and converge as far as decisions are about something here."""
+    return run(engine, "numbers")
+
+
 def refused(engine: Engine) -> str:
     """The recipe of the quarantined version of the day."""
     return engine.ledger.versions("received_numbers", DAY)[-1][0].recipe
@@ -49,9 +55,9 @@ def accepted(home: Path, environment: str = PRODUCTION) -> Engine:
     """A home whose day was quarantined for a negative number and accepted."""
     land(home, DAY, "b", f"{DAY} -5")
     engine = toy_engine(home, environment=environment)
-    run(engine)
+    go(engine)
     decide(engine, refused(engine), DecisionKind.ACCEPT, "anna", "it is right")
-    run(engine)
+    go(engine)
     return engine
 
 
@@ -68,7 +74,7 @@ def without_ledger_and_store(home: Path) -> Engine:
 
 def passed_over(home: Path) -> dict[str, str]:
     engine = without_ledger_and_store(home)
-    done, _ = run(engine)
+    done, _ = go(engine)
     assert engine.ledger.all_decisions(PRODUCTION) == []
     assert done.converged
     return dict(done.passed_over)
@@ -144,7 +150,7 @@ def test_a_decision_lands_as_one_document_and_is_taken_in_by_nobody_who_has_it(h
     assert document.stat().st_mode & 0o222 == 0
     assert [item.by for item in engine.ledger.all_decisions(PRODUCTION)] == ["anna"]
     assert toy_engine(home).decisions.waiting() == []
-    assert run(toy_engine(home))[1] == []
+    assert go(toy_engine(home))[1] == []
 
 
 def test_a_document_names_the_one_before_it(home: Path) -> None:
@@ -159,7 +165,7 @@ def test_killed_between_landing_and_recording_it_is_taken_in(home: Path) -> None
     """The cut is after the document is in place and before the transaction of its row."""
     land(home, DAY, "b", f"{DAY} -5")
     engine = toy_engine(home)
-    run(engine)
+    go(engine)
     version = engine.ledger.version(refused(engine))
     assert version is not None
     made = replace(MADE, content=version[0].content, findings=version[1].refusing)
@@ -167,7 +173,7 @@ def test_killed_between_landing_and_recording_it_is_taken_in(home: Path) -> None
     path = home / "landing" / path_of_document(landed)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    run(engine)
+    go(engine)
     assert [item.version_id for item in engine.ledger.all_decisions(PRODUCTION)] == [version[0].id]
     assert engine.reader.version("received_numbers", DAY).recipe == version[0].recipe
 
@@ -175,13 +181,13 @@ def test_killed_between_landing_and_recording_it_is_taken_in(home: Path) -> None
 def test_decisions_of_earlier_releases_land_once(home: Path) -> None:
     land(home, DAY, "b", f"{DAY} -5")
     engine = toy_engine(home)
-    run(engine)
+    go(engine)
     version = engine.ledger.version(refused(engine))
     assert version is not None
     made = replace(MADE, version_id=version[0].id, content=version[0].content, findings=version[1].refusing)
     engine.ledger.decide(made, 0)
-    run(engine)
-    run(toy_engine(home))
+    go(engine)
+    go(toy_engine(home))
     (document,) = documents(home)
     assert read_document(document.stem, document.read_bytes()).recipe == version[0].recipe
     assert [item.by for item in engine.ledger.all_decisions(PRODUCTION)] == ["anna"]
@@ -191,7 +197,7 @@ def test_where_they_cannot_land_the_convergence_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = toy_engine(home)
-    run(engine)
+    go(engine)
     version = engine.reader.version("received_numbers", DAY)
     engine.ledger.decide(replace(MADE, version_id=version.id, content=version.content), 0)
 
@@ -199,7 +205,7 @@ def test_where_they_cannot_land_the_convergence_goes_on(
         raise PermissionError(path, content)
 
     monkeypatch.setattr(engine.landing, "add", is_read_only)
-    assert run(engine)[0].converged
+    assert go(engine)[0].converged
     assert "decisions cannot be written to the landing zone" in caplog.text
 
 
@@ -209,19 +215,19 @@ def test_where_they_cannot_land_the_convergence_goes_on(
 def test_a_rebuild_ends_where_the_ledger_was_with_its_decisions(home: Path) -> None:
     before = accepted(home)
     again = without_ledger_and_store(home)
-    done, _ = run(again)
-    assert (done.converged, done.held) == (True, run(before)[0].held)
+    done, _ = go(again)
+    assert (done.converged, done.held) == (True, go(before)[0].held)
     assert digests(again) == digests(before)
     assert [(item.by, item.reason) for item in again.ledger.all_decisions(PRODUCTION)] == [("anna", "it is right")]
-    assert run(again)[1] == []
+    assert go(again)[1] == []
 
 
 def test_what_was_accepted_of_files_that_have_changed_since_is_accepted_of_what_they_are_now(home: Path) -> None:
     before = accepted(home)
     land(home, DAY, "c", f"{DAY} 8")
-    held = run(before)[0].held
+    held = go(before)[0].held
     again = without_ledger_and_store(home)
-    assert run(again)[0].held == held
+    assert go(again)[0].held == held
     assert digests(again) == digests(before)
 
 
@@ -230,30 +236,30 @@ def test_of_several_decisions_about_a_content_the_last_one_stands(home: Path) ->
     published = engine.reader.version("received_numbers", DAY)
     decide(engine, published.recipe, DecisionKind.REJECT, "bert", "no, it is not")
     again = without_ledger_and_store(home)
-    done, _ = run(again)
+    done, _ = go(again)
     assert done.held[0] == f"received_numbers {DAY}: its version was refused"
     assert [item.by for item in again.ledger.all_decisions(PRODUCTION)] == ["anna", "bert"]
 
 
 def test_a_rejection_waits_for_the_content_that_it_is_about(home: Path) -> None:
     engine = toy_engine(home)
-    run(engine)
+    go(engine)
     land(home, DAY, "a", f"{DAY} 777")
-    run(engine)
+    go(engine)
     decide(engine, engine.reader.version("received_numbers", DAY).recipe, DecisionKind.REJECT, "eve", "wrong")
     land(home, DAY, "a", f"{DAY} 100")
     again = without_ledger_and_store(home)
-    assert run(again)[0].held == ()
+    assert go(again)[0].held == ()
     assert [item.decision.by for item in again.decisions.waiting()] == ["eve"]
     land(home.with_name(f"{home.name}-elsewhere"), DAY, "a", f"{DAY} 777")
-    assert run(again)[0].held[0] == f"received_numbers {DAY}: its version was refused"
+    assert go(again)[0].held[0] == f"received_numbers {DAY}: its version was refused"
 
 
 def test_a_decision_of_an_environment_stays_that_environments(home: Path) -> None:
-    run(toy_engine(home))
+    go(toy_engine(home))
     accepted(home, BRANCH)
     again = without_ledger_and_store(home)
-    assert run(again)[0].held[0] == f"received_numbers {DAY}: its version was refused"
+    assert go(again)[0].held[0] == f"received_numbers {DAY}: its version was refused"
     assert [item.environment for item in again.ledger.all_decisions(BRANCH)] == [BRANCH]
     assert again.ledger.all_decisions(PRODUCTION) == []
 
@@ -299,7 +305,7 @@ def test_an_older_one_that_turns_up_late_does_not_take_a_newer_one_back(home: Pa
     path = home / "landing" / path_of_document(landed)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    done, _ = run(engine)
+    done, _ = go(engine)
     assert done.passed_over == {path_of_document(landed): "somebody has decided about the same content since"}
     assert engine.reader.version("received_numbers", DAY) == decided
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spam_pipeline.protocol.execution.verifying import verify
+from spam_pipeline.protocol.storage.journal import JOURNAL
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import run
 
@@ -21,7 +22,8 @@ def converged(home: Path) -> Path:
 
 
 def files(home: Path) -> list[Path]:
-    return sorted((home / "store").rglob("*/*/*/*"))
+    """The stored files, without the journal's."""
+    return sorted(path for path in (home / "store").rglob("*/*/*/*") if JOURNAL not in path.parts)
 
 
 def bytes_of(home: Path) -> dict[Path, bytes]:

@@ -267,24 +267,45 @@ def test_a_path_that_leads_out_of_the_store_is_no_file_of_it(received: Path, tmp
     assert filled(home)[1] == 0
 
 
-def test_a_ledger_restored_from_before_begins_a_branch_of_its_own(new_home: Path, tmp_path: Path) -> None:
-    home = new_home
-    engine = engine_of(home)
+@pytest.fixture
+def restored(new_home: Path, tmp_path: Path) -> tuple[Engine, Any]:
+    """The engine of a home whose ledger is a copy from before its last convergence, and what it said then."""
+    engine = engine_of(new_home)
     run(engine)
     engine.ledger.close()
-    shutil.copy(home / "ledger.db", tmp_path / "copy.db")
-    land(home, DAY, "b", f"{DAY} 5")
-    engine = engine_of(home)
+    shutil.copy(new_home / "ledger.db", tmp_path / "copy.db")
+    land(new_home, DAY, "b", f"{DAY} 5")
+    engine = engine_of(new_home)
     run(engine)
-    engine.ledger.close()
-    shutil.copy(tmp_path / "copy.db", home / "ledger.db")
-    land(home, DAY, "c", f"{DAY} 6")
-    engine = engine_of(home)
-    run(engine)
-    branches = sorted({document.parts[-3] for document in documents(home)})
-    assert [len([path for path in documents(home) if branch in path.parts]) for branch in branches] == [2, 1]
     expected = said(engine, [now()])
-    assert said(filled(home)[0], [now()])["versions"] == expected["versions"]
+    engine.ledger.close()
+    shutil.copy(tmp_path / "copy.db", new_home / "ledger.db")
+    return engine_of(new_home), expected
+
+
+def test_an_earlier_copy_of_a_ledger_catches_up_and_computes_nothing(
+    new_home: Path, restored: tuple[Engine, Any]
+) -> None:
+    engine, expected = restored
+    engine.journal.catch_up()
+    assert said(engine, [now()]) == expected
+    assert run(engine)[1] == []
+    again = engine_of(new_home)
+    again.journal.catch_up()
+    assert said(again, [now()]) == expected
+
+
+def test_one_that_has_gone_its_own_way_begins_a_branch(new_home: Path, restored: tuple[Engine, Any]) -> None:
+    land(new_home, DAY, "c", f"{DAY} 6")
+    engine, _ = restored
+    engine.observe()
+    engine.journal.catch_up()
+    assert run(engine)[1] != []
+    branches = sorted({document.parts[-3] for document in documents(new_home)})
+    assert [len([path for path in documents(new_home) if branch in path.parts]) for branch in branches] == [2, 1]
+    expected = said(engine, [now()])["versions"]
+    engine.ledger.close()
+    assert said(filled(new_home)[0], [now()])["versions"] == expected
 
 
 def test_killed_between_a_document_and_its_row_the_next_one_begins_a_branch(
