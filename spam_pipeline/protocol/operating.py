@@ -32,6 +32,7 @@ from spam_pipeline.protocol.execution.retention import (
     KeptFor,
     Retention,
     RetentionByStage,
+    retention_of,
 )
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
@@ -246,6 +247,7 @@ __all__ = [
     "require_name",
     "require_reason",
     "resolve",
+    "retention_of",
     "run",
     "run_partition",
     "shell_command",

@@ -140,8 +140,8 @@ class Home:
 
     def recipes(self) -> set[str]:
         """The recipes of all versions that are not pruned."""
-        pruned = "select version_id from prunings where revived_at is null"
-        return {recipe for (recipe,) in self._rows(f"select recipe from versions where id not in ({pruned})")}
+        query = "select recipe from versions where id not in (select version_id from prunings where revived_at is null)"
+        return {recipe for (recipe,) in self._rows(query)}
 
     def attempts(self) -> Counter[str]:
         """How often each recipe was tried."""

@@ -5,6 +5,7 @@ Its files stay for a grace, for readers that have them in hand, and go when the 
 became part of a version, once they are a day old. A process that dies in between leaves no more than work for the next one.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -19,6 +20,8 @@ from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger.pruning_log import Shard, StageHistory
 from spam_pipeline.protocol.ledger.records import StoredFile
 from spam_pipeline.protocol.storage.store import ListedFile, Store
+
+_logger = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=1)
 """The time for which files of a pruned version stay: as long as the cache keeps what was handed to somebody."""
@@ -227,21 +230,28 @@ class _Cleaning:
         still_owned = owned | log.version_files(self.stage, self.until)
         waiting = [file for file in listed if file.path in still_owned and file.path not in owned]
         unclear = self._unclear(shards) if store is self.engine.stores[1] else set()
-        nobodys = self._nobodys([file for file in listed if file.path not in still_owned], unclear)
+        unowned = [file for file in listed if file.path not in still_owned and _partition(file.path) not in unclear]
+        nobodys = self._nobodys(unowned, len(listed) - len(unowned))
         if self.is_dry:
             return nobodys, waiting
         return _delete(self.engine, store, self.stage, nobodys, self.until)[0], waiting
 
-    def _nobodys(self, unowned: Sequence[ListedFile], unclear: Collection[str]) -> list[ListedFile]:
-        """The files that may go, oldest first: those of a pruned version, and others that are a day old."""
-        young = {_partition(file.path) for file in unowned if not self._is_old(file)}
-        pruned = self.engine.ledger.prunings.pruned_files(self.stage, young)
-        found = [
-            file
-            for file in unowned
-            if (file.path in pruned or self._is_old(file)) and _partition(file.path) not in unclear
-        ]
-        return sorted(found, key=lambda file: (file.modified_at, file.path))
+    def _nobodys(self, unowned: Sequence[ListedFile], owned: int) -> list[ListedFile]:
+        """The files that may go, oldest first: those of a pruned version, and a day later those that no version ever had.
+
+        Where these outnumber the `owned` ones they are rather another ledger's, of which this one may be an old copy: all of them stay.
+        """
+        pruned = self.engine.ledger.prunings.pruned_files(self.stage, {_partition(file.path) for file in unowned})
+        strays = [file for file in unowned if file.path not in pruned and self._is_old(file)]
+        if len(strays) > owned:
+            _logger.warning(
+                "%s: %d files that this ledger knows nothing of are left alone, as it knows only %d others there: is the store another "
+                "ledger's, or is this a copy of the ledger from before?",
+                *(self.stage, len(strays), owned),
+            )
+            strays = []
+        gone = [*(file for file in unowned if file.path in pruned), *strays]
+        return sorted(gone, key=lambda file: (file.modified_at, file.path))
 
     def _is_old(self, file: ListedFile) -> bool:
         return file.modified_at < self.now - _NOBODYS_AFTER

@@ -240,6 +240,16 @@ def test_what_never_became_part_of_a_version_goes_after_a_day_and_other_peoples_
     assert (digests(engine), verify(engine, repair=False).damaged) == (before, {})
 
 
+def test_a_store_of_which_the_ledger_knows_little_is_left_alone(engine: Engine, home: Path) -> None:
+    """An older copy of the ledger, or that of somebody else, must not take the files of the right one."""
+    folder = home / "store/protocol/numbers" / DAY
+    for number in range(10):
+        (folder / f"{number:064}.parquet").write_text("of another ledger")
+    age(home)
+    assert prune(engine, {"*": Retention(None)}).deleted.number == 0
+    assert len(list(folder.iterdir())) == 12
+
+
 def test_private_files_that_no_shard_has_go_too(engine: Engine, home: Path) -> None:
     kept = stored(home, "private")
     folder = next((home / "private").rglob("*.parquet")).parent
