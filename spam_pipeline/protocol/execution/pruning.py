@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.execution.retention import KeptFor, RetentionByStage, kept, retention_of
+from spam_pipeline.protocol.execution.retention import KeptFor, Retention, RetentionByStage, kept, retention_of
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger.pruning_log import Shard, StageHistory
 from spam_pipeline.protocol.ledger.records import StoredFile
@@ -102,13 +102,16 @@ def prune(  # noqa: PLR0913 - what is kept, for how long, and how it is told
 ) -> Pruning:
     """Prune what the policies don't keep, and delete files that nobody has; `pinned` are the recipes that something issued rests on.
 
-    A dry run changes nothing. A run that dies is made up for by the next one.
+    What readers saw within the `grace` is not pruned, and files of what is pruned stay for another one. A dry run changes nothing. What a
+    run that dies has left is done by the next one.
     """
     now, stages = datetime.now(UTC), engine.ledger.prunings.stages()
     pruned, deleted, waiting = list[StagePruning](), Files(), Files()
     for number, (context, stage) in enumerate(stages):
         on_progress(f"pruning {stage}", number, len(stages))
-        pruned.append(_pruned(engine, stage, policies, now, pinned, is_dry=is_dry))
+        policy = retention_of(policies, stage)
+        keep = partial(kept, policy=policy, now=now, pinned=pinned, grace=grace)
+        pruned.append(_pruned(engine, stage, policy, keep, is_dry=is_dry))
         if not is_dry:
             engine.ledger.prunings.forget_shards(stage, _ownerless(engine, stage, now))
         cleaning = _Cleaning(engine, context, stage, now, datetime.now(UTC) - grace, is_dry=is_dry)
@@ -124,7 +127,8 @@ def forget(engine: Engine, version_ids: Collection[int], cause: str) -> Forgotte
     """Prune versions now, whatever is kept otherwise, and delete at once the files that no version has which is left.
 
     What an environment publishes is not pruned: publish something else first. Decoded shards that hold any of it go too, with the
-    private files beside them. May be repeated; bytes of removed rows stay in the ledger's file until `prunings.compact`.
+    private files beside them; what a call that dies leaves of those is for `prune`. May be repeated. Bytes of removed rows stay in the
+    ledger's file until `prunings.compact`.
     """
     gone, published = engine.ledger.prunings.prune_unpublished(version_ids, cause)
     by_stage: dict[tuple[str, str], dict[str, StoredFile]] = defaultdict(dict)
@@ -154,15 +158,17 @@ def _holds_any(paths: AbstractSet[str], shard: Shard, owned: AbstractSet[str]) -
     return not shard.paths.isdisjoint(paths - owned)
 
 
-def _pruned(  # noqa: PLR0913 - of one stage
-    engine: Engine, stage: str, policies: RetentionByStage, now: datetime, pinned: Collection[str], *, is_dry: bool
-) -> StagePruning:
+_Keep = Callable[[StageHistory], Mapping[int, KeptFor]]
+"""Gives the versions of a stage that are kept, and what for."""
+
+
+def _pruned(engine: Engine, stage: str, policy: Retention, keep: _Keep, *, is_dry: bool) -> StagePruning:
     """Prune the versions of a stage."""
-    policy, reasons = retention_of(policies, stage), dict[int, KeptFor]()
+    reasons = dict[int, KeptFor]()
     files = engine.ledger.prunings.stage_files(stage)
 
     def choose(history: StageHistory) -> set[int]:
-        reasons.update(kept(history, policy, now, pinned))
+        reasons.update(keep(history))
         return {version.id for version in history.versions if version.id not in reasons}
 
     log = engine.ledger.prunings

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from spam_pipeline.protocol.execution.decision import decide
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.promotion import drop
 from spam_pipeline.protocol.execution.pruning import Pruning, forget, prune
-from spam_pipeline.protocol.execution.retention import KeptFor, Retention
+from spam_pipeline.protocol.execution.retention import KeptFor, Retention, kept
 from spam_pipeline.protocol.execution.running import run as run_status
 from spam_pipeline.protocol.execution.verifying import verify
 from spam_pipeline.protocol.foundation.errors import Pruned, UnknownVersion
+from spam_pipeline.protocol.ledger.pruning_log import StageHistory
 from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind, Version
 from spam_pipeline.protocol.planning.partition_status import RequiredAction, State
 from spam_pipeline.protocol.storage.reader import Reader
@@ -67,6 +68,16 @@ def opened(home: Path, **options: Any) -> Iterator[Engine]:
 
 def pruned(engine: Engine, **options: Any) -> Pruning:
     return prune(engine, PUBLISHED_ONLY, grace=AT_ONCE, **options)
+
+
+def expire(engine: Engine) -> None:
+    """Prune what is not published, and delete nothing."""
+    for _, stage in engine.ledger.prunings.stages():
+        engine.ledger.prunings.prune(stage, everything_but_published, "expired")
+
+
+def everything_but_published(history: StageHistory) -> set[int]:
+    return {version.id for version in history.versions} - kept(history, Retention(0), datetime.now(UTC)).keys()
 
 
 def first_version(engine: Engine, stage: str, partition: str = DAY) -> Version:
@@ -131,9 +142,9 @@ def test_a_dry_run_says_the_same_and_changes_nothing(home: Path) -> None:
     land(home, DAY, "a", f"{DAY} 100", f"{DAY} 101")
     run(engine)
     before = everything(home)
-    told = prune(engine, PUBLISHED_ONLY, is_dry=True)
+    told = pruned(engine, is_dry=True)
     assert everything(home) == before
-    done = prune(engine, PUBLISHED_ONLY)
+    done = pruned(engine)
     assert told.stages == done.stages
     assert told.bytes > 0
     numbers = next(stage for stage in told.stages if stage.stage == "numbers")
@@ -144,11 +155,13 @@ def test_files_stay_for_a_grace_and_whoever_holds_a_frame_reads_on(engine: Engin
     replaced = first_version(engine, "numbers")
     frame = engine.reader.rows(replaced)
     files = stored(home)
-    done = prune(engine, PUBLISHED_ONLY)
-    assert (done.deleted.number, done.waiting.number) == (0, 8)
+    assert prune(engine, PUBLISHED_ONLY).versions == 0, "it was read until a moment ago"
+    expire(engine)
+    waiting = prune(engine, PUBLISHED_ONLY)
+    assert (waiting.deleted.number, waiting.waiting.number) == (0, 8)
     assert stored(home) == files
     assert frame.collect().height == 1
-    assert prune(engine, PUBLISHED_ONLY, grace=AT_ONCE).deleted.number == 8
+    assert pruned(engine).deleted.number == 8
 
 
 def test_a_reader_of_what_is_gone_is_told_that_it_was_pruned_and_when(engine: Engine) -> None:
@@ -221,7 +234,7 @@ def test_a_version_that_is_pruned_between_plan_and_publication_is_computed_again
 @pytest.mark.parametrize("moment", ["before it is put", "after it was put"])
 def test_a_file_that_is_written_again_meanwhile_survives(engine: Engine, home: Path, moment: str) -> None:
     """Equal content under another recipe: the writer has begun, and finds the condemned file there, or has put it already."""
-    prune(engine, PUBLISHED_ONLY)
+    expire(engine)
     land(home, DAY, "a", f"{DAY} 100")
     store, put = engine.stores[0], engine.stores[0].put
     cleaned = list[int]()
