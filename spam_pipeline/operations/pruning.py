@@ -46,7 +46,7 @@ def prune_pipeline(
     """
     policies = pipeline.settings.retention
     _require_known_stages(pipeline, policies)
-    pinned = set(_pinned(pipeline.landing_zone))
+    pinned = set(pinned_by_issued(pipeline.landing_zone))
     return prune(pipeline.engine, policies, pinned=pinned, grace=grace, is_dry=is_dry, on_progress=on_progress)
 
 
@@ -76,8 +76,8 @@ def _require_known_stages(pipeline: Pipeline, policies: RetentionByStage) -> Non
         raise WrongSetting(f"{PREFIX}RETENTION: no stage is named {name}{did_you_mean(name, pipeline.graph.stages)}")
 
 
-def _pinned(landing: LandingZone) -> Iterator[str]:
-    """The recipes of the versions that issued documents pin."""
+def pinned_by_issued(landing: LandingZone) -> Iterator[str]:
+    """The recipes of the versions that issued documents pin. Raises `WrongDocument` for one that cannot be read."""
     for state in landing.files(ISSUED_FOLDER):
         found = classify(state.path)
         if found is not None:
