@@ -37,7 +37,13 @@ from spam_pipeline.command_line.publication_commands import (
 )
 from spam_pipeline.command_line.royalty_commands import explain_command, issue_command, statements_command
 from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
-from spam_pipeline.command_line.upkeep_commands import adopt_command, backup_command, restore_command, verify_command
+from spam_pipeline.command_line.upkeep_commands import (
+    adopt_command,
+    backup_command,
+    prune_command,
+    restore_command,
+    verify_command,
+)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -174,6 +180,7 @@ app.command("verify")(verify_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.command("adopt")(adopt_command)
+app.command("prune")(prune_command)
 app.command("declare-gap")(declare_gap_command)
 app.command("issue")(issue_command)
 app.command("explain")(explain_command)

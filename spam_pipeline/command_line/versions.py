@@ -42,9 +42,13 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     partition = partition or pipeline.newest(stage)
     found = pipeline.versions(stage, partition)
     published = pipeline.published_at(found)
-    adopted = pipeline.engine.ledger.adoptions.of([version.id for version, _ in found])
+    ids = [version.id for version, _ in found]
+    adopted, pruned = pipeline.engine.ledger.adoptions.of(ids), pipeline.engine.ledger.prunings.of(ids)
     described = [
-        {**_version_to_json(version, audit, published.get(version.id)), **_adoption_to_json(adopted.get(version.id))}
+        {
+            **_version_to_json(version, audit, published.get(version.id), pruned.get(version.id)),
+            **_adoption_to_json(adopted.get(version.id)),
+        }
         for version, audit in found
     ]
     if as_json:
@@ -70,7 +74,10 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     for version, audit in found:
         if version.id in adopted:
             out.print(f"{version.recipe[:_SHORTENED]} {_in_words(adopted[version.id])}", soft_wrap=True)
-        _print_version(version, audit)
+        if version.id in pruned:
+            out.print(f"{version.recipe[:_SHORTENED]} {_pruned(pruned[version.id])}", soft_wrap=True)
+        else:
+            _print_version(version, audit)
 
 
 def _print_version(version: Version, audit: Audit) -> None:
@@ -95,6 +102,10 @@ def _print_version(version: Version, audit: Audit) -> None:
 
 def _shares(name: str, measured: Measured) -> Iterator[str]:
     return (label for label, item in measured.estimates(name).items() if item.scale is Scale.LOGIT)
+
+
+def _pruned(when: datetime) -> str:
+    return f"was pruned on {when:%Y-%m-%d %H:%M} UTC: its data is gone, and it is computed again once it is wanted"
 
 
 def _known(partitions: Sequence[str]) -> str:
@@ -170,7 +181,9 @@ def _adoption_to_json(adoption: Adoption | None) -> dict[str, Any]:
     }
 
 
-def _version_to_json(version: Version, audit: Audit, published_at: datetime | None) -> dict[str, Any]:
+def _version_to_json(
+    version: Version, audit: Audit, published_at: datetime | None, pruned_at: datetime | None
+) -> dict[str, Any]:
     return {
         "recipe": version.recipe,
         "content": version.content,
@@ -188,4 +201,5 @@ def _version_to_json(version: Version, audit: Audit, published_at: datetime | No
         ],
         "computed_at": version.computed_at.isoformat(),
         "published_at": published_at.isoformat() if published_at else None,
+        "pruned_at": pruned_at.isoformat() if pruned_at else None,
     }

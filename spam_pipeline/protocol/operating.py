@@ -32,6 +32,7 @@ from spam_pipeline.protocol.execution.retention import (
     KeptFor,
     Retention,
     RetentionByStage,
+    retention_of,
 )
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.stops import CONVERGING, OBSERVING, Stop, noting_stop, stops
@@ -262,6 +263,7 @@ __all__ = [
     "require_name",
     "require_reason",
     "resolve",
+    "retention_of",
     "run",
     "run_partition",
     "shell_command",

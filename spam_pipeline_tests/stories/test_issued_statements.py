@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -19,9 +20,12 @@ import pytest
 
 from spam_pipeline.definitions import build_definitions
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.pruning import pinned_by_issued, prune_pipeline
+from spam_pipeline.operations.versions_read import frame_read
 from spam_pipeline.protocol import WrongPartition
-from spam_pipeline.protocol.operating import WrongDecision, converge
+from spam_pipeline.protocol.operating import Retention, WrongDecision, converge, prune
 from spam_pipeline.royalties.contracts import LINE
+from spam_pipeline.royalties.document import WrongDocument
 from spam_pipeline.royalties.issuing import NotIssued
 from spam_pipeline_tests.conftest import CommandLine
 from spam_pipeline_tests.receivers import receiving
@@ -221,6 +225,33 @@ def test_an_explained_payment_walks_down_to_every_play_and_up_again(home: Path) 
     assert settled["amount_minor"].sum() == found.changes["amount_minor"].sum() != 0
 
 
+def test_what_was_issued_and_what_it_rests_on_survives_pruning(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    pipeline.issue(JANUARY, by="Ada")
+    change_everything(home)
+    before = contents(converged(pipeline))
+    explained = str(pipeline.explain("payee 2", JANUARY).as_record())
+    issued = pipeline.versions("royalty_statements", JANUARY)[0][0]
+    pinned = set(pinned_by_issued(pipeline.landing_zone))
+    done = prune(pipeline.engine, {"*": Retention(0)}, pinned=pinned, grace=timedelta(0))
+    assert done.versions > 0
+    assert done.deleted.bytes > 0
+    assert pipeline.read("issued_statements", JANUARY).collect().height
+    assert pipeline.engine.reader.rows(issued).collect().height
+    assert frame_read(pipeline.engine, issued, "royalty_usage").collect().height
+    assert str(pipeline.explain("payee 2", JANUARY).as_record()) == explained
+    assert contents(converged(pipeline)) == before
+
+
+def test_a_document_that_cannot_be_read_stops_pruning(home: Path) -> None:
+    pipeline = open_pipeline(home)
+    path = home / "landing" / pipeline.issue(JANUARY, by="Ada").document
+    path.chmod(0o644)
+    path.write_bytes(b"something else")
+    with pytest.raises(WrongDocument, match="is not what was issued"):
+        prune_pipeline(pipeline, is_dry=False)
+
+
 def test_whoever_pays_is_notified_of_an_issued_month(home: Path) -> None:
     with receiving() as royalties:
         pipeline = open_pipeline(home, notify={"team:royalties": [royalties.url()]})
@@ -372,6 +403,8 @@ def test_of_two_people_who_issue_at_once_one_does_and_the_other_is_told(home: Pa
 DIE = """
 import os, signal
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.pruning import pinned_by_issued, prune_pipeline
+from spam_pipeline.operations.versions_read import frame_read
 from spam_pipeline.protocol.storage import landing_zone
 landing_zone.os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Pipeline().issue("2026-01", by="Ada")

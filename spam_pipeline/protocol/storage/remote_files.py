@@ -128,10 +128,10 @@ class RemoteFiles:
 
 def modified_at(found: Mapping[str, Any]) -> datetime:
     """The time at which a listed file was written, as its file system says; now, if it does not."""
-    said = next((found[name] for name in _TIMES if found.get(name)), datetime.now(UTC))
-    if isinstance(said, int | float):
-        return datetime.fromtimestamp(said, UTC)
-    moment = datetime.fromisoformat(said) if isinstance(said, str) else said
+    stated = next((found[name] for name in _TIMES if found.get(name)), datetime.now(UTC))
+    if isinstance(stated, int | float):
+        return datetime.fromtimestamp(stated, UTC)
+    moment = datetime.fromisoformat(stated) if isinstance(stated, str) else stated
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
