@@ -98,7 +98,7 @@ def test_nothing_is_stale_by_code_alone_where_a_setting_changed_or_the_result_is
     assert adopt(toy_engine(converged, stages=BEFORE), "ann") == [], "reverted: what was computed is reused"
 
 
-@pytest.mark.parametrize("effects", (0, 3, 5, 7, 9, 11))
+@pytest.mark.parametrize("effects", [0, 3, 5, 7, 9, 11])
 def test_an_adoption_that_dies_leaves_nothing_by_halves_and_can_go_on(tmp_path: Path, effects: int) -> None:
     home = Home(tmp_path / "home")
     home.have({(day, "a"): (f"{day} 1",) for day in (OLDEST, BETWEEN, NEWEST)})
