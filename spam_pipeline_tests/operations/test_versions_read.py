@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from spam_pipeline.operations.versions_read import reads_the_same
+from spam_pipeline.operations.versions_read import frame_read, reads_the_same
 from spam_pipeline.protocol import Version
 from spam_pipeline.protocol.operating import Engine
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, numbers, toy_engine
@@ -38,6 +38,9 @@ def test_two_versions_read_the_same_as_far_as_the_first_one_reads_it(tmp_path: P
     assert not reads_the_same(engine, daily, monthly, "numbers", DAY), "the other one reads the day too"
     assert not reads_the_same(engine, monthly, daily, "numbers", "2026-01-05"), "neither has read it"
 
+    assert frame_read(engine, monthly, "numbers").collect().rows() == [(f"{DAY}!", 1)], "as it is published now"
+
     land(home, DAY, "b", f"{DAY} 2")
     run(engine, "two_day_total")
     assert not reads_the_same(engine, *both(engine), "numbers", DAY)
+    assert frame_read(engine, monthly, "numbers").collect().rows() == [(DAY, 1)], "what it was computed from"
