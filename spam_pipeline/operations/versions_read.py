@@ -1,4 +1,4 @@
-"""The inputs of a published version, as it read them, whatever is published of them now."""
+"""The inputs of a published version: what it read of them is what it was computed from, whatever is published now."""
 
 import polars as pl
 
@@ -12,7 +12,8 @@ def frame_read(engine: Engine, version: Version, stage: str) -> pl.LazyFrame:
     """All columns of a version's inputs from one stage. Raises `NotPublished` for a version that an earlier release made."""
     if any(not item.is_file and item.upstream not in engine.graph.stages for item in version.inputs):
         raise NotPublished(f"{version.stage} {version.partition} was computed by an earlier release: converge first")
-    frame: pl.LazyFrame = engine.reader.load(stage, [item for item in version.inputs if item.upstream == stage])
+    read = engine.planner.inputs_now(version)
+    frame: pl.LazyFrame = engine.reader.load(stage, [item for item in read if item.upstream == stage])
     return frame
 
 

@@ -31,6 +31,7 @@ from spam_pipeline_tests.protocol.toy_pipeline import (
     toy_graph,
 )
 from spam_pipeline_tests.protocol.toy_runs import digests, run, total
+from spam_pipeline_tests.protocol.toy_variants import numbers_in_two_steps
 
 DAY = "2026-01-04"
 READS = ("day", "number")
@@ -150,6 +151,13 @@ def test_a_column_that_is_given_other_values_recomputes_those_who_read_it(home: 
     assert total(other, "monthly_total", "2026-01") == 1, "of 1, 2, 10 and 100 only one is odd"
 
 
+def test_another_order_of_columns_recomputes_a_stage_that_gets_them_in_that_order(home: Path) -> None:
+    run(toy_engine(home, stages=stages()))
+    other = replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth(), columns=READS[::-1])})
+    (planned,) = plan(toy_engine(home, stages=stages(other)))
+    assert (planned.stage, str(planned.cause)) == ("monthly_total", "code: the columns that it reads")
+
+
 def test_an_added_column_recomputes_those_who_read_all_are_told_contents_or_deliver(home: Path) -> None:
     reading = {
         "all of it": replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth())}),
@@ -178,6 +186,10 @@ def test_of_a_version_that_was_made_by_an_earlier_release_the_content_counts(hom
         ledger.commit()
     run(toy_engine(home, stages=stages()))  # recipes with contents, as that release had them
     assert plan(toy_engine(home, stages=stages())) == []
+    _, did = run(toy_engine(home, stages=stages(replace(numbers, function=numbers_in_two_steps))))
+    assert {stage for stage, *_ in did} == {"numbers"}, (
+        "equal content changes nothing, though it was computed by this release"
+    )
     added = toy_engine(home, stages=stages(replace(numbers, function=numbers_and_signs, contract=NumbersAndSigns)))
     before = digests(added)
     _, did = run(added)

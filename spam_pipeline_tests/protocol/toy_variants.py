@@ -9,12 +9,13 @@ import polars as pl
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.definition.landed_file import LandedFile
 from spam_pipeline.protocol.definition.reads import Reads
-from spam_pipeline.protocol.definition.selection import TrailingDays
+from spam_pipeline.protocol.definition.selection import DaysOfMonth, TrailingDays
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Numbers,
     Total,
     model,
+    monthly_total,
     numbers,
     received_numbers,
     settled_total,
@@ -56,6 +57,11 @@ def small_numbers(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
     return received_numbers.filter(pl.col("number") < 10).unique().sort("number")
 
 
+def numbers_of_marked_days(received_numbers: pl.LazyFrame) -> pl.LazyFrame:
+    """The day's distinct numbers, with another name of the day; who reads the numbers alone does not notice."""
+    return received_numbers.unique().sort("number").with_columns(day=pl.col("day") + "!")
+
+
 def total_with_one(numbers: pl.LazyFrame, partition: str, factor: int) -> pl.LazyFrame:
     """Total of the selected days, times a setting, and one."""
     return numbers.select(key=pl.lit(partition), total=pl.col("number").sum() * factor + 1)
@@ -73,6 +79,7 @@ VARIANTS: dict[str, tuple[AnyStage | None, ...]] = {
         replace(numbers, function=numbers_in_two_steps),
         replace(numbers, function=small_numbers),
         replace(numbers, contract=FewNumbers),
+        replace(numbers, function=numbers_of_marked_days),
     ),
     "two_day_total": (
         two_day_total,
@@ -87,6 +94,11 @@ VARIANTS: dict[str, tuple[AnyStage | None, ...]] = {
         replace(settled_total, settled_after_days=None),
     ),
     "share": (share, None),
+    "monthly_total": (
+        monthly_total,
+        replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth(), columns=("number",))}),
+        replace(monthly_total, inputs={"numbers": Reads(DaysOfMonth(), columns=("number", "day"))}),
+    ),
 }
 """What can be deployed of each stage; the first is the toy pipeline's own, None takes the stage out."""
 
@@ -101,6 +113,7 @@ class Code:
     model: int = 0
     settled_total: int = 0
     share: int = 0
+    monthly_total: int = 0
     factor: int = 1
 
     @property
@@ -114,9 +127,12 @@ class Code:
 CONTRACTS = tuple((name, choice) for name in ("numbers", "two_day_total") for choice in (0, 3))
 """The edits that change nothing but the rules, when they follow each other."""
 
-EDITS = tuple(
-    (item.name, choice)
-    for item in fields(Code)
-    for choice in (range(min(3, len(VARIANTS[item.name]))) if item.name in VARIANTS else (1, 2))
+EDITS = (
+    *(
+        (item.name, choice)
+        for item in fields(Code)
+        for choice in (range(min(3, len(VARIANTS[item.name]))) if item.name in VARIANTS else (1, 2))
+    ),
+    ("numbers", 4),
 )
 """All other edits: the name of a stage or setting, and what is chosen for it."""

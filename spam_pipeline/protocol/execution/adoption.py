@@ -161,6 +161,6 @@ def _published(  # noqa: PLR0913, PLR0917 - what is adopted, and on what grounds
         )
         trigger = Trigger(action="adopted", cause=f"code: adopted by {by}")
         if engine.ledger.adoptions.record(
-            version, known[0].id, known[1], engine.environment, trigger, evidence=evidence, by=by
+            version, known[0].recipe, known[1], engine.environment, trigger, evidence=evidence, by=by
         ):
             yield key

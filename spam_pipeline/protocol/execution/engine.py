@@ -153,7 +153,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     computation = Computation(
         graph=graph, ledger=ledger, reader=reader, store=store, private_store=private_store, landing=landing
     )
-    repairs = Repairs(graph, ledger, computation, store)
+    repairs = Repairs(graph, ledger, computation, store, planner.inputs_now)
     auditor = Auditor(graph, ledger, computation, environment, planner.snapshot, repairs)
     return Engine(
         graph=graph,

@@ -13,21 +13,27 @@ from spam_pipeline.protocol.execution.computation import Computation
 from spam_pipeline.protocol.execution.outcome import format_error
 from spam_pipeline.protocol.foundation.errors import Irreparable, StoreDamaged
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.recipe import Recipe
+from spam_pipeline.protocol.ledger.recipe import InputRef, Recipe
 from spam_pipeline.protocol.ledger.records import Version
 from spam_pipeline.protocol.storage.store import Store
 
 T = TypeVar("T")
 
+InputsNow = Callable[[Version], tuple[InputRef, ...]]
+"""Gives the inputs that lead to a version now, see `Planner.inputs_now`."""
+
 
 class Repairs:
     """Puts files of one store back, as far as this code and what has landed lead to them."""
 
-    def __init__(self, graph: StageGraph, ledger: Ledger, computation: Computation, store: Store) -> None:
+    def __init__(
+        self, graph: StageGraph, ledger: Ledger, computation: Computation, store: Store, inputs_now: InputsNow
+    ) -> None:
         self._graph = graph
         self._ledger = ledger
         self._computation = computation
         self._store = store
+        self._inputs_now = inputs_now
 
     def mending(self, act: Callable[[], T]) -> T:
         """Return the result of `act`, which begins again after a file that it found missing or damaged was put back.
@@ -88,12 +94,13 @@ class Repairs:
 
     def _recipe(self, version: Version) -> Recipe:
         """The recipe of a version, with the last observation of each landed file that still has the same bytes: a copy has other times."""
-        last = self._ledger.observations.last({item.part for item in version.inputs if item.is_file})
+        read = self._inputs_now(version)
+        last = self._ledger.observations.last({item.part for item in read if item.is_file})
         inputs = tuple(
             item._replace(record=last[item.part].id)
             if item.is_file and last[item.part].digest == item.content
             else item
-            for item in version.inputs
+            for item in read
         )
         return Recipe(version.stage, version.partition, version.code_version, version.configuration, inputs)
 

@@ -13,7 +13,7 @@ from spam_pipeline.protocol.ledger.pointers import Place, publish
 from spam_pipeline.protocol.ledger.records import Audit, Trigger, Version
 from spam_pipeline.protocol.ledger.rows import in_batches, moment, now, ticks
 from spam_pipeline.protocol.ledger.shared_values import digest_of_value, keep_values, values_of
-from spam_pipeline.protocol.ledger.tables import adoptions, versions, writing
+from spam_pipeline.protocol.ledger.tables import adoptions, writing
 from spam_pipeline.protocol.ledger.versions import add_version, id_of
 
 
@@ -45,7 +45,7 @@ class AdoptionLog:
     def record(  # noqa: PLR0913 - all of it belongs into one transaction
         self,
         version: Version,
-        adopted_from: int,
+        adopted_from: str,
         audit: Audit,
         environment: str,
         trigger: Trigger,
@@ -53,7 +53,7 @@ class AdoptionLog:
         evidence: Sequence[Evidence],
         by: str,
     ) -> bool:
-        """Add and publish a version that is adopted from another one, with its audit, which it passed.
+        """Add and publish a version that is adopted from that of another recipe, with its audit, which it passed.
 
         Return False, and record nothing, where the recipe has a version by now.
         """
@@ -78,17 +78,16 @@ class AdoptionLog:
 
     def of(self, version_ids: Collection[int]) -> dict[int, Adoption]:
         """The adoptions of those of some versions that were adopted, by id."""
-        query = sa.select(adoptions, versions.c.recipe).join(versions, versions.c.id == adoptions.c.adopted_from)
         with self._engine.connect() as connection:
             rows = [
                 row
                 for some in in_batches(version_ids)
-                for row in connection.execute(query.where(adoptions.c.version_id.in_(some)))
+                for row in connection.execute(sa.select(adoptions).where(adoptions.c.version_id.in_(some)))
             ]
             evidence = values_of(connection, {row.evidence for row in rows})
         return {
             row.version_id: Adoption(
-                row.recipe,
+                row.adopted_from,
                 tuple(Evidence(*item) for item in evidence[row.evidence]),
                 row.by,
                 moment(row.adopted_at),

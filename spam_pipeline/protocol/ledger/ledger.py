@@ -83,6 +83,7 @@ from spam_pipeline.protocol.ledger.versions import (
     version_of,
     versions_of_ids,
     versions_of_partition,
+    with_columns_of,
 )
 
 _FILES_OF = sa.select(parts.c.version_id, parts.c.name, parts.c.files).where(
@@ -137,6 +138,8 @@ class Ledger:
         with writing(self._engine) as connection:
             known = id_of(connection, version.recipe)
             known = known and revived(connection, known, version)
+            before = pointer(connection, place)
+            version = with_columns_of(connection, version, before.version_id if before else None)
             version_id = known or add_version(connection, version)
             add_fingerprint(connection, version_id, audit.contract, version.fingerprint)
             add_audit(connection, version_id, audit)

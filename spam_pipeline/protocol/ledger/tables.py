@@ -251,7 +251,7 @@ adoptions = sa.Table(
     "adoptions",
     metadata,
     sa.Column("version_id", sa.ForeignKey("versions.id"), primary_key=True),
-    sa.Column("adopted_from", sa.ForeignKey("versions.id"), nullable=False),
+    sa.Column("adopted_from", sa.String, nullable=False),
     _shared("evidence"),
     sa.Column("by", sa.String, nullable=False),
     sa.Column("adopted_at", sa.BigInteger, nullable=False),

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,6 +79,19 @@ def add_version(connection: Connection, version: Version) -> int:
         connection.execute(_ADD_PARTS, part_rows)
     add_part_columns(connection, version_id, {part.name: part.columns for part, _ in all_parts if part.columns})
     return version_id
+
+
+def with_columns_of(connection: Connection, version: Version, read: int | None) -> Version:
+    """The version with the contents by column that a version which is read has, in parts of equal content: its consumers then see no difference.
+
+    That one may have none, being of an earlier release, or those of bytes that Polars wrote in another way.
+    """
+    if read is None:
+        return version
+    own, _ = _parts_of(connection, [read])
+    known = {(part.name, part.content): part.columns for part in own[read]}
+    parts_with = (replace(part, columns=known.get((part.name, part.content), part.columns)) for part in version.parts)
+    return replace(version, parts=tuple(parts_with))
 
 
 def id_of(connection: Connection, recipe: str) -> int | None:

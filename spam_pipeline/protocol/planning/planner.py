@@ -10,7 +10,8 @@ from threading import Lock
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.foundation.errors import Held
 from spam_pipeline.protocol.ledger import Ledger
-from spam_pipeline.protocol.ledger.records import Attempts
+from spam_pipeline.protocol.ledger.recipe import InputRef
+from spam_pipeline.protocol.ledger.records import Attempts, Version
 from spam_pipeline.protocol.planning.ledger_state import LedgerState
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Snapshot
 from spam_pipeline.protocol.planning.staleness import StalenessReport
@@ -57,6 +58,18 @@ class Planner:
         if found is None:
             raise Held(f"{name} {partition}: nothing to compute it from has landed yet, or its day is not settled")
         return report, found
+
+    def inputs_now(self, version: Version) -> tuple[InputRef, ...]:
+        """The inputs that lead to a version now, if its recipe is wanted; otherwise those that it was computed from.
+
+        They are the same in all that is read. But a version that differed elsewhere may have taken an input's place since, and the files of the
+        earlier one may be gone.
+        """
+        if version.stage not in self._graph.stages:
+            return version.inputs
+        report = self.report([version.stage])
+        status = report.statuses[version.stage].get(version.partition)
+        return report.recipe(status).inputs if status and status.recipe == version.recipe else version.inputs
 
     def attempts(self, statuses: Collection[PartitionStatus]) -> dict[str, Attempts]:
         """The unsuccessful tries of the recipes that can run, by recipe."""

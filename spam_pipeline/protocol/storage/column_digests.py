@@ -17,7 +17,7 @@ from spam_pipeline.protocol.storage.parquet_footer import row_groups
 
 def column_contents(files: Sequence[Path]) -> ColumnContents | None:
     """The contents of each column over the files of a part, one after the other; None where they do not have the same columns."""
-    schemas = [pl.read_parquet_schema(file) for file in files]
+    schemas = [pl.scan_parquet(file, glob=False).collect_schema() for file in files]
     schema = schemas[0]
     if any(list(other.items()) != list(schema.items()) for other in schemas):
         return None

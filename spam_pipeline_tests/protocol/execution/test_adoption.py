@@ -121,7 +121,7 @@ def test_a_recipe_that_somebody_computed_meanwhile_is_not_adopted(converged: Pat
     engine = toy_engine(converged, stages=BEFORE)
     version, audit = engine.ledger.versions("numbers", OLDEST)[0]
     log = engine.ledger.adoptions
-    assert not log.record(version, version.id, audit, "production", Trigger(), evidence=[], by="ann")
+    assert not log.record(version, version.recipe, audit, "production", Trigger(), evidence=[], by="ann")
     assert log.of([version.id]) == {}
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from spam_pipeline.protocol.execution.promotion import drop, promote, promotion
 from spam_pipeline.protocol.foundation.errors import NotPromoted
@@ -35,6 +36,31 @@ def test_a_promoted_environment_is_what_production_publishes_and_nothing_is_comp
     assert total(production, "two_day_total", DAY) == 101
     assert run(production)[1] == []
     assert len(branch.ledger.versions("two_day_total", DAY)) == versions
+
+
+def test_readers_of_production_see_all_of_a_promotion_or_nothing(changed: Path) -> None:
+    branch, production = toy_engine(changed, environment=BRANCH, stages=AFTER), toy_engine(changed, stages=BEFORE)
+    before, seen = digests(production), list[object]()
+    is_looking = False
+
+    def look(*_: object) -> None:
+        """Read as somebody else does, after each statement of the promotion."""
+        nonlocal is_looking
+        if not is_looking:
+            is_looking = True
+            seen.append(digests(production))
+            is_looking = False
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", look)
+    try:
+        promoted = promote(branch, "ann")
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", look)
+    after = digests(production)
+    assert len(promoted.publications) > 1
+    assert after != before
+    assert all(item in (before, after) for item in seen)
+    assert seen.count(before) > len(promoted.publications), "they looked while pointers were moved"
 
 
 def test_what_a_promotion_changes_is_known_before_and_is_all_that_it_changes(changed: Path) -> None:

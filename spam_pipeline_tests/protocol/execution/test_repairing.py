@@ -11,7 +11,13 @@ from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.foundation.errors import Irreparable, StoreDamaged
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, numbers, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, with_other
-from spam_pipeline_tests.protocol.toy_variants import FewNumbers, numbers_in_two_steps, small_numbers
+from spam_pipeline_tests.protocol.toy_variants import (
+    VARIANTS,
+    FewNumbers,
+    numbers_in_two_steps,
+    numbers_of_marked_days,
+    small_numbers,
+)
 
 
 def stored(home: Path) -> dict[str, bytes]:
@@ -233,3 +239,21 @@ def test_a_file_of_a_stage_that_is_gone_is_restored_by_people(converged: Path) -
 def test_a_file_that_no_version_has_is_nobodys(converged: Path) -> None:
     with pytest.raises(Irreparable, match="the ledger has no version of it"):
         toy_engine(converged).repairs.repair("toys/numbers/2026-01-01/abc.parquet")
+
+
+def test_what_stayed_fresh_is_computed_again_from_what_is_published_now(home: Path) -> None:
+    reading = VARIANTS["monthly_total"][1]
+    assert reading is not None
+    made = {stage.name: stage for stage in with_other(reading)}
+    run(toy_engine(home, stages=tuple(made.values())))
+    made["numbers"] = replace(numbers, function=numbers_of_marked_days)
+    before = toy_engine(home, stages=tuple(made.values()))
+    superseded = [file_of(home, before, "numbers", day) for day in ("2026-01-01", "2026-01-02", "2026-01-04")]
+    _, did = run(before)
+    assert "monthly_total" not in {stage for stage, *_ in did}
+    lost = file_of(home, before, "monthly_total", "2026-01")
+    content = lost.read_bytes()
+    for file in (lost, *superseded):
+        file.unlink()
+    toy_engine(home, stages=tuple(made.values())).repairs.repair(path_in_store(home, lost))
+    assert lost.read_bytes() == content
