@@ -85,16 +85,14 @@ def only_one_at(home: Path) -> Iterator[None]:
 
 def open_instance(default_home: Path) -> dg.DagsterInstance:
     """The instance of `DAGSTER_HOME` where that is set, otherwise the one at `default_home`, created at its first use."""
-    if not os.environ.get("DAGSTER_HOME"):
-        default_home.mkdir(parents=True, exist_ok=True)
-        configuration = default_home / "dagster.yaml"
-        if not configuration.exists():
-            configuration.write_text(_CONFIGURATION, encoding="utf-8")
-        os.environ["DAGSTER_HOME"] = str(default_home)
-    home = Path(os.environ["DAGSTER_HOME"])
+    named = os.environ.get("DAGSTER_HOME")
+    home = Path(named) if named else default_home
     home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not named and not configuration.exists():
+        configuration.write_text(_CONFIGURATION, encoding="utf-8")
     with only_one_at(home):
-        instance = dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get() if named else dg.DagsterInstance.from_config(str(home))
         instance.get_runs(limit=1)  # each storage creates its tables when it is first used
         instance.get_latest_materialization_event(dg.AssetKey("plays"))
         instance.all_instigator_state()

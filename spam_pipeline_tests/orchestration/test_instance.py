@@ -1,5 +1,6 @@
 """A Dagster instance hears of one environment: production's of production alone."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from spam_pipeline.orchestration.assets import ENGINE
 from spam_pipeline.orchestration.automation import CONVERGENCE
-from spam_pipeline.orchestration.instance import InstanceOfAnother, engine_resource, require_instance_of
+from spam_pipeline.orchestration.instance import InstanceOfAnother, engine_resource, open_instance, require_instance_of
 from spam_pipeline.orchestration.sensors import landing_sensor, publications_sensor
 from spam_pipeline.protocol.operating import PRODUCTION, Engine
 from spam_pipeline_tests.orchestration.toy_location import materialize, observed, requested, toy_location
@@ -44,6 +45,15 @@ def test_one_that_an_earlier_release_reported_to_is_production_s(home: Path, ins
     with pytest.raises(InstanceOfAnother, match=r"a DAGSTER_HOME of its own for branch"):
         require_instance_of(instance, "branch")
     require_instance_of(instance, PRODUCTION)
+
+
+def test_to_open_the_instance_under_a_home_names_it_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with open_instance(tmp_path / "dagster") as opened:
+        assert Path(opened.root_directory) == tmp_path / "dagster"
+    assert "DAGSTER_HOME" not in os.environ
 
 
 Look = Callable[[Engine, dg.DagsterInstance], Any]

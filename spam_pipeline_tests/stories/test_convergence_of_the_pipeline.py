@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,22 +13,14 @@ import pytest
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.settings import ExecutorChoice
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
-from spam_pipeline_tests.stories.conftest import Digests, digests, land_play, open_pipeline, run
+from spam_pipeline_tests.shared_homes import copied
+from spam_pipeline_tests.stories.conftest import digests, land_play, open_pipeline, run
 
 LATE = "2026-01-02"
 """A day long past for the landing zone, which ends on the eighth."""
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS = 1.0
 """A reader who never pauses takes half of the machine from what it looks at."""
-
-
-def rebuilt(home: Path, elsewhere: Path) -> Digests:
-    """The digests of a rebuild from nothing on the same landing zone, one partition after the other."""
-    shutil.copytree(home / "landing", elsewhere / "landing")
-    pipeline = open_pipeline(elsewhere, executor=ExecutorChoice("in_process", 1))
-    done, _ = run(pipeline)
-    assert done.held == ()
-    return digests(pipeline)
 
 
 def plays_of(pipeline: Pipeline, day: str) -> pl.DataFrame:
@@ -50,11 +43,44 @@ def test_a_second_convergence_computes_nothing_and_changes_nothing(home: Path) -
     assert digests(pipeline) == before
 
 
-def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: Path, tmp_path: Path) -> None:
-    pipeline = open_pipeline(home)
-    before, plays = plays_of(pipeline, LATE).height, plays_of_month(pipeline)
+@dataclass(frozen=True)
+class Late:
+    """A home in which a play landed late, and what ran then; its landing zone converged elsewhere, and what a reader saw meanwhile."""
+
+    home: Path
+    did: set[tuple[str, str]]
+    elsewhere: Path
+    seen: list[int]
+
+
+@pytest.fixture(scope="module")
+def late(converged: Path, tmp_path_factory: pytest.TempPathFactory) -> Late:
+    """The rebuild goes one partition after the other; the reader counts verdicts, look by look."""
+    folder = tmp_path_factory.mktemp("late")
+    home, elsewhere = copied(converged, folder / "home"), folder / "elsewhere"
     land_play(home, "2026-01-07", "late", LATE)
-    _, did = run(pipeline)
+    _, did = run(open_pipeline(home))
+    shutil.copytree(home / "landing", elsewhere / "landing")
+    seen: list[int] = []
+    with ThreadPoolExecutor(max_workers=1) as other:
+        running = other.submit(run, open_pipeline(elsewhere, executor=ExecutorChoice("in_process", 1)))
+        while not running.done():
+            seen.append(verdicts_seen(elsewhere))
+            wait([running], timeout=SECONDS_BETWEEN_LOOKS)
+        done, _ = running.result()
+    assert done.held == ()
+    return Late(home, did, elsewhere, seen)
+
+
+def verdicts_seen(home: Path) -> int:
+    with open_pipeline(home).query() as connection:
+        return int(connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()[0][0])
+
+
+def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(converged: Path, late: Late) -> None:
+    earlier, home, did = open_pipeline(converged), late.home, late.did
+    before, plays = plays_of(earlier, LATE).height, plays_of_month(earlier)
+    pipeline = open_pipeline(home)
     days = {stage: {key for name, key in did if name == stage} for stage, _ in did}
     assert plays_of(pipeline, LATE).height == before + 1
     assert (days["received_plays"], days["plays"]) == ({"2026-01-07"}, {LATE})
@@ -65,22 +91,29 @@ def test_a_file_that_lands_late_reaches_its_own_day_and_what_rests_on_it(home: P
         "the month's page says what has changed"
     )
     assert "<ul><li>New data: the file plays/2026-01-07/23/late.jsonl landed.</li></ul>" in page
-    assert digests(pipeline) == rebuilt(home, tmp_path / "rebuilt")
+
+
+def test_the_same_landing_zone_gives_the_same_digests_elsewhere_whatever_landed_when(late: Late) -> None:
+    assert digests(open_pipeline(late.home)) == digests(open_pipeline(late.elsewhere))
+
+
+def test_readers_see_published_versions_while_a_convergence_runs(late: Late) -> None:
+    assert late.seen[0] < verdicts_seen(late.elsewhere)
+    assert late.seen == sorted(late.seen)
 
 
 def plays_of_month(pipeline: Pipeline) -> int:
     return int(pipeline.read("daily_plays", pipeline.partitions("daily_plays")).collect()["plays"].sum())
 
 
-def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(home: Path) -> None:
+def test_a_retry_of_a_known_play_changes_no_play_and_nothing_after_it(late: Late, tmp_path: Path) -> None:
+    home = copied(late.home, tmp_path / "home")
     pipeline = open_pipeline(home)
-    land_play(home, "2026-01-07", "first", LATE)
-    run(pipeline)
-    land_play(home, "2026-01-08", "again", LATE, event_id="event of first", ms_played=1)
+    land_play(home, "2026-01-08", "again", LATE, event_id="event of late", ms_played=1)
     _, did = run(pipeline)
     arrival = {("received_plays", "2026-01-08"), ("received_files", "2026-01-08")}
     assert did == {*arrival, ("plays", LATE), ("warehouse", "all")}
-    kept = plays_of(pipeline, LATE).filter(pl.col("event_id") == "event of first")
+    kept = plays_of(pipeline, LATE).filter(pl.col("event_id") == "event of late")
     assert kept["ms_played"].to_list() == [90_000], "the earliest arrival counts"
 
 
@@ -114,38 +147,6 @@ def test_what_lives_outside_the_store_is_derived_again_without_computing(home: P
     assert (home / "reports" / "index.html").exists()
     assert (home / "warehouse.duckdb").exists()
     assert (home / "widgets.db").exists()
-
-
-@pytest.fixture(scope="module")
-def watched(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
-    """The same landing zone converged elsewhere, and how many verdicts a reader saw meanwhile, look by look."""
-    home = tmp_path_factory.mktemp("elsewhere") / "home"
-    shutil.copytree(simulated / "landing", home / "landing")
-    seen: list[int] = []
-    with ThreadPoolExecutor(max_workers=1) as other:
-        running = other.submit(run, open_pipeline(home))
-        while not running.done():
-            seen.append(verdicts_seen(home))
-            wait([running], timeout=SECONDS_BETWEEN_LOOKS)
-        done, _ = running.result()
-    assert done.held == ()
-    return home, seen
-
-
-def verdicts_seen(home: Path) -> int:
-    with open_pipeline(home).query() as connection:
-        return int(connection.execute("select count(*) from trust_and_safety.classified_plays").fetchall()[0][0])
-
-
-def test_the_same_landing_zone_gives_the_same_digests_elsewhere(home: Path, watched: tuple[Path, list[int]]) -> None:
-    elsewhere, _ = watched
-    assert digests(open_pipeline(home)) == digests(open_pipeline(elsewhere))
-
-
-def test_readers_see_published_versions_while_a_convergence_runs(watched: tuple[Path, list[int]]) -> None:
-    home, seen = watched
-    assert seen[0] < verdicts_seen(home)
-    assert seen == sorted(seen)
 
 
 def test_records_in_are_records_out(home: Path) -> None:
