@@ -25,6 +25,7 @@ from spam_pipeline.operations.identifier_key import require_key_of_ones_own, war
 from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import require_ledger_of_store
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
+from spam_pipeline.operations.screening import Screening
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.suspicions import (
     SuspicionDetails,
@@ -157,6 +158,7 @@ class Pipeline:
         ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)
+        claims = Claims(settings.ledger)
         return open_engine(
             graph=self.graph,
             ledger=ledger,
@@ -164,10 +166,11 @@ class Pipeline:
             private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True, room=self._cache_room),
             landing=self.landing_zone,
             classify=_source_and_partition,
-            claims=Claims(settings.ledger),
+            claims=claims,
             environment=settings.environment,
             unnamed_targets=settings.unnamed_targets,
             at_once=_at_once(settings.executor),
+            screen=Screening(self.landing_zone, claims, settings.identifier_key.get_secret_value()),
         )
 
     def executor(self) -> AbstractContextManager[Executor | None]:

@@ -97,6 +97,7 @@ from spam_pipeline.protocol.ledger.records import (
     Verdict,
     VersionSummary,
 )
+from spam_pipeline.protocol.ledger.search import FoundRow, rows_with
 from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
@@ -138,6 +139,7 @@ __all__ = [
     "Executor",
     "Expected",
     "Failure",
+    "FoundRow",
     "Held",
     "InputRef",
     "LandedCopies",
@@ -229,6 +231,7 @@ __all__ = [
     "require_name",
     "require_reason",
     "resolve",
+    "rows_with",
     "run",
     "run_partition",
     "shell_command",

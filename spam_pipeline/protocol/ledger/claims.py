@@ -49,6 +49,12 @@ class Claims:
             return _lock_file(self._folder / f"notifying-{environment}", wait=False)
         return self._advisory_lock(digest(("notifying", environment)), wait=False)
 
+    def on_rewriting(self) -> AbstractContextManager[None]:
+        """Hold the claim on rewriting landed files, waiting for whoever has it; it may be asked for under a claim on a recipe."""
+        if self._folder:
+            return _lock_file(self._folder / "rewriting", wait=True)
+        return self._advisory_lock(digest("rewriting"), wait=True)
+
     @contextmanager
     def on_batch(self, batch: str) -> Iterator[None]:
         """Hold the claim on a batch of partitions while a worker is at it: whoever asks `is_working` knows that it lives."""
