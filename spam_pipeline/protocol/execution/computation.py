@@ -152,11 +152,16 @@ class Computation:
 
         def decode(items: tuple[InputRef, ...]) -> Files:
             shard = replace(recipe, inputs=items).digest
-            files = self._ledger.observations.shard(shard)
+            known = self._ledger.observations.shard(shard)
+            files = None if known is None else public(known)
             if files is None or not all(self._store.has(file) for made in files.values() for file in made):
-                files = write_batches(self._store, self._private_store, folder, batches(items), stage.private_parts)
-                self._ledger.observations.record_shard(shard, stage.name, items[0].part, files)
+                made = write_batches(self._store, self._private_store, folder, batches(items), stage.private_parts)
+                self._ledger.observations.record_shard(shard, stage.name, items[0].part, made)
+                files = public(made)
             return files
+
+        def public(files: Files) -> Files:
+            return {part: made for part, made in files.items() if part not in stage.private_parts}
 
         one_by_one = [(item,) for item in recipe.inputs]
         groups = decoded_together(recipe.inputs, landed) if stage.small_files_together else one_by_one

@@ -112,6 +112,10 @@ def _only(engine: Engine, version: str) -> tuple[Version, Audit]:
     item, last = found[0]
     if item.stage not in engine.graph.stages:
         raise UnknownVersion(f"{version!r} is a version of {item.stage}, which is no stage any more")
+    if item.id in engine.ledger.prunings.of([item.id]):
+        raise UnknownVersion(
+            f"{item.stage} {item.partition} {item.recipe[:16]} was pruned: converge computes it again if it is wanted"
+        )
     known = engine.ledger.audited(item.recipe, engine.graph.contract_digests[item.stage], engine.environment)
     return item, (known[1] if known else None) or last
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from spam_pipeline.protocol.definition.graph import AnyStage, StageGraph
 from spam_pipeline.protocol.execution.auditor import Auditor
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
-from spam_pipeline.protocol.foundation.errors import NotPublished
+from spam_pipeline.protocol.foundation.errors import NotPublished, Pruned
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import Audit, Trigger, Verdict, Version
@@ -49,11 +49,11 @@ class Publisher:
     def audit_again(self, stage: AnyStage, recipe: str, trigger: Trigger, *, is_decided: bool) -> Outcome:
         """Audit a recorded version; with `is_decided`, by earlier rules if the present ones have not audited it.
 
-        Raises `NotPublished` when the ledger has no such version.
+        Raises `Pruned` when the ledger has no such version any more.
         """
         known = self.known(stage, recipe)
         if known is None:
-            raise NotPublished(f"{stage.name}: the ledger has no version of recipe {recipe}")
+            raise Pruned(f"{stage.name}: the ledger has no version of recipe {recipe} any more")
         version, last = known
         if last is None and is_decided:
             last = self.recorded(recipe)[1]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome, format_error
-from spam_pipeline.protocol.foundation.errors import Held, PlaceUnusable
+from spam_pipeline.protocol.foundation.errors import Held, PlaceUnusable, Pruned
 from spam_pipeline.protocol.ledger.recipe import Recipe
 from spam_pipeline.protocol.ledger.records import NO_TRIGGER, Audit, Trigger, Version
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, RequiredAction
@@ -35,7 +35,10 @@ def run(
         return engine.publisher.retract(status, trigger)
     if not status.recipe:
         raise Held(f"{status.stage} {status.partition} {status.explanation}")
-    outcome = _published(engine, stage, report, status, trigger, wait=wait)
+    try:
+        outcome = _published(engine, stage, report, status, trigger, wait=wait)
+    except Pruned:  # somebody has pruned the version, or one to fall back to, since this was planned
+        outcome = _made(engine, stage, report.recipe(status), trigger, wait=wait)
     # What only has to be delivered is read already, whatever the rules of another environment said of it last.
     is_read = status.required_action is RequiredAction.DELIVER or not outcome.refused
     is_delivered = is_read and engine.deliveries.deliver(stage, outcome.version, trigger)

@@ -5,6 +5,7 @@
     ├── WrongDefinition     a stage that cannot be what it says (found when it is defined)
     │   └── UnknownStage    a name that is no stage's
     ├── NotPublished        a reader asked for what nobody has published
+    ├── Pruned              a version whose data retention has given up
     ├── Held                a stage cannot run now: an input is missing or quarantined
     ├── Claimed             another process is computing the same thing at this moment
     ├── StoreDamaged        a file of the store is missing, or its bytes differ from the digest in its name
@@ -42,6 +43,10 @@ class UnknownStage(WrongDefinition):
 
 class NotPublished(PipelineError):
     """A reader asked for something that nobody has published."""
+
+
+class Pruned(PipelineError):
+    """A version's data was given up by retention or an erasure; the ledger still knows what it was. Wanted again, it is computed again."""
 
 
 class Held(PipelineError):

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.foundation.finding import finding_from_json, finding_to_json
+from spam_pipeline.protocol.ledger.prunings import PRUNED
 from spam_pipeline.protocol.ledger.records import Audit, AuditSummary, Position, Refusal, Verdict, Version
 from spam_pipeline.protocol.ledger.rows import moment, now, ticks
 from spam_pipeline.protocol.ledger.tables import audits, decisions, versions
@@ -107,7 +108,7 @@ def audits_after(
 ) -> list[AuditSummary]:
     """The audits after a position, in their order.
 
-    From the start, only those that matter under `contracts` in these environments: the last audit of a version by one of
+    From the start, only those that matter under `contracts` in these environments, of versions that are not pruned: the last audit of a version by one of
     them, if it refused the version, was provisional or took a decision into account; and, with an empty contract, one for
     each version that none of them has audited.
     """
@@ -139,10 +140,11 @@ _OWN = audits.c.contract.in_(sa.bindparam("contracts", expanding=True)) & _COUNT
 _OPEN_AUDITS = _SUMMARIES.where(
     audits.c.id.in_(sa.select(sa.func.max(audits.c.id)).where(_OWN).group_by(audits.c.version_id)),
     (audits.c.verdict == Verdict.REFUSED.value) | audits.c.is_provisional | (audits.c.decision > 0),
+    audits.c.version_id.not_in(PRUNED),
 )
 _UNAUDITED = sa.select(
     versions.c.id, versions.c.recipe, versions.c.stage, sa.literal(Verdict.PASSED.value), sa.literal("")
-).where(versions.c.id.not_in(sa.select(audits.c.version_id).where(_OWN)))
+).where(versions.c.id.not_in(sa.select(audits.c.version_id).where(_OWN)), versions.c.id.not_in(PRUNED))
 
 
 def _audits_of(rows: Iterable[Any]) -> list[AuditSummary]:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from spam_pipeline.protocol.foundation.errors import NotPromoted
 from spam_pipeline.protocol.ledger.pointers import pointers
+from spam_pipeline.protocol.ledger.prunings import require_unpruned
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, EnvironmentSummary, Publication, Trigger
 from spam_pipeline.protocol.ledger.rows import moment, now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import publications
@@ -44,7 +45,7 @@ def promote(
 ) -> list[Publication]:
     """Point production at what is promoted, where it does not point there yet; the environment gives up its own pointers to that.
 
-    Raises `NotPromoted` when production points neither there nor where it was `seen` to point.
+    Raises `NotPromoted` when production points neither there nor where it was `seen` to point, and `Pruned`.
     """
     current, given_up = own(connection, PRODUCTION), own(connection, environment).items() & promoted.items()
     elsewhere = [place for place, version_id in seen.items() if current.get(place) not in {version_id, promoted[place]}]
@@ -55,6 +56,7 @@ def promote(
             "that would change now"
         )
     moved = {place: version_id for place, version_id in promoted.items() if current.get(place) != version_id}
+    require_unpruned(connection, [version_id for version_id in moved.values() if version_id is not None])
     added = _add(connection, PRODUCTION, moved, trigger)
     drop(connection, environment, (place for place, _ in given_up), trigger)
     return added

@@ -51,13 +51,17 @@ def _lay_out(engine: Engine) -> None:
             )
             upgrade(connection, found)
     if found == REBUILT and engine.dialect.name == "sqlite":
-        _give_back_room(engine)
+        give_back_room(engine)
 
 
-def _give_back_room(engine: Engine) -> None:
-    """Shrink a file that had room for both layouts. It is whole without that, so a full disk or a reader in the way is no error."""
+def give_back_room(engine: Engine) -> None:
+    """Shrink a file by the room of rows that are gone, of which it then holds nothing any more.
+
+    It is whole without that, so a full disk or a reader in the way is no error.
+    """
     with closing(engine.raw_connection()) as connection, suppress(sqlite3.OperationalError):
         connection.cursor().execute("VACUUM")
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _layout(connection: Connection) -> int:

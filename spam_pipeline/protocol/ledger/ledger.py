@@ -1,6 +1,6 @@
 """The ledger: the append-only record of observations, attempts, versions, audits and publications, and of what came from what.
 
-Rows are only added. The last one is current: the last observation of a path, the last audit of a version, the last
+Rows are only added, but for what pruning takes. The last one is current: the last observation of a path, the last audit of a version, the last
 publication of (environment, stage, partition); so every past state can be read. Each method that records does so in one
 transaction, and writers never overlap. `planning` decides what to compute.
 """
@@ -39,6 +39,8 @@ from spam_pipeline.protocol.ledger.pointers import (
     published_of,
     versions_of,
 )
+from spam_pipeline.protocol.ledger.pruning_log import PruningLog
+from spam_pipeline.protocol.ledger.prunings import PRUNED, pruned_after, pruned_at, revived
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     DROPPED,
@@ -86,8 +88,8 @@ _FILES_OF = sa.select(parts.c.version_id, parts.c.name, parts.c.files).where(
 class Ledger:
     """The ledger at a SQLAlchemy URL; SQLite and PostgreSQL behave the same.
 
-    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries` and `notices` what
-    comes after it.
+    `identity` tells ledgers apart; `observations` and `attempts` record what comes before a version, `deliveries`, `notices` and
+    `prunings` what comes after it.
     """
 
     def __init__(self, url: str) -> None:
@@ -96,6 +98,7 @@ class Ledger:
         self.attempts = AttemptLog(self._engine)
         self.deliveries = DeliveryLog(self._engine)
         self.notices = NoticeLog(self._engine)
+        self.prunings = PruningLog(self._engine)
         with self._engine.connect() as connection:
             self.identity: str = connection.execute(sa.select(layout.c.identity)).scalar_one()
 
@@ -119,12 +122,13 @@ class Ledger:
     ) -> tuple[Version, Publication | None]:
         """Add a version with its fingerprint and its audit and, if it passed, publish it.
 
-        A version of the same recipe that is there already takes this one's place. Returns the version as it is recorded, and the
+        A version of the same recipe that is there already takes this one's place; a pruned one comes back with it. Returns the version as it is recorded, and the
         publication, or None when the version was refused or is published already.
         """
         place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
             known = id_of(connection, version.recipe)
+            known = known and revived(connection, known, version)
             version_id = known or add_version(connection, version)
             add_fingerprint(connection, version_id, audit.contract, version.fingerprint)
             add_audit(connection, version_id, audit)
@@ -146,7 +150,7 @@ class Ledger:
         """Add another audit of a version, with its fingerprint if that was measured again.
 
         If the version passed, it is published. Otherwise an environment that reads it falls back to the version with the id
-        `fall_back_to`, or to none. What another environment reads is up to its own contract.
+        `fall_back_to`, or to none. What another environment reads is up to its own contract. Raises `Pruned`, and adds nothing.
         """
         place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
@@ -159,7 +163,7 @@ class Ledger:
             return None
 
     def publish(self, version: Version, environment: str, trigger: Trigger = NO_TRIGGER) -> Publication | None:
-        """Point the environment at a version that passed its audit before; None when it points there already."""
+        """Point the environment at a version that passed its audit before; None when it points there already. Raises `Pruned`."""
         with writing(self._engine) as connection:
             return publish(connection, Place(environment, version.stage, version.partition), version.id, trigger)
 
@@ -179,23 +183,27 @@ class Ledger:
     def audited(self, recipe: str, contract: str, environment: str = PRODUCTION) -> tuple[Version, Audit | None] | None:
         """The version of a recipe, as one contract measured it, with its last audit by that contract, None if there is none.
 
-        Audits that took decisions for other environments into account don't count.
+        A pruned version is none. Audits that took decisions for other environments into account don't count.
         """
         with self._engine.connect() as connection:
             found = version_of(connection, recipe, [contract])
-            if found is None:
+            if found is None or pruned_at(connection, [found.id]):
                 return None
             return found, last_audit(connection, found.id, contract, {environment, PRODUCTION})
 
     def published_before(self, environment: str, stage: str, partition: str) -> list[Version]:
-        """The versions that readers of a partition saw since it was last retracted, the last one first; see `pointed_at`."""
+        """The versions that readers of a partition saw since it was last retracted, the last one first; see `pointed_at`.
+
+        Pruned ones are left out.
+        """
         with self._engine.connect() as connection:
             ids = pointed_at(connection, Place(environment, stage, partition))
+            gone = pruned_at(connection, ids)
             by_id = {version.id: version for version in versions_of_ids(connection, ids)}
-            return [by_id[version_id] for version_id in ids]
+            return [by_id[version_id] for version_id in ids if version_id not in gone]
 
     def made(self, recipes: Collection[str]) -> dict[str, VersionSummary]:
-        """The versions of these recipes that were computed before, by recipe, without files."""
+        """The versions of these recipes that were computed before and not pruned since, by recipe, without files."""
         with self._engine.connect() as connection:
             return {version.recipe: version for some in in_batches(recipes) for version in made_of(connection, some)}
 
@@ -325,7 +333,7 @@ class Ledger:
         """Point production at versions of an environment, by stage and partition, in one transaction; None is a retraction.
 
         Where production points there already nothing is published. The environment gives up its own pointers to these. Raises
-        `NotPromoted`, and publishes nothing, when production has moved since it was `seen` to point at these versions.
+        `NotPromoted`, and publishes nothing, when production has moved since it was `seen` to point at these versions; so does `Pruned`.
         """
         _check_is_not_production(environment)
         with writing(self._engine) as connection:
@@ -348,8 +356,9 @@ class Ledger:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
             nothing: Mapping[str, Any] = {name: {} for name in environments}
             if position == after:
-                return Changes(nothing, [], [], [], position)
+                return Changes(nothing, [], [], [], [], position)
             are_moved, are_decided = position.publication > after.publication, position.decision > after.decision
+            are_pruned = position.pruning > after.pruning
             are_audited = position.audit > after.audit or not after.audit
             pointers_since, dropped = moved(connection, environments, after.publication) if are_moved else (nothing, [])
             return Changes(
@@ -357,6 +366,7 @@ class Ledger:
                 dropped=dropped,
                 audits=audits_after(connection, after, contracts, environments) if are_audited else [],
                 decisions=decisions_after(connection, environments, after.decision) if are_decided else [],
+                pruned=pruned_after(connection, after.pruning) if after.version and are_pruned else [],
                 position=position,
             )
 
@@ -416,9 +426,10 @@ class Ledger:
         return found
 
     def stored_files(self) -> set[str]:
-        """The path of every file of the store that some version has."""
+        """The path of every file of the store that some version has which is not pruned."""
+        query = sa.select(parts.c.files).where(parts.c.version_id.not_in(PRUNED))
         with self._engine.connect() as connection:
-            return {file.path for listed in connection.scalars(sa.select(parts.c.files)) for file in files_of(listed)}
+            return {file.path for listed in connection.scalars(query) for file in files_of(listed)}
 
     def resting_on(self, version_id: int) -> list[tuple[str, str]]:
         """Stage and partition of whatever was computed from a version, directly or through others, in order."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from spam_pipeline.protocol.ledger.prunings import PRUNED, require_unpruned
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, PartSummary, Publication, Trigger, VersionSummary
 from spam_pipeline.protocol.ledger.rows import in_batches, now, publication_of, ticks
 from spam_pipeline.protocol.ledger.tables import parts, publications, versions
@@ -42,7 +43,9 @@ _SUMMARIES = (
     .join(parts, parts.c.version_id == versions.c.id, isouter=True)
     .order_by(versions.c.id, parts.c.name)
 )
-_SUMMARIES_OF_RECIPES = _SUMMARIES.where(versions.c.recipe.in_(sa.bindparam("recipes", expanding=True)))
+_SUMMARIES_OF_RECIPES = _SUMMARIES.where(
+    versions.c.recipe.in_(sa.bindparam("recipes", expanding=True)), versions.c.id.not_in(PRUNED)
+)
 _SUMMARIES_OF_IDS = _SUMMARIES.where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
 _POINTER = sa.select(
     publications.c.environment,
@@ -113,7 +116,7 @@ def published_of(connection: Connection, found: Any) -> dict[str, dict[str, Vers
 
 
 def made_of(connection: Connection, recipes: Collection[str]) -> Iterable[VersionSummary]:
-    """The versions of some recipes, without files."""
+    """The versions of some recipes, without files; pruned ones are not among them."""
     return _by_id(connection, _SUMMARIES_OF_RECIPES, {"recipes": list(recipes)}).values()
 
 
@@ -155,7 +158,7 @@ def pointer(connection: Connection, place: Place, as_of: datetime | None = None)
 
 
 def publish(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication | None:
-    """Point a place at a version, or at none; return None when its readers are there already."""
+    """Point a place at a version, or at none; return None when its readers are there already. Raises `Pruned`."""
     current = pointer(connection, place)
     if (current.version_id if current else None) == version_id:
         return None
@@ -165,7 +168,7 @@ def publish(connection: Connection, place: Place, version_id: int | None, trigge
 def fall_back(
     connection: Connection, place: Place, version_id: int, fall_back_to: int | None, trigger: Trigger
 ) -> None:
-    """Point a place at another version, or at none, if it points at this one."""
+    """Point a place at another version, or at none, if it points at this one. Raises `Pruned`."""
     current = pointer(connection, place)
     if current is not None and current.version_id == version_id:
         _add(connection, place, fall_back_to, trigger)
@@ -187,5 +190,7 @@ def pointed_at(connection: Connection, place: Place) -> list[int]:
 
 
 def _add(connection: Connection, place: Place, version_id: int | None, trigger: Trigger) -> Publication:
+    if version_id is not None:
+        require_unpruned(connection, [version_id])
     row = {**place._asdict(), "version_id": version_id, **trigger._asdict(), "published_at": ticks(now())}
     return publication_of(connection.execute(_ADD, row).one())

@@ -1,6 +1,6 @@
 """Records of the protocol: the values that the ledger keeps and that the wings exchange. No behaviour."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -288,13 +288,14 @@ class Position(NamedTuple):
     audit: int = 0
     publication: int = 0
     decision: int = 0
+    pruning: int = 0
 
 
 @dataclass(frozen=True)
 class Changes:
     """The rows added to the ledger up to a position.
 
-    `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
+    `pruned` are the recipes of versions that were pruned since an earlier position. `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
     partition of those that were given up.
     """
 
@@ -302,4 +303,5 @@ class Changes:
     dropped: list[tuple[str, str, str]]
     audits: list[AuditSummary]
     decisions: list[DecisionSummary]
+    pruned: Collection[str]
     position: Position

@@ -15,6 +15,7 @@ from spam_pipeline.protocol.ledger.tables import (
     decisions,
     failures,
     observations,
+    prunings,
     publications,
     versions,
 )
@@ -47,7 +48,7 @@ _ATTEMPTS_OF = _attempts_of()
 _LAST_POSITION = sa.select(
     *(
         sa.select(sa.func.max(table.c.id)).scalar_subquery()
-        for table in (observations, versions, audits, publications, decisions)
+        for table in (observations, versions, audits, publications, decisions, prunings)
     )
 )
 

@@ -1,4 +1,7 @@
-"""The ledger's tables and its connections. Rows are only ever added, but for ended clocks among the notices; `ledger` gives them their meaning."""
+"""The ledger's tables and its connections; `ledger` gives them their meaning.
+
+Rows are only ever added, but for ended clocks among the notices, and for what pruning takes: fingerprints and shards.
+"""
 
 import sqlite3
 import time
@@ -205,6 +208,16 @@ notices = sa.Table(
     sa.Column("is_over", sa.Boolean, nullable=False),
     sa.Column("noted_at", sa.BigInteger, nullable=False),
     sa.Index("notices_by_subject", "environment", "target", "kind", "about", "id"),
+)
+
+prunings = sa.Table(
+    "prunings",
+    metadata,
+    _id(),
+    sa.Column("version_id", sa.ForeignKey("versions.id"), nullable=False, index=True),
+    sa.Column("cause", sa.String, nullable=False),
+    sa.Column("pruned_at", sa.BigInteger, nullable=False),
+    sa.Column("revived_at", sa.BigInteger),
 )
 
 layout = sa.Table(

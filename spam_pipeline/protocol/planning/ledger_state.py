@@ -63,6 +63,7 @@ class LedgerState:
         self._refused: set[str] = set()
         self._overdue: set[str] = set()
         self._audited: dict[str, AuditBasis] = {}
+        self._pruned: set[str] = set()
         self._decisions: dict[tuple[str, str], int] = {}
         self._known_decisions = {0}
         self._rejected: dict[tuple[str, str], int] = {}
@@ -111,6 +112,7 @@ class LedgerState:
             self._audited.clear()
         self._take_decisions(changes)
         self._take_audits(changes, before.version)
+        self._take_prunings(changes.pruned)
         self._take_numbers(changes)
 
     def _take_pointers(self, changes: Changes) -> None:
@@ -137,8 +139,9 @@ class LedgerState:
                 audited.add(audit.recipe)
                 self._overdue.discard(audit.recipe)
                 self._take_audited(audit)
-            elif audit.version_id > last_known and audit.recipe not in audited:
+            elif (audit.version_id > last_known or audit.recipe in self._pruned) and audit.recipe not in audited:
                 self._overdue.add(audit.recipe)
+        self._pruned -= {audit.recipe for audit in changes.audits}
 
     def _take_audited(self, audit: AuditSummary) -> None:
         is_refused = audit.verdict is Verdict.REFUSED
@@ -148,6 +151,14 @@ class LedgerState:
             self._refused.add(audit.recipe)
         if is_refused or audit.is_provisional or audit.decision:
             self._audited[audit.recipe] = AuditBasis(audit.history, audit.is_provisional, audit.decision)
+
+    def _take_prunings(self, pruned: Collection[str]) -> None:
+        """Forget audits of versions that were pruned: wanted again, they are computed again."""
+        self._pruned.update(pruned)
+        self._refused.difference_update(pruned)
+        self._overdue.difference_update(pruned)
+        for recipe in pruned:
+            self._audited.pop(recipe, None)
 
     def _take_decisions(self, changes: Changes) -> None:
         for decision in changes.decisions:

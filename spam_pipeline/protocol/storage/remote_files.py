@@ -7,7 +7,9 @@ store's matter.
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,6 +60,15 @@ class RemoteFiles:
         file_system.makedirs(folder, exist_ok=True)
         file_system.put_file(str(made), unfinished)
         file_system.mv(unfinished, target)
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files, many in one request where the file system can; those that are gone are no error."""
+        if self._is_s3:
+            self._root.fs.rm([self._location(path) for path in paths])
+            return
+        for path in paths:
+            with suppress(FileNotFoundError):
+                self._root.fs.rm_file(self._location(path))
 
     def fetch(self, path: str, to: Path) -> None:
         """Copy a whole file to this machine. Raises `FileNotFoundError`."""
@@ -113,6 +124,19 @@ class RemoteFiles:
         frozen = sync(file_system.loop, found.get_frozen_credentials)
         expires = int(time.time()) + _CREDENTIALS_LAST_SECONDS if frozen.token else None
         return _named(frozen.access_key, frozen.secret_key, frozen.token), expires
+
+
+def modified_at(found: Mapping[str, Any]) -> datetime:
+    """The time at which a listed file was written, as its file system says; now, if it does not."""
+    said = next((found[name] for name in _TIMES if found.get(name)), datetime.now(UTC))
+    if isinstance(said, int | float):
+        return datetime.fromtimestamp(said, UTC)
+    moment = datetime.fromisoformat(said) if isinstance(said, str) else said
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
+"""The names under which file systems list that time, as S3, Azure, local disks, Google Cloud, HTTP and memory do."""
 
 
 def _named(key: str, secret: str, token: str | None) -> dict[str, str]:

@@ -17,9 +17,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 from upath import UPath
@@ -29,7 +31,7 @@ from spam_pipeline.protocol.foundation.errors import PlaceUnusable, StoreDamaged
 from spam_pipeline.protocol.foundation.flushing import flush
 from spam_pipeline.protocol.ledger.records import StoredFile
 from spam_pipeline.protocol.storage.cache_room import SCRATCH, CacheRoom
-from spam_pipeline.protocol.storage.remote_files import RemoteFiles
+from spam_pipeline.protocol.storage.remote_files import RemoteFiles, modified_at
 
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 
@@ -42,7 +44,21 @@ _FETCHED_AT_ONCE = 8
 _DIGEST_NAME = re.compile(r"[0-9a-f]{64}\.")
 """The names of stored files; others are those of scratch folders, and of file managers."""
 
+_STORED_NAME = re.compile(r"(\.[0-9a-f]{32}\.)?[0-9a-f]{64}\.")
+"""The names of stored files, and of those that are being uploaded to take such a name."""
+
+_LEVELS = 3
+"""Folders above a stored file: context, stage and partition."""
+
 _Identity = tuple[int, int, int, int]
+
+
+class ListedFile(NamedTuple):
+    """A file as a listing of the store has it: its path below the root, and when it was written."""
+
+    path: str
+    bytes: int
+    modified_at: datetime
 
 
 class Store:
@@ -180,6 +196,24 @@ class Store:
             return False
         self._upload(self._remote, local, path)
         return True
+
+    def listing(self, folder: str) -> Iterator[ListedFile]:
+        """The files that were put in place below `<context>/<stage>`, and what killed uploads left there; no other file of somebody's."""
+        root, file_system = f"{self._root.path.rstrip('/')}/", self._root.fs
+        file_system.invalidate_cache()
+        with suppress(FileNotFoundError):
+            for place, found in file_system.find(f"{root}{folder}", detail=True).items():
+                path = str(place).removeprefix(root)
+                if path.count("/") == _LEVELS and _STORED_NAME.match(path.rsplit("/", 1)[1]):
+                    yield ListedFile(path, int(found["size"] or 0), modified_at(found))
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files, and their copies on this machine. Who does knows that nobody has them; those that are gone are no error."""
+        if self._remote:
+            self._remote.delete(paths)
+        for path in paths:
+            (self._local_root / path).unlink(missing_ok=True)
+            self._believed.pop(path, None)
 
     def sweep(self) -> None:
         """Remove scratch folders that a killed process left behind a day ago or earlier."""

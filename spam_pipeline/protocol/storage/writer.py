@@ -48,14 +48,12 @@ def write_artifact(store: Store, folder: str, value: Any, contract: ArtifactCont
 
 
 def write_batches(store: Store, private: Store, folder: str, batches: Batches, private_parts: frozenset[str]) -> Files:
-    """Write batches as they come, in bounded memory; private parts go to a store of their own and are not returned."""
-    written: dict[str, list[StoredFile]] = defaultdict(list)
+    """Write batches as they come, in bounded memory; private parts go to a store of their own. Of these every one is returned, written or not."""
+    written: dict[str, list[StoredFile]] = defaultdict(list, {part: [] for part in private_parts})
     with private.scratch() as private_scratch, store.scratch() as scratch:
         for part, frame in _gathered(batches):
-            if part in private_parts:
-                _write_frame(private, folder, private_scratch, frame)
-            else:
-                written[part].append(_write_frame(store, folder, scratch, frame))
+            place = (private, folder, private_scratch) if part in private_parts else (store, folder, scratch)
+            written[part].append(_write_frame(*place, frame))
     return {part: tuple(files) for part, files in sorted(written.items())}
 
 

@@ -64,10 +64,9 @@ def test_large_parts_are_written_as_they_come(store: Store, private: Store) -> N
     assert [file.rows for file in files["2026-01-01"]] == [1_200_000, 800_000]
 
 
-def test_private_parts_go_elsewhere_and_are_not_part_of_the_version(
-    store: Store, private: Store, tmp_path: Path
-) -> None:
+def test_private_parts_go_elsewhere(store: Store, private: Store, tmp_path: Path) -> None:
     batches = [("bytes", pl.DataFrame({"raw": ["secret"]})), ("2026-01-01", pl.DataFrame({"n": [1]}))]
-    files = write_batches(store, private, "a", batches, frozenset({"bytes"}))
-    assert set(files) == {"2026-01-01"}
-    assert pl.read_parquet(tmp_path / "private/a/*.parquet")["raw"].to_list() == ["secret"]
+    files = write_batches(store, private, "a", batches, frozenset({"bytes", "more"}))
+    assert {part: len(made) for part, made in files.items()} == {"2026-01-01": 1, "bytes": 1, "more": 0}
+    assert [file.name for file in (tmp_path / "store/a").iterdir()] == [Path(files["2026-01-01"][0].path).name]
+    assert pl.read_parquet(tmp_path / "private" / files["bytes"][0].path)["raw"].to_list() == ["secret"]
