@@ -26,6 +26,7 @@ from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outl
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
+from spam_pipeline.protocol.execution.pruning import forget
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
@@ -209,6 +210,7 @@ __all__ = [
     "finding_lines",
     "finding_to_json",
     "finding_without_names",
+    "forget",
     "format_difference",
     "format_error",
     "format_example",
