@@ -100,7 +100,7 @@ def _forget(pipeline: Pipeline, needles: Needles) -> int:
     engine, settings = pipeline.engine, pipeline.settings
     store, private = engine.stores
     paths = {trace.where for trace in stored_traces(STORE, settings.store, needles)}
-    rows = rows_with(settings.ledger, needles.text_pattern, needles.keys)
+    rows = rows_with(settings.ledger, needles.are_in, needles.keys)
     ids = {row.version_id for row in rows if row.version_id is not None} | set(_versions_with(pipeline, paths))
     forgotten = forget(engine, ids, CAUSE)
     published = engine.ledger.files(forgotten.published)

@@ -1,11 +1,10 @@
-"""Searching the ledger: every row of every table is looked through, its packed values unpacked, for some texts and keys.
+"""Searching the ledger: every row of every table is looked through, its packed values unpacked, for texts and keys.
 
 For proving that somebody occurs nowhere. It reads the whole ledger, and nothing else needs to.
 """
 
 import json
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -25,24 +24,23 @@ class FoundRow(NamedTuple):
     version_id: int | None
 
 
-def rows_with(url: str, text: re.Pattern[str], keys: Collection[int]) -> Iterator[FoundRow]:
-    """Yield the rows of the ledger at a SQLAlchemy URL with a text that matches, or with one of the keys in a sample of keys."""
+def rows_with(url: str, is_hit: Callable[[str], bool], keys: Collection[int]) -> Iterator[FoundRow]:
+    """Yield the rows of the ledger at a SQLAlchemy URL with a text that is one, or with one of the keys in a sample of keys."""
     engine, wanted = connect(url), frozenset(keys)
     try:
         for table in metadata.sorted_tables:
             with closing(engine.connect()) as connection:
                 rows = connection.execution_options(yield_per=_AT_ONCE).execute(sa.select(table))
                 for row in rows.mappings():
-                    if _has(row, text) or (table is fingerprints and _samples(row["measures"], wanted)):
+                    if _has(row, is_hit) or (table is fingerprints and _samples(row["measures"], wanted)):
                         yield FoundRow(table.name, _about(row), row.get("version_id"))
     finally:
         engine.dispose()
 
 
-def _has(row: Any, text: re.Pattern[str]) -> bool:
-    return any(
-        text.search(value if isinstance(value, str) else json.dumps(value, default=str)) for value in row.values()
-    )
+def _has(row: Any, is_hit: Callable[[str], bool]) -> bool:
+    values = (value if isinstance(value, str) else json.dumps(value, default=str) for value in row.values())
+    return is_hit("\n".join(values))
 
 
 def _samples(measures: Any, keys: frozenset[int]) -> bool:
