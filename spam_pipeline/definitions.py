@@ -11,6 +11,7 @@ from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.operations.home_page import update_home_page
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.operations.pruning import facts_of, prune_pipeline, read_grace
 from spam_pipeline.orchestration.asset_keys import AssetKeys
 from spam_pipeline.orchestration.assets import ENGINE, READER, source_asset, stage_asset
 from spam_pipeline.orchestration.automation import RunByConvergence
@@ -22,11 +23,12 @@ from spam_pipeline.orchestration.decisions import decision_job, suspicion_job
 from spam_pipeline.orchestration.instance import engine_resource
 from spam_pipeline.orchestration.io_manager import published_versions
 from spam_pipeline.orchestration.issuing import issue_job
+from spam_pipeline.orchestration.pruning import prune_job
 from spam_pipeline.orchestration.sensors import converge_sensor, landing_sensor, publications_sensor
 from spam_pipeline.orchestration.staleness_check import CONVERGED_CHECK, staleness_check
 from spam_pipeline.orchestration.waiting_for_decision import waiting_asset
 from spam_pipeline.protocol import Grain
-from spam_pipeline.protocol.operating import Engine, Executor
+from spam_pipeline.protocol.operating import EVERY_STAGE, Engine, Executor, retention_of
 from spam_pipeline.settings import PREFIX, Settings, WrongSetting, settings_from_environment
 from spam_pipeline.trust_and_safety.contracts import REPORTING_TOLERANCE, ROYALTY_TOLERANCE
 
@@ -90,6 +92,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             decision_job(keys),
             suspicion_job(lambda **asked: pipeline.decide_suspicion(**asked).as_text()),
             issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
+            prune_job(
+                lambda grace, is_dry: facts_of(prune_pipeline(pipeline, grace=read_grace(grace), is_dry=is_dry)),
+                retention_of(settings.retention, EVERY_STAGE).days,
+            ),
         ],
         resources={
             ENGINE: engine_resource(open_engine),

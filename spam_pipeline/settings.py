@@ -28,7 +28,14 @@ from upath import UPath
 
 from spam_pipeline.notification_targets import Targets, read_targets
 from spam_pipeline.protocol import Cadence, PipelineError, digest
-from spam_pipeline.protocol.operating import CACHE_BYTES, PRODUCTION, did_you_mean
+from spam_pipeline.protocol.operating import (
+    CACHE_BYTES,
+    EVERY_STAGE,
+    PRODUCTION,
+    Retention,
+    RetentionByStage,
+    did_you_mean,
+)
 
 PREFIX = "SPAM_PIPELINE_"
 
@@ -171,6 +178,22 @@ def _as_tag(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _retention(value: str | Mapping[str, str | Retention]) -> RetentionByStage:
+    """A policy for all stages, or policies by stage, as text or as JSON."""
+    try:
+        named = value if isinstance(value, Mapping) else _policies(value)
+        return {
+            stage: item if isinstance(item, Retention) else Retention.read(str(item)) for stage, item in named.items()
+        }
+    except (ValueError, AttributeError) as problem:
+        by_stage = '{"*": "30d", "play_signals": "0d", "royalty_statements": "forever"}'
+        raise ValueError(f"{problem}; for stages of their own, JSON such as {by_stage}") from None
+
+
+def _policies(text: str) -> Mapping[str, str]:
+    return dict(json.loads(text)) if text.lstrip().startswith("{") else {EVERY_STAGE: text}
+
+
 def _widget_url(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if separator and scheme not in _WIDGET_SCHEMES:
@@ -231,6 +254,9 @@ class Settings(BaseSettings):
     )
     dagster_url: Annotated[str, AfterValidator(_web_url)] = _DAGSTER_URL
     own_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_packages)] = ()
+    retention: Annotated[RetentionByStage, NoDecode, BeforeValidator(_retention)] = Field(
+        default_factory=lambda: {EVERY_STAGE: Retention()}
+    )
     notify: Annotated[Targets, NoDecode, BeforeValidator(read_targets)] = Field(default_factory=dict)
 
     @classmethod

@@ -127,8 +127,18 @@ def test_pages_with_python_are_the_ones_that_are_run() -> None:
         "docs/operations.md",
         "docs/refusals-and-decisions.md",
         "docs/reports.md",
+        "docs/retention.md",
         "docs/royalties.md",
     }
+
+
+@pytest.mark.usefixtures("in_documented_home")
+def test_the_schedule_of_retention_prunes_every_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = run_python("docs/retention.md", tmp_path, monkeypatch)
+    assert list(module.with_schedule.schedules) == [module.nightly]
+    assert module.nightly.job_name == "prune"
+    job = module.with_schedule.resolve_job_def("prune")
+    assert module.dg.validate_run_config(job, {"dry_run": False, "grace": "1h"})
 
 
 @pytest.mark.usefixtures("in_documented_home")

@@ -4,7 +4,7 @@ The words stand here once more, so that help and usage errors list them without 
 """
 
 import os
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +75,17 @@ def _as_scenario(text: str) -> str:
     return text
 
 
+def _as_grace(text: str | timedelta) -> timedelta:
+    if isinstance(text, timedelta):
+        return text
+    from spam_pipeline.operations.pruning import read_grace
+
+    try:
+        return read_grace(text)
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
 def use_environment(name: str | None) -> None:
     """Let this command, and whatever process it starts, read and publish in an environment, as the variable would."""
     if name is None:
@@ -110,6 +121,15 @@ Environment = Annotated[
         metavar="NAME",
         help="The environment; default: SPAM_PIPELINE_ENVIRONMENT.",
         autocompletion=_environments,
+    ),
+]
+Grace = Annotated[
+    timedelta,
+    typer.Option(
+        parser=_as_grace,
+        metavar="TIME",
+        show_default="1h",
+        help="How long files of a pruned version stay for whoever reads them, such as 90m or 1h.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

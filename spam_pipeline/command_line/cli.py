@@ -37,7 +37,7 @@ from spam_pipeline.command_line.publication_commands import (
 )
 from spam_pipeline.command_line.royalty_commands import explain_command, issue_command, statements_command
 from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, out
-from spam_pipeline.command_line.upkeep_commands import erase_command, verify_command
+from spam_pipeline.command_line.upkeep_commands import erase_command, prune_command, verify_command
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -165,6 +165,7 @@ app.command("lineage")(lineage_command)
 app.command("query")(query_command)
 app.command("verify")(verify_command)
 app.command("erase")(erase_command)
+app.command("prune")(prune_command)
 app.command("declare-gap")(declare_gap_command)
 app.command("issue")(issue_command)
 app.command("explain")(explain_command)

@@ -48,6 +48,7 @@ def _shown(settings: Settings, name: str) -> str:
 _WRITTEN: dict[str, Callable[[Any], str]] = {
     "executor": lambda value: ":".join(str(part) for part in value if part is not None),
     "cache_size": lambda value: value.human_readable(decimal=True),
+    "retention": lambda value: ", ".join(f"{stage}: {policy}" for stage, policy in value.items()),
     "run_tags": json.dumps,
     "asset_prefix": "/".join,
     "own_packages": ", ".join,

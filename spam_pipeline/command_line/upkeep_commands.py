@@ -1,10 +1,11 @@
 """The commands that keep what is stored sound; see `cli` about imports."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from spam_pipeline.command_line.arguments import Environment, Json, use_environment
+from spam_pipeline.command_line.arguments import Environment, Grace, Json, use_environment
 
 
 def verify_command(
@@ -50,3 +51,17 @@ def erase_command(  # noqa: PLR0913 - one parameter per option of the command
         print_erasing(named, by, reason, as_json=as_json)
     else:
         print_traces(named, is_check=check, as_json=as_json)
+
+
+def prune_command(
+    *,
+    is_confirmed: Annotated[bool, typer.Option("--yes", help="Prune; without it, only say what would go.")] = False,
+    grace: Grace = timedelta(hours=1),
+    environment: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Give up the versions that SPAM_PIPELINE_RETENTION does not keep, and delete what nobody has. A dry run without --yes."""
+    use_environment(environment)
+    from spam_pipeline.command_line.pruning import print_pruning
+
+    print_pruning(grace, is_confirmed=is_confirmed, as_json=as_json)

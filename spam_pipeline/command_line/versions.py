@@ -33,7 +33,10 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     partition = partition or pipeline.newest(stage)
     found = pipeline.versions(stage, partition)
     published = pipeline.published_at(found)
-    described = [_version_to_json(version, audit, published.get(version.id)) for version, audit in found]
+    pruned = pipeline.engine.ledger.prunings.of([version.id for version, _ in found])
+    described = [
+        _version_to_json(version, audit, published.get(version.id), pruned.get(version.id)) for version, audit in found
+    ]
     if as_json:
         print_json(described)
         return
@@ -44,9 +47,16 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
     columns = ("recipe", "content", "code_version", "rows", "computed_at", "audit", "published_at")
     print_table(columns, [[str(item[name])[:_SHORTENED] for name in columns] for item in described])
     for version, audit in found:
-        out.print(f"{version.recipe[:_SHORTENED]} fingerprint: {numbers(version.fingerprint)}")
+        measured = (
+            _pruned(pruned[version.id]) if version.id in pruned else f"fingerprint: {numbers(version.fingerprint)}"
+        )
+        out.print(f"{version.recipe[:_SHORTENED]} {measured}")
         for line in (line for finding in audit.findings for line in finding_lines(finding)):
             out.print(f"  {line}")
+
+
+def _pruned(when: datetime) -> str:
+    return f"was pruned on {when:%Y-%m-%d %H:%M} UTC: its data is gone, and it is computed again once it is wanted"
 
 
 def _known(partitions: Sequence[str]) -> str:
@@ -102,7 +112,9 @@ def print_comparison(stage: str, partition: str | None, old: str | None, new: st
         raise typer.Exit(FAILED)
 
 
-def _version_to_json(version: Version, audit: Audit, published_at: datetime | None) -> dict[str, Any]:
+def _version_to_json(
+    version: Version, audit: Audit, published_at: datetime | None, pruned_at: datetime | None
+) -> dict[str, Any]:
     return {
         "recipe": version.recipe,
         "content": version.content,
@@ -120,4 +132,5 @@ def _version_to_json(version: Version, audit: Audit, published_at: datetime | No
         ],
         "computed_at": version.computed_at.isoformat(),
         "published_at": published_at.isoformat() if published_at else None,
+        "pruned_at": pruned_at.isoformat() if pruned_at else None,
     }

@@ -26,7 +26,7 @@ from spam_pipeline.protocol.definition.selection import (
 from spam_pipeline.protocol.definition.stage import HOURS, Cadence, Source, stage
 from spam_pipeline.protocol.drift import HistoricFingerprint
 from spam_pipeline.protocol.foundation.digest import digest
-from spam_pipeline.protocol.foundation.errors import NotPublished, PipelineError, StoreDamaged, WrongPartition
+from spam_pipeline.protocol.foundation.errors import NotPublished, PipelineError, Pruned, StoreDamaged, WrongPartition
 from spam_pipeline.protocol.foundation.finding import Clue, Curve, Evidence, Finding, Severity
 from spam_pipeline.protocol.foundation.flushing import flush
 from spam_pipeline.protocol.foundation.limit import Limit
@@ -64,6 +64,7 @@ __all__ = [
     "PartsOfTrailingDays",
     "PartsUpToMonth",
     "PipelineError",
+    "Pruned",
     "Publications",
     "Reads",
     "SamePartition",

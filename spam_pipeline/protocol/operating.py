@@ -26,7 +26,14 @@ from spam_pipeline.protocol.execution.outlook import LateInShort, NotFresh, Outl
 from spam_pipeline.protocol.execution.plan import Planned, PlannedTogether, cost_of, grouped, plan, total_cost
 from spam_pipeline.protocol.execution.processes import Processes, cores
 from spam_pipeline.protocol.execution.promotion import Promoted, Promotion, drop, promote, promotion
-from spam_pipeline.protocol.execution.pruning import forget
+from spam_pipeline.protocol.execution.pruning import GRACE, Forgotten, Pruning, StagePruning, forget, prune
+from spam_pipeline.protocol.execution.retention import (
+    EVERY_STAGE,
+    KeptFor,
+    Retention,
+    RetentionByStage,
+    retention_of,
+)
 from spam_pipeline.protocol.execution.running import audit_now, run, run_partition
 from spam_pipeline.protocol.execution.verifying import Verified, verify
 from spam_pipeline.protocol.execution.worker import work
@@ -111,6 +118,8 @@ from spam_pipeline.protocol.storage.store import Store
 
 __all__ = [
     "CACHE_BYTES",
+    "EVERY_STAGE",
+    "GRACE",
     "NEWEST",
     "ONLY_ACCEPTED_TOGETHER",
     "PASSED_OVER",
@@ -140,9 +149,11 @@ __all__ = [
     "Executor",
     "Expected",
     "Failure",
+    "Forgotten",
     "FoundRow",
     "Held",
     "InputRef",
+    "KeptFor",
     "LandedCopies",
     "LandingZone",
     "Late",
@@ -167,16 +178,20 @@ __all__ = [
     "Processes",
     "Promoted",
     "Promotion",
+    "Pruning",
     "Publication",
     "Quarantine",
     "Quarantined",
     "Reason",
+    "Retention",
+    "RetentionByStage",
     "Retry",
     "Rows",
     "Selection",
     "Shift",
     "Side",
     "StageGraph",
+    "StagePruning",
     "StalenessReport",
     "State",
     "Store",
@@ -229,10 +244,12 @@ __all__ = [
     "plan",
     "promote",
     "promotion",
+    "prune",
     "quarantine",
     "require_name",
     "require_reason",
     "resolve",
+    "retention_of",
     "rows_with",
     "run",
     "run_partition",

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 from duckdb.sqltypes import BOOLEAN, VARCHAR
 
-from spam_pipeline.protocol import StoreDamaged, StoredFiles
+from spam_pipeline.protocol import Pruned, StoreDamaged, StoredFiles
 from spam_pipeline.reporting.comparisons import create_comparisons
 from spam_pipeline.reporting.errors import QueryRefused
 from spam_pipeline.reporting.stage_views import (
@@ -183,7 +183,7 @@ def _damage(stage: PublishedStage, check: Check) -> str | None:
     for file in stage.files:
         try:
             check(file)
-        except StoreDamaged as damage:
+        except (StoreDamaged, Pruned) as damage:
             return str(damage)
     return None
 

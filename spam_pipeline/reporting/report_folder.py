@@ -19,7 +19,7 @@ from upath import UPath
 from spam_pipeline.pages.changes import Changes, bare_page, delivered_page, recipe_of
 from spam_pipeline.pages.page_builder import Figures, index_page
 from spam_pipeline.pages.state import PipelineState, page_with_state
-from spam_pipeline.protocol import Delivery, Publications, Version
+from spam_pipeline.protocol import Delivery, Pruned, Publications, Version
 from spam_pipeline.reporting.errors import ForeignTarget
 from spam_pipeline.reporting.page_contents.index import indexed_months
 from spam_pipeline.reporting.page_contents.places import INDEX
@@ -163,7 +163,10 @@ def _put(place: UPath, edition: _Edition, page: _Page) -> None:
 
 def _changes(edition: _Edition, before: _Edition | None, page: _Page) -> Changes | None:
     """Find the changes of a page since an earlier edition; None where that has no such page, or the same."""
-    old = before.page(page.month, page.place) if before else None
+    try:
+        old = before.page(page.month, page.place) if before else None
+    except Pruned:  # of what that was made from nothing is left to compare with
+        return None
     since = edition.reader.published_at(before.version) if before else None
     if before is None or old is None or since is None or old.page == page.page:
         return None

@@ -249,5 +249,5 @@ def _check(files: pl.DataFrame, reader: Publications, remote: StoredFiles | None
         reader.check(file)
 
 
-warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver)
+warehouse_delivery = Delivery(target="warehouse_file", delivered=_delivered, deliver=_deliver, shows_past=True)
 """The delivery of `warehouse` to the file that the configuration entry `warehouse_file` names."""

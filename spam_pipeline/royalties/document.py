@@ -126,9 +126,13 @@ def versions_in(file: LandedFile) -> pl.DataFrame:
     return _records(file, VERSION).select(tuple(VERSION_TYPES)).collect()
 
 
+ISSUED_FOLDER = "issued"
+"""The folder of all documents below the landing zone's root."""
+
+
 def folder_of(month: str) -> str:
     """Return the folder of a month's document below the landing zone's root."""
-    return f"issued/{month}"
+    return f"{ISSUED_FOLDER}/{month}"
 
 
 def records_of(document: Document) -> pl.LazyFrame:

@@ -1,7 +1,7 @@
 """Converged equals rebuilt: whatever happened, it is as if everything had been computed once, from what is there now.
 
 Random histories of the toy pipeline over a real store and ledger: late, replaced, repeated and removed files, edited code
-and contracts, refused versions, killed and competing processes, two environments.
+and contracts, refused versions, killed and competing processes, two environments, versions that are pruned.
 """
 
 from collections import Counter
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,10 @@ from spam_pipeline.protocol.execution.decision import WrongDecision, decide
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.outcome import ActionTaken, Outcome
 from spam_pipeline.protocol.execution.plan import Planned, PlannedAction, plan
+from spam_pipeline.protocol.execution.pruning import prune
+from spam_pipeline.protocol.execution.retention import Retention
 from spam_pipeline.protocol.execution.running import run
+from spam_pipeline.protocol.execution.verifying import verify
 from spam_pipeline.protocol.foundation.partition import days_before, month_of
 from spam_pipeline.protocol.ledger.records import PRODUCTION, DecisionKind
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, Reason, State
@@ -185,6 +189,24 @@ class Histories(RuleBasedStateMachine):
             with suppress(WrongDecision):  # an audit that is overdue may leave nothing to decide
                 decided = decide(engine, data.draw(st.sampled_from(sorted(recipes))), kind, "somebody", "drawn")
                 self.decided.add((decided.version.stage, decided.version.partition))
+
+    # Retention
+
+    @rule(
+        policy=st.sampled_from(("0d", "0d", "1v", "30d")),
+        grace=st.sampled_from((0, 0, 3600)),
+        effects=st.integers(0, 60),
+    )
+    def prune(self, policy: str, grace: int, effects: int) -> None:
+        """Prune, and perhaps die meanwhile; whatever an environment publishes reads as before."""
+        engine = self.home.engine(self.code[PRODUCTION], PRODUCTION, Fuse(effects))
+        before = {environment: self.home.published(environment, engine.graph.stages) for environment in self.code}
+        with suppress(Killed):
+            prune(engine, {"*": Retention.read(policy)}, grace=timedelta(seconds=grace))
+        assert verify(self.home.daemon(Code(), PRODUCTION), repair=False).damaged == {}
+        assert {
+            environment: self.home.published(environment, engine.graph.stages) for environment in self.code
+        } == before
 
     # Convergences that do not come to their end, or do more than one thing
 

@@ -58,6 +58,9 @@ class Mortal:
             "record_shard",
             "publish",
             "retract",
+            "prune",
+            "forget_shards",
+            "delete",
         }
     )
 
@@ -67,7 +70,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name in {"observations", "attempts"}:
+        if name in {"observations", "attempts", "prunings"}:
             return Mortal(found, self._fuse)
         return self._dying(found) if name in self.EFFECTS else found
 
@@ -136,8 +139,9 @@ class Home:
         return {(name, key): item.content for name, by_key in found.items() for key, item in by_key.items()}
 
     def recipes(self) -> set[str]:
-        """The recipes of all versions."""
-        return {recipe for (recipe,) in self._rows("select recipe from versions")}
+        """The recipes of all versions that are not pruned."""
+        query = "select recipe from versions where id not in (select version_id from prunings where revived_at is null)"
+        return {recipe for (recipe,) in self._rows(query)}
 
     def attempts(self) -> Counter[str]:
         """How often each recipe was tried."""

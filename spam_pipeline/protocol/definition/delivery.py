@@ -93,9 +93,10 @@ class Delivery:
 
     `delivered` reads the recipe that the target holds, or None. `deliver` replaces the target's contents with those of a
     version, so that readers of the target see the old or the new and nothing between; where each piece stands alone, as
-    pages do, piece by piece.
+    pages do, piece by piece. A target that `shows_past` is filled again when something of that was pruned.
     """
 
     target: str
     delivered: Callable[[str], str | None]
     deliver: Callable[[str, Version, Publications], None]
+    shows_past: bool = False

@@ -71,7 +71,7 @@ class Deliveries:
             self.alone_at(target),
         ):
             read = self._ledger.published_version(self._environment, stage.name, version.partition) or version
-            if self._graph.delivered(stage) == read.recipe:
+            if self._targets.holds(stage) == read.recipe:
                 return False
             reader = DeliveryReader(self._graph, self._ledger, self._store, self._environment)
             self._repairs.mending(partial(stage.delivery.deliver, target, read, reader))

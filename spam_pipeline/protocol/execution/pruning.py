@@ -5,19 +5,23 @@ Its files stay for a grace, for readers that have them in hand, and go when the 
 became part of a version, once they are a day old. A process that dies in between leaves no more than work for the next one.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from spam_pipeline.protocol.execution.engine import Engine
-from spam_pipeline.protocol.execution.retention import KeptFor, RetentionByStage, kept, retention_of
+from spam_pipeline.protocol.execution.retention import KeptFor, Retention, RetentionByStage, kept, retention_of
 from spam_pipeline.protocol.foundation.progress import OnProgress, no_progress
 from spam_pipeline.protocol.ledger.pruning_log import Shard, StageHistory
 from spam_pipeline.protocol.ledger.records import StoredFile
 from spam_pipeline.protocol.storage.store import ListedFile, Store
+
+_logger = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=1)
 """The time for which files of a pruned version stay: as long as the cache keeps what was handed to somebody."""
@@ -98,13 +102,16 @@ def prune(  # noqa: PLR0913 - what is kept, for how long, and how it is told
 ) -> Pruning:
     """Prune what the policies don't keep, and delete files that nobody has; `pinned` are the recipes that something issued rests on.
 
-    A dry run changes nothing. A run that dies is made up for by the next one.
+    What readers saw within the `grace` is not pruned, and files of what is pruned stay for another one. A dry run changes nothing. What a
+    run that dies has left is done by the next one.
     """
     now, stages = datetime.now(UTC), engine.ledger.prunings.stages()
     pruned, deleted, waiting = list[StagePruning](), Files(), Files()
     for number, (context, stage) in enumerate(stages):
         on_progress(f"pruning {stage}", number, len(stages))
-        pruned.append(_pruned(engine, stage, policies, now, pinned, is_dry=is_dry))
+        policy = retention_of(policies, stage)
+        keep = partial(kept, policy=policy, now=now, pinned=pinned, grace=grace)
+        pruned.append(_pruned(engine, stage, policy, keep, is_dry=is_dry))
         if not is_dry:
             engine.ledger.prunings.forget_shards(stage, _ownerless(engine, stage, now))
         cleaning = _Cleaning(engine, context, stage, now, datetime.now(UTC) - grace, is_dry=is_dry)
@@ -120,7 +127,8 @@ def forget(engine: Engine, version_ids: Collection[int], cause: str) -> Forgotte
     """Prune versions now, whatever is kept otherwise, and delete at once the files that no version has which is left.
 
     What an environment publishes is not pruned: publish something else first. Decoded shards that hold any of it go too, with the
-    private files beside them. May be repeated; bytes of removed rows stay in the ledger's file until `prunings.compact`.
+    private files beside them; what a call that dies leaves of those is for `prune`. May be repeated. Bytes of removed rows stay in the
+    ledger's file until `prunings.compact`.
     """
     gone, published = engine.ledger.prunings.prune_unpublished(version_ids, cause)
     by_stage: dict[tuple[str, str], dict[str, StoredFile]] = defaultdict(dict)
@@ -146,19 +154,21 @@ def forget(engine: Engine, version_ids: Collection[int], cause: str) -> Forgotte
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _holds_any(paths: Set[str], shard: Shard, owned: Set[str]) -> bool:
+def _holds_any(paths: AbstractSet[str], shard: Shard, owned: AbstractSet[str]) -> bool:
     return not shard.paths.isdisjoint(paths - owned)
 
 
-def _pruned(  # noqa: PLR0913 - of one stage
-    engine: Engine, stage: str, policies: RetentionByStage, now: datetime, pinned: Collection[str], *, is_dry: bool
-) -> StagePruning:
+_Keep = Callable[[StageHistory], Mapping[int, KeptFor]]
+"""Gives the versions of a stage that are kept, and what for."""
+
+
+def _pruned(engine: Engine, stage: str, policy: Retention, keep: _Keep, *, is_dry: bool) -> StagePruning:
     """Prune the versions of a stage."""
-    policy, reasons = retention_of(policies, stage), dict[int, KeptFor]()
+    reasons = dict[int, KeptFor]()
     files = engine.ledger.prunings.stage_files(stage)
 
     def choose(history: StageHistory) -> set[int]:
-        reasons.update(kept(history, policy, now, pinned))
+        reasons.update(keep(history))
         return {version.id for version in history.versions if version.id not in reasons}
 
     log = engine.ledger.prunings
@@ -226,21 +236,28 @@ class _Cleaning:
         still_owned = owned | log.version_files(self.stage, self.until)
         waiting = [file for file in listed if file.path in still_owned and file.path not in owned]
         unclear = self._unclear(shards) if store is self.engine.stores[1] else set()
-        nobodys = self._nobodys([file for file in listed if file.path not in still_owned], unclear)
+        unowned = [file for file in listed if file.path not in still_owned and _partition(file.path) not in unclear]
+        nobodys = self._nobodys(unowned, len(listed) - len(unowned))
         if self.is_dry:
             return nobodys, waiting
         return _delete(self.engine, store, self.stage, nobodys, self.until)[0], waiting
 
-    def _nobodys(self, unowned: Sequence[ListedFile], unclear: Collection[str]) -> list[ListedFile]:
-        """The files that may go, oldest first: those of a pruned version, and others that are a day old."""
-        young = {_partition(file.path) for file in unowned if not self._is_old(file)}
-        pruned = self.engine.ledger.prunings.pruned_files(self.stage, young)
-        found = [
-            file
-            for file in unowned
-            if (file.path in pruned or self._is_old(file)) and _partition(file.path) not in unclear
-        ]
-        return sorted(found, key=lambda file: (file.modified_at, file.path))
+    def _nobodys(self, unowned: Sequence[ListedFile], owned: int) -> list[ListedFile]:
+        """The files that may go, oldest first: those of a pruned version, and a day later those that no version ever had.
+
+        Where these outnumber the `owned` ones they are rather another ledger's, of which this one may be an old copy: all of them stay.
+        """
+        pruned = self.engine.ledger.prunings.pruned_files(self.stage, {_partition(file.path) for file in unowned})
+        strays = [file for file in unowned if file.path not in pruned and self._is_old(file)]
+        if len(strays) > owned:
+            _logger.warning(
+                "%s: %d files that this ledger knows nothing of are left alone, as it knows only %d others there: is the store another "
+                "ledger's, or is this a copy of the ledger from before?",
+                *(self.stage, len(strays), owned),
+            )
+            strays = []
+        gone = [*(file for file in unowned if file.path in pruned), *strays]
+        return sorted(gone, key=lambda file: (file.modified_at, file.path))
 
     def _is_old(self, file: ListedFile) -> bool:
         return file.modified_at < self.now - _NOBODYS_AFTER

@@ -60,12 +60,13 @@ class Publisher:
         return self._audit(stage, version, last, trigger)
 
     def audit_now(self, name: str, partition: str, wanted: str) -> tuple[Version, Audit] | None:
-        """Audit the version of the wanted recipe, or else the newest of a partition, without recording it."""
+        """Audit the version of the wanted recipe, or else the newest of a partition, without recording it. Pruned ones don't count."""
         stage = self._graph.find([name])[0]
         found = self._ledger.versions(name, stage.partitions.check(partition), self._environment)
-        if not found:
+        pruned = self._ledger.prunings.of([version.id for version, _ in found])
+        versions = [version for version, _ in found if version.id not in pruned]
+        if not versions:
             return None
-        versions = [version for version, _ in found]
         chosen = next((item for item in versions if item.recipe == wanted), versions[-1])
         return self._auditor.by_new_rules(stage, chosen)
 

@@ -74,13 +74,19 @@ class KeptFor(Enum):
     POLICY = "forever"
 
 
-def kept(history: StageHistory, policy: Retention, now: datetime, pinned: Collection[str] = ()) -> dict[int, KeptFor]:
+def kept(
+    history: StageHistory,
+    policy: Retention,
+    now: datetime,
+    pinned: Collection[str] = (),
+    grace: timedelta = timedelta(0),
+) -> dict[int, KeptFor]:
     """The versions of a stage that are kept at a moment, by id, and for what; `pinned` are the recipes that something issued rests on.
 
-    What is quarantined is kept until the same code has made another version of its partition: until then it may be decided about.
+    What readers saw within the `grace` is kept whatever the policy is: somebody may be issuing a month that rests on it. What is quarantined is kept until the same code has made another version of its partition: until then it may be decided about.
     """
     found: dict[int, KeptFor] = {}
-    for ids, reason in _reasons(history, policy, now, pinned):
+    for ids, reason in _reasons(history, policy, now, pinned, grace):
         for version_id in ids:
             found.setdefault(version_id, reason)
     known = {version.id for version in history.versions}
@@ -88,7 +94,7 @@ def kept(history: StageHistory, policy: Retention, now: datetime, pinned: Collec
 
 
 def _reasons(
-    history: StageHistory, policy: Retention, now: datetime, pinned: Collection[str]
+    history: StageHistory, policy: Retention, now: datetime, pinned: Collection[str], grace: timedelta
 ) -> Iterator[tuple[set[int], KeptFor]]:
     versions = history.versions
     yield _seen_since(history.moves, None), KeptFor.PUBLISHED
@@ -97,8 +103,8 @@ def _reasons(
     if policy.days is None:
         yield {version.id for version in versions}, KeptFor.POLICY
         return
-    if policy.days:
-        yield _seen_since(history.moves, now - timedelta(days=policy.days)), KeptFor.AS_OF
+    if window := max(timedelta(days=policy.days), grace):
+        yield _seen_since(history.moves, now - window), KeptFor.AS_OF
     yield _newest(versions, policy.versions), KeptFor.NEWEST
 
 

@@ -356,7 +356,7 @@ class Ledger:
             position = last_position(connection)  # first, so that rows added meanwhile come the next time
             nothing: Mapping[str, Any] = {name: {} for name in environments}
             if position == after:
-                return Changes(nothing, [], [], [], [], position)
+                return Changes(nothing, [], [], [], {}, position)
             are_moved, are_decided = position.publication > after.publication, position.decision > after.decision
             are_pruned = position.pruning > after.pruning
             are_audited = position.audit > after.audit or not after.audit
@@ -366,7 +366,7 @@ class Ledger:
                 dropped=dropped,
                 audits=audits_after(connection, after, contracts, environments) if are_audited else [],
                 decisions=decisions_after(connection, environments, after.decision) if are_decided else [],
-                pruned=pruned_after(connection, after.pruning) if after.version and are_pruned else [],
+                pruned=pruned_after(connection, after.pruning) if after.version and are_pruned else {},
                 position=position,
             )
 

@@ -23,7 +23,7 @@ _OF_IDS = sa.select(prunings.c.version_id, prunings.c.pruned_at).where(
     prunings.c.revived_at.is_(None), prunings.c.version_id.in_(sa.bindparam("ids", expanding=True))
 )
 _ADDED_AFTER = (
-    sa.select(versions.c.recipe)
+    sa.select(versions.c.recipe, versions.c.stage)
     .join(prunings, prunings.c.version_id == versions.c.id)
     .where(prunings.c.id > sa.bindparam("after"), prunings.c.revived_at.is_(None))
 )
@@ -53,9 +53,9 @@ def pruned_text(recipe: str, when: datetime) -> str:
     return f"the version of recipe {recipe[:12]} was pruned on {when:%Y-%m-%d %H:%M} UTC"
 
 
-def pruned_after(connection: Connection, pruning_id: int) -> set[str]:
-    """The recipes of versions that were pruned after a pruning, and are."""
-    return set(connection.scalars(_ADDED_AFTER, {"after": pruning_id}))
+def pruned_after(connection: Connection, pruning_id: int) -> dict[str, str]:
+    """The recipes of versions that were pruned after a pruning, and are, with their stages."""
+    return {row.recipe: row.stage for row in connection.execute(_ADDED_AFTER, {"after": pruning_id})}
 
 
 def add_prunings(connection: Connection, version_ids: Collection[int], cause: str) -> None:

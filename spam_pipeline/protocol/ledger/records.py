@@ -1,6 +1,6 @@
 """Records of the protocol: the values that the ledger keeps and that the wings exchange. No behaviour."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -295,7 +295,7 @@ class Position(NamedTuple):
 class Changes:
     """The rows added to the ledger up to a position.
 
-    `pruned` are the recipes of versions that were pruned since an earlier position. `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
+    `pruned` are the recipes of versions that were pruned since an earlier position, with their stages. `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
     partition of those that were given up.
     """
 
@@ -303,5 +303,5 @@ class Changes:
     dropped: list[tuple[str, str, str]]
     audits: list[AuditSummary]
     decisions: list[DecisionSummary]
-    pruned: Collection[str]
+    pruned: Mapping[str, str]
     position: Position

@@ -152,13 +152,14 @@ class LedgerState:
         if is_refused or audit.is_provisional or audit.decision:
             self._audited[audit.recipe] = AuditBasis(audit.history, audit.is_provisional, audit.decision)
 
-    def _take_prunings(self, pruned: Collection[str]) -> None:
+    def _take_prunings(self, pruned: Mapping[str, str]) -> None:
         """Forget audits of versions that were pruned: wanted again, they are computed again."""
         self._pruned.update(pruned)
         self._refused.difference_update(pruned)
         self._overdue.difference_update(pruned)
-        for recipe in pruned:
+        for recipe, stage in pruned.items():
             self._audited.pop(recipe, None)
+            self._marks[stage] = self._refreshes
 
     def _take_decisions(self, changes: Changes) -> None:
         for decision in changes.decisions:

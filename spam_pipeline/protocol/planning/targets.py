@@ -42,6 +42,15 @@ class Targets:
         """Return True if this process delivers a stage; False for a stage without a delivery."""
         return stage.delivery is not None and self._is_ours(stage, self._owners([stage]))
 
+    def holds(self, stage: AnyStage) -> str | None:
+        """The recipe that a target holds, None if it shows a past that was pruned since. Raises what reaching it raises."""
+        if stage.delivery and stage.delivery.shows_past and self._is_past_pruned(stage):
+            return None
+        return self._graph.delivered(stage)
+
+    def _is_past_pruned(self, stage: AnyStage) -> bool:
+        return self._ledger.prunings.are_since_delivery(self._environment, stage.name)
+
     def record(self, stage: AnyStage, version: Version) -> None:
         """Note in the ledger that the target of a stage was given a version."""
         self._ledger.deliveries.record(self._environment, stage.name, self._place(stage), version.id)
@@ -59,7 +68,7 @@ class Targets:
     def _held(self, stage: AnyStage) -> str | None:
         """The recipe that a target holds, or None where it cannot be reached: only delivering to it has to fail then."""
         try:
-            return self._graph.delivered(stage)
+            return self.holds(stage)
         except PipelineError as problem:
             _logger.warning("%s: %s", stage.name, problem)
             return None

@@ -5,8 +5,10 @@ scans of immutable files, so what is published later does not change a frame in 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +18,7 @@ from spam_pipeline.protocol.definition.contract import ArtifactContract, Contrac
 from spam_pipeline.protocol.definition.delivery import DescribedStage
 from spam_pipeline.protocol.definition.graph import StageGraph
 from spam_pipeline.protocol.definition.reads import ALL_COLUMNS, Reads
-from spam_pipeline.protocol.foundation.errors import Held, NotPublished, WrongDefinition
+from spam_pipeline.protocol.foundation.errors import Held, NotPublished, Pruned, StoreDamaged, WrongDefinition
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.publication_spans import spans
 from spam_pipeline.protocol.ledger.recipe import InputRef
@@ -55,7 +57,8 @@ class Reader:
     def read(self, name: str, partitions: Sequence[str], as_of: datetime | None = None) -> Any:
         """The published data of some partitions of a stage: one lazy frame, or the artifact of a single partition.
 
-        Raises `NotPublished` when one of them is not published (or was not, at `as_of`), `WrongPartition` for a wrong key.
+        Raises `NotPublished` when one of them is not published (or was not, at `as_of`), `Pruned` when its data is gone, and
+        `WrongPartition` for a wrong key.
         """
         stage = self._graph.find([name])[0]
         versions = [self.version(name, partition, as_of) for partition in partitions]
@@ -168,7 +171,10 @@ class Reader:
         ]
 
     def history(self) -> pl.LazyFrame:
-        """Every file that readers ever saw of the stages in the catalogue, with its publication spans and location."""
+        """Every file that readers ever saw of the stages in the catalogue, with its publication spans and location.
+
+        What was pruned is left out, as far as nothing else has the same files.
+        """
         stages = {
             stage.name: stage
             for stage in self._graph.stages.values()
@@ -179,13 +185,17 @@ class Reader:
             by_place[item.stage, item.partition].append(item)
         seen = {place: list(spans(items, self._environment)) for place, items in by_place.items()}
         ids = {span.version_id for found in seen.values() for span in found}
-        versions, files = self._ledger.made_by_id(ids), self._ledger.files(ids)
+        versions, files, pruned = self._ledger.made_by_id(ids), self._ledger.files(ids), self._ledger.prunings.of(ids)
+        owned = {
+            file.path for version_id in ids - pruned.keys() for made in files[version_id].values() for file in made
+        }
         rows = [
             (stages[name].context, name, partition, part.name, file.path, file.rows, part.content, *span[1:])
             for (name, partition), found in seen.items()
             for span in found
             for part in versions[span.version_id].parts
             for file in files[span.version_id][part.name]
+            if file.path in owned
         ]
         frame = pl.LazyFrame(rows, schema=HISTORY_TYPES, orient="row")
         return self.located(frame.sort("context", "stage", "partition", "published_at", "part", "file"))
@@ -202,8 +212,9 @@ class Reader:
         )
 
     def check(self, file: str) -> None:
-        """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises; see `Store.locate`."""
-        self._store.locate(file)
+        """Raise `StoreDamaged` unless the file of a catalogue has the bytes that its name promises; see `Store.locate`. Raises `Pruned`."""
+        with self._naming_pruned():
+            self._store.locate(file)
 
     def file_system(self, read: Sequence[InputRef]) -> StoredFileSystem | None:
         """The files behind the parts in `read` by their locations, as DuckDB takes them; None when they are on this machine."""
@@ -221,7 +232,7 @@ class Reader:
             remote.protocol,
             {remote.url(file.path): file for some in files.values() for file in some},
             {remote.url(file.path) for file in outdated},
-            self._store.find,
+            self._find,
             remote.read,
         )
 
@@ -245,13 +256,33 @@ class Reader:
         }
 
     def _artifact(self, contract: ArtifactContract, file: StoredFile) -> Any:
-        return contract.read(self._store.locate(file.path))
+        with self._naming_pruned():
+            return contract.read(self._store.locate(file.path))
 
     def _scan_files(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
-        if not files:
-            return contract.empty()
-        return self._store.scan(files)
+        with self._naming_pruned():
+            return self._store.scan(files) if files else contract.empty()
 
     def _scan_inputs(self, files: Sequence[StoredFile], contract: type[Contract]) -> pl.LazyFrame:
         """Scan inputs of a computation, which reads them several times, as those of the next partitions often do."""
-        return self._store.scan(files, repeatedly=True) if files else contract.empty()
+        with self._naming_pruned():
+            return self._store.scan(files, repeatedly=True) if files else contract.empty()
+
+    def _find(self, files: Sequence[StoredFile]) -> list[Path | None]:
+        with self._naming_pruned():
+            return self._store.find(files)
+
+    @contextmanager
+    def _naming_pruned(self) -> Iterator[None]:
+        """Raise `Pruned` for a file that is missing because retention has given up whatever had it."""
+        try:
+            yield
+        except StoreDamaged as damage:
+            pruned = self._ledger.prunings.of_file(damage.path)
+            if pruned is None:
+                raise
+            _, stage, partition, _ = damage.path.split("/")
+            raise Pruned(
+                f"{stage} {partition}: {pruned}, and its data is gone; spam-pipeline versions {stage} {partition} shows what it was, "
+                "and it is computed again once it is wanted"
+            ) from damage

@@ -35,6 +35,12 @@ def test_what_readers_saw_in_the_last_days_is_kept() -> None:
     assert kept(found, Retention(31), NOW).keys() == {1, 2, 3}
 
 
+def test_what_readers_saw_a_moment_ago_is_kept_whatever_the_policy_is() -> None:
+    found = history(version(1), version(2), moves=(move(1, 50), move(2, 1)))
+    assert kept(found, PUBLISHED_ONLY, NOW, grace=timedelta(hours=25)) == {1: KeptFor.AS_OF, 2: KeptFor.PUBLISHED}
+    assert kept(found, PUBLISHED_ONLY, NOW, grace=timedelta(hours=23)).keys() == {2}
+
+
 def test_what_a_retraction_ended_is_kept_as_long_as_it_was_read() -> None:
     found = history(version(1), moves=(move(1, 50), move(None, 10)))
     assert kept(found, Retention(11), NOW) == {1: KeptFor.AS_OF}

@@ -168,3 +168,13 @@ def test_a_lost_file_is_put_back_from_a_copy_on_this_machine(url: str, tmp_path:
     copy.chmod(0o644)
     copy.write_bytes(b"abd")
     assert not here.restore(file.path)
+
+
+def test_many_files_are_deleted_in_one_request(s3: ObjectStorage, url: str, tmp_path: Path) -> None:
+    store = Store(url, tmp_path / "cache")
+    kept, *others = [put(store, str(number).encode()).path for number in range(5)]
+    assert {file.path for file in store.listing("toys/numbers")} == {kept, *others}
+    s3.take()
+    store.delete(others)
+    assert len(s3.take()) == 1
+    assert [file.path for file in store.listing("toys/numbers")] == [kept]

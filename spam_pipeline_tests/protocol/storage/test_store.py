@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -196,3 +197,18 @@ def test_a_store_is_empty_until_the_first_file_is_put_in_place(store: Store) -> 
         assert store.is_empty()
     put(store, b"abc")
     assert not store.is_empty()
+
+
+def test_stored_files_are_listed_and_deleted_and_others_are_neither(store: Store) -> None:
+    kept, gone = put(store, b"kept"), put(store, b"given up")
+    folder = kept.rpartition("/")[0]
+    UPath(store.original(f"{folder}/notes.txt")).write_bytes(b"somebody's")
+    UPath(store.original(f"toys/numbers/{'0' * 64}.txt")).write_bytes(b"somebody's")
+    listed = {file.path: file for file in store.listing("toys/numbers")}
+    assert {path: file.bytes for path, file in listed.items()} == {kept: 4, gone: 8}
+    assert all(abs((datetime.now(UTC) - file.modified_at).total_seconds()) < 600 for file in listed.values())
+    store.delete([gone, gone])
+    assert [file.path for file in store.listing("toys/numbers")] == [kept]
+    with pytest.raises(StoreDamaged, match="is missing"):
+        store.locate(gone)
+    assert list(store.listing("toys/letters")) == []

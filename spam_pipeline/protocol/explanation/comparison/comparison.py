@@ -16,8 +16,10 @@ from spam_pipeline.protocol.explanation.comparison.figures import Figures, compa
 from spam_pipeline.protocol.explanation.comparison.rows import Rows, rows_between, summed
 from spam_pipeline.protocol.explanation.comparison.versions import Audited, Pair
 from spam_pipeline.protocol.fingerprint import merged
+from spam_pipeline.protocol.foundation.errors import Pruned
 from spam_pipeline.protocol.foundation.finding import Finding
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.prunings import pruned_text
 from spam_pipeline.protocol.ledger.records import Part, StoredFile, Verdict, Version
 from spam_pipeline.protocol.storage.reader import Reader
 
@@ -75,9 +77,11 @@ def compare(
 ) -> Comparison:
     """Compare the old and the new versions of some partitions of a stage.
 
-    Rows are read, which takes time, unless `with_rows` is false or the stage's result is no frame.
+    Rows are read, which takes time, unless `with_rows` is false or the stage's result is no frame. Raises `Pruned` for a version
+    of which there is nothing left to compare.
     """
     both = [(pair.old[0], pair.new[0]) for pair in pairs if pair.old and pair.new]
+    _require_unpruned(ledger, both)
     rows: dict[str, Rows] = {}
     if with_rows and not isinstance(stage.contract, ArtifactContract):
         rows = {new.partition: _rows(reader, stage.contract, old, new) for old, new in both}
@@ -107,6 +111,15 @@ def _side(audited: Audited | None) -> Side | None:
         audit.verdict,
         audit.findings,
     )
+
+
+def _require_unpruned(ledger: Ledger, both: Sequence[tuple[Version, Version]]) -> None:
+    versions = {version.id: version for pair in both for version in pair}
+    for version_id, when in ledger.prunings.of(versions).items():
+        version = versions[version_id]
+        raise Pruned(
+            f"{version.stage} {version.partition}: {pruned_text(version.recipe, when)}; there is nothing left to compare"
+        )
 
 
 def _rows(reader: Reader, contract: type[Contract], old: Version, new: Version) -> Rows:

@@ -8,7 +8,7 @@ from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Audit, Version
 
 PUBLISHED, NEWEST = "published", "newest"
-"""Words for versions: the one that readers see, and the one that was computed last. `production` is the one that readers of
+"""Words for versions: the one that readers see, and the one that was computed last and is not pruned. `production` is the one that readers of
 production see, whatever the environment."""
 
 LEAST_DIGITS = 4
@@ -92,7 +92,8 @@ def _meant(
 ) -> list[Audited]:
     """Those of a partition's versions, oldest first, that a person means."""
     if which == NEWEST:
-        return list(found[-1:])
+        pruned = ledger.prunings.of([version.id for version, _ in found])
+        return [audited for audited in found if audited[0].id not in pruned][-1:]
     if which in {PUBLISHED, PRODUCTION} and found:
         readers = environment if which == PUBLISHED else PRODUCTION
         published = ledger.published_version(readers, found[0][0].stage, found[0][0].partition)
