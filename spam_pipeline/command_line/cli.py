@@ -40,6 +40,7 @@ from spam_pipeline.command_line.terminal import err, log_from, log_to_terminal, 
 from spam_pipeline.command_line.upkeep_commands import (
     adopt_command,
     backup_command,
+    erase_command,
     prune_command,
     restore_command,
     verify_command,
@@ -180,6 +181,7 @@ app.command("verify")(verify_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.command("adopt")(adopt_command)
+app.command("erase")(erase_command)
 app.command("prune")(prune_command)
 app.command("declare-gap")(declare_gap_command)
 app.command("issue")(issue_command)

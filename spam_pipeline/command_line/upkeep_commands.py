@@ -65,6 +65,36 @@ def adopt_command(
     print_adopted(stages, by=by, sample=sample, as_json=as_json)
 
 
+def erase_command(  # noqa: PLR0913 - one parameter per option of the command
+    *,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A user id; - reads one a line from standard input. May be repeated."),
+    ] = None,
+    device: Annotated[list[str] | None, typer.Option(metavar="ID", help="A device id, likewise.")] = None,
+    address: Annotated[list[str] | None, typer.Option(metavar="IP", help="An IP address, likewise.")] = None,
+    by: Annotated[str, typer.Option(help="Who answers for it; needed with --yes.")] = "",
+    reason: Annotated[str, typer.Option(help="On which ground; needed with --yes.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say where they occur.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if they occur anywhere.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase people from everything that landed or was made of it, and prove it. Exits with 1 while they occur anywhere."""
+    if yes and check:
+        raise typer.BadParameter("erasing ends with the same check: leave it out", param_hint="--check")
+    if not (user or device or address):
+        raise typer.BadParameter("name at least one --user, --device or --address")
+    if yes and not (by.strip() and reason.strip()):
+        raise typer.BadParameter("say who answers for it and on which ground", param_hint="--by, --reason")
+    from spam_pipeline.command_line.erasing import print_erasing, print_traces
+
+    named = {"user": user or [], "device": device or [], "ip": address or []}
+    if yes:
+        print_erasing(named, by, reason, as_json=as_json)
+    else:
+        print_traces(named, is_check=check, as_json=as_json)
+
+
 def prune_command(
     *,
     is_confirmed: Annotated[bool, typer.Option("--yes", help="Prune; without it, only say what would go.")] = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import polars as pl
 
 from spam_pipeline.ingestion import contracts, reference
+from spam_pipeline.ingestion.erased_records import erased_of_day
 from spam_pipeline.ingestion.plays import distinct_plays
 from spam_pipeline.ingestion.received_plays import received_batches
 from spam_pipeline.partitions import arrival_days, event_days, unpartitioned
@@ -77,6 +78,17 @@ def received_files(
 ) -> pl.LazyFrame:
     """Landed files of plays by day of arrival, with their accepted and rejected records, and bytes that could not be read."""
     return received_plays.sort("file")
+
+
+@stage(
+    partitions=arrival_days,
+    contract=contracts.ErasedRecords,
+    owner=_OWNER,
+    libraries=("polars",),
+)
+def erased_records(erased_records_file: LandedFile) -> pl.LazyFrame:
+    """Records of erased people by day of arrival and landed file: how many were taken out of it, and not whose they were."""
+    return erased_of_day(erased_records_file)
 
 
 @stage(
@@ -153,6 +165,7 @@ STAGES = (
     received_plays,
     rejected,
     received_files,
+    erased_records,
     plays,
     tracks,
     rights,

@@ -233,6 +233,22 @@ class ReceivedFiles(Contract):
         }
 
 
+class ErasedRecords(Contract):
+    """Records of erased people that were taken out of landed files of plays: one row for each file that has lost any.
+
+    With `accepted` and `rejected` of the file they are what was sent. Nothing says whose they were.
+    """
+
+    file = dy.String(primary_key=True)
+    arrival_hour = dy.Datetime(time_unit="ms", time_zone="UTC")
+    erased = dy.Int64(min=0)
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, Measure]:
+        """How many files have lost records, and how many records that were."""
+        return {"files": Count(), "records": Total(pl.col("erased"))}
+
+
 class Tracks(Contract):
     """The track catalogue: one row per track; one part per month of upload."""
 

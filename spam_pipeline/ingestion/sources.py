@@ -24,6 +24,7 @@ _NAME = r"[^/.\x00-\x1f\x7f\ud800-\udfff][^/\x00-\x1f\x7f\ud800-\udfff]*"
 _DAY, _HOUR = r"(?!9999)[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[01][0-9]|2[0-3]"
 _PLAYS = re.compile(rf"plays/({_DAY})/({_HOUR})/{_NAME}")
 _STATED = re.compile(rf"plays/({_DAY})(?:/({_HOUR}))?/({re.escape(GAP)}|{re.escape(MANIFEST)})")
+_ERASED = re.compile(rf"erasures/({_DAY})/records\.json")
 _JSON_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PROTOBUF_ENDINGS = (".pb", ".pb.gz", ".pb.zst")
 _ENDINGS = _JSON_ENDINGS + _PROTOBUF_ENDINGS
@@ -66,6 +67,12 @@ revenue_file = Source(
 incidents_file = Source(
     "incidents_file", unpartitioned, "What experts declared about spam, `incidents.csv`.", owner=TRUST_AND_SAFETY
 )
+erased_records_file = Source(
+    "erased_records_file",
+    arrival_days,
+    "How many records of erased people went from which file, `erasures/<day>/records.json`: the pipeline writes it.",
+    owner=INGESTION,
+)
 
 _SINGLE_FILES = {
     "reference/tracks.csv": tracks_file,
@@ -79,7 +86,7 @@ _SINGLE_FILES = {
 
 def sources(plays_cadence: Cadence) -> tuple[Source, ...]:
     """Return the sources, given how often plays have to land."""
-    return replace(landed_plays, cadence=plays_cadence), *_SINGLE_FILES.values()
+    return replace(landed_plays, cadence=plays_cadence), *_SINGLE_FILES.values(), erased_records_file
 
 
 def classify(path: str) -> tuple[Source, str] | None:
@@ -88,11 +95,12 @@ def classify(path: str) -> tuple[Source, str] | None:
     if single is not None:
         return single, WHOLE
     plays = _PLAYS.fullmatch(path)
-    matched = plays if plays and path.endswith(_ENDINGS) else _STATED.fullmatch(path)
+    erased = _ERASED.fullmatch(path)
+    matched = plays if plays and path.endswith(_ENDINGS) else _STATED.fullmatch(path) or erased
     if matched is None:
         return None
     try:
-        return landed_plays, arrival_days.check(matched[1])
+        return erased_records_file if erased else landed_plays, arrival_days.check(matched[1])
     except WrongPartition:
         return None
 

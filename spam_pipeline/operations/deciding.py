@@ -15,7 +15,7 @@ from spam_pipeline.ingestion.pseudonyms import key_as_text
 from spam_pipeline.ingestion.reference import LONGEST_INCIDENT_DAYS
 from spam_pipeline.operations.suspicions import Standing, read_incidents, standing_of
 from spam_pipeline.partitions import event_days
-from spam_pipeline.protocol import WHOLE, PipelineError, days_before, digest
+from spam_pipeline.protocol import WHOLE, PipelineError, days_before
 from spam_pipeline.protocol.operating import AlreadyDecided, Engine, LandingZone, require_name, require_reason
 from spam_pipeline.trust_and_safety.incidents import CLEARED, CONFIRMED
 
@@ -92,8 +92,8 @@ def decide_suspicion(  # noqa: PLR0913, PLR0917 - where, what about which, and b
     `WrongPartition` for a day that is none, and `WrongDecision` without a name or a reason.
     """
     who, why = require_name(by), require_reason(reason)
-    # Whoever decides about another suspicion meanwhile has lines in the same file.
-    with engine.claims.on(digest(("decide", INCIDENTS_PATH)), wait=True):
+    # Whoever decides about another suspicion meanwhile, or erases a person, has lines in the same file.
+    with engine.claims.on_rewriting():
         content = read_incidents(landing)
         before = lines_of_incident(content, suspicion)
         standing = standing_of(engine, suspicion, before)

@@ -28,6 +28,7 @@ from spam_pipeline.operations.issuing import issue
 from spam_pipeline.operations.lost_ledger import fill_from_journal, require_ledger_of_store
 from spam_pipeline.operations.moments import WrongMoment, moment, require_published_by
 from spam_pipeline.operations.notifications import Notifications, require_known_owners
+from spam_pipeline.operations.screening import Screening
 from spam_pipeline.operations.statement_files import StatementFiles, write_statement_files
 from spam_pipeline.operations.status import Status, status_of
 from spam_pipeline.operations.suspicions import (
@@ -137,6 +138,7 @@ class Pipeline:
         ledger, store = Ledger(settings.ledger), Store(settings.store, settings.cache / "store", room=self._cache_room)
         if not self._from_landing:
             require_ledger_of_store(ledger, store)
+        claims = Claims(settings.ledger)
         engine = open_engine(
             graph=self.graph,
             ledger=ledger,
@@ -144,10 +146,11 @@ class Pipeline:
             private_store=Store(settings.rejected, settings.cache / "rejected", owner_only=True, room=self._cache_room),
             landing=self.landing_zone,
             classify=_source_and_partition,
-            claims=Claims(settings.ledger),
+            claims=claims,
             environment=settings.environment,
             unnamed_targets=settings.unnamed_targets,
             at_once=_at_once(settings.executor),
+            screen=Screening(self.landing_zone, claims, settings.identifier_key.get_secret_value()),
         )
         if self._from_landing:
             fill_from_journal(engine)

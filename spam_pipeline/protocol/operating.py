@@ -107,6 +107,7 @@ from spam_pipeline.protocol.ledger.records import (
     Verdict,
     VersionSummary,
 )
+from spam_pipeline.protocol.ledger.search import FoundRow, rows_with
 from spam_pipeline.protocol.planning.deadlines import Late
 from spam_pipeline.protocol.planning.partition_status import PartitionStatus, PartitionStatuses, Reason, State
 from spam_pipeline.protocol.planning.quarantine import Quarantine, Quarantined, quarantine
@@ -160,6 +161,7 @@ __all__ = [
     "Failure",
     "FileState",
     "Forgotten",
+    "FoundRow",
     "Held",
     "InputRef",
     "KeptFor",
@@ -264,6 +266,7 @@ __all__ = [
     "require_reason",
     "resolve",
     "retention_of",
+    "rows_with",
     "run",
     "run_partition",
     "shell_command",

@@ -28,6 +28,7 @@ STAGES = {
         "received_plays",
         "rejected",
         "received_files",
+        "erased_records",
         "plays",
         "tracks",
         "rights",

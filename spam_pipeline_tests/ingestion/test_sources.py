@@ -8,6 +8,7 @@ from spam_pipeline.ingestion.sources import (
     MANIFEST,
     arrival_hour,
     classify,
+    erased_records_file,
     hours_of,
     incidents_file,
     landed_plays,
@@ -27,7 +28,12 @@ def test_files_of_plays_belong_to_their_arrival_day(ending: str) -> None:
 def test_the_single_files_are_not_partitioned() -> None:
     assert classify("reference/tracks.csv") == (tracks_file, "all")
     assert classify("incidents.csv") == (incidents_file, "all")
-    assert len({source.name for source in sources(Cadence.DAY)}) == 7
+    assert len({source.name for source in sources(Cadence.DAY)}) == 8
+
+
+def test_the_account_of_erased_records_belongs_to_its_arrival_day() -> None:
+    assert classify("erasures/2026-01-05/records.json") == (erased_records_file, "2026-01-05")
+    assert classify("erasures/people.csv") is None, "it is read by whoever observes, and by no stage"
 
 
 def test_plays_have_to_land_as_often_as_one_says() -> None:

@@ -4,7 +4,7 @@ It decides and computes nothing itself. A partition that runs goes through its c
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +32,17 @@ from spam_pipeline.protocol.storage.observation import PASSED_OVER, Classify, Kn
 from spam_pipeline.protocol.storage.reader import Reader
 from spam_pipeline.protocol.storage.store import Store
 
+Screen = Callable[[list[Observation]], list[Observation]]
+"""Looks into files that are new or replaced before anything is recorded of them, and returns those that may be read as they are.
+
+It has rewritten the others, which are observed again then.
+"""
+
+
+def passes(batch: list[Observation]) -> list[Observation]:
+    """A screen that lets every file pass."""
+    return batch
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -56,6 +67,7 @@ class Engine:
     decisions: DecisionDocuments
     journal: Journal
     at_once: int = 1
+    screen: Screen = passes
     rounds: Rounds = field(default_factory=Rounds)
 
     def observe(self) -> list[Observation]:
@@ -90,14 +102,19 @@ class Engine:
 
     def _observe(self, known: Known, choose: Choose, seconds: float | None = None) -> tuple[list[Observation], bool]:
         """Record what has changed in the chosen folders; return it, and True unless time was up before the end."""
-        started, seen = time.monotonic(), list[Observation]()
+        started, seen, is_rewritten = time.monotonic(), list[Observation](), False
         placed = partial(self._placed, today=datetime.now(UTC).date().isoformat())
         for batch in observe(self.landing, placed, known, choose):
-            self.ledger.observations.record(batch)
-            seen += batch
+            passed = self.screen(batch)
+            self.ledger.observations.record(passed)
+            seen += passed
+            is_rewritten |= len(passed) < len(batch)
             if seconds is not None and time.monotonic() - started >= seconds:
                 return seen, False
-        return seen, True
+        if not is_rewritten:
+            return seen, True
+        again, is_complete = self._observe(self.planner.known(), choose, seconds)
+        return seen + again, is_complete
 
     def passed_over(self) -> dict[str, str]:
         """The paths that no source has though somebody may have meant one, in order, each with the reason."""
@@ -145,6 +162,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
     environment: str,
     unnamed_targets: Collection[str] = frozenset(),
     at_once: int = 1,
+    screen: Screen = passes,
 ) -> Engine:
     """Assemble an engine over the places that a pipeline consists of; `unnamed_targets` yield to another home, see `Targets`."""
     reader = Reader(graph, ledger, store, environment)
@@ -172,4 +190,5 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         decisions=DecisionDocuments(graph, ledger, landing, claims),
         journal=Journal(ledger, store, claims),
         at_once=at_once,
+        screen=screen,
     )

@@ -51,15 +51,20 @@ class Claims:
 
     def on_deciding(self) -> AbstractContextManager[None]:
         """Hold the claim on landing and recording decisions, one after the other. Raises like `on` when it waits."""
-        if self._folder:
-            return _lock_file(self._folder / "deciding", wait=True)
-        return self._advisory_lock(digest(("deciding",)), wait=True)
+        return self._on_task("deciding")
 
     def on_exporting(self) -> AbstractContextManager[None]:
         """Hold the claim on exporting the ledger's rows. Raises like `on` when it waits."""
+        return self._on_task("exporting")
+
+    def on_rewriting(self) -> AbstractContextManager[None]:
+        """Hold the claim on rewriting landed files, waiting for whoever has it; it may be asked for under a claim on a recipe."""
+        return self._on_task("rewriting")
+
+    def _on_task(self, name: str) -> AbstractContextManager[None]:
         if self._folder:
-            return _lock_file(self._folder / "exporting", wait=True)
-        return self._advisory_lock(digest(("exporting",)), wait=True)
+            return _lock_file(self._folder / name, wait=True)
+        return self._advisory_lock(digest((name,)), wait=True)
 
     @contextmanager
     def on_batch(self, batch: str) -> Iterator[None]:
