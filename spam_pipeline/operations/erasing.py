@@ -106,6 +106,7 @@ def _forget(pipeline: Pipeline, needles: Needles) -> int:
     published = engine.ledger.files(forgotten.published)
     kept = {file.path for parts in published.values() for made in parts.values() for file in made}
     store.delete(sorted(paths - kept))
+    engine.journal.rewrite(engine.journal.documents_with(needles.are_in, needles.keys))
     private.delete([trace.where for trace in stored_traces(REJECTED, settings.rejected, needles)])
     shutil.rmtree(settings.cache, ignore_errors=True)
     engine.ledger.prunings.compact(0)

@@ -24,7 +24,7 @@ from spam_pipeline.ingestion.erased_people import ADDRESS, ErasedPeople, Erasure
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.screening import Screening
 from spam_pipeline.protocol import PipelineError
-from spam_pipeline.protocol.operating import LandingZone, OnProgress, no_progress, rows_with
+from spam_pipeline.protocol.operating import JOURNAL, LandingZone, OnProgress, no_progress, rows_with
 
 LANDING, REJECTED, STORE, LEDGER, HOME = "landing zone", "rejected records", "store", "ledger", "home"
 """The places that are searched; the home has what is delivered, and Dagster's storage if it is there."""
@@ -142,6 +142,7 @@ def traces(pipeline: Pipeline, people: Sequence[Person], on_progress: OnProgress
         on_progress(f"searching the {place}")
         found += stored_traces(place, url, needles)
     on_progress("searching the ledger")
+    found += [Trace(STORE, path) for path in pipeline.engine.journal.documents_with(needles.are_in, needles.keys)]
     rows = rows_with(settings.ledger, needles.are_in, needles.keys)
     found += [Trace(LEDGER, f"{row.table}: {row.about}", version_id=row.version_id) for row in rows]
     on_progress("searching the home")
@@ -163,7 +164,8 @@ def landed_traces(pipeline: Pipeline, needles: Needles) -> Iterator[Trace]:
 def stored_traces(place: str, url: str, needles: Needles) -> list[Trace]:
     """Stored files with people in them, whether a version has them or not."""
     zone = LandingZone(url)
-    paths = sorted(state.path for state in zone.files())
+    # The journal is searched row by row, as the ledger is: its samples of keys show in no text.
+    paths = sorted(state.path for state in zone.files() if not state.path.startswith(f"{JOURNAL}/"))
     with ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
         found = readers.map(lambda path: _occurs(zone, path, needles), paths)
         return [Trace(place, path) for path, occurs in zip(paths, found, strict=True) if occurs]

@@ -21,7 +21,7 @@ from spam_pipeline.operations.erasing import erase
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.operations.traces import Person
 from spam_pipeline.protocol.fingerprint import KeySample, fingerprint_from_json
-from spam_pipeline.protocol.operating import Store, converge
+from spam_pipeline.protocol.operating import JOURNAL, Store, converge
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.conftest import KEY, START, open_home
 from spam_pipeline_tests.shared_homes import copied
@@ -62,6 +62,9 @@ def texts(home: Path) -> Iterator[tuple[str, bytes]]:
     for file in sorted(path for path in home.rglob("*") if path.is_file()):
         name = str(file.relative_to(home))
         yield name, unpacked(file)
+        if JOURNAL in file.parts:
+            rows = map(json.loads, unpacked(file).splitlines()[1:])
+            yield name, b" ".join(sampled(row["measures"]) for table, row in rows if table == "fingerprints")
         if file.suffix == ".parquet":
             yield name, pl.read_parquet(file).select(pl.exclude(pl.Binary)).write_json().encode()
     with closing(sqlite3.connect(home / "ledger.db")) as ledger:
@@ -81,17 +84,23 @@ def readable(value: Any) -> bytes:
         return value if isinstance(value, bytes) else str(value).encode()
     text = zstandard.decompress(value)
     read = json.loads(text)
-    if isinstance(read, dict) and "measures" in read:
-        measured = fingerprint_from_json(read).values()
-        text += repr([dict(item.sample) for item in measured if isinstance(item, KeySample)]).encode()
-    return text
+    return text + sampled(read) if isinstance(read, dict) and "measures" in read else text
+
+
+def sampled(measures: Any) -> bytes:
+    measured = fingerprint_from_json(measures).values()
+    return repr([dict(item.sample) for item in measured if isinstance(item, KeySample)]).encode()
 
 
 def places(home: Path, identity: str) -> set[str]:
     """Where somebody occurs: by id, and by pseudonym as a number, in hexadecimal, or as eight bytes."""
     key = keyed_hash(pl.Series([identity]), "user", KEY).item()
     names = [identity.encode(), str(key).encode(), b"%016x" % key, key.to_bytes(8, "little"), key.to_bytes(8, "big")]
-    return {name.split("/")[0] for name, content in texts(home) if any(word in content for word in names)}
+    return {
+        "journal" if JOURNAL in name else name.split("/")[0]
+        for name, content in texts(home)
+        if any(word in content for word in names)
+    }
 
 
 def contents(pipeline: Pipeline) -> dict[tuple[str, str], str]:
@@ -148,7 +157,7 @@ def test_a_person_is_erased_from_everything(home: Path, person: str, tmp_path: P
     sent, was, plays = records(before), contents(before), before.read("plays", DAYS).collect()
     before.engine.ledger.close()
     original = copied(landing, tmp_path / "as it was sent")
-    assert places(home, person) == {"landing", "store", "rejected", "ledger fingerprints"}
+    assert places(home, person) == {"landing", "store", "journal", "rejected", "ledger fingerprints"}
 
     for step in ("observing the landing zone", "deleting"):
         erased_until(home, person, step)

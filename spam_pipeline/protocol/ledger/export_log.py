@@ -58,6 +58,11 @@ class ExportLog:
         with writing(self._engine) as connection:
             _record(connection, exported)
 
+    def forget(self) -> None:
+        """Forget all exports, so that the next one has everything and begins a branch."""
+        with writing(self._engine) as connection:
+            connection.execute(sa.delete(exports))
+
     def take_in(self, documents: Sequence[Document], branch: str, is_there: IsThere) -> dict[str, str]:
         """Add the rows of a branch's documents, in their order and in one transaction: of each all that can be, or none.
 

@@ -4,7 +4,7 @@ For proving that somebody occurs nowhere. It reads the whole ledger, and nothing
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -32,13 +32,18 @@ def rows_with(url: str, is_hit: Callable[[str], bool], keys: Collection[int]) ->
             with closing(engine.connect()) as connection:
                 rows = connection.execution_options(yield_per=_AT_ONCE).execute(sa.select(table))
                 for row in rows.mappings():
-                    if _has(row, is_hit) or (table is fingerprints and _samples(row["measures"], wanted)):
+                    if is_in_row(table.name, row, is_hit, wanted):
                         yield FoundRow(table.name, _about(row), row.get("version_id"))
     finally:
         engine.dispose()
 
 
-def _has(row: Any, is_hit: Callable[[str], bool]) -> bool:
+def is_in_row(table: str, row: Mapping[str, Any], is_hit: Callable[[str], bool], keys: frozenset[int]) -> bool:
+    """Tell whether a row of a table has a text that is one, or one of the keys in a sample of keys."""
+    return _has(row, is_hit) or (table == fingerprints.name and _samples(row["measures"], keys))
+
+
+def _has(row: Mapping[str, Any], is_hit: Callable[[str], bool]) -> bool:
     values = (value if isinstance(value, str) else json.dumps(value, default=str) for value in row.values())
     return is_hit("\n".join(values))
 

@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.export_log import Document, Exported
 from spam_pipeline.protocol.ledger.exported_rows import WrongExport
+from spam_pipeline.protocol.ledger.search import is_in_row
 from spam_pipeline.protocol.storage.store import Store
 
 JOURNAL = "_ledger"
@@ -88,6 +89,31 @@ class Journal:
         for path, problem in left_out.items():
             _logger.warning("%s is left out, and what it is about is computed again: %s", path, problem)
         return TakenIn(len(documents), *self._ledger.exports.counts(), left_out)
+
+    def documents_with(self, is_hit: Callable[[str], bool], keys: Collection[int]) -> list[str]:
+        """The documents with a row like those that `search` finds in a ledger, and those that cannot be read, of which nobody knows."""
+        return [path for path in self._listed() if self._has(path, is_hit, frozenset(keys))]
+
+    def _has(self, path: str, is_hit: Callable[[str], bool], keys: frozenset[int]) -> bool:
+        try:
+            return any(is_in_row(table, row, is_hit, keys) for table, row in _read(self._store, path))
+        except PipelineError:
+            return True
+
+    def rewrite(self, documents: Collection[str]) -> None:
+        """Remove the branches of documents, which have what the ledger has forgotten; if its own is among them, it begins a new one first.
+
+        Killed in between, the old documents are there beside the new ones, and are removed when this is done again.
+        """
+        with self._claims.on_exporting():
+            branches, last = {_place(path)[0] for path in documents}, self._ledger.exports.last()
+            if last and last.branch in branches:
+                self._ledger.exports.forget()
+                self._export()
+            self._store.delete([path for path in self._listed() if _place(path)[0] in branches])
+
+    def _listed(self) -> list[str]:
+        return sorted(path for path in self._store.listed(JOURNAL) if _DOCUMENT.fullmatch(path))
 
     def _is_behind(self) -> bool:
         last = self._ledger.exports.last()
