@@ -20,6 +20,7 @@ from spam_pipeline.settings import PREFIX, Settings
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests import suspicion_stages
 from spam_pipeline_tests.browser import chromium, pytest_terminal_summary  # noqa: F401 - a fixture and a hook
+from spam_pipeline_tests.forked_reporter import forked_reporters
 from spam_pipeline_tests.shared_homes import copied, filled_once
 
 START = date(2026, 1, 1)
@@ -118,7 +119,7 @@ def spam_pipeline(no_settings: None, monkeypatch: pytest.MonkeyPatch, capfd: pyt
             for name, value in {"HOME": str(home), "IDENTIFIER_KEY": KEY, **variables}.items():
                 patch.setenv(PREFIX + name, value)
             patch.setattr("sys.argv", ["spam-pipeline", *arguments])
-            with pytest.raises(SystemExit) as ended:
+            with forked_reporters(), pytest.raises(SystemExit) as ended:
                 main()
         return Ended(int(ended.value.code or 0), *capfd.readouterr())
 

@@ -40,21 +40,23 @@ def quiet_days(home: Path, plays_per_day: int, seed: int, days: int = DAYS) -> l
     simulate(home, days=days, plays_per_day=plays_per_day, seed=seed, start=START, scenarios=EVERYDAY)
     pipeline = Pipeline(Settings(home=home, start_date=START, identifier_key="the key of quiet days"))
     pipeline.engine.observe()
-    converge(pipeline.engine)
+    converge(pipeline.engine, _of_days(pipeline))
     found = list(_judged(pipeline))
     pipeline.engine.ledger.close()
     return found
 
 
 def _judged(pipeline: Pipeline) -> Iterator[StageDay]:
-    for name, stage in pipeline.graph.stages.items():
-        if stage.partitions.grain is Grain.DAY:
-            by_day = {
-                day: pipeline.versions(name, day) for day in sorted(pipeline.engine.planner.statuses([name])[name])
-            }
-            for day in sorted(by_day)[LEAST_HISTORY:]:
-                findings = [finding for _, audit in by_day[day] for finding in audit.findings]
-                yield StageDay(name, day, tuple(item for item in findings if item.severity is not Severity.NOTE))
+    for name in _of_days(pipeline):
+        by_day = {day: pipeline.versions(name, day) for day in sorted(pipeline.engine.planner.statuses([name])[name])}
+        for day in sorted(by_day)[LEAST_HISTORY:]:
+            findings = [finding for _, audit in by_day[day] for finding in audit.findings]
+            yield StageDay(name, day, tuple(item for item in findings if item.severity is not Severity.NOTE))
+
+
+def _of_days(pipeline: Pipeline) -> list[str]:
+    """The stages with a partition for each day; what they rest on converges with them."""
+    return [name for name, stage in pipeline.graph.stages.items() if stage.partitions.grain is Grain.DAY]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from spam_pipeline.command_line.versions import compared_versions
 from spam_pipeline.protocol.operating import no_progress
 from spam_pipeline.settings import FILE, PREFIX, LandingElsewhere, settings_from_environment
 from spam_pipeline_tests.conftest import open_home
+from spam_pipeline_tests.forked_reporter import forked_reporters
 from spam_pipeline_tests.simulation.landing_reader import read_landing
 
 NOTHING = "0 partitions computed, 0 reused"
@@ -25,7 +26,8 @@ def printed(home: Path) -> list[str]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
     """A home of the demo, and the lines of two runs of it."""
     home = tmp_path_factory.mktemp("demo") / "home"
-    return home, printed(home), printed(home)
+    with forked_reporters():
+        return home, printed(home), printed(home)
 
 
 def test_the_first_run_simulates_and_converges(runs: tuple[Path, list[str], list[str]]) -> None:

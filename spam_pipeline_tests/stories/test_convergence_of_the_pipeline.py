@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from spam_pipeline.operations.pipeline import Pipeline
+from spam_pipeline.protocol.operating import converge
 from spam_pipeline.settings import ExecutorChoice
 from spam_pipeline_tests.pages.parsed_page import ParsedPage
 from spam_pipeline_tests.shared_homes import copied
@@ -121,7 +122,8 @@ def test_of_an_old_arrival_day_only_the_new_file_and_its_small_neighbours_are_de
     pipeline = open_pipeline(home)
     before, decoded = _stored_files(home, "2026-01-02"), _shards(home)
     land_play(home, "2026-01-02", "one-more", LATE)
-    run(pipeline)
+    pipeline.engine.observe()
+    assert converge(pipeline.engine, ["received_plays"]).computed == 1
     after = _stored_files(home, "2026-01-02")
     assert {path: after[path] for path in before} == before, "no file was written again"
     assert 1 <= _shards(home) - decoded <= 2, "the group that it is in, which may be two now"

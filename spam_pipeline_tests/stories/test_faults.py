@@ -25,6 +25,9 @@ from spam_pipeline_tests.stories.conftest import START, open_pipeline
 STAGES = ("plays", "rejected", "received_files", "rejected_reference")
 """All of ingestion: whatever is wrong with what came in or is kept shows there."""
 
+HOURS_BETWEEN_FILES = 3
+"""Eight files a day: each of them is decoded again by every rebuild, and a fault is one of any file."""
+
 BYTE = st.floats(0, 1, exclude_max=True)
 """A place in a file."""
 
@@ -55,7 +58,10 @@ class Faults(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 3))
     def begin(self, seed: int) -> None:
-        simulate(self.home, days=3, plays_per_day=40, seed=seed, start=START)
+        simulate(self.home, days=3, plays_per_day=120, seed=seed, start=START)
+        for hour in (self.home / "landing/plays").glob("*/[0-9][0-9]"):
+            if int(hour.name) % HOURS_BETWEEN_FILES:
+                shutil.rmtree(hour)
         self.aside.mkdir()
         _, told = self.check()
         assert told == ""

@@ -32,6 +32,7 @@ from spam_pipeline.protocol.operating import PRODUCTION, Publication, State, con
 from spam_pipeline.simulation import simulate
 from spam_pipeline_tests.orchestration.toy_location import last_check
 from spam_pipeline_tests.stories.conftest import KEY, START, land_play, open_pipeline
+from spam_pipeline_tests.stories.topology import pause_after
 
 ROOT = Path(__file__).parents[2]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -67,11 +68,12 @@ class Daemon:
 
     def wait(self, until: Callable[[], bool], what: str) -> None:
         """Return as soon as something is the case. Fails when it is not for too long."""
-        started = time.monotonic()
+        started = looked = time.monotonic()
         while not until():
             assert self.process.poll() is None, "dagster dev has ended"
             assert time.monotonic() - started < PATIENCE_SECONDS, f"waited in vain: {what}"
-            time.sleep(0.2)
+            pause_after(time.monotonic() - looked)
+            looked = time.monotonic()
         say(f"{time.monotonic() - started:.1f} s until {what}")
 
     def wait_until_fresh(self, but: Collection[str] = ()) -> None:

@@ -20,7 +20,7 @@ from spam_pipeline_tests.conftest import DAYS, open_home
 from spam_pipeline_tests.stories.conftest import land_play
 
 WRONG = "wrong"
-"""The file of a play that is counted until somebody rejects what it led to."""
+"""The file of a play that is counted until somebody rejects what it led to. It is of the last day: signals of every later one recompute."""
 
 
 def run(pipeline: Pipeline) -> list[str]:
@@ -51,7 +51,7 @@ def test_rejecting_widget_counts_switches_the_widgets_back_at_once(own_home: Pat
     run(pipeline)
     track = pipeline.read("widget_counts").collect()["track_id"][-1]
     good, plays = served(widget_url), play_count(widget_url, track)
-    land_play(own_home, "2026-01-06", WRONG, DAYS[0], track_id=track)
+    land_play(own_home, "2026-01-06", WRONG, DAYS[-1], track_id=track)
     run(pipeline)
     wrong = served(widget_url)
     assert play_count(widget_url, track) == (plays or 0) + 1
@@ -70,7 +70,7 @@ def test_rejecting_widget_counts_switches_the_widgets_back_at_once(own_home: Pat
 def test_a_store_that_is_lost_while_its_counts_are_held_is_filled_with_what_readers_see(own_home: Path) -> None:
     pipeline = open_home(own_home)
     good = served(pipeline.settings.widgets)
-    land_play(own_home, "2026-01-06", WRONG, DAYS[0])
+    land_play(own_home, "2026-01-06", WRONG, DAYS[-1])
     run(pipeline)
     pipeline.decide("reject", str(served(pipeline.settings.widgets)), by="Ada", reason="wrong")
     Path(pipeline.settings.widgets).unlink()
@@ -108,7 +108,7 @@ def test_the_warehouse_tells_what_was_read_at_any_moment_as_a_query_does(own_hom
     pipeline = open_home(own_home)
     moments = [datetime(2000, 1, 1, tzinfo=UTC), datetime.now(UTC)]
     for name in ("first", "second"):
-        land_play(own_home, "2026-01-06", name, DAYS[0])
+        land_play(own_home, "2026-01-06", name, DAYS[-1])
         run(pipeline)
         moments.append(datetime.now(UTC))
     with duckdb.connect(pipeline.settings.warehouse, read_only=True) as warehouse:

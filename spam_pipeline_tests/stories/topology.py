@@ -113,12 +113,13 @@ class Topology:
 
     def wait(self, until: Callable[[], bool], what: str) -> None:
         """Return as soon as something is the case. Fails when it is not for too long, or when a process has ended."""
-        started = time.monotonic()
+        started = looked = time.monotonic()
         while not until():
             ended = [name for name, process in self.processes.items() if process.poll() is not None]
             assert not ended, f"{', '.join(ended)} ended while waiting: {what}"
             assert time.monotonic() - started < PATIENCE_SECONDS, f"waited in vain: {what}"
-            time.sleep(0.2)
+            pause_after(time.monotonic() - looked)
+            looked = time.monotonic()
         self.say(f"{what} (after {time.monotonic() - started:.1f} s)")
 
     def is_healthy(self, name: str) -> bool:
@@ -215,6 +216,11 @@ def topology(folder: Path, **filled_in: str) -> Iterator[Topology]:
         except BaseException:
             running.show_logs()
             raise
+
+
+def pause_after(seconds: float) -> None:
+    """Wait until one looks again, after a look that took so long: who looks all the time takes the machine from what is looked at."""
+    time.sleep(max(0.2, 3 * seconds))
 
 
 def free_ports(count: int) -> list[int]:
