@@ -84,6 +84,7 @@ from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
+from spam_pipeline.protocol.ledger.publication_spans import PointerChange, pointer_changes
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -161,6 +162,7 @@ __all__ = [
     "PlaceUnusable",
     "Planned",
     "PlannedTogether",
+    "PointerChange",
     "Processes",
     "Promoted",
     "Promotion",
@@ -223,6 +225,7 @@ __all__ = [
     "pairs_of_environments",
     "place_of",
     "plan",
+    "pointer_changes",
     "promote",
     "promotion",
     "quarantine",
