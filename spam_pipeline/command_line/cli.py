@@ -33,6 +33,7 @@ from spam_pipeline.command_line.publication_commands import (
     diff_command,
     lineage_command,
     query_command,
+    tables_command,
     versions_command,
 )
 from spam_pipeline.command_line.royalty_commands import explain_command, issue_command, statements_command
@@ -176,6 +177,7 @@ app.command("promote")(promote_command)
 app.command("drop")(drop_command)
 app.command("contracts")(contracts_command)
 app.command("lineage")(lineage_command)
+app.command("tables")(tables_command)
 app.command("query")(query_command)
 app.command("verify")(verify_command)
 app.command("backup")(backup_command)

@@ -85,6 +85,30 @@ def lineage_command(
     send_lineage(to, after, as_json=as_json)
 
 
+def tables_command(
+    *,
+    to: Annotated[
+        str, typer.Option(metavar="URL", help="A catalogue: sqlite:///FILE, postgresql://..., or a REST server.")
+    ],
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE", help="A folder or URL for what describes new tables; default: tables, in the home."
+        ),
+    ] = None,
+    keep_days: Annotated[
+        int | None, typer.Option(min=0, help="Of the past, keep what was current in these last days; default: all.")
+    ] = None,
+    environment: Environment = None,
+    as_json: Json = False,
+) -> None:
+    """Bring Iceberg tables over what is published up to date, a snapshot for each publication; no data is copied."""
+    use_environment(environment)
+    from spam_pipeline.command_line.open_tables import export_tables
+
+    export_tables(to, metadata, keep_days, as_json=as_json)
+
+
 def query_command(  # noqa: PLR0913, PLR0917 - one parameter per argument and option of the command
     sql: Annotated[str, typer.Argument(help="One SELECT statement.")],
     as_of: Annotated[

@@ -94,6 +94,7 @@ from spam_pipeline.protocol.ledger.adoption_log import Adoption
 from spam_pipeline.protocol.ledger.claims import Claims
 from spam_pipeline.protocol.ledger.costs import Cost
 from spam_pipeline.protocol.ledger.notice_log import Notice, Subject
+from spam_pipeline.protocol.ledger.publication_spans import PointerChange, pointer_changes
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -187,6 +188,7 @@ __all__ = [
     "PlaceUnusable",
     "Planned",
     "PlannedTogether",
+    "PointerChange",
     "Processes",
     "Promoted",
     "Promotion",
@@ -258,6 +260,7 @@ __all__ = [
     "pairs_of_environments",
     "place_of",
     "plan",
+    "pointer_changes",
     "promote",
     "promotion",
     "prune",

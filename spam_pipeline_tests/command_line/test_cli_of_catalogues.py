@@ -1,4 +1,4 @@
-"""The command line for catalogues outside: `contracts` and `lineage`."""
+"""The command line for catalogues outside: `contracts`, `lineage` and `tables`."""
 
 import json
 import threading
@@ -7,11 +7,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
 from spam_pipeline.command_line.contracts import ExtraMissing, extra
-from spam_pipeline_tests.conftest import CommandLine
+from spam_pipeline.operations.open_tables.catalogue import opened
+from spam_pipeline_tests.conftest import CommandLine, open_home
+from spam_pipeline_tests.operations.open_tables.toy_tables import published, same
 
 RECEIVED: list[tuple[str, str | None, dict[str, Any]]] = []
 
@@ -79,6 +82,37 @@ def test_lineage_is_sent_to_a_server(
 def test_a_server_that_is_not_there_is_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
     ended = spam_pipeline("lineage", "--to", "http://127.0.0.1:9", home=converged_home)
     assert (ended.status, ended.err.count("error: ")) == (1, 1)
+
+
+def test_tables_are_brought_up_to_date(spam_pipeline: CommandLine, converged_home: Path, tmp_path: Path) -> None:
+    """Every table has what is published, but for the columns that tables cannot have."""
+    command = ("tables", "--to", f"sqlite:///{tmp_path / 'catalogue.db'}", "--metadata", str(tmp_path), "--json")
+    ended = json.loads(spam_pipeline(*command, home=converged_home).out)
+    again = json.loads(spam_pipeline(*command, home=converged_home).out)
+    assert again == {"tables": 0, "snapshots": 0, "last": ended["last"]}
+    pipeline = open_home(converged_home)
+    with opened(f"sqlite:///{tmp_path / 'catalogue.db'}", None) as catalogue:
+        tables = [
+            catalogue.load_table(name)
+            for (space,) in catalogue.list_namespaces()
+            for name in catalogue.list_tables(space)
+        ]
+    assert sum(len(table.metadata.snapshots) for table in tables) == ended["snapshots"] > 100
+    for table in tables:
+        found = pl.scan_iceberg(table, reader_override="native")
+        columns = found.collect_schema().names()
+        seen = published(pipeline.engine, table.name()[-1])
+        assert same(found.collect(), seen.select(columns) if seen.height else seen), table.name()
+
+
+def test_a_catalogue_of_an_unknown_kind_is_one_message(spam_pipeline: CommandLine, converged_home: Path) -> None:
+    ended = spam_pipeline("tables", "--to", "mysql://there", "--metadata", "there", home=converged_home)
+    assert (ended.status, "the catalogue cannot be opened" in ended.err, ended.err.count("error: ")) == (1, True, 1)
+
+
+def test_metadata_of_a_store_elsewhere_has_no_default(spam_pipeline: CommandLine, tmp_path: Path) -> None:
+    ended = spam_pipeline("tables", "--to", "sqlite:///there", home=tmp_path, STORE_URL=f"memory://{tmp_path}/store")
+    assert (ended.status, "say with --metadata at which URL" in ended.err) == (1, True)
 
 
 def test_a_missing_library_says_how_to_install_it() -> None:

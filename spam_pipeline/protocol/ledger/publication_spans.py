@@ -3,12 +3,22 @@
 A pure function of publications, which answers for all moments at once what `as_of` answers for one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, Publication
+
+
+class PointerChange(NamedTuple):
+    """From a publication on, readers see another version of a partition, or none."""
+
+    publication_id: int
+    published_at: datetime
+    partition: str
+    version_id: int | None
 
 
 class Span(NamedTuple):
@@ -49,6 +59,20 @@ def spans(publications: Iterable[Publication], environment: str) -> Iterator[Spa
             version_id, since = seen, moment
     if version_id is not None and since is not None:
         yield Span(version_id, since, None)
+
+
+def pointer_changes(publications: Iterable[Publication], environment: str) -> dict[str, list[PointerChange]]:
+    """What publications changed for readers of `environment`, by stage; they are those of it and of production, oldest first."""
+    found: dict[str, list[PointerChange]] = defaultdict(list)
+    last: dict[tuple[str, str], dict[str, Publication]] = defaultdict(dict)
+    for item in publications:
+        pointers = last[item.stage, item.partition]
+        before = _seen(pointers, environment)
+        pointers[item.environment] = item
+        seen = _seen(pointers, environment)
+        if seen != before:
+            found[item.stage].append(PointerChange(item.id, item.published_at, item.partition, seen))
+    return found
 
 
 def _moment(item: Publication) -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from spam_pipeline.protocol.ledger.publication_spans import Span, spans
+from spam_pipeline.protocol.ledger.publication_spans import PointerChange, Span, pointer_changes, spans
 from spam_pipeline.protocol.ledger.records import DROPPED, PRODUCTION, Publication, Trigger
 
 BRANCH = "branch"
@@ -47,6 +47,18 @@ def test_what_was_added_last_counts_even_if_the_clock_was_set_back() -> None:
     assert list(spans(said, PRODUCTION)) == [Span(8, at(5), None)]
 
 
+def test_a_publication_that_changes_nothing_for_readers_is_no_change() -> None:
+    said = publications((0, PRODUCTION, 7), (3, BRANCH, 8), (4, PRODUCTION, 9), (6, BRANCH, 0), (7, PRODUCTION, None))
+    assert pointer_changes(said, BRANCH) == {
+        "plays": [
+            PointerChange(1, at(0), "2026-01-05", 7),
+            PointerChange(2, at(3), "2026-01-05", 8),
+            PointerChange(4, at(6), "2026-01-05", 9),
+            PointerChange(5, at(7), "2026-01-05", None),
+        ]
+    }
+
+
 additions = st.tuples(st.integers(0, 9), st.sampled_from((PRODUCTION, BRANCH)), st.none() | st.integers(0, 3))
 
 
@@ -73,3 +85,11 @@ def test_spans_say_of_every_moment_what_was_seen_then(
             if span.published_at <= at(minute) and (span.superseded_at is None or span.superseded_at > at(minute))
         ]
         assert holding == [seen for seen in [seen_at(added, environment, at(minute))] if seen is not None]
+
+
+@given(st.lists(st.tuples(st.sampled_from((PRODUCTION, BRANCH)), st.none() | st.integers(0, 3)), max_size=8))
+def test_changes_are_the_ends_of_spans(added: list[tuple[str, int | None]]) -> None:
+    said = publications(*((minute, *rest) for minute, rest in enumerate(added)))
+    changes = pointer_changes(said, BRANCH)["plays"]
+    begun = [(item.published_at, item.version_id) for item in changes if item.version_id is not None]
+    assert begun == [(span.published_at, span.version_id) for span in spans(said, BRANCH)]
