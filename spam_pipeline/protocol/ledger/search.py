@@ -38,12 +38,12 @@ def rows_with(url: str, is_hit: Callable[[str], bool], keys: Collection[int]) ->
         engine.dispose()
 
 
-def is_in_row(table: str, row: Mapping[str, Any], is_hit: Callable[[str], bool], keys: frozenset[int]) -> bool:
+def is_in_row(table: str, row: Mapping[Any, Any], is_hit: Callable[[str], bool], keys: frozenset[int]) -> bool:
     """Tell whether a row of a table has a text that is one, or one of the keys in a sample of keys."""
     return _has(row, is_hit) or (table == fingerprints.name and _samples(row["measures"], keys))
 
 
-def _has(row: Mapping[str, Any], is_hit: Callable[[str], bool]) -> bool:
+def _has(row: Mapping[Any, Any], is_hit: Callable[[str], bool]) -> bool:
     values = (value if isinstance(value, str) else json.dumps(value, default=str) for value in row.values())
     return is_hit("\n".join(values))
 

@@ -6,13 +6,21 @@ the same bytes, it gives an equal column equal bytes, whatever the other columns
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cache
+from glob import escape
 from pathlib import Path
 
+import duckdb
 import polars as pl
 from polars.datatypes import DataTypeClass
 
 from spam_pipeline.protocol.ledger.column_contents import DIGEST_BYTES, ColumnContents
-from spam_pipeline.protocol.storage.parquet_footer import row_groups
+
+_CHUNKS = """
+    SELECT column_id, row_group_num_rows, coalesce(nullif(dictionary_page_offset, 0), data_page_offset), total_compressed_size
+    FROM parquet_metadata(?) ORDER BY row_group_id, column_id
+"""
+"""Where the values of each leaf of a column lie in a file: DuckDB shows that of a footer, Polars does not."""
 
 
 def column_contents(files: Sequence[Path]) -> ColumnContents | None:
@@ -33,11 +41,17 @@ def column_contents(files: Sequence[Path]) -> ColumnContents | None:
 
 def _chunks(file: Path) -> Iterator[tuple[int, int, bytes]]:
     """Leaf, rows and bytes of each chunk of a file, one in memory at a time."""
+    chunks = _database().cursor().execute(_CHUNKS, [escape(str(file))]).fetchall()
     with file.open("rb") as opened:
-        for chunks in row_groups(file):
-            for leaf, chunk in enumerate(chunks):
-                opened.seek(chunk.start)
-                yield leaf, chunk.rows, opened.read(chunk.size)
+        for leaf, rows, start, size in chunks:
+            opened.seek(start)
+            yield leaf, rows, opened.read(size)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One database for all files: making one takes 30 ms, asking for a footer 1.5."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _leaves(dtype: pl.DataType | DataTypeClass) -> int:

@@ -3,14 +3,12 @@
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
 
 from spam_pipeline.protocol.foundation.slices import in_slices
 from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.storage.column_digests import column_contents
-from spam_pipeline.protocol.storage.parquet_footer import row_groups
 from spam_pipeline.protocol.storage.store import Store
 from spam_pipeline.protocol.storage.writer import write_result
 
@@ -90,19 +88,9 @@ def test_files_of_different_columns_have_no_contents_by_column(store: Store) -> 
     assert column_contents(written(store, pl.DataFrame({"x": [1]}), pl.DataFrame({"y": [1]}))) is None
 
 
-def test_the_footer_is_read_as_another_reader_reads_it(store: Store) -> None:
-    (file,) = written(store, FRAME)
-    chunks = duckdb.execute(
-        "select row_group_num_rows, coalesce(nullif(dictionary_page_offset, 0), data_page_offset), total_compressed_size"
-        " from parquet_metadata(?) order by row_group_id, column_id",
-        [str(file)],
-    ).fetchall()
-    found = row_groups(file)
-    assert [len(group) for group in found] == [7, 7]
-    assert [chunk for group in found for chunk in group] == chunks
-
-
-def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "made").write_text("no footer")
-    with pytest.raises(ValueError, match="is no Parquet file"):
-        row_groups(tmp_path / "made")
+def test_a_path_may_have_what_a_pattern_has(tmp_path: Path) -> None:
+    odd = tmp_path / "a[b]*?'c"
+    odd.mkdir()
+    FRAME.write_parquet(odd / "made.parquet")
+    FRAME.write_parquet(tmp_path / "made.parquet")
+    assert column_contents([odd / "made.parquet"]) == column_contents([tmp_path / "made.parquet"])
