@@ -62,7 +62,9 @@ def test_what_is_left_out_has_an_id_that_no_column_gets_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", [stage for stage in STAGES if not isinstance(stage.contract, ArtifactContract)], ids=lambda stage: stage.name
+    "stage",
+    [stage for stage in STAGES if not isinstance(stage.contract, ArtifactContract)],
+    ids=lambda stage: stage.name,
 )
 def test_of_our_own_stages_only_hashes_are_left_out(stage: object) -> None:
     contract: type[Contract] = stage.contract  # type: ignore[attr-defined]
