@@ -220,7 +220,7 @@ class Histories(RuleBasedStateMachine):
     @rule(
         policy=st.sampled_from(("0d", "0d", "1v", "30d")),
         grace=st.sampled_from((0, 0, 3600)),
-        effects=st.integers(0, 60),
+        effects=st.sampled_from((1000, 1000, 30, 10, 3)),
     )
     def prune(self, policy: str, grace: int, effects: int) -> None:
         """Prune, and perhaps die meanwhile; whatever an environment publishes reads as before."""
@@ -232,6 +232,16 @@ class Histories(RuleBasedStateMachine):
         assert {
             environment: self.home.published(environment, engine.graph.stages) for environment in self.code
         } == before
+
+    @rule(path=st.sampled_from(PATHS), lines=LINES)
+    def go_back_to_what_was_pruned(self, path: Key, lines: tuple[str, ...]) -> None:
+        self.converge(PRODUCTION)
+        before = dict(self.home.files)
+        self.have({**before, path: lines})
+        self.converge(PRODUCTION)
+        self.prune("0d", 0, effects=1000)
+        self.have(before)
+        self.converge(PRODUCTION)
 
     # Convergences that do not come to their end, or do more than one thing
 
