@@ -6,6 +6,7 @@ from spam_pipeline.command_line.contracts import extra
 from spam_pipeline.command_line.terminal import print_record, progress
 from spam_pipeline.operations.pipeline import Pipeline
 from spam_pipeline.protocol import PipelineError
+from spam_pipeline.shown_urls import masked_url
 
 
 class NoPlaceForMetadata(PipelineError):
@@ -30,7 +31,7 @@ def _beside(pipeline: Pipeline, to: str) -> str | None:
         return None
     if "://" in pipeline.settings.store:
         raise NoPlaceForMetadata(
-            f"the store is {pipeline.settings.store}: say with --metadata at which URL engines find the metadata of tables"
+            f"the store is {masked_url(pipeline.settings.store)}: say with --metadata at which URL engines find the metadata of tables"
         )
     place = pipeline.settings.home.absolute() / "tables"
     place.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,7 @@ from spam_pipeline.operations.open_tables.schemas import (
 )
 from spam_pipeline.operations.open_tables.snapshots import FORMAT, PUBLICATION, milliseconds
 from spam_pipeline.protocol import Contract, PipelineError
+from spam_pipeline.shown_urls import masked_url
 
 NAME = "spam_pipeline"
 """The name of the catalogue: tables in a database stand under it, and its variables of pyiceberg begin with `PYICEBERG_CATALOG__SPAM_PIPELINE__`."""
@@ -70,7 +71,8 @@ def opened(url: str, metadata: str | None) -> Iterator[Catalog]:
     try:
         catalogue = load_catalog(NAME, uri=url, **places, **{"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"})
     except (sa.exc.SQLAlchemyError, RESTError, OSError, ValueError, ImportError) as error:
-        raise CatalogueUnusable(f"the catalogue cannot be opened: {error}") from error
+        shown = masked_url(url)
+        raise CatalogueUnusable(f"the catalogue {shown} cannot be opened: {str(error).replace(url, shown)}") from error
     with closing(catalogue):
         yield catalogue
 
