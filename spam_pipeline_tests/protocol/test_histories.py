@@ -177,6 +177,7 @@ class Histories(RuleBasedStateMachine):
 
         Whoever adopts answers for the code doing the same, which is so of these two.
         """
+        self.converge(environment)
         code = self.code[environment]
         if code.numbers not in REFACTORINGS:
             return
