@@ -322,7 +322,7 @@ def test_versions_as_json_say_what_a_partition_rests_on(spam_pipeline: CommandLi
             "findings",
             "evidence",
         ),
-        *("inputs", "computed_at", "published_at"),
+        *("inputs", "computed_at", "published_at", "pruned_at", "adopted_from"),
     ]
     assert version["audit"] == "passed"
     assert (version["findings"], version["evidence"]) == ([], [])
