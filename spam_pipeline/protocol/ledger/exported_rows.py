@@ -249,7 +249,7 @@ class _Intake:
         return [row for row in rows if len(row["digests"]) == DIGEST_BYTES * len(names.get(row["names"], ()))]
 
     def _adoptions(self, known: Collection[int]) -> list[Row]:
-        rows = [row for row in self._rows["adoptions"] if {row["version_id"], row["adopted_from"]} <= set(known)]
+        rows = [row for row in self._rows["adoptions"] if row["version_id"] in known]
         evidence = values_of(self._connection, {row["evidence"] for row in rows})
         return [row for row in rows if row["evidence"] in evidence]
 

@@ -4,7 +4,7 @@ A ledger that was lost is filled from them again: its versions are known and not
 document has the rows that were added since the one before it, as lines of JSON, compressed; it lies at
 `_ledger/<branch>/<number>/<SHA-256 of its bytes>.zst`. A branch is the history of one ledger from its first row. An earlier copy of a ledger that
 somebody restored catches up with its branch. One that has gone its own way, and finds its next number taken, begins a branch of its own; so does one
-whose process died before it could note what it had written.
+whose process died before it could note what it had written, and one whose last document is gone.
 """
 
 import io
@@ -117,11 +117,10 @@ class Journal:
 
     def _is_behind(self) -> bool:
         last = self._ledger.exports.last()
-        return (
-            last is not None
-            and self._new_rows() is None
-            and bool(self._store.listed(_folder(last.branch, last.number + 1)))
-        )
+        return last is not None and self._new_rows() is None and self._is_taken(last.branch, last.number + 1)
+
+    def _is_taken(self, branch: str, number: int) -> bool:
+        return bool(self._store.listed(_folder(branch, number)))
 
     def _new_rows(self) -> tuple[Exported | None, Mapping[str, int]] | None:
         last, until = self._ledger.exports.last(), self._ledger.exports.positions()
@@ -132,7 +131,7 @@ class Journal:
         if found is None:  # another process has written it meanwhile
             return
         last, until = found
-        if last is None or self._store.listed(_folder(last.branch, last.number + 1)):
+        if last is None or self._is_taken(last.branch, last.number + 1) or not self._is_taken(last.branch, last.number):
             branch = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
             last = Exported(branch, 0, {})
         with self._store.scratch() as scratch:

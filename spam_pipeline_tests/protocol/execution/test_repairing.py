@@ -9,6 +9,7 @@ import pytest
 from spam_pipeline.protocol.execution.convergence import converge
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.foundation.errors import Irreparable, StoreDamaged
+from spam_pipeline.protocol.storage.journal import JOURNAL
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, land, numbers, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import digests, rebuilt, run, with_other
 from spam_pipeline_tests.protocol.toy_variants import (
@@ -21,9 +22,10 @@ from spam_pipeline_tests.protocol.toy_variants import (
 
 
 def stored(home: Path) -> dict[str, bytes]:
-    """The bytes of every file of the store, by its path there."""
+    """The bytes of every file of the store that some version has, by its path there."""
     root = home / "store"
-    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*/*/*/*"))}
+    files = (file for file in sorted(root.rglob("*/*/*/*")) if JOURNAL not in file.parts)
+    return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
 
 def file_of(home: Path, engine: Engine, name: str, partition: str) -> Path:

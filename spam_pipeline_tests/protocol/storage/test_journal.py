@@ -162,6 +162,15 @@ def test_it_goes_on_where_it_was(home: Path) -> None:
     assert filled(home)[0].ledger.published(PRODUCTION, ["numbers"]) == expected
 
 
+def test_a_journal_that_was_lost_is_written_anew_with_the_next_change(home: Path) -> None:
+    shutil.rmtree(home / "store" / JOURNAL)
+    engine = engine_of(home)
+    land(home, "2026-01-02", "d", "2026-01-02 9")
+    run(engine)
+    expected = engine.ledger.published(PRODUCTION, ["numbers"])
+    assert filled(home)[0].ledger.published(PRODUCTION, ["numbers"]) == expected
+
+
 def test_what_changes_nothing_writes_nothing(new_home: Path) -> None:
     home = new_home
     engine = engine_of(home)
