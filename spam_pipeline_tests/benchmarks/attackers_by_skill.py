@@ -123,7 +123,7 @@ def _declared(week: Week, plays: pl.DataFrame, seed: int) -> pl.LazyFrame:
     )
     drawn = devices.with_columns(draw=pl.Series(np.random.default_rng(seed).random(devices.height)))
     chosen = drawn.sort("campaign", "draw").group_by("campaign", maintain_order=True).head(DECLARED)
-    columns = week.incidents.collect_schema()
+    columns = week.incidents.drop("day").collect_schema()  # verdicts go by the window
     rows = chosen.select(
         incident_id="campaign",
         status=pl.lit("confirmed"),
