@@ -36,12 +36,7 @@ def test_the_job_takes_one_day_from_the_landed_files_to_the_reports(home: Path) 
         "daily_plays",
         "warehouse",
     } <= made
-    not_passed = {
-        item.asset_key.path[-1]: item.severity for item in result.get_asset_check_evaluations() if not item.passed
-    }
-    assert not_passed == {"erased_records": dg.AssetCheckSeverity.WARN}, (
-        "nobody was erased, so it has no such partition"
-    )
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
     pipeline = open_pipeline(home)
     assert pipeline.read("daily_plays", "2026-01-01").collect().height > 0
     assert (home / "warehouse.duckdb").exists()
