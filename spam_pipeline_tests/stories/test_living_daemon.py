@@ -51,7 +51,7 @@ class Told:
     action: str
 
 
-NOBODY_ISSUED = {"issued_statements", "issued_payments", "issued_basis"}
+NOBODY_ISSUED_OR_ERASED = {"issued_statements", "issued_payments", "issued_basis", "erased_records"}
 
 
 @dataclass
@@ -157,7 +157,9 @@ class Daemon:
         statuses = self.pipeline.engine.planner.statuses()
         states = {name: {status.state for status in by_key.values()} for name, by_key in statuses.items()}
         return {
-            name for name, seen in states.items() if seen != ({State.FRESH} if name not in NOBODY_ISSUED else set())
+            name
+            for name, seen in states.items()
+            if seen != ({State.FRESH} if name not in NOBODY_ISSUED_OR_ERASED else set())
         }
 
 
