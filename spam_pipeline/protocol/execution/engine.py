@@ -188,7 +188,7 @@ def open_engine(  # noqa: PLR0913 - the places that a pipeline consists of, each
         publisher=Publisher(graph, ledger, auditor, environment),
         deliveries=Deliveries(graph, ledger, store, claims, environment, repairs, targets),
         decisions=DecisionDocuments(graph, ledger, landing, claims),
-        journal=Journal(ledger, store, claims),
+        journal=Journal(ledger, store, private_store, claims),
         at_once=at_once,
         screen=screen,
     )

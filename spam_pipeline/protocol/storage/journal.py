@@ -46,11 +46,12 @@ class TakenIn(NamedTuple):
 
 
 class Journal:
-    """The documents of one ledger beside one store."""
+    """The documents of one ledger beside one store; what the ledger has of files lies in that store or in the `private` one."""
 
-    def __init__(self, ledger: Ledger, store: Store, claims: Claims) -> None:
+    def __init__(self, ledger: Ledger, store: Store, private: Store, claims: Claims) -> None:
         self._ledger = ledger
         self._store = store
+        self._private = private
         self._claims = claims
 
     def export(self) -> None:
@@ -77,7 +78,8 @@ class Journal:
 
     def take_in(self) -> TakenIn:
         """Fill a ledger that has no record from the documents of the newest branch, or one that is behind from those of its own; in one transaction."""
-        files, last = self._store.listed(), self._ledger.exports.last()
+        listed, last = (*self._private.listing(), *self._store.listing()), self._ledger.exports.last()
+        files = {file.path: file.bytes for file in listed}
         paths = sorted(path for path in files if _DOCUMENT.fullmatch(path))
         branch = last.branch if last else max((_place(path)[0] for path in paths), default="")
         documents = [
@@ -113,14 +115,14 @@ class Journal:
             self._store.delete([path for path in self._listed() if _place(path)[0] in branches])
 
     def _listed(self) -> list[str]:
-        return sorted(path for path in self._store.listed(JOURNAL) if _DOCUMENT.fullmatch(path))
+        return sorted(file.path for file in self._store.listing(JOURNAL) if _DOCUMENT.fullmatch(file.path))
 
     def _is_behind(self) -> bool:
         last = self._ledger.exports.last()
         return last is not None and self._new_rows() is None and self._is_taken(last.branch, last.number + 1)
 
     def _is_taken(self, branch: str, number: int) -> bool:
-        return bool(self._store.listed(_folder(branch, number)))
+        return any(_DOCUMENT.fullmatch(file.path) for file in self._store.listing(_folder(branch, number)))
 
     def _new_rows(self) -> tuple[Exported | None, Mapping[str, int]] | None:
         last, until = self._ledger.exports.last(), self._ledger.exports.positions()

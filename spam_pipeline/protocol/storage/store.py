@@ -111,17 +111,6 @@ class Store:
         """Return True if no file was ever put in place here."""
         return not any(_DIGEST_NAME.match(name) for *_, files in self._root.fs.walk(self._root.path) for name in files)
 
-    def listed(self, folder: str = "") -> dict[str, int]:
-        """The path and the size of every file below a folder, or of all; scratch files are none."""
-        root = self._root.path.rstrip("/")
-        self._root.fs.invalidate_cache()
-        try:
-            found = self._root.fs.find(f"{root}/{folder}".rstrip("/"), detail=True)
-        except FileNotFoundError:
-            return {}
-        below = {name.removeprefix(f"{root}/"): info["size"] for name, info in found.items()}
-        return {path: size for path, size in below.items() if _DIGEST_NAME.match(path.rpartition("/")[2])}
-
     def put(self, made: Path, folder: str) -> str:
         """Move a finished file into `folder` under its digest; return its path below the root. The same bytes are kept once.
 
@@ -208,19 +197,19 @@ class Store:
         self._upload(self._remote, local, path)
         return True
 
-    def listing(self, folder: str) -> Iterator[ListedFile]:
-        """The files that were put in place below `<context>/<stage>`, and what killed uploads left there; no other file of somebody's."""
+    def listing(self, folder: str = "") -> Iterator[ListedFile]:
+        """The files that were put in place below a folder such as `<context>/<stage>`, or at all, and what killed uploads left there; no other file of somebody's."""
         root, file_system = f"{self._root.path.rstrip('/')}/", self._root.fs
         file_system.invalidate_cache()
         with suppress(FileNotFoundError):
-            for place, found in file_system.find(f"{root}{folder}", detail=True).items():
+            for place, found in file_system.find(f"{root}{folder}".rstrip("/"), detail=True).items():
                 path = str(place).removeprefix(root)
                 if path.count("/") == _LEVELS and _STORED_NAME.match(path.rsplit("/", 1)[1]):
                     yield ListedFile(path, int(found["size"] or 0), modified_at(found))
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete files, and their copies on this machine. Who does knows that nobody has them; those that are gone are no error."""
-        if self._remote:
+        if self._remote and paths:
             self._remote.delete(paths)
         for path in paths:
             (self._local_root / path).unlink(missing_ok=True)
