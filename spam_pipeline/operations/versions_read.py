@@ -36,7 +36,8 @@ def reads_the_same(engine: Engine, one: Version, other: Version, stage: str, par
     if mine is None or theirs is None or mine.content == theirs.content:
         return mine is not None and theirs is not None
     columns = engine.graph.columns_read(engine.graph.stages[one.stage], stage, stage)
-    before, now = (engine.ledger.part_columns(item.record).get(item.part) for item in (mine, theirs))
+    versions = engine.ledger.made_by_id({mine.record, theirs.record})
+    before, now = (versions[item.record].columns_of(item.part) for item in (mine, theirs))
     return bool(columns and before and now and not now.changed(before, columns))
 
 

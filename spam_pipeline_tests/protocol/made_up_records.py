@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from spam_pipeline.protocol.fingerprint import Counted, Figured, Fingerprint
 from spam_pipeline.protocol.foundation.finding import Finding, Severity
 from spam_pipeline.protocol.ledger import Ledger
+from spam_pipeline.protocol.ledger.decisions import add_decision
 from spam_pipeline.protocol.ledger.recipe import InputRef
 from spam_pipeline.protocol.ledger.records import (
     PRODUCTION,
@@ -18,6 +19,7 @@ from spam_pipeline.protocol.ledger.records import (
     Verdict,
     Version,
 )
+from spam_pipeline.protocol.ledger.tables import writing
 
 BELOW_ZERO = Finding("limit", "number", Severity.REFUSE, "at least 0", "-1")
 PASSED, REFUSED = Audit(Verdict.PASSED), Audit(Verdict.REFUSED, (BELOW_ZERO,))
@@ -78,3 +80,9 @@ def recorded(ledger: Ledger, recipe: str) -> Version:
 def landed(ledger: Ledger) -> list[Observation]:
     """The last observation of every path, gone files included, ordered by path."""
     return ledger.observations.added(0, ledger.changes([], Position(), []).position.observation)
+
+
+def record_decision(ledger: Ledger, decision: Decision, last: int) -> Decision:
+    """Record a decision without a document in the landing zone, as releases before 0.12 did."""
+    with writing(ledger._engine) as connection:  # noqa: SLF001 - the ledger itself records none without a document any more
+        return add_decision(connection, decision, last)

@@ -8,6 +8,7 @@ from spam_pipeline.protocol.definition.graph import AnyStage
 from spam_pipeline.protocol.execution.convergence import Converged, Failure, converge
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind
+from spam_pipeline_tests.protocol.made_up_records import record_decision
 from spam_pipeline_tests.protocol.toy_pipeline import STAGES, toy_engine
 
 
@@ -30,7 +31,8 @@ def take_back(engine: Engine, stage: str, partition: str, file: Path) -> None:
     file.unlink()
     engine.observe()
     version = engine.reader.version(stage, partition)
-    engine.ledger.decide(
+    record_decision(
+        engine.ledger,
         Decision(
             environment=engine.environment,
             version_id=version.id,

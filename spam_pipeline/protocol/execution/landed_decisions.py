@@ -42,7 +42,7 @@ class DecisionDocuments:
     def land(self, decision: Decision, recipe: str, last: int) -> Decision:
         """Land a decision about the version of a recipe, then record it; whoever decides holds the claim on deciding.
 
-        Killed in between, it is taken in by the next convergence. Raises like `Ledger.decide`.
+        Killed in between, it is taken in by the next convergence. Raises `AlreadyDecided`.
         """
         landed, content = document_of(decision, recipe, self._ledger.landed_decisions.document_before(decision))
         self._landing.add(path_of_document(landed), io.BytesIO(content))

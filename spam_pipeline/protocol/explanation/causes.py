@@ -6,7 +6,7 @@ The provenance of the published version is compared with the wanted recipe, or t
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 
 from spam_pipeline.protocol.code_version.code_version import CodeVersion, changed
 from spam_pipeline.protocol.ledger import Ledger
@@ -87,7 +87,7 @@ def causes_of(
     """The causes why partitions of one stage are not fresh, by partition; `code` is its present code version."""
     published = [status.published for status in statuses if status.published]
     provenance = _provenance(ledger, published, code.digest)
-    columns = _ColumnsOf(ledger)
+    columns = _ColumnsOf(ledger, report, provenance.values())
     return {
         status.partition: cause(
             status,
@@ -196,11 +196,12 @@ def _by_place(inputs: Iterable[InputRef]) -> dict[_Read, InputRef]:
 
 
 class _ColumnsOf:
-    """The contents by column of what was read, looked up once for each version."""
+    """The contents by column of what versions were computed from: of what is published by a report, of what was by the ledger, all at once."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, report: StalenessReport, provenance: Iterable[Provenance]) -> None:
         self._ledger = ledger
-        self._known: dict[int, Mapping[str, ColumnContents]] = {}
+        self._report = report
+        self._provenance = provenance
 
     def changed(self, before: InputRef, now: InputRef) -> list[str] | None:
         """The columns that are read of a part and have changed; None where that is not known."""
@@ -210,9 +211,16 @@ class _ColumnsOf:
         return new.changed(old, now.columns.names) if old and new else None
 
     def _of(self, read: InputRef) -> ColumnContents | None:
-        if read.record not in self._known:
-            self._known[read.record] = self._ledger.part_columns(read.record)
-        return self._known[read.record].get(read.part)
+        status = self._report.statuses.get(read.upstream, {}).get(read.partition)
+        published = status.published if status else None
+        is_it = published is not None and published.version_id == read.record
+        version = published if is_it else self._earlier.get(read.record)
+        return version.columns_of(read.part) if version else None
+
+    @cached_property
+    def _earlier(self) -> Mapping[int, VersionSummary]:
+        read = {item.record for known in self._provenance for item in known.inputs if not item.is_file}
+        return self._ledger.made_by_id(read)
 
 
 def _name(read: _Read, *, is_removed: bool) -> str:

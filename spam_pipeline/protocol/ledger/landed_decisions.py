@@ -34,7 +34,7 @@ class LandedDecisions:
     def record(self, decision: Decision, last: int | None, document: str) -> Decision:
         """Add a decision that has landed in a document, made in knowledge of the one with the id `last`; None for whichever is the last one.
 
-        Raises like `Ledger.decide`.
+        Returns it with its own id. Raises `AlreadyDecided` when the environment follows a later one already.
         """
         with writing(self._engine) as connection:
             added = add_decision(connection, decision, last)

@@ -234,6 +234,10 @@ class VersionSummary(NamedTuple):
     parts: tuple[PartSummary, ...]
     side_parts: tuple[PartSummary, ...] = ()
 
+    def columns_of(self, part: str) -> ColumnContents | None:
+        """The contents by column of one of its parts; None where they are not known."""
+        return next((item.columns for item in self.parts if item.name == part), None)
+
 
 @dataclass(frozen=True)
 class Attempts:
@@ -301,8 +305,8 @@ class Position(NamedTuple):
 class Changes:
     """The rows added to the ledger up to a position.
 
-    `pruned` are the recipes of versions that were pruned since an earlier position, with their stages. `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and
-    partition of those that were given up.
+    `pointers` are by environment, stage and partition, None where retracted; `dropped` has the environment, stage and partition of
+    those that were given up. `pruned` are the recipes of versions that were pruned since an earlier position, with their stages.
     """
 
     pointers: Mapping[str, Mapping[str, Mapping[str, VersionSummary | None]]]

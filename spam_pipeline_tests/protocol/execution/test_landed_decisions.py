@@ -22,6 +22,7 @@ from spam_pipeline.protocol.execution.decision_document import (
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.foundation.finding import Evidence, Finding, Severity
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind
+from spam_pipeline_tests.protocol.made_up_records import record_decision
 from spam_pipeline_tests.protocol.toy_pipeline import land, toy_engine
 from spam_pipeline_tests.protocol.toy_runs import digests, run
 
@@ -185,7 +186,7 @@ def test_decisions_of_earlier_releases_land_once(home: Path) -> None:
     version = engine.ledger.version(refused(engine))
     assert version is not None
     made = replace(MADE, version_id=version[0].id, content=version[0].content, findings=version[1].refusing)
-    engine.ledger.decide(made, 0)
+    record_decision(engine.ledger, made, 0)
     go(engine)
     go(toy_engine(home))
     (document,) = documents(home)
@@ -199,7 +200,7 @@ def test_where_they_cannot_land_the_convergence_goes_on(
     engine = toy_engine(home)
     go(engine)
     version = engine.reader.version("received_numbers", DAY)
-    engine.ledger.decide(replace(MADE, version_id=version.id, content=version.content), 0)
+    record_decision(engine.ledger, replace(MADE, version_id=version.id, content=version.content), 0)
 
     def is_read_only(path: str, content: object) -> None:
         raise PermissionError(path, content)

@@ -15,7 +15,7 @@ from spam_pipeline.protocol.execution.convergence import Converged, converge
 from spam_pipeline.protocol.execution.engine import Engine
 from spam_pipeline.protocol.execution.plan import plan
 from spam_pipeline.protocol.ledger.records import DecisionKind
-from spam_pipeline_tests.protocol.made_up_records import a_decision
+from spam_pipeline_tests.protocol.made_up_records import a_decision, record_decision
 from spam_pipeline_tests.protocol.toy_pipeline import (
     STAGES,
     Numbers,
@@ -223,7 +223,7 @@ def test_what_there_is_nothing_for_any_more_is_planned_as_a_retraction(home: Pat
     (home / "landing/2026-01-04/a.txt").unlink()
     land(home, "2026-01-05", "a")
     lost = engine.reader.version("received_numbers", "2026-01-04")
-    engine.ledger.decide(replace(a_decision(lost), kind=DecisionKind.REJECT), last=0)
+    record_decision(engine.ledger, replace(a_decision(lost), kind=DecisionKind.REJECT), last=0)
     found = planned(engine, "monthly_total")
     why = "data: nothing to compute it from any more"
     assert ("received_numbers", "2026-01-04", why, "retract") in found
@@ -237,6 +237,7 @@ import polars as pl
 from spam_pipeline.partitions import event_days
 from spam_pipeline.protocol.definition.stage import stage
 from spam_pipeline_tests.protocol.toy_pipeline import Numbers
+from spam_pipeline_tests.protocol.made_up_records import record_decision
 
 
 @stage(partitions=event_days, contract=Numbers, owner="team:toys", libraries=["polars"])

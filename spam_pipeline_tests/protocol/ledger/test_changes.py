@@ -21,6 +21,7 @@ from spam_pipeline_tests.protocol.made_up_records import (
     a_decision,
     a_version,
     an_observation,
+    record_decision,
     recorded,
 )
 
@@ -138,7 +139,10 @@ REMARKABLE = {
 
 def test_from_the_start_audits_that_may_have_to_be_done_again_are_told_with_their_circumstances(ledger: Ledger) -> None:
     ledger.record(a_version(), replace(PASSED, contract="today"), PRODUCTION)
-    assert ledger.decide(a_decision(recorded(ledger, "r1")), last=0).id == REMARKABLE["after a decision"].decision
+    assert (
+        record_decision(ledger, a_decision(recorded(ledger, "r1")), last=0).id
+        == REMARKABLE["after a decision"].decision
+    )
     for recipe, audit in REMARKABLE.items():
         ledger.record(a_version(recipe, recipe), audit, PRODUCTION)
         ledger.record(a_version(f"no longer {recipe}", recipe), audit, PRODUCTION)
@@ -190,13 +194,13 @@ def test_a_pointer_that_is_given_up_is_told_unless_it_is_set_again(ledger: Ledge
 def test_decisions_for_the_environments_asked_for_are_told_once(ledger: Ledger) -> None:
     ledger.record(a_version(), PASSED, PRODUCTION)
     version = recorded(ledger, "r1")
-    first = ledger.decide(a_decision(version), last=0)
+    first = record_decision(ledger, a_decision(version), last=0)
     start = changed(ledger, Position())
     assert start.decisions == [
         DecisionSummary(PRODUCTION, "numbers", "2026-01-05", first.id, version.id, DecisionKind.ACCEPT)
     ]
-    ledger.decide(a_decision(version, environment="another"), last=first.id)
-    second = ledger.decide(a_decision(version, environment="branch"), last=first.id)
+    record_decision(ledger, a_decision(version, environment="another"), last=first.id)
+    second = record_decision(ledger, a_decision(version, environment="branch"), last=first.id)
     found = changed(ledger, start.position, PRODUCTION, "branch")
     assert found.decisions == [
         DecisionSummary("branch", "numbers", "2026-01-05", second.id, version.id, DecisionKind.ACCEPT)

@@ -8,7 +8,7 @@ import pytest
 from spam_pipeline.protocol.foundation.errors import AlreadyDecided
 from spam_pipeline.protocol.ledger import Ledger
 from spam_pipeline.protocol.ledger.records import PRODUCTION, Decision, DecisionKind, Version
-from spam_pipeline_tests.protocol.made_up_records import REFUSED, a_decision, a_version, recorded
+from spam_pipeline_tests.protocol.made_up_records import REFUSED, a_decision, a_version, record_decision, recorded
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def made_by(decisions: list[Decision]) -> list[str]:
 
 
 def test_a_decision_comes_back_as_it_was_made(ledger: Ledger, quarantined: Version) -> None:
-    made = ledger.decide(a_decision(quarantined), last=0)
+    made = record_decision(ledger, a_decision(quarantined), last=0)
     assert made == replace(a_decision(quarantined), id=made.id)
     assert made.id > 0
     assert ledger.decisions(PRODUCTION, "numbers", "2026-01-05") == [made]
@@ -31,17 +31,17 @@ def test_a_decision_comes_back_as_it_was_made(ledger: Ledger, quarantined: Versi
 
 
 def test_who_knows_of_the_last_decision_may_make_another_one(ledger: Ledger, quarantined: Version) -> None:
-    first = ledger.decide(a_decision(quarantined), last=0)
+    first = record_decision(ledger, a_decision(quarantined), last=0)
     second = replace(a_decision(quarantined, "bert"), kind=DecisionKind.REJECT, reason="it was no release", findings=())
-    ledger.decide(second, last=first.id)
+    record_decision(ledger, second, last=first.id)
     assert made_by(ledger.decisions(PRODUCTION, "numbers", "2026-01-05")) == ["anna", "bert"]
 
 
 def test_who_does_not_know_of_the_last_decision_is_told_of_it(ledger: Ledger, quarantined: Version) -> None:
-    ledger.decide(a_decision(quarantined), last=0)
+    record_decision(ledger, a_decision(quarantined), last=0)
     message = "numbers 2026-01-05: anna accepted it in production at 2026-01-05 12:00:00 UTC, because: a release that everybody"
     with pytest.raises(AlreadyDecided, match=message):
-        ledger.decide(a_decision(quarantined, "bert"), last=0)
+        record_decision(ledger, a_decision(quarantined, "bert"), last=0)
     assert made_by(ledger.all_decisions(PRODUCTION)) == ["anna"], "nothing was recorded"
 
 
@@ -68,22 +68,22 @@ def test_of_two_people_who_decide_at_once_one_wins_and_the_other_is_told(
 def test_an_environment_goes_by_its_own_decisions_and_by_those_for_production(
     ledger: Ledger, quarantined: Version
 ) -> None:
-    first = ledger.decide(a_decision(quarantined), last=0)
+    first = record_decision(ledger, a_decision(quarantined), last=0)
     with pytest.raises(AlreadyDecided):
-        ledger.decide(a_decision(quarantined, "bert", "branch"), last=0)
-    ledger.decide(a_decision(quarantined, "bert", "branch"), last=first.id)
-    ledger.decide(a_decision(quarantined, "cleo", "another"), last=first.id)
+        record_decision(ledger, a_decision(quarantined, "bert", "branch"), last=0)
+    record_decision(ledger, a_decision(quarantined, "bert", "branch"), last=first.id)
+    record_decision(ledger, a_decision(quarantined, "cleo", "another"), last=first.id)
     assert made_by(ledger.decisions("branch", "numbers", "2026-01-05")) == ["anna", "bert"]
     assert made_by(ledger.decisions(PRODUCTION, "numbers", "2026-01-05")) == ["anna"]
-    ledger.decide(a_decision(quarantined, "dora"), last=first.id)
+    record_decision(ledger, a_decision(quarantined, "dora"), last=first.id)
     assert made_by(ledger.decisions("branch", "numbers", "2026-01-05")) == ["anna", "bert", "dora"]
 
 
 def test_all_decisions_are_listed_the_newest_last(ledger: Ledger, quarantined: Version) -> None:
     ledger.record(a_version("r2", "2026-01-06"), REFUSED, PRODUCTION)
-    ledger.decide(a_decision(recorded(ledger, "r2")), last=0)
-    ledger.decide(a_decision(quarantined, "bert", "branch"), last=0)
-    ledger.decide(a_decision(quarantined, "cleo", "another"), last=0)
-    ledger.decide(a_decision(quarantined, "dora"), last=0)
+    record_decision(ledger, a_decision(recorded(ledger, "r2")), last=0)
+    record_decision(ledger, a_decision(quarantined, "bert", "branch"), last=0)
+    record_decision(ledger, a_decision(quarantined, "cleo", "another"), last=0)
+    record_decision(ledger, a_decision(quarantined, "dora"), last=0)
     assert made_by(ledger.all_decisions("branch")) == ["anna", "bert", "dora"]
     assert made_by(ledger.all_decisions(PRODUCTION)) == ["anna", "dora"]

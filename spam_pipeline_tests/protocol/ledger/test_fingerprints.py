@@ -15,6 +15,7 @@ from spam_pipeline_tests.protocol.made_up_records import (
     REFUSED,
     a_decision,
     a_version,
+    record_decision,
     recorded,
 )
 
@@ -79,7 +80,7 @@ def test_an_audit_comes_back_with_its_findings_and_circumstances(ledger: Ledger)
     spike = Finding("spike", "track 7", Severity.WARN, "40", "90", (CategoryShift("DE", 0.1, 0.5),), 3.5, evidence)
     ledger.record(a_version(), REFUSED, PRODUCTION)
     version = recorded(ledger, "r1")
-    decision = ledger.decide(a_decision(version), last=0).id
+    decision = record_decision(ledger, a_decision(version), last=0).id
     audit = Audit(Verdict.REFUSED, (spike, BELOW_ZERO), "one", "history", is_provisional=True, decision=decision)
     ledger.record_audit(version, audit, PRODUCTION)
     assert [found for _, found in ledger.versions("numbers", "2026-01-05")] == [audit]
@@ -92,7 +93,7 @@ def test_an_audit_that_took_a_decision_into_account_counts_where_that_decision_d
     refused, passed = replace(REFUSED, contract="one"), by("one")
     ledger.record(a_version(), refused, PRODUCTION)
     version = recorded(ledger, "r1")
-    decision = ledger.decide(a_decision(version, environment="branch"), last=0).id
+    decision = record_decision(ledger, a_decision(version, environment="branch"), last=0).id
     ledger.record_audit(version, replace(passed, decision=decision), "branch")
     audited = {name: ledger.audited("r1", "one", name) for name in (PRODUCTION, "branch", "another")}
     assert {name: found and found[1] and found[1].verdict for name, found in audited.items()} == {

@@ -31,7 +31,14 @@ from spam_pipeline.protocol.ledger.tables import (
     versions,
 )
 from spam_pipeline.protocol.ledger.versions import versions_of_ids
-from spam_pipeline_tests.protocol.made_up_records import PASSED, REFUSED, a_decision, a_version, recorded
+from spam_pipeline_tests.protocol.made_up_records import (
+    PASSED,
+    REFUSED,
+    a_decision,
+    a_version,
+    record_decision,
+    recorded,
+)
 
 RELEASE = Path(__file__).parents[2] / "releases" / "0.5.0.tar.xz"
 
@@ -186,7 +193,7 @@ def test_one_of_a_later_layout_gets_the_tables_that_it_lacks_and_keeps_its_rows(
     with closing(Ledger(ledger_url)) as ledger:
         ledger.record(a_version(), PASSED, PRODUCTION)
         ledger.record(a_version("r2", content="c2"), REFUSED, "branch")
-        decided = ledger.decide(a_decision(recorded(ledger, "r2")), 0)
+        decided = record_decision(ledger, a_decision(recorded(ledger, "r2")), 0)
         ledger.publish(recorded(ledger, "r2"), "branch")
         moment = now()
         ledger.retract("numbers", "2026-01-05", PRODUCTION)

@@ -27,7 +27,7 @@ from spam_pipeline_tests.protocol.ledger.made_up_state import (
     refused,
     without_marks,
 )
-from spam_pipeline_tests.protocol.made_up_records import a_decision
+from spam_pipeline_tests.protocol.made_up_records import a_decision, record_decision
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def take(ledger: Ledger, step: tuple[str, str, str, int, Audit, str]) -> None:
         ledger.record_audit(made, audit, environment, fall_back_to=next(others, None), fingerprint=measured)
     elif what == "decide":
         last = last_decision(ledger, stage, day, environment)
-        ledger.decide(a_decision(recorded(ledger, version), environment=environment), last)
+        record_decision(ledger, a_decision(recorded(ledger, version), environment=environment), last)
     else:
         ledger.publish(recorded(ledger, version), environment, Trigger(action="reused"))
 

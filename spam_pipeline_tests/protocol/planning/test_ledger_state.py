@@ -25,7 +25,7 @@ from spam_pipeline_tests.protocol.ledger.made_up_state import (
     refused,
     without_marks,
 )
-from spam_pipeline_tests.protocol.made_up_records import a_decision
+from spam_pipeline_tests.protocol.made_up_records import a_decision, record_decision
 
 
 def test_the_last_of_everything_counts(ledger: Ledger) -> None:
@@ -141,7 +141,7 @@ def test_the_circumstances_of_an_audit_are_known_while_they_may_ask_for_another_
     state, version = LedgerState(ledger, PRODUCTION, {NOW}), a_version("numbers", DAYS[0], 1)
     ledger.record(version, PROVISIONAL, PRODUCTION)
     assert state.snapshot({}).audited == {version.recipe: AuditBasis("h1", is_provisional=True, decision=0)}
-    decision = ledger.decide(a_decision(recorded(ledger, version)), 0).id
+    decision = record_decision(ledger, a_decision(recorded(ledger, version)), 0).id
     ledger.record_audit(recorded(ledger, version), replace(DECIDED, decision=decision), PRODUCTION)
     assert state.snapshot({}).audited == {version.recipe: AuditBasis("h2", is_provisional=False, decision=decision)}
     ledger.record_audit(recorded(ledger, version), replace(refused(), history="h3"), PRODUCTION)
@@ -158,7 +158,7 @@ def test_what_follows_from_a_decision_for_another_environment_is_nobody_elses_bu
     version = recorded(ledger, a_version("numbers", DAYS[0], 1))
     looks = [production, branch]
     assert [look.snapshot({}).refused for look in looks] == [{version.recipe}] * 2
-    decision = ledger.decide(a_decision(version, environment=BRANCH), 0).id
+    decision = record_decision(ledger, a_decision(version, environment=BRANCH), 0).id
     ledger.record_audit(version, replace(DECIDED, decision=decision), BRANCH)
     for look in (production, LedgerState(ledger, PRODUCTION, {NOW})):
         assert look.snapshot({}).refused == {version.recipe}
@@ -173,11 +173,11 @@ def test_the_last_decision_of_an_environment_or_production_is_known(ledger: Ledg
     ledger.record(a_version("numbers", DAYS[0], 1), refused(), PRODUCTION)
     version = recorded(ledger, a_version("numbers", DAYS[0], 1))
     assert branch.snapshot({}).decisions == {}
-    first = ledger.decide(a_decision(version), 0).id
-    second = ledger.decide(a_decision(version, environment=BRANCH), first).id
+    first = record_decision(ledger, a_decision(version), 0).id
+    second = record_decision(ledger, a_decision(version, environment=BRANCH), first).id
     place = ("numbers", DAYS[0])
     assert (production.snapshot({}).decisions, branch.snapshot({}).decisions) == ({place: first}, {place: second})
-    third = ledger.decide(a_decision(version), first).id
+    third = record_decision(ledger, a_decision(version), first).id
     assert (production.snapshot({}).decisions, branch.snapshot({}).decisions) == ({place: third}, {place: third})
 
 
