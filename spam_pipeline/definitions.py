@@ -7,6 +7,7 @@ file is created.
 from contextlib import AbstractContextManager, nullcontext
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_duckdb import DuckDBResource
 
 from spam_pipeline.ingestion.assets import erased_records
@@ -59,10 +60,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         update_home_page(found, settings)
         pipeline.notify(found)
 
-    days = [name for name, stage in graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
-    # Most days have nobody who was erased, and Dagster skips what reads a stage that makes nothing: the warehouse reads all of them.
-    of_one_day = [name for name in days if name != erased_records.name]
-    about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
     return dg.Definitions(
         assets=[
             *(
@@ -85,21 +82,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             publications_sensor(open_engine, keys, pipeline.notify),
             converge_sensor(list(graph.stages), keys),
         ],
-        jobs=[
-            batch_job(),
-            dg.define_asset_job(
-                "one_day",
-                selection=keys.selection(of_one_day) - dg.AssetSelection.checks(*about_all_days),
-                description="One day through all its stages, with the reference data and the model they rest on.",
-            ),
-            decision_job(keys),
-            suspicion_job(lambda **asked: pipeline.decide_suspicion(**asked).as_text()),
-            issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
-            prune_job(
-                lambda grace, is_dry: facts_of(prune_pipeline(pipeline, grace=read_grace(grace), is_dry=is_dry)),
-                retention_of(settings.retention, EVERY_STAGE).days,
-            ),
-        ],
+        jobs=_jobs(pipeline, keys),
         resources={
             ENGINE: engine_resource(open_engine),
             READER: published_versions,
@@ -110,6 +93,29 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,  # a step takes 0.1 s here, and seconds in a process of its own
     )
+
+
+def _jobs(pipeline: Pipeline, keys: AssetKeys) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
+    """Everything that a person launches."""
+    days = [name for name, stage in pipeline.graph.stages.items() if stage.partitions.grain is not Grain.MONTH]
+    # Most days have nobody who was erased, and Dagster skips what reads a stage that makes nothing: the warehouse reads all of them.
+    of_one_day = [name for name in days if name != erased_records.name]
+    about_all_days = [dg.AssetCheckKey(keys.key(name), CONVERGED_CHECK) for name in days]
+    return [
+        batch_job(),
+        dg.define_asset_job(
+            "one_day",
+            selection=keys.selection(of_one_day) - dg.AssetSelection.checks(*about_all_days),
+            description="One day through all its stages, with the reference data and the model they rest on.",
+        ),
+        decision_job(keys),
+        suspicion_job(lambda **asked: pipeline.decide_suspicion(**asked).as_text()),
+        issue_job(lambda month, by: pipeline.issue(month, by=by).as_text()),
+        prune_job(
+            lambda grace, is_dry: facts_of(prune_pipeline(pipeline, grace=read_grace(grace), is_dry=is_dry)),
+            retention_of(pipeline.settings.retention, EVERY_STAGE).days,
+        ),
+    ]
 
 
 def _tags(context: str) -> dict[str, str]:

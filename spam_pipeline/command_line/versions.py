@@ -77,11 +77,13 @@ def print_versions(stage: str, partition: str | None, *, as_json: bool) -> None:
         if version.id in pruned:
             out.print(f"{version.recipe[:_SHORTENED]} {_pruned(pruned[version.id])}", soft_wrap=True)
         else:
-            _print_version(version, audit)
+            _print_version(version)
+        for line in (line for finding in audit.findings for line in finding_lines(finding)):
+            out.print(f"  {line}", soft_wrap=True)
 
 
-def _print_version(version: Version, audit: Audit) -> None:
-    """Print what a version holds, a number a line, and what its audit found."""
+def _print_version(version: Version) -> None:
+    """Print what a version holds, a number a line."""
     content, code = version.content[:_SHORTENED], version.code_version[:_SHORTENED]
     out.print(f"{version.recipe[:_SHORTENED]}: content {content}, code {code}", soft_wrap=True)
     shares = {label for name, kind in version.fingerprint.items() for label in _shares(name, kind)}
@@ -96,8 +98,6 @@ def _print_version(version: Version, audit: Audit) -> None:
     rest = len(numbers(version.fingerprint)) - len(first)
     if rest:
         out.print(f"  and {rest} more numbers: --json")
-    for line in (line for finding in audit.findings for line in finding_lines(finding)):
-        out.print(f"  {line}", soft_wrap=True)
 
 
 def _shares(name: str, measured: Measured) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from spam_pipeline.ingestion.addresses import canonical_addresses
-from spam_pipeline.ingestion.pseudonyms import KEY_PREFIX, keyed_hash
+from spam_pipeline.ingestion.pseudonyms import key_in_text, keyed_hash
 from spam_pipeline.protocol import PipelineError
 
 PEOPLE_PATH = "erasures/people.csv"
@@ -88,7 +88,7 @@ class ErasedPeople:
         listed = pl.DataFrame({"text": range(len(texts)), "word": words}, schema_overrides={"word": pl.List(pl.String)})
         named = listed.explode("word").drop_nulls()
         never = pl.Series([None], dtype=pl.Int64).extend_constant(None, named.height).head(named.height)
-        keys = given_keys(named["word"])
+        keys = named.select(key_in_text(pl.col("word"))).to_series()
         hits = [
             self.of_ids(named["word"], kind, never) | self.of_keys(keys, kind, never)
             for kind in self.entries["kind"].unique()
@@ -100,13 +100,6 @@ class ErasedPeople:
 def keys_of(ids: pl.Series, kind: str, identifier_key: str) -> pl.Series:
     """The pseudonyms of ids as clients send them; null for an address that is none."""
     return keyed_hash(canonical_addresses(ids) if kind == ADDRESS else ids, kind, identifier_key)
-
-
-def given_keys(texts: pl.Series) -> pl.Series:
-    """The pseudonyms in texts such as `key:00000000000000ff`; null for others."""
-    digits = pl.col("text").str.extract(rf"^{KEY_PREFIX}([0-9a-fA-F]{{16}})$")
-    key = digits.str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
-    return pl.DataFrame({"text": texts}).select(key.alias("key")).to_series()
 
 
 def marks_of(keys: pl.Series, kind: str, identifier_key: str) -> pl.Series:

@@ -46,6 +46,12 @@ def key_as_text(key: int) -> str:
     return f"{KEY_PREFIX}{key:016x}"
 
 
+def key_in_text(text: pl.Expr) -> pl.Expr:
+    """Read the pseudonym (UInt64) that a text such as `key:00000000000000ff` names; null for any other text."""
+    digits = text.str.extract(rf"^{KEY_PREFIX}([0-9a-fA-F]{{16}})$")
+    return digits.str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
+
+
 def _encrypt(blocks: bytes, kind: str, identifier_key: str) -> bytes:
     """Encrypt each 16-byte block on its own with AES-128, so that equal blocks stay equal: a keyed permutation, no message."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - see the module's docstring

@@ -12,7 +12,7 @@ from spam_pipeline.ingestion.addresses import canonical_addresses
 from spam_pipeline.ingestion.codes import CURRENCIES_SINCE, CURRENCIES_UNTIL, country_codes, currency_codes
 from spam_pipeline.ingestion.contracts import Accounts, Agreements, Incidents, Revenue, Rights, Tracks
 from spam_pipeline.ingestion.csv_tables import Column, Table, TableRead, read_table
-from spam_pipeline.ingestion.pseudonyms import KEY_PREFIX, keyed_hash
+from spam_pipeline.ingestion.pseudonyms import KEY_PREFIX, key_in_text, keyed_hash
 from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
 from spam_pipeline.protocol import WHOLE, Contract, LandedFile, column_types
 
@@ -187,14 +187,9 @@ def _entity_keys(named: pl.DataFrame, identifier_key: str) -> pl.Series:
     of_kind = (pl.when(kind == known).then(known) for known in ENTITY_TYPES)
     return (
         ids.with_columns(keys.values())
-        .select(pl.coalesce(pl.when(is_key).then(_given_key(text)), *of_kind))
+        .select(pl.coalesce(pl.when(is_key).then(key_in_text(text)), *of_kind))
         .to_series()
     )
-
-
-def _given_key(text: pl.Expr) -> pl.Expr:
-    digits = text.str.extract(rf"^{KEY_PREFIX}([0-9a-fA-F]{{16}})$")
-    return digits.str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
 
 
 def _text(name: str, *, is_optional: bool = False) -> Column:

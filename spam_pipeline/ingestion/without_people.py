@@ -18,8 +18,9 @@ from spam_pipeline.ingestion.compression import decompressed
 from spam_pipeline.ingestion.csv_rows import Header, Rows, header_of, lines_of, rows_of
 from spam_pipeline.ingestion.decode_json import decode_lines
 from spam_pipeline.ingestion.decode_protobuf import decode_messages
-from spam_pipeline.ingestion.erased_people import ADDRESS, DEVICE, USER, ErasedPeople, given_keys
+from spam_pipeline.ingestion.erased_people import ADDRESS, DEVICE, USER, ErasedPeople
 from spam_pipeline.ingestion.incidents_file import INCIDENTS_PATH
+from spam_pipeline.ingestion.pseudonyms import key_in_text
 from spam_pipeline.ingestion.records import Rejection
 from spam_pipeline.ingestion.sources import holds_json
 from spam_pipeline.ingestion.times import iso_date, rfc_3339_ms
@@ -164,7 +165,7 @@ def _rows_of_people(rows: Rows, header: Header, path: str, people: ErasedPeople)
     found: set[int] = set()
     for kind in _FIELDS:
         some = named.filter(kind=kind)
-        keys, at_ms = given_keys(some["id"]), some["at"]
+        keys, at_ms = some.select(key_in_text(pl.col("id"))).to_series(), some["at"]
         hits = people.of_ids(some["id"], kind, at_ms) | people.of_keys(keys, kind, at_ms)
         found.update(some.filter(hits)["line"])
     return found

@@ -83,7 +83,8 @@ def kept(
 ) -> dict[int, KeptFor]:
     """The versions of a stage that are kept at a moment, by id, and for what; `pinned` are the recipes that something issued rests on.
 
-    What readers saw within the `grace` is kept whatever the policy is: somebody may be issuing a month that rests on it. What is quarantined is kept until the same code has made another version of its partition: until then it may be decided about.
+    What readers saw within the `grace` is kept whatever the policy is: somebody may be issuing a month that rests on it. What is
+    quarantined is kept until the same code has made another version of its partition: until then it may be decided about.
     """
     found: dict[int, KeptFor] = {}
     for ids, reason in _reasons(history, policy, now, pinned, grace):

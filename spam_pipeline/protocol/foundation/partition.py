@@ -87,11 +87,9 @@ class Partitions:
         >>> Partitions("event day", Grain.DAY).series_of("2026-01-05")
         ''
         """
-        return (
-            key
-            if self.grain is Grain.NONE
-            else key[len(Grain.DAY.value if self.grain is Grain.HOUR else span_of(key)) :]
-        )
+        if self.grain is Grain.NONE:
+            return key
+        return key.removeprefix(day_of(key) if self.grain is Grain.HOUR else span_of(key))
 
 
 def key_of(span: str, name: str) -> str:

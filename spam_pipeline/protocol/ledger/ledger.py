@@ -19,9 +19,8 @@ from spam_pipeline.protocol.foundation.errors import UnknownVersion
 from spam_pipeline.protocol.ledger.adoption_log import AdoptionLog
 from spam_pipeline.protocol.ledger.attempt_log import AttemptLog
 from spam_pipeline.protocol.ledger.audits import add_audit, audits_after, last_audit, refusals_of, with_last_audit
-from spam_pipeline.protocol.ledger.column_contents import ColumnContents
 from spam_pipeline.protocol.ledger.costs import Cost, recent_costs
-from spam_pipeline.protocol.ledger.decisions import add_decision, decisions_about, decisions_after, decisions_of
+from spam_pipeline.protocol.ledger.decisions import decisions_about, decisions_after, decisions_of
 from spam_pipeline.protocol.ledger.delivery_log import DeliveryLog
 from spam_pipeline.protocol.ledger.environments import drop, own, promote, summaries
 from spam_pipeline.protocol.ledger.export_log import ExportLog
@@ -31,7 +30,6 @@ from spam_pipeline.protocol.ledger.landed_decisions import LandedDecisions
 from spam_pipeline.protocol.ledger.layouts import open_database
 from spam_pipeline.protocol.ledger.notice_log import NoticeLog
 from spam_pipeline.protocol.ledger.observation_log import ObservationLog
-from spam_pipeline.protocol.ledger.part_columns import part_columns_of
 from spam_pipeline.protocol.ledger.pointers import (
     Place,
     fall_back,
@@ -131,8 +129,8 @@ class Ledger:
     ) -> tuple[Version, Publication | None]:
         """Add a version with its fingerprint and its audit and, if it passed, publish it.
 
-        A version of the same recipe that is there already takes this one's place; a pruned one comes back with it. Returns the version as it is recorded, and the
-        publication, or None when the version was refused or is published already.
+        A version of the same recipe that is there already takes this one's place; a pruned one comes back with it. Returns the version as
+        it is recorded, and the publication, or None when the version was refused or is published already.
         """
         place = Place(environment, version.stage, version.partition)
         with writing(self._engine) as connection:
@@ -258,11 +256,6 @@ class Ledger:
             shared = values_of(connection, set(written.values()))
         return {version_id: shared[columns] for version_id, columns in written.items()}
 
-    def part_columns(self, version_id: int) -> dict[str, ColumnContents]:
-        """The contents by column of a version's parts, by part; of those that have them."""
-        with self._engine.connect() as connection:
-            return {part: found for (_, part), found in part_columns_of(connection, [version_id]).items()}
-
     def refusals(self, recipes: Collection[str], environment: str = PRODUCTION) -> dict[str, Refusal]:
         """The findings that versions are quarantined for in an environment, and since when, by recipe."""
         found: dict[str, Refusal] = {}
@@ -318,14 +311,6 @@ class Ledger:
         """All decisions that an environment follows, its own and production's, oldest first."""
         with self._engine.connect() as connection:
             return decisions_of(connection, environment)
-
-    def decide(self, decision: Decision, last: int) -> Decision:
-        """Add a decision made in knowledge of the one with the id `last`, 0 for none, and return it with its own id.
-
-        Raises `AlreadyDecided` when the environment follows a later one already.
-        """
-        with writing(self._engine) as connection:
-            return add_decision(connection, decision, last)
 
     # Environments
 
