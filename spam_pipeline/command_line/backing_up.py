@@ -19,7 +19,10 @@ def print_backup(to: str, *, as_json: bool) -> None:
     out.print(
         f"{done.files:,} files are in the backup; {done.copied:,} of them, {decimal(done.copied_bytes)}, were copied now"
     )
-    out.print("the identifier key is not: keep a copy of it elsewhere", soft_wrap=True)
+    out.print(
+        "the identifier key is not, nor are other settings (spam_pipeline.toml, variables): keep a copy of them elsewhere",
+        soft_wrap=True,
+    )
 
 
 def print_restoration(source: str, *, as_json: bool) -> None:
